@@ -1,0 +1,95 @@
+"""Errors a person can act on: one subclass per layer, each with the exit status the command line gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class LutbenchError(Exception):
+    """What went wrong, where, and what to do; printed as one line.
+
+    problem: what is wrong. remedy: what to do about it. path, line: the file and its 1-based line.
+    operator, device: what it happened to.
+    """
+
+    exit_status = 1
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str = "",
+        path: Path | str | None = None,
+        line: int | None = None,
+        operator: str = "",
+        device: str = "",
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.path = Path(path) if path is not None else None
+        self.line = line
+        self.operator = operator
+        self.device = device
+
+    @property
+    def where(self) -> str:
+        parts = [f"device {self.device}" if self.device else "", f"operator {self.operator}" if self.operator else ""]
+        if self.path is not None:
+            parts.append(f"{self.path}:{self.line}" if self.line is not None else str(self.path))
+        return ", ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.problem}" if self.where else self.problem
+        text = f"{text}; {self.remedy}" if self.remedy else text
+        return " ".join(text.split())  # one line, whatever a library's message brought along
+
+
+class UsageError(LutbenchError):
+    """A wrong option, name or net."""
+
+    exit_status = 2
+
+
+class SpaceError(UsageError):
+    """A search space, operator or net that cannot exist."""
+
+
+class SpaceFileError(LutbenchError):
+    """A file that describes a search space or a net and is not right."""
+
+    exit_status = 4
+
+
+class OutputError(UsageError):
+    """A result that cannot be written where it was asked for."""
+
+
+class LutError(LutbenchError):
+    """A LUT file that cannot be read, or lacks what is asked of it."""
+
+    exit_status = 4
+
+
+class JournalError(LutbenchError):
+    """A journal of raw samples that cannot be used for this run."""
+
+    exit_status = 4
+
+
+class ExportError(LutbenchError):
+    """An operator or net that cannot be exported, or whose artifact computes something else."""
+
+    exit_status = 3
+
+
+class DeviceError(LutbenchError):
+    """A device that cannot be reached, is busy, or failed."""
+
+    exit_status = 3
+
+
+class CheckFailedError(LutbenchError):
+    """A check the user asked for (--max-error, --fail-over) did not hold."""
+
+    exit_status = 1

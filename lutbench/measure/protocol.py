@@ -1,0 +1,89 @@
+"""The words between the protocol and a device: cycles to run, samples that come back, and the protocol's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Artifacts to invoke one after the other, again and again: warmup times untimed, then repeats times timed.
+
+    A cycle of one artifact is a hot loop. In a longer one every invocation follows those of the others, so weights and
+    code are as cold, and inputs as warm, as between a net's own layers. depth: how many others, the context depth.
+    """
+
+    artifacts: tuple[str, ...]
+    depth: int
+    warmup: int
+    repeats: int
+
+    def __post_init__(self) -> None:
+        if not self.artifacts or self.repeats < 1 or self.warmup < 0:
+            raise ValueError(f"not a cycle: {self}")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One artifact's timed invocations in one cycle, in order, integer nanoseconds each."""
+
+    artifact: str
+    depth: int
+    durations_ns: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.durations_ns or min(self.durations_ns) <= 0:
+            raise ValueError(f"{self.artifact}: a sample is not a positive number of nanoseconds")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An artifact that the device's runtime could not load or run, and why."""
+
+    artifact: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Time inside the runtime's own calls for one batch: timed, warm-up and context invocations, nanoseconds."""
+
+    runtime_ns: int
+
+
+Outcome = Samples | Failure | Spent
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How operators and nets are timed.
+
+    target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
+    slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
+    canary_limit: largest over smallest canary of a round, minus 1, above which the round is measured again.
+    """
+
+    target: float = 0.01
+    min_rounds: int = 12
+    max_rounds: int = 150
+    warmup: int = 1
+    min_repeats: int = 3
+    max_repeats: int = 30
+    slice_us: float = 300.0
+    net_warmup: int = 3
+    net_repeats: int = 3
+    canary_limit: float = 0.15
+    canary_pause_s: float = 0.2
+    max_void_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < 1:
+            raise ValueError(f"target {self.target} is not between 0 and 1")
+        if not 1 <= self.min_rounds <= self.max_rounds:
+            raise ValueError(f"min_rounds {self.min_rounds} and max_rounds {self.max_rounds} contradict each other")
+
+    def repeats(self, latency_us: float | None) -> int:
+        """Timed invocations per round of something that takes about latency_us; None where that is not known yet."""
+        if latency_us is None:
+            return self.min_repeats
+        return max(self.min_repeats, min(self.max_repeats, round(self.slice_us / max(latency_us, 1e-3))))

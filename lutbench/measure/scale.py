@@ -1,0 +1,115 @@
+"""From operators to nets: the overhead rule, the scale that whole nets ask for, and the choice of context depth.
+
+A net pays the runtime's overhead once and a row carries it once, so
+
+    prediction = overhead + scale * sum(row - overhead)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+
+BOOTSTRAPS = 1000
+
+
+@dataclass(frozen=True)
+class NetMeasurement:
+    """A whole net that was measured beside its operators. operators: names, in order, one entry per use."""
+
+    net: str
+    operators: tuple[str, ...]
+    latency_us: float
+
+
+@dataclass(frozen=True)
+class ScaleFit:
+    """scale and its 95 % interval; mean_abs_error: leave-one-out, of the nets it was fitted on."""
+
+    scale: float
+    ci_low: float
+    ci_high: float
+    mean_abs_error: float
+
+
+def predict_us(rows_us: Sequence[float], overhead_us: float, scale: float) -> float:
+    """A net's latency from its operators' rows, microseconds."""
+    return overhead_us + scale * math.fsum(row - overhead_us for row in rows_us)
+
+
+def _scale_of(net: NetMeasurement, rows_us: Mapping[str, float], overhead_us: float) -> float:
+    work_us = math.fsum(rows_us[name] - overhead_us for name in net.operators)
+    return (net.latency_us - overhead_us) / work_us
+
+
+def fit_scale(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> ScaleFit:
+    """The median of the nets' own scales (one disturbed net does not move it), with a bootstrap interval."""
+    if len(nets) < 3:
+        raise ValueError(f"{len(nets)} nets are too few to fit a scale")
+    scales = [_scale_of(net, rows_us, overhead_us) for net in nets]
+    rng = random.Random(0)
+    resampled = sorted(median(rng.choices(scales, k=len(scales))) for _ in range(BOOTSTRAPS))
+    errors = left_out_errors(nets, rows_us, overhead_us)
+    return ScaleFit(
+        scale=median(scales),
+        ci_low=resampled[int(0.025 * BOOTSTRAPS)],
+        ci_high=resampled[int(0.975 * BOOTSTRAPS)],
+        mean_abs_error=fmean(errors),
+    )
+
+
+def left_out_errors(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> list[float]:
+    """Each net's absolute relative error under the scale fitted to the others."""
+    scales = [_scale_of(net, rows_us, overhead_us) for net in nets]
+    errors = []
+    for number, net in enumerate(nets):
+        scale = median(scales[:number] + scales[number + 1 :])
+        rows = [rows_us[name] for name in net.operators]
+        errors.append(abs(predict_us(rows, overhead_us, scale) / net.latency_us - 1))
+    return errors
+
+
+@dataclass(frozen=True)
+class DepthTrial:
+    """What a context depth gave: left-out errors of the nets, in the nets' order, and the scale it needs."""
+
+    depth: int
+    errors: tuple[float, ...]
+    scale: float
+
+    @property
+    def mean_abs_error(self) -> float:
+        return fmean(self.errors)
+
+
+def choose_depth(trials: Sequence[DepthTrial]) -> DepthTrial:
+    """The shallowest depth that no deeper one beats beyond doubt.
+
+    A deeper context costs more noise per row, so it has to earn its place: it is taken where its errors on the same
+    nets are smaller by more than two standard errors of the paired differences.
+    """
+    best = min(trials, key=lambda trial: trial.depth)
+    for trial in sorted(trials, key=lambda trial: trial.depth):
+        gains = [old - new for old, new in zip(best.errors, trial.errors, strict=True)]
+        if len(gains) > 1 and fmean(gains) > 2 * stdev(gains) / math.sqrt(len(gains)):
+            best = trial
+    return best
+
+
+def try_depths(
+    depths: Sequence[int],
+    nets: Sequence[NetMeasurement],
+    rows_at: Callable[[int], Mapping[str, float]],
+    overhead_name: str,
+) -> list[DepthTrial]:
+    """A trial per depth; rows_at gives each operator's latency (us) at a depth."""
+    trials = []
+    for depth in depths:
+        rows_us = rows_at(depth)
+        overhead_us = rows_us[overhead_name]
+        errors = left_out_errors(nets, rows_us, overhead_us)
+        trials.append(DepthTrial(depth, tuple(errors), fit_scale(nets, rows_us, overhead_us).scale))
+    return trials

@@ -1,0 +1,50 @@
+"""What a round visits: every operator that still needs samples, once, in a new random order, in its context."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from lutbench.measure.protocol import Cycle, Protocol
+
+
+def windows(chain: Sequence[str], depth: int, offset: int) -> list[tuple[str, ...]]:
+    """The chain cut into runs of depth + 1 neighbours, from offset on; the two ends are filled up by overlapping.
+
+    A chain shorter than that is one window.
+    """
+    size = depth + 1
+    if len(chain) <= size:
+        return [tuple(chain)]
+    last = len(chain) - size
+    starts = {min(start, last) for start in range(offset % size, len(chain), size)} | {0}
+    return [tuple(chain[start : start + size]) for start in sorted(starts)]
+
+
+def operator_cycles(
+    chains: Iterable[Sequence[str]],
+    wanted: Collection[str],
+    depth: int,
+    rng: random.Random,
+    protocol: Protocol,
+    latency_us: Callable[[str], float | None],
+) -> list[Cycle]:
+    """Cycles that hold every wanted operator, cut from chains; a window with nothing new to time is left out."""
+    missing = set(wanted)
+    cycles = []
+    for chain in chains:
+        for window in windows(chain, depth, rng.randrange(depth + 1)):
+            if missing.isdisjoint(window):
+                continue
+            missing.difference_update(window)
+            latencies = [latency_us(name) for name in window]
+            known = [latency for latency in latencies if latency is not None]
+            mean_us = sum(known) / len(known) if known else None
+            cycles.append(Cycle(window, depth, protocol.warmup, protocol.repeats(mean_us)))
+    rng.shuffle(cycles)
+    return cycles
+
+
+def net_cycles(nets: Iterable[str], protocol: Protocol) -> list[Cycle]:
+    """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches."""
+    return [Cycle((net,), 0, protocol.net_warmup, protocol.net_repeats) for net in nets]

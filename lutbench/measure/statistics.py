@@ -1,0 +1,73 @@
+"""Statistics of rounds. The unit is a round's median: samples inside one round are not independent of each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import median
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A latency as rounds saw it, microseconds. ci: 95 % interval of the median over rounds; percentiles: of samples."""
+
+    latency_us: float
+    ci_low_us: float
+    ci_high_us: float
+    p10_us: float
+    p90_us: float
+    min_us: float
+    samples: int
+    rounds: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width over the median; infinite where there are too few rounds for an interval."""
+        return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us
+
+
+@lru_cache(maxsize=4096)
+def median_ranks(count: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
+    """0-based ranks of the order statistics that enclose the median with at least this confidence.
+
+    Exact and distribution-free: the number of values below the median is Binomial(count, 1/2). None where even the
+    smallest and largest value do not enclose it with that confidence (fewer than 6 values at 95 %).
+    """
+    tail = (1 - confidence) / 2
+    below, rank = 0.0, -1
+    while True:
+        below += math.comb(count, rank + 1) / 2**count
+        if below > tail:
+            break
+        rank += 1
+    return (rank, count - 1 - rank) if rank >= 0 else None
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The share-quantile of sorted values, linear between neighbours."""
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def summarize(rounds_ns: Sequence[Sequence[int]]) -> Summary:
+    """The summary of one operator's samples, one inner sequence per round, nanoseconds."""
+    medians = sorted(median(samples) for samples in rounds_ns)
+    ordered = sorted(sample for samples in rounds_ns for sample in samples)
+    ranks = median_ranks(len(medians))
+    low, high = (medians[ranks[0]], medians[ranks[1]]) if ranks else (0.0, math.inf)
+    return Summary(
+        latency_us=median(medians) / 1000,
+        ci_low_us=low / 1000,
+        ci_high_us=high / 1000,
+        p10_us=quantile(ordered, 0.1) / 1000,
+        p90_us=quantile(ordered, 0.9) / 1000,
+        min_us=ordered[0] / 1000,
+        samples=len(ordered),
+        rounds=len(medians),
+    )

@@ -1,0 +1,189 @@
+"""Spaces that a user writes as a TOML file: a macro table and candidates. Errors name the line that is wrong.
+
+name = "my_space"
+resolution = 224
+candidates = ["k3_e1", "k3_e6", "k5_e6", "skip"]
+
+[stem]
+channels = 16
+
+[[stage]]
+channels = 24
+layers = 2
+stride = 2
+
+[head]
+channels = 1280
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from lutbench.errors import SpaceError, SpaceFileError
+from lutbench.space.candidate import Candidate, parse_candidate
+from lutbench.space.macro import Space, Stage
+
+_Path = tuple[str | int, ...]
+_LARGEST = 1 << 16
+_REQUIRED: Any = object()
+
+# table -> key -> (type, default); what is not here is refused, so that a misspelt key is not silently ignored
+_KEYS: dict[str, dict[str, tuple[type, Any]]] = {
+    "": {
+        "name": (str, _REQUIRED),
+        "resolution": (int, 224),
+        "input_channels": (int, 3),
+        "classes": (int, 1000),
+        "candidates": (list, _REQUIRED),
+        "stem": (dict, _REQUIRED),
+        "stage": (list, _REQUIRED),
+        "head": (dict, _REQUIRED),
+    },
+    "stem": {"channels": (int, _REQUIRED), "kernel": (int, 3), "stride": (int, 2)},
+    "stage": {
+        "channels": (int, _REQUIRED),
+        "layers": (int, 1),
+        "stride": (int, 1),
+        "candidates": (list, None),
+    },
+    "head": {"channels": (int, _REQUIRED)},
+}
+_TYPE_NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "a table"}
+
+
+def read_space(path: Path) -> Space:
+    """The space (width 1, at the file's resolution) that a TOML file describes; SpaceFileError where it does not."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpaceFileError("no such space file", path=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceFileError(f"cannot read the space: {error}", path=path) from error
+    return parse_space(text, path)
+
+
+def parse_space(text: str, path: Path) -> Space:
+    """The space that this TOML text describes; path is only named in errors."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise SpaceFileError(
+            f"not TOML: {error}", path=path, line=int(line[1]) if line else text.count("\n") + 1
+        ) from error
+    return _Reader(text, path).space(data)
+
+
+class _Reader:
+    """Turns parsed TOML into a Space; keeps the text to find the line of what is wrong."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self._text = text
+        self._path = path
+
+    def space(self, data: dict[str, Any]) -> Space:
+        top = self._table(data, "", ())
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", top["name"]):
+            raise self._error("name must be a letter followed by letters, digits, _ . or -", ("name",))
+        if not top["stage"]:
+            raise self._error("there is no [[stage]]", ("stage",))
+        stem = self._table(top["stem"], "stem", ("stem",))
+        head = self._table(top["head"], "head", ("head",))
+        stages = tuple(self._stage(raw, ("stage", number)) for number, raw in enumerate(top["stage"]))
+        candidates = self._candidates(top["candidates"], ("candidates",))
+        for count in range(1, len(stages) + 1):  # stage by stage, so that an error can name the first that cannot be
+            try:
+                space = Space(
+                    name=top["name"],
+                    resolution=top["resolution"],
+                    width=1.0,
+                    stem_channels=stem["channels"],
+                    stem_kernel=stem["kernel"],
+                    stem_stride=stem["stride"],
+                    stages=stages[:count],
+                    candidates=candidates,
+                    head_channels=head["channels"],
+                    classes=top["classes"],
+                    input_channels=top["input_channels"],
+                )
+            except SpaceError as error:
+                raise self._error(error.problem, ("stage", count - 1)) from error
+        return space
+
+    def _stage(self, raw: Any, where: _Path) -> Stage:
+        if not isinstance(raw, dict):
+            raise self._error("a stage must be a [[stage]] table", where)
+        found = self._table(raw, "stage", where)
+        candidates = self._candidates(found["candidates"], (*where, "candidates")) if found["candidates"] else ()
+        if found["candidates"] == []:
+            raise self._error("candidates is empty", (*where, "candidates"))
+        if found["stride"] > 8:
+            raise self._error(f"stride {found['stride']} is larger than 8", (*where, "stride"))
+        return Stage(found["channels"], found["layers"], found["stride"], candidates)
+
+    def _candidates(self, raw: list[Any], where: _Path) -> tuple[Candidate, ...]:
+        if not raw:
+            raise self._error("candidates is empty", where)
+        found: list[Candidate] = []
+        for text in raw:
+            if not isinstance(text, str):
+                raise self._error(f"{text!r} is not a candidate", where)
+            try:
+                candidate = parse_candidate(text)
+            except SpaceError as error:
+                raise self._error(str(error), where, text) from error
+            if candidate in found:
+                raise self._error(f"candidate {candidate} is there twice", where, text)
+            found.append(candidate)
+        return tuple(found)
+
+    def _table(self, raw: dict[str, Any], table: str, where: _Path) -> dict[str, Any]:
+        """The table's values, defaults filled in, every key known and of its type."""
+        keys = _KEYS[table]
+        for key in raw:
+            if key not in keys:
+                raise self._error(f"unknown key {key!r} (known: {', '.join(keys)})", (*where, key))
+        found: dict[str, Any] = {}
+        for key, (kind, default) in keys.items():
+            value = raw.get(key, default)
+            if value is _REQUIRED:
+                raise self._error(f"{key} is missing", where)
+            if key in raw and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise self._error(f"{key} must be {_TYPE_NAMES[kind]}, not {value!r}", (*where, key))
+            if kind is int and not 1 <= value <= _LARGEST:
+                raise self._error(f"{key} {value} is not between 1 and {_LARGEST}", (*where, key))
+            found[key] = value
+        return found
+
+    def _error(self, problem: str, where: _Path, value: str = "") -> SpaceFileError:
+        return SpaceFileError(problem, path=self._path, line=find_line(self._text, where, value))
+
+
+def find_line(text: str, where: _Path, value: str = "") -> int:
+    """The 1-based line of a key path in TOML text; of value, where given, in a list that spans lines.
+
+    tomllib gives no positions. The nearest enclosing header or key is returned where the key itself is not found.
+    """
+    lines = text.split("\n")
+    names = [part for part in where if isinstance(part, str)]
+    repeat = next((part for part in where if isinstance(part, int)), 0)
+    headers = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
+    start = 0
+    end = headers[0] if headers else len(lines)
+    if names and names[0] in ("stem", "stage", "head"):
+        own = [n for n in headers if re.match(rf"\s*\[+\s*{names[0]}\s*\]", lines[n])]
+        if repeat < len(own):
+            start = own[repeat]
+            end = next((n for n in headers if n > start), len(lines))
+            names = names[1:]
+    found = start
+    if names:
+        key = re.compile(rf"""\s*["']?{re.escape(names[-1])}["']?\s*=""")
+        found = next((n for n in range(start, end) if key.match(lines[n])), start)
+    if value:
+        found = next((n for n in range(found, end) if value in lines[n]), found)
+    return found + 1

@@ -1,0 +1,72 @@
+"""Net: a choice of one candidate per layer of a space."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+
+from lutbench.errors import SpaceError
+from lutbench.space.candidate import Candidate, parse_candidate
+from lutbench.space.macro import Space
+from lutbench.space.operator import Operator
+
+
+@dataclass(frozen=True)
+class Net:
+    """choice: one candidate per layer. head_channels: of the 1x1 convolution before the pool."""
+
+    name: str
+    space: Space
+    choice: tuple[Candidate, ...]
+    head_channels: int
+
+    def __post_init__(self) -> None:
+        layers = self.space.layers
+        if len(self.choice) != len(layers):
+            raise SpaceError(
+                f"net {self.name}: {len(self.choice)} candidates, but space {self.space.name} has {len(layers)} layers"
+            )
+        for layer, candidate in zip(layers, self.choice, strict=True):
+            if candidate not in layer.candidates:
+                known = ", ".join(c.name for c in layer.candidates)
+                raise SpaceError(
+                    f"net {self.name}: layer {layer.index + 1} of space {self.space.name} has no candidate {candidate}",
+                    remedy=f"it has {known}",
+                )
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """Every operator that runs, in order; identities do nothing and are left out."""
+        body = (layer.operator(c) for layer, c in zip(self.space.layers, self.choice, strict=True))
+        ops = (self.space.stem, *body, *self.space.tail(self.head_channels))
+        return tuple(operator for operator in ops if operator.is_measured)
+
+    @property
+    def candidates_text(self) -> str:
+        """The choice as text that parse_net reads: candidates joined by commas, stages by |."""
+        pairs = zip(self.space.layers, self.choice, strict=True)
+        stages = groupby(pairs, key=lambda pair: pair[0].stage)
+        return "|".join(",".join(candidate.name for _, candidate in stage) for _, stage in stages)
+
+    @property
+    def key(self) -> str:
+        """What decides the net's artifact: space, scale, head and candidates."""
+        return f"{self.space.name}@{self.space.label}:{self.head_channels}:{self.candidates_text}"
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the convolutions and the classifier, one image."""
+        return sum(operator.macs for operator in self.operators)
+
+    @property
+    def params(self) -> int:
+        """Weights and the classifier's bias, batch norms folded."""
+        return sum(operator.params for operator in self.operators)
+
+
+def parse_net(text: str, space: Space, name: str = "", head_channels: int | None = None) -> Net:
+    """The net that a string of candidates names; they are separated by commas, blanks or |."""
+    words = [word for word in re.split(r"[\s,|]+", text) if word]
+    choice = tuple(parse_candidate(word) for word in words)
+    return Net(name or text, space, choice, head_channels or space.head_channels)

@@ -1,0 +1,209 @@
+"""Operator: what is timed. A layer's shape with a candidate in it, or a fixed layer.
+
+An operator's name is made of what decides its latency and of nothing else, so equal shapes in different layers share
+one row of the LUT: ``ir_k5_e6_g1_64x14x14_64_s1`` is an inverted residual block, kernel 5, expansion 6, groups 1,
+input 64 channels x 14 x 14 (C, H, W), output 64 channels, stride 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+from lutbench.errors import SpaceError
+from lutbench.space.candidate import Candidate
+
+Kind = Literal["stem", "ir", "conv", "pool", "fc", "identity", "overhead"]
+
+_LARGEST = 1 << 20  # of any field: beyond it a name is junk, not an operator
+
+
+@dataclass(frozen=True, order=True)
+class Operator:
+    """kind and shape of one operator, batch 1.
+
+    stem: KxK convolution + BN + ReLU that reads the image. conv: the same inside a net (the head, or the 1x1 that
+    stands in for a skip which changes the shape). ir: FBNet's block (Figure 3). pool: global average pool to (N, C).
+    fc: classifier, (N, c_in) -> (N, c_out). identity: a skip that changes nothing. overhead: the empty graph.
+    """
+
+    kind: Kind
+    c_in: int
+    h_in: int
+    w_in: int
+    c_out: int
+    kernel: int = 0
+    stride: int = 1
+    expansion: float = 0
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in _NAMES:
+            raise SpaceError(f"{self.kind!r} is not a kind of operator", remedy=f"kinds: {', '.join(_NAMES)}")
+        fields = {"c_in": self.c_in, "h_in": self.h_in, "w_in": self.w_in, "c_out": self.c_out, "stride": self.stride}
+        for field, value in fields.items():
+            if not 1 <= value <= _LARGEST:
+                raise SpaceError(f"{self.kind}: {field} {value} is not between 1 and {_LARGEST}")
+        if self.kind in ("stem", "conv", "ir") and (self.kernel < 1 or self.kernel % 2 == 0):
+            raise SpaceError(f"{self.kind}: kernel {self.kernel} is not a positive odd number")
+        if self.kind in ("pool", "identity") and self.c_in != self.c_out:
+            raise SpaceError(f"{self.kind} cannot change {self.c_in} channels into {self.c_out}")
+        if self.kind == "ir":
+            self._check_groups()
+
+    def _check_groups(self) -> None:
+        if self.mid_channels < 1 or self.groups < 1:
+            raise SpaceError(f"ir: expansion {self.expansion:g} or groups {self.groups} is not positive")
+        for label, channels in (("input", self.c_in), ("expanded", self.mid_channels), ("output", self.c_out)):
+            if channels % self.groups:
+                raise SpaceError(f"ir: {channels} {label} channels do not divide into {self.groups} groups")
+
+    @property
+    def name(self) -> str:
+        return _NAMES[self.kind](self)
+
+    @property
+    def h_out(self) -> int:
+        return _FEATURES.get(self.kind, _strided)(self, self.h_in)
+
+    @property
+    def w_out(self) -> int:
+        return _FEATURES.get(self.kind, _strided)(self, self.w_in)
+
+    @property
+    def mid_channels(self) -> int:
+        """Channels between an ir block's two 1x1 convolutions: expansion x c_in."""
+        return round(self.c_in * self.expansion)
+
+    @property
+    def has_residual(self) -> bool:
+        return self.kind == "ir" and self.stride == 1 and self.c_in == self.c_out
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(N, C, H, W), or (N, C) for the classifier; N = 1."""
+        return (1, self.c_in) if self.kind == "fc" else (1, self.c_in, self.h_in, self.w_in)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(N, C, H, W), or (N, C) from the pool and the classifier; N = 1."""
+        return (1, self.c_out) if self.kind in ("fc", "pool") else (1, self.c_out, self.h_out, self.w_out)
+
+    @property
+    def is_measured(self) -> bool:
+        """False for an identity: it does nothing, so its latency is 0 by definition (FBNet, section 3.1)."""
+        return self.kind != "identity"
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the convolutions and the classifier."""
+        return _MACS[self.kind](self)
+
+    @property
+    def params(self) -> int:
+        """Weights, and the classifier's bias; batch norms are folded into the convolutions before them."""
+        return _PARAMS[self.kind](self)
+
+
+def _strided(op: Operator, size: int) -> int:
+    return -(-size // op.stride)  # padding kernel // 2 keeps ceil(size / stride)
+
+
+_FEATURES: dict[str, Callable[[Operator, int], int]] = {"pool": lambda _op, _size: 1, "fc": lambda _op, _size: 1}
+
+
+def _shape_in(op: Operator) -> str:
+    return f"{op.c_in}x{op.h_in}x{op.w_in}"
+
+
+_NAMES: dict[str, Callable[[Operator], str]] = {
+    "stem": lambda op: f"stem_k{op.kernel}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
+    "ir": lambda op: f"ir_k{op.kernel}_e{op.expansion:g}_g{op.groups}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
+    "conv": lambda op: f"conv_k{op.kernel}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
+    "pool": lambda op: f"pool_{_shape_in(op)}",
+    "fc": lambda op: f"fc_{op.c_in}_{op.c_out}",
+    "identity": lambda op: f"identity_{_shape_in(op)}",
+    "overhead": lambda _op: "runtime_overhead",
+}
+
+_SHAPE = r"(?P<c_in>\d{1,7})x(?P<h_in>\d{1,7})x(?P<w_in>\d{1,7})"
+_CONV = rf"k(?P<kernel>\d{{1,2}})_{_SHAPE}_(?P<c_out>\d{{1,7}})_s(?P<stride>\d{{1,2}})"
+_PATTERNS: dict[Kind, re.Pattern[str]] = {
+    "stem": re.compile(rf"stem_{_CONV}"),
+    "ir": re.compile(
+        r"ir_k(?P<kernel>\d{1,2})_e(?P<expansion>\d{1,3}(?:\.\d{1,6})?)_g(?P<groups>\d{1,3})"
+        rf"_{_SHAPE}_(?P<c_out>\d{{1,7}})_s(?P<stride>\d{{1,2}})"
+    ),
+    "conv": re.compile(rf"conv_{_CONV}"),
+    "pool": re.compile(rf"pool_{_SHAPE}"),
+    "fc": re.compile(r"fc_(?P<c_in>\d{1,7})_(?P<c_out>\d{1,7})"),
+    "identity": re.compile(rf"identity_{_SHAPE}"),
+}
+
+
+@lru_cache(maxsize=1 << 16)
+def parse_operator(name: str) -> Operator:
+    """The operator with this canonical name; SpaceError when no operator has it."""
+    if name == OVERHEAD.name:
+        return OVERHEAD
+    for kind, pattern in _PATTERNS.items():
+        if match := pattern.fullmatch(name):
+            found = {key: float(text) if key == "expansion" else int(text) for key, text in match.groupdict().items()}
+            same_channels = {"c_out": found["c_in"]} if kind in ("pool", "identity") else {}
+            flat = {"h_in": 1, "w_in": 1} if kind == "fc" else {}
+            operator = Operator(kind, **(flat | found | same_channels))  # type: ignore[arg-type]
+            if operator.name != name:  # leading zeros and the like: one operator has one name
+                break
+            return operator
+    raise SpaceError(f"{name!r} is not an operator's name", remedy=f"kinds: {', '.join(get_args(Kind))}")
+
+
+def _ir_weights(op: Operator) -> tuple[int, int, int]:
+    """Weights of the 1x1, the depthwise KxK and the second 1x1 convolution."""
+    mid = op.mid_channels
+    return op.c_in * mid // op.groups, op.kernel**2 * mid, mid * op.c_out // op.groups
+
+
+def _ir_macs(op: Operator) -> int:
+    expand, depthwise, project = _ir_weights(op)
+    return expand * op.h_in * op.w_in + (depthwise + project) * op.h_out * op.w_out
+
+
+def _conv_weights(op: Operator) -> int:
+    return op.kernel**2 * op.c_in * op.c_out
+
+
+_MACS: dict[str, Callable[[Operator], int]] = {
+    "stem": lambda op: _conv_weights(op) * op.h_out * op.w_out,
+    "ir": _ir_macs,
+    "conv": lambda op: _conv_weights(op) * op.h_out * op.w_out,
+    "pool": lambda _op: 0,
+    "fc": lambda op: op.c_in * op.c_out,
+    "identity": lambda _op: 0,
+    "overhead": lambda _op: 0,
+}
+
+_PARAMS: dict[str, Callable[[Operator], int]] = {
+    "stem": _conv_weights,
+    "ir": lambda op: sum(_ir_weights(op)),
+    "conv": _conv_weights,
+    "pool": lambda _op: 0,
+    "fc": lambda op: (op.c_in + 1) * op.c_out,
+    "identity": lambda _op: 0,
+    "overhead": lambda _op: 0,
+}
+
+
+OVERHEAD = Operator("overhead", 1, 1, 1, 1)
+
+
+def block_operator(candidate: Candidate, c_in: int, h_in: int, w_in: int, c_out: int, stride: int) -> Operator:
+    """The operator that a candidate becomes in a layer of this shape; a skip that changes it is a 1x1 convolution."""
+    if not candidate.is_skip:
+        return Operator("ir", c_in, h_in, w_in, c_out, candidate.kernel, stride, candidate.expansion, candidate.groups)
+    if stride == 1 and c_in == c_out:
+        return Operator("identity", c_in, h_in, w_in, c_out)
+    return Operator("conv", c_in, h_in, w_in, c_out, 1, stride)

@@ -1,0 +1,114 @@
+"""The zoo: published nets by name, and how a net is written on the command line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from lutbench.errors import SpaceError, UsageError
+from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
+from lutbench.space.macro import Space
+from lutbench.space.net import Net, parse_net
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A published FBNet: its candidates (Figure 4 and public definitions), resolution, width and head."""
+
+    name: str
+    blocks: str
+    resolution: int = 224
+    width: float = 1.0
+    head_channels: int = FBNET.head_channels
+
+
+_ENTRIES = (
+    ZooEntry(
+        "fbnet_a",
+        "skip | k3e3 k3e1 skip skip | k5e6 k3e3 k5e1 k3e3 | k5e6 k5e3 k5e1g2 k5e6"
+        " | k3e6 k5e1g2 k5e3 k3e1g2 | k5e6 k5e6 k5e3 k5e6 | k5e6",
+    ),
+    ZooEntry(
+        "fbnet_b",
+        "k3e1 | k3e6 k5e1 k3e1 k3e1 | k5e6 k5e3 k3e6 k5e6 | k5e6 k5e1 skip k5e3"
+        " | k5e6 k3e1 k5e1 k5e3 | k5e6 k5e1 k5e6 k5e6 | k3e6",
+        head_channels=1984,
+    ),
+    ZooEntry(
+        "fbnet_c",
+        "k3e1 | k3e6 skip k3e1 k3e1 | k5e6 k5e3 k5e6 k3e6 | k5e6 k5e3 k5e6 k5e6"
+        " | k5e6 k5e6 k5e6 k5e3 | k5e6 k5e6 k5e6 k5e6 | k3e6",
+        head_channels=1984,
+    ),
+    ZooEntry(
+        "fbnet_s8",
+        "k3e1 | k3e3 k3e1 skip skip | k5e6 k3e3 k3e3 k3e6 | k5e6 k5e3 k5e3 k5e3"
+        " | k3e6 k5e3 k5e3 k5e3 | k5e6 k5e6 k5e3 k5e6 | k5e6",
+    ),
+    ZooEntry(
+        "fbnet_iphonex",
+        "skip | k3e6 k3e1 k3e1 k3e1 | k3e6 k3e6 k3e6 k3e6 | k3e6 k3e6 k3e3 k3e6"
+        " | k3e6 k3e3 k3e3 k3e3 | k5e6 k5e6 k5e6 k5e3 | k5e6",
+    ),
+    ZooEntry(
+        "fbnet_96_035_1",
+        "k3e1 | k3e6 k3e6 skip skip | k5e6 k5e6 skip skip | k5e6 skip skip skip"
+        " | k3e6 skip skip skip | k5e6 k5e6 skip skip | k5e6",
+        resolution=96,
+        width=0.35,
+        head_channels=RELEASED_HEAD_AT_035,
+    ),
+)
+ZOO = {entry.name: entry for entry in _ENTRIES}
+
+_SCALE = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
+
+
+def zoo_nets() -> tuple[Net, ...]:
+    """Every net of the zoo at its published resolution and width."""
+    return tuple(_zoo_net(entry) for entry in _ENTRIES)
+
+
+def _zoo_net(entry: ZooEntry) -> Net:
+    return parse_net(entry.blocks, fbnet(entry.resolution, entry.width), entry.name, entry.head_channels)
+
+
+def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
+    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
+
+    spaces: what the LUT at hand covers; candidate strings may carry the scale too (`k3_e1|...@192x0.5`).
+    """
+    text = text.strip()
+    scale = _SCALE.fullmatch(text)
+    base = scale["name"].strip() if scale else text
+    if base in ZOO:
+        entry = ZOO[base]
+        if scale is None:
+            return _zoo_net(entry)
+        width = float(scale["width"] or 1)
+        space = fbnet(int(scale["resolution"]), width)
+        return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
+    if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"k\d+_?e\d.*", base):
+        return parse_net(base, _space_at(scale, spaces, text), text)
+    near = difflib.get_close_matches(base, ZOO, n=3, cutoff=0.5)
+    remedy = f"did you mean {' or '.join(near)}?" if near else "`lutbench nets` lists the names"
+    raise UsageError(f"no net is called {text!r}", remedy=remedy)
+
+
+def _zoo_head(entry: ZooEntry, space: Space) -> int:
+    """The published head at the published width; scaled like every other layer elsewhere."""
+    if space.width == entry.width:
+        return entry.head_channels
+    return space.other_heads[0] if entry.head_channels == FBNET.other_heads[0] else space.head_channels
+
+
+def _space_at(scale: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
+    if scale is None:
+        return spaces[0]
+    resolution, width = int(scale["resolution"]), float(scale["width"] or 1)
+    for space in spaces:
+        if (space.resolution, space.width) == (resolution, width):
+            return space
+    known = ", ".join(space.label for space in spaces)
+    raise SpaceError(f"net {text!r}: no such resolution and width here", remedy=f"there is {known}")
