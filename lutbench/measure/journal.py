@@ -15,7 +15,7 @@ from typing import Any
 
 from lutbench.errors import JournalError, OutputError
 from lutbench.measure.measurements import Measurements
-from lutbench.measure.protocol import Failure
+from lutbench.measure.protocol import Failure, Samples
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -27,9 +27,9 @@ class Journal:
     identity: what the samples belong to (device, runtime, artifacts ...); a journal of another identity is refused.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], canary_limit: float) -> None:
         self.path = path
-        self.measurements = Measurements()
+        self.measurements = Measurements(canary_limit)
         self.finished = False
         self.resumed = False
         self.runtime_ns = 0
@@ -91,12 +91,7 @@ class Journal:
     def _apply(self, record: Record, number: int) -> None:
         try:
             if "operator" in record:
-                samples = [int(value) for value in record["ns"]]
-                if not samples or min(samples) <= 0:
-                    raise ValueError(record["ns"])
-                self.measurements.add(int(record["round"]), str(record["operator"]), int(record["depth"]), samples)
-            elif "void" in record:
-                self.measurements.void(int(record["void"]))
+                self._apply_samples(record)
             elif "end" in record:
                 self.measurements.end(int(record["end"]))
             elif "failed" in record:
@@ -112,6 +107,11 @@ class Journal:
                 line=number,
                 remedy="measure anew with --fresh",
             ) from error
+
+    def _apply_samples(self, record: Record) -> None:
+        durations_ns, canary_ns = ([int(value) for value in record[key]] for key in ("ns", "canary"))
+        samples = Samples(str(record["operator"]), int(record["depth"]), tuple(durations_ns), tuple(canary_ns))
+        self.measurements.add(int(record["round"]), samples.artifact, samples.depth, durations_ns, canary_ns)
 
     def append(self, records: Iterable[Record]) -> None:
         """Writes records, on disk when this returns, and applies them to the measurements."""

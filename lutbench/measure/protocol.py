@@ -24,15 +24,35 @@ class Cycle:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Cycles to run in order with the canary beside every sample.
+
+    quiet_below_ns: canary at or below which the device is in its fast state; 0 where that is not known yet. Before a
+    cycle the agent waits for that, all waits of the batch together no longer than patience_s; then it measures anyway.
+    """
+
+    cycles: tuple[Cycle, ...]
+    canary: str
+    quiet_below_ns: int = 0
+    patience_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Samples:
-    """One artifact's timed invocations in one cycle, in order, integer nanoseconds each."""
+    """One artifact's timed invocations in one cycle, in order, integer nanoseconds each.
+
+    canary_ns: for each of them the slower of the canary's invocations just before and after it.
+    """
 
     artifact: str
     depth: int
     durations_ns: tuple[int, ...]
+    canary_ns: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.durations_ns or min(self.durations_ns) <= 0:
+        if len(self.durations_ns) != len(self.canary_ns):
+            raise ValueError(f"{self.artifact}: {len(self.durations_ns)} samples, {len(self.canary_ns)} canaries")
+        if not self.durations_ns or min(*self.durations_ns, *self.canary_ns) <= 0:
             raise ValueError(f"{self.artifact}: a sample is not a positive number of nanoseconds")
 
 
@@ -60,7 +80,8 @@ class Protocol:
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
-    canary_limit: largest over smallest canary of a round, minus 1, above which the round is measured again.
+    canary_limit: how far the canary may stand above its own reference before samples beside it do not count.
+    patience_s: how long one batch may wait for the device to be quiet.
     """
 
     target: float = 0.01
@@ -72,9 +93,8 @@ class Protocol:
     slice_us: float = 300.0
     net_warmup: int = 3
     net_repeats: int = 3
-    canary_limit: float = 0.15
-    canary_pause_s: float = 0.2
-    max_void_share: float = 0.25
+    canary_limit: float = 0.04
+    patience_s: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 1:

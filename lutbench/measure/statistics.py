@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """A latency as rounds saw it, microseconds. ci: 95 % interval of the median over rounds; percentiles: of samples."""
+    """A latency over rounds, microseconds. ci: 95 % interval of the median of rounds; percentiles: of samples."""
 
     latency_us: float
     ci_low_us: float

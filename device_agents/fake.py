@@ -1,0 +1,72 @@
+"""A device with scripted times: the real rounds, journal and statistics run against it in tests and dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+
+from device_agents.agent import DeviceInfo
+from lutbench.export.artifact import Artifact
+from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
+
+Script = Callable[[str, int, int], int]  # artifact, context depth, invocation number on this device -> nanoseconds
+
+
+class FakeAgent:
+    """Yields what the script says.
+
+    canary: the canary's nanoseconds at an invocation. refused: artifacts it will not load. crash_at: number of the
+    batch at which it is interrupted.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        canary: Callable[[int], int] = lambda _invocation: 50_000,
+        refused: Sequence[str] = (),
+        crash_at: int | None = None,
+    ) -> None:
+        self._script = script
+        self._canary = canary
+        self._refused = set(refused)
+        self._crash_at = crash_at
+        self._invocations = 0
+        self.batches: list[Batch] = []
+        self.installed: list[str] = []
+
+    def __enter__(self) -> FakeAgent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def describe(self) -> DeviceInfo:
+        return DeviceInfo("none", "fake", "none", "scripted", 1, {"cpu": "scripted"})
+
+    def install(self, artifacts: Sequence[Artifact]) -> Iterator[Failure]:
+        for artifact in artifacts:
+            if artifact.name in self._refused:
+                yield Failure(artifact.name, "refused by script")
+            else:
+                self.installed.append(artifact.name)
+
+    def measure(self, batch: Batch) -> Iterator[Outcome]:
+        if self._crash_at is not None and len(self.batches) == self._crash_at:
+            raise KeyboardInterrupt
+        self.batches.append(batch)
+        spent = 0
+        for cycle in batch.cycles:
+            for artifact in cycle.artifacts:
+                durations, canaries = [], []
+                for _ in range(cycle.repeats):
+                    durations.append(self._script(artifact, cycle.depth, self._invocations))
+                    canaries.append(self._canary(self._invocations))
+                    self._invocations += 1
+                spent += sum(durations)
+                yield Samples(artifact, cycle.depth, tuple(durations), tuple(canaries))
+        yield Spent(spent)
+
+    def close(self) -> None:
+        pass

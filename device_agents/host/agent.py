@@ -1,0 +1,183 @@
+"""The host agent: drives the worker process and survives its death."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from device_agents.agent import AgentSettings, DeviceInfo
+from device_agents.host.environment import describe_host
+from lutbench.errors import DeviceError
+from lutbench.export.artifact import Artifact
+from lutbench.measure.protocol import Batch, Cycle, Failure, Outcome, Samples, Spent
+
+START_TIMEOUT_S = 60.0
+LOAD_TIMEOUT_S = 60.0
+INVOCATION_TIMEOUT_S = 30.0  # of one invocation, before the runtime counts as hanging
+_READ_BYTES = 1 << 16
+
+
+class WorkerDiedError(Exception):
+    """The worker process ended or hung; the message says which."""
+
+
+class HostAgent:
+    """Times artifacts on this machine."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._artifacts: dict[str, Artifact] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pending = b""
+        self._cores: list[int] = []
+        self._start()
+
+    def __enter__(self) -> HostAgent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def describe(self) -> DeviceInfo:
+        return describe_host(self._cores)
+
+    def install(self, artifacts: Sequence[Artifact]) -> Iterator[Failure]:
+        """Loads artifacts into the worker; yields those it refuses or dies of."""
+        for artifact in artifacts:
+            failure = self._load(artifact)
+            if failure:
+                yield failure
+            else:
+                self._artifacts[artifact.name] = artifact
+
+    def uninstall(self) -> None:
+        """Lets go of every artifact: a new worker, with its memory free."""
+        self._artifacts.clear()
+        self._stop()
+        self._start()
+
+    def measure(self, batch: Batch) -> Iterator[Outcome]:
+        """A batch in one go; where the worker dies of it, each artifact alone, to find which it was."""
+        try:
+            yield from self._run(batch)
+        except WorkerDiedError:
+            self._restart()
+            for artifact in dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts):
+                try:
+                    list(self._run(Batch((Cycle((artifact,), 0, 0, 1),), artifact)))
+                except WorkerDiedError as death:
+                    self._artifacts.pop(artifact, None)
+                    self._restart()
+                    yield Failure(artifact, str(death))
+
+    def close(self) -> None:
+        self._stop()
+
+    def _load(self, artifact: Artifact) -> Failure | None:
+        try:
+            self._send({"load": artifact.name, "path": str(artifact.path)})
+            answer = self._receive(LOAD_TIMEOUT_S)
+        except WorkerDiedError as death:
+            self._restart()
+            return Failure(artifact.name, str(death))
+        return Failure(artifact.name, answer["reason"]) if "failed" in answer else None
+
+    def _run(self, batch: Batch) -> Iterator[Outcome]:
+        cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
+        request = {
+            "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats] for cycle in cycles],
+            "canary": batch.canary,
+            "quiet_below_ns": batch.quiet_below_ns,
+            "patience_s": batch.patience_s,
+        }
+        self._send(request)
+        outcomes: list[Outcome] = []
+        invocations = sum(len(cycle.artifacts) * (cycle.warmup + cycle.repeats) for cycle in cycles)
+        while True:
+            answer = self._receive(INVOCATION_TIMEOUT_S + invocations * 0.1)
+            if "runtime_ns" in answer:
+                break
+            cycle = cycles[answer["cycle"]]
+            if "ns" in answer:
+                for name, durations_ns in zip(cycle.artifacts, answer["ns"], strict=True):
+                    outcomes.append(Samples(name, cycle.depth, tuple(durations_ns), tuple(answer["canary"])))
+            elif answer["failed"]:
+                outcomes.append(Failure(answer["failed"], answer["reason"]))
+        yield from outcomes
+        yield Spent(answer["runtime_ns"])
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "device_agents.host.worker", self._settings.runtime]
+        self._process = subprocess.Popen(
+            [*command, str(self._settings.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is this process's to handle
+        )
+        self._pending = b""
+        try:
+            self._cores = self._receive(START_TIMEOUT_S)["cores"]
+        except WorkerDiedError as death:
+            raise DeviceError(f"the runtime's worker process did not start: {death}", device="host") from death
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            self._process = None
+
+    def _restart(self) -> None:
+        """A new worker with the same artifacts; one that kills it again is let go of."""
+        self._stop()
+        self._start()
+        for artifact in list(self._artifacts.values()):
+            if self._load_again(artifact):
+                self._artifacts.pop(artifact.name)
+
+    def _load_again(self, artifact: Artifact) -> bool:
+        try:
+            self._send({"load": artifact.name, "path": str(artifact.path)})
+            return "failed" in self._receive(LOAD_TIMEOUT_S)
+        except WorkerDiedError as death:
+            raise DeviceError(f"the runtime died twice: {death}", device="host", operator=artifact.name) from death
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise WorkerDiedError(self._death()) from error
+
+    def _receive(self, timeout_s: float) -> dict[str, Any]:
+        assert self._process is not None and self._process.stdout is not None
+        while b"\n" not in self._pending:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._process.stdout, selectors.EVENT_READ)
+                if not selector.select(timeout_s):
+                    raise WorkerDiedError(f"the runtime did not answer for {timeout_s:.0f} s")
+            chunk = self._process.stdout.read1(_READ_BYTES)  # type: ignore[attr-defined]
+            if not chunk:
+                raise WorkerDiedError(self._death())
+            self._pending += chunk
+        line, self._pending = self._pending.split(b"\n", 1)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _death(self) -> str:
+        assert self._process is not None
+        status = self._process.wait()
+        return f"the runtime's process ended with {'signal ' + str(-status) if status < 0 else f'status {status}'}"

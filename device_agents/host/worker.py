@@ -1,0 +1,149 @@
+"""The worker process: loads artifacts, runs cycles, answers in JSON lines. `python -m device_agents.host.worker`.
+
+A process of its own, so that a runtime that crashes or hangs takes only itself along, the thread that measures shares
+nothing with the one that draws progress, and threads and affinity are set before the runtime starts.
+
+Requests, one JSON object a line on standard input; answers on standard output:
+
+    {"load": NAME, "path": PATH}                  -> {"loaded": NAME} or {"failed": NAME, "reason": TEXT}
+    {"measure": [[[NAME, ...], warmup, repeats], ...], "canary": NAME, "quiet_below_ns": N, "patience_s": S}
+        -> for each cycle {"cycle": i, "ns": [[...] per name], "canary": [...]}
+           or {"cycle": i, "failed": NAME, "reason": TEXT}; then {"runtime_ns": N}
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from time import monotonic, perf_counter_ns, sleep
+from typing import Any, TextIO
+
+from device_agents.host.engines import ENGINES, Engine, Loaded
+
+Answer = dict[str, Any]
+
+CANARY_EVERY_NS = 1_000_000
+CANARY_PAUSE_S = 0.0005  # between two canaries while waiting for the machine to be quiet
+
+
+def pin(threads: int) -> list[int]:
+    """Keeps this process on the last `threads` cores it may use; the cores, or [] where the system does not let it."""
+    try:
+        cores = sorted(os.sched_getaffinity(0))[-threads:]
+        os.sched_setaffinity(0, cores)
+        return sorted(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return []
+
+
+class Worker:
+    """One runtime and the artifacts loaded into it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loaded: dict[str, Loaded] = {}
+        self._spent_ns = 0
+
+    def load(self, name: str, path: str) -> Answer:
+        try:
+            loaded = self._engine.load(name, path)
+            loaded.rewrite_input()
+            loaded.invoke()  # the first run plans memory; a refusal shows here, not in a round
+        except Exception as error:  # noqa: BLE001 - a runtime's own exception types are not public
+            return {"failed": name, "reason": _reason(error)}
+        self._loaded[name] = loaded
+        return {"loaded": name}
+
+    def canary(self, name: str) -> int:
+        """Nanoseconds of the canary: the faster of two invocations, for the first may have to fetch its weights."""
+        invoke = self._loaded[name].invoke
+        start = perf_counter_ns()
+        invoke()
+        middle = perf_counter_ns()
+        invoke()
+        end = perf_counter_ns()
+        self._spent_ns += end - start
+        return min(middle - start, end - middle)
+
+    def cycle(self, names: list[str], warmup: int, repeats: int, canary: str, before: int) -> tuple[Answer, int]:
+        """One cycle. before: the canary just before it; returns the samples and the canary just after it.
+
+        The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did.
+        """
+        steps = [(self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
+        durations: list[list[int]] = [[] for _ in names]
+        canaries: list[int] = []
+        clock = perf_counter_ns
+        last = clock()
+        for turn in range(warmup + repeats):
+            for position, (invoke, rewrite_input) in enumerate(steps):
+                rewrite_input()
+                start = clock()
+                invoke()
+                duration = clock() - start
+                self._spent_ns += duration
+                if turn >= warmup:
+                    durations[position].append(duration)
+            if turn == warmup + repeats - 1 or clock() - last > CANARY_EVERY_NS:
+                after = self.canary(canary)
+                canaries += [max(before, after)] * (max(0, turn + 1 - warmup) - len(canaries))
+                before, last = after, clock()
+        return {"ns": durations, "canary": canaries}, before
+
+    def quiet(self, canary: str, before: int, quiet_below_ns: int, deadline: float) -> int:
+        """The canary once it is quiet, or whatever it is at the deadline (monotonic seconds)."""
+        while before > quiet_below_ns and monotonic() < deadline:
+            sleep(CANARY_PAUSE_S)
+            before = self.canary(canary)
+        return before
+
+    def measure(self, request: Answer, out: TextIO) -> None:
+        """Every cycle of a request; waits for the machine to be quiet use up the request's patience."""
+        self._spent_ns = 0
+        canary, quiet_below_ns, patience_s = request["canary"], request["quiet_below_ns"], request["patience_s"]
+        before = self.canary(canary)
+        for number, (names, warmup, repeats) in enumerate(request["measure"]):
+            waiting_since = monotonic()
+            before = (
+                self.quiet(canary, before, quiet_below_ns, waiting_since + patience_s) if quiet_below_ns else before
+            )
+            patience_s -= monotonic() - waiting_since
+            try:
+                answer, before = self.cycle(names, warmup, repeats, canary, before)
+            except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
+                answer = {"failed": names[0] if len(names) == 1 else "", "reason": _reason(error)}
+            _say(out, {"cycle": number, **answer})
+        _say(out, {"runtime_ns": self._spent_ns})
+        out.flush()
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+def _say(out: TextIO, answer: Answer) -> None:
+    out.write(json.dumps(answer, separators=(",", ":")) + "\n")
+
+
+def main() -> None:
+    runtime, threads = sys.argv[1], int(sys.argv[2])
+    cores = pin(threads)
+    out = os.fdopen(os.dup(1), "w", buffering=1 << 20)  # answers go out once a batch: no write between two cycles
+    os.dup2(2, 1)  # what a runtime prints must not mix with the answers
+    worker = Worker(ENGINES[runtime](threads))
+    _say(out, {"ready": os.getpid(), "cores": cores})
+    out.flush()
+    gc.disable()  # no collection inside a timed region; what the loop makes is freed by reference counts
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "load" in request:
+            _say(out, worker.load(request["load"], request["path"]))
+            out.flush()
+        else:
+            worker.measure(request, out)
+
+
+if __name__ == "__main__":
+    main()

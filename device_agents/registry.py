@@ -1,0 +1,145 @@
+"""Devices by name: those built in, and those a user adds in a TOML file in the configuration folder.
+
+[devices.bench-pi]
+kind = "host"
+threads = 2
+lut = "luts/bench-pi.csv"
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from device_agents.agent import Agent, AgentSettings
+from lutbench.errors import DeviceError, LutbenchError, UsageError
+
+CONFIG_VARIABLE = "LUTBENCH_CONFIG"
+KINDS = ("host", "android", "ios")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device by name: its kind, the LUT it is measured into, the threads it is measured with."""
+
+    name: str
+    kind: str
+    lut: Path
+    description: str
+    threads: int = 1
+    built_in: bool = True
+
+    @property
+    def lock_name(self) -> str:
+        """What two runs must not share: every host device is the same machine."""
+        return "host" if self.kind == "host" else self.name
+
+    @property
+    def can_measure(self) -> bool:
+        return self.kind in _AGENTS
+
+
+_BUILT_IN = (
+    Device("host", "host", Path("luts/host.csv"), "this machine"),
+    Device("android", "android", Path("luts/android.csv"), "the one Android phone attached"),
+    Device("android-s8", "android", Path("luts/s8.csv"), "Samsung Galaxy S8"),
+    Device("ios", "ios", Path("luts/ios.csv"), "the one iPhone attached"),
+    Device("iphonex", "ios", Path("luts/iphonex.csv"), "iPhone X"),
+)
+
+
+class RegistryError(LutbenchError):
+    """A registry file that is not right."""
+
+    exit_status = 4
+
+
+def config_folder() -> Path:
+    """$LUTBENCH_CONFIG, or the user's configuration folder."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or platformdirs.user_config_dir("lutbench"))
+
+
+def registry_path() -> Path:
+    return config_folder() / "devices.toml"
+
+
+def all_devices() -> dict[str, Device]:
+    """Every known device by name; a user's entry stands before a built-in one of the same name."""
+    devices = {device.name: device for device in _BUILT_IN}
+    devices.update({device.name: device for device in _read_registry(registry_path())})
+    return devices
+
+
+def find_device(name: str) -> Device:
+    """The device of this name; UsageError, with near names, where there is none."""
+    devices = all_devices()
+    if name in devices:
+        return devices[name]
+    near = difflib.get_close_matches(name, devices, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`lutbench devices` lists them"
+    raise UsageError(f"no device is called {name!r}", remedy=f"{hint} (your own go into {registry_path()})")
+
+
+def open_agent(device: Device, settings: AgentSettings) -> Agent:
+    """The agent that times artifacts on the device; DeviceError where this version has none for its kind."""
+    if device.kind not in _AGENTS:
+        raise DeviceError(
+            f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
+        )
+    return _AGENTS[device.kind](settings)
+
+
+def _open_host(settings: AgentSettings) -> Agent:
+    from device_agents.host.agent import HostAgent
+
+    return HostAgent(settings)
+
+
+_AGENTS: dict[str, Callable[[AgentSettings], Agent]] = {"host": _open_host}
+
+
+def _read_registry(path: Path) -> list[Device]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except FileNotFoundError:
+        return []
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise RegistryError(f"not TOML: {error}", path=path, line=int(line[1]) if line else None) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(f"cannot be read: {error}", path=path) from error
+    entries = data.get("devices", {})
+    if set(data) - {"devices"} or not isinstance(entries, dict):
+        raise RegistryError("holds something else than [devices.NAME] tables", path=path)
+    return [_device(name, entry, path) for name, entry in entries.items()]
+
+
+def _device(name: str, entry: Any, path: Path) -> Device:
+    def wrong(problem: str) -> RegistryError:
+        return RegistryError(problem, path=path, device=name)
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise wrong("a name is letters, digits, _ . and -")
+    if not isinstance(entry, dict):
+        raise wrong("is not a table")
+    unknown = set(entry) - {"kind", "lut", "description", "threads"}
+    if unknown:
+        raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: kind, lut, description, threads)")
+    if entry.get("kind") not in KINDS:
+        raise wrong(f"kind {entry.get('kind')!r} is none of {', '.join(KINDS)}")
+    threads = entry.get("threads", 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise wrong(f"threads {threads!r} is not a positive whole number")
+    lut, description = entry.get("lut", f"luts/{name}.csv"), entry.get("description", "")
+    if not isinstance(lut, str) or not isinstance(description, str):
+        raise wrong("lut and description must be strings")
+    return Device(name, entry["kind"], Path(lut), description, threads, built_in=False)

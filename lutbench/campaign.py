@@ -1,0 +1,180 @@
+"""Campaign: the rounds of a profile, from trial depths to the last operator that is done."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lutbench.events import Note, Report, RoundProgress
+from lutbench.measure.journal import Journal
+from lutbench.measure.protocol import Cycle, Protocol
+from lutbench.measure.rounds import MeasureBatch, measure_round
+from lutbench.measure.scale import DepthTrial, NetMeasurement, ScaleFit, choose_depth, fit_scale, try_depths
+from lutbench.measure.schedule import net_cycles, operator_cycles
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.space.operator import OVERHEAD
+from lutbench.space.sampling import chains
+from lutbench.units import format_percent
+
+TRIAL_DEPTHS = (0, 1, 3)
+TRIAL_ROUNDS = 12
+NET_ROUNDS = 24  # whole nets are noisier than operators: this many rounds bring their medians to about 1 %
+_UNSTABLE_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the trial found: the depth, every depth's trial, and (at the end) the scale. None: too few nets to tell."""
+
+    depth: int
+    trials: tuple[DepthTrial, ...]
+    fit: ScaleFit | None
+
+
+class Campaign:
+    """Measures operators until each is done or at its cap, with tuning nets and the canary beside them."""
+
+    def __init__(
+        self,
+        spaces: Sequence[Space],
+        nets: Sequence[Net],
+        canary: str,
+        journal: Journal,
+        measure: MeasureBatch,
+        protocol: Protocol,
+        seed: int,
+        report: Report,
+    ) -> None:
+        self._spaces = spaces
+        self._tuning = nets
+        self._canary = canary
+        self._journal = journal
+        self._measure = measure
+        self._protocol = protocol
+        self._seed = seed
+        self._report = report
+        self._data = journal.measurements
+        measured = {op.name for space in spaces for op in space.operators if op.is_measured}
+        self.operators = tuple(sorted(measured))
+
+    def run(self) -> Context:
+        """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
+        if self._tuning:
+            while self._data.rounds_ended < TRIAL_ROUNDS:
+                self._round(TRIAL_DEPTHS, self._alive(self.operators), "trying context depths")
+        trials = self.trials
+        depth = choose_depth(trials).depth if trials else 0
+        if trials:
+            found = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in trials)
+            self._report(Note(f"context depth {depth} (left-out error of {len(self._nets)} nets by depth: {found})"))
+        while (wanted := self.unfinished(depth)) or self._nets_unfinished:
+            self._round((depth,), wanted, "measuring")
+        fit = fit_scale(self._nets, self._rows_us(depth), self._overhead_us(depth)) if self._nets else None
+        return Context(depth, tuple(trials), fit)
+
+    @property
+    def _nets_unfinished(self) -> bool:
+        return bool(self._tuning) and self._data.rounds_ended < NET_ROUNDS
+
+    def _alive(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name not in self._data.failures]
+
+    def unfinished(self, depth: int) -> list[str]:
+        """Operators that still need samples."""
+        return [name for name in self._alive(self.operators) if not self._is_done(name, depth)]
+
+    def _is_done(self, name: str, depth: int) -> bool:
+        if self._data.visits(name, depth) >= self._protocol.max_rounds:
+            return True
+        summary = self._data.summary(name, depth)
+        if summary is None or summary.rounds < self._protocol.min_rounds:
+            return False
+        return summary.half_width <= self._protocol.target
+
+    @property
+    def trials(self) -> list[DepthTrial]:
+        """What each depth gave over the trial rounds; none where nets or the empty graph failed."""
+        nets = self._nets
+        if len(nets) < 3 or OVERHEAD.name in self._data.failures:
+            return []
+        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name)
+
+    @property
+    def _nets(self) -> list[NetMeasurement]:
+        """The tuning nets all of whose operators have figures."""
+        found = []
+        for net in self._tuning:
+            names = tuple(operator.name for operator in net.operators)
+            summary = self._data.summary(net.key, 0)
+            if summary and not any(name in self._data.failures for name in (*names, net.key)):
+                found.append(NetMeasurement(net.key, names, summary.latency_us))
+        return found
+
+    def _rows_us(self, depth: int) -> dict[str, float]:
+        summaries = {name: self._data.summary(name, depth) for name in self.operators}
+        return {name: summary.latency_us for name, summary in summaries.items() if summary}
+
+    def _overhead_us(self, depth: int) -> float:
+        return self._rows_us(depth)[OVERHEAD.name]
+
+    def _round(self, depths: Sequence[int], wanted: Sequence[str], stage: str) -> None:
+        number = self._data.current_round
+        rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
+        cycles: list[Cycle] = []
+        keep: set[tuple[str, int]] = set()
+        for depth in depths:
+            left = [name for name in wanted if not self._data.has(number, name, depth)]
+            sequences = [
+                [name for op in chain if (name := op.name) not in self._data.failures]
+                for space in self._spaces
+                for chain in chains(space, rng)
+            ]
+            cycles += operator_cycles(sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth))
+            keep |= {(name, depth) for name in left}
+        if self._nets_unfinished:
+            keys = self._alive([net.key for net in self._tuning])
+            left = [key for key in keys if not self._data.has(number, key, 0)]
+            cycles += net_cycles(left, self._protocol)
+            keep |= {(key, 0) for key in left}
+        rng.shuffle(cycles)
+        outcome = measure_round(self._measure, self._journal, cycles, keep, self._canary, self._protocol)
+        self._report(self._progress(stage, outcome.number, depths[0], outcome.disturbed))
+
+    def _latency_us(self, depth: int, name: str) -> float | None:
+        summary = self._data.summary(name, depth)
+        return summary.latency_us if summary else None
+
+    def _progress(self, stage: str, number: int, depth: int, disturbed: float) -> RoundProgress:
+        unfinished = self.unfinished(depth)
+        summaries = [(name, self._data.summary(name, depth)) for name in unfinished]
+        widths = sorted(((s.half_width, name) for name, s in summaries if s), reverse=True)
+        return RoundProgress(
+            stage=stage,
+            round_number=number,
+            done=len(self.operators) - len(unfinished),
+            total=len(self.operators),
+            remaining_s=self._remaining_s(depth, unfinished),
+            unstable=tuple((name, width) for width, name in widths[:_UNSTABLE_SHOWN]),
+            disturbed=disturbed,
+        )
+
+    def _remaining_s(self, depth: int, unfinished: Sequence[str]) -> float:
+        """Runtime that is left: intervals narrow with the square root of rounds; nets and canary up to NET_ROUNDS."""
+        total_us = 0.0
+        protocol = self._protocol
+        for name in unfinished:
+            summary = self._data.summary(name, depth)
+            if summary is None:
+                continue
+            needed = summary.rounds * (summary.half_width / protocol.target) ** 2
+            needed = min(max(needed, protocol.min_rounds), protocol.max_rounds)
+            visit_us = summary.latency_us * (protocol.warmup + protocol.repeats(summary.latency_us)) * (depth + 1)
+            total_us += max(1.0, needed - summary.rounds) * visit_us
+        left = max(0, NET_ROUNDS - self._data.rounds_ended) if self._tuning else 0
+        for net in self._tuning:
+            summary = self._data.summary(net.key, 0)
+            total_us += left * (summary.latency_us if summary else 0) * (protocol.net_warmup + protocol.net_repeats)
+        return total_us / 1e6

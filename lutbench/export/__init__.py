@@ -1,0 +1,1 @@
+"""Operator or net -> artifact for a runtime, and the cache of artifacts."""

@@ -1,0 +1,55 @@
+"""Artifact: an exported operator or net for one runtime, and the recipe that decides its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lutbench.space.net import Net
+from lutbench.space.operator import Operator
+
+Subject = Operator | Net
+
+
+def subject_name(subject: Subject) -> str:
+    """The name an artifact is measured under: an operator's name or a net's key."""
+    return subject.name if isinstance(subject, Operator) else subject.key
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides an artifact's bytes. versions: of the exporter and of every package that takes part."""
+
+    subject: str
+    runtime: str
+    dtype: str
+    versions: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Content address in the cache, 64 hex digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exporter's result. check_error: root mean square error of its output against torch's, over torch's."""
+
+    data: bytes
+    check_error: float
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes."""
+
+    name: str
+    runtime: str
+    dtype: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    check_error: float

@@ -1,0 +1,86 @@
+"""The artifact cache: content-addressed, checked on the way out, safe under two runs at once.
+
+An entry is KEY.<suffix> and KEY.json, which holds the file's sha256 and is written last. Both are put in place by
+renaming, and two writers of one key write the same bytes, so the worst that a race does is work done twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from lutbench.export.artifact import Artifact, Exported, Recipe
+from lutbench.files import write_atomically
+
+CACHE_VARIABLE = "LUTBENCH_CACHE"
+
+
+def default_cache_folder() -> Path:
+    """$LUTBENCH_CACHE, or the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("lutbench"))
+
+
+class ArtifactCache:
+    """Artifacts by recipe under a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "artifacts"
+
+    def get(self, recipe: Recipe, suffix: str) -> Artifact | None:
+        """The artifact of a recipe; None where there is none, or where it is corrupt (then it is removed)."""
+        payload, note = self._paths(recipe, suffix)
+        try:
+            entry = json.loads(note.read_bytes())
+            artifact = _artifact(recipe, payload, entry)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            artifact = None
+        if artifact is None or not _is_whole(artifact):
+            note.unlink(missing_ok=True)
+            payload.unlink(missing_ok=True)
+            return None
+        return artifact
+
+    def put(self, recipe: Recipe, suffix: str, exported: Exported) -> Artifact:
+        """Stores an artifact; OutputError where the folder cannot be written."""
+        payload, note = self._paths(recipe, suffix)
+        entry = {
+            "subject": recipe.subject,
+            "sha256": hashlib.sha256(exported.data).hexdigest(),
+            "size_bytes": len(exported.data),
+            "check_error": exported.check_error,
+        }
+        write_atomically(payload, exported.data)
+        write_atomically(note, json.dumps(entry).encode())
+        return _artifact(recipe, payload, entry)
+
+    def _paths(self, recipe: Recipe, suffix: str) -> tuple[Path, Path]:
+        key = recipe.key
+        folder = self.folder / key[:2]
+        return folder / f"{key}{suffix}", folder / f"{key}.json"
+
+
+def _artifact(recipe: Recipe, payload: Path, entry: dict[str, Any]) -> Artifact:
+    return Artifact(
+        name=recipe.subject,
+        runtime=recipe.runtime,
+        dtype=recipe.dtype,
+        path=payload,
+        sha256=str(entry["sha256"]),
+        size_bytes=int(entry["size_bytes"]),
+        check_error=float(entry["check_error"]),
+    )
+
+
+def _is_whole(artifact: Artifact) -> bool:
+    try:
+        data = artifact.path.read_bytes()
+    except OSError:
+        return False
+    return len(data) == artifact.size_bytes and hashlib.sha256(data).hexdigest() == artifact.sha256

@@ -1,0 +1,177 @@
+"""The LUT file: commented TOML above a CSV that pandas.read_csv(path, comment="#") and a spreadsheet open.
+
+Written to a temporary file in the same folder, fsynced and renamed: a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from lutbench.errors import LutError, SpaceError
+from lutbench.files import write_atomically
+from lutbench.lut.header import metadata_from_toml, metadata_to_toml
+from lutbench.lut.table import (
+    COLUMNS,
+    COUNT_COLUMNS,
+    LATENCY_COLUMNS,
+    PART_COLUMNS,
+    SCHEMA,
+    Lut,
+    Row,
+    row_cells,
+)
+from lutbench.space.operator import parse_operator
+
+
+def format_lut(lut: Lut) -> str:
+    """The file's text; latencies with 3 decimals (1 ns), so that measuring again changes only what changed."""
+    header = tomli_w.dumps({"lutbench_lut": SCHEMA, "rows": len(lut.rows), **metadata_to_toml(lut.metadata)})
+    text = io.StringIO()
+    text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return f"{value:.3f}" if math.isfinite(value) and value % 1 else f"{value:g}" if value < 1e6 else f"{value:.3f}"
+    return str(value)
+
+
+def write_lut(lut: Lut, path: Path) -> None:
+    """Writes the LUT in one step; OutputError, with the old file whole, where that fails."""
+    write_atomically(path, format_lut(lut).encode())
+
+
+def read_lut(path: Path) -> Lut:
+    """The LUT in a file; LutError, with the line, for anything that is not a whole and sane LUT."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise LutError("no such file", path=path, remedy="`lutbench profile` makes one") from None
+    except IsADirectoryError:
+        raise LutError("is a folder, not a LUT", path=path) from None
+    except UnicodeDecodeError:
+        raise LutError("is not a LUT: it is not UTF-8 text", path=path) from None
+    except OSError as error:
+        raise LutError(f"cannot be read: {error.strerror or error}", path=path) from error
+    return parse_lut(text, path)
+
+
+def parse_lut(text: str, path: Path) -> Lut:
+    """The LUT in a file's text; path is named in errors and kept in the LUT."""
+    lines = text.split("\n")
+    count = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
+    if lines[-1] != "":
+        raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
+    rows = tuple(_rows(lines[count:], count, path))
+    expected = header.pop("rows", None)
+    if expected != len(rows):
+        raise LutError(
+            f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
+        )
+    metadata = metadata_from_toml(header, lines[:count], path)
+    _check_order(rows, count, path)
+    return Lut(metadata, rows, path)
+
+
+def _header(lines: list[str], path: Path) -> dict[str, Any]:
+    try:
+        header = tomllib.loads("\n".join(lines))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise LutError(f"is not a LUT: its header is not TOML ({error})", path=path) from error
+    schema = header.pop("lutbench_lut", None)
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise LutError("is not a LUT: the line '# lutbench_lut = 1' is missing", path=path)
+    if schema > SCHEMA:
+        writer = header.get("lutbench", "a newer version")
+        raise LutError(
+            f"schema {schema} is newer than this lutbench reads ({SCHEMA})",
+            path=path,
+            remedy=f"it was written by lutbench {writer}: upgrade to that or later",
+        )
+    if schema < 1:
+        raise LutError(f"schema {schema} does not exist", path=path)
+    return header
+
+
+def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True)
+    try:
+        columns = next(reader, [])
+        positions = _positions(columns, offset + 1, path)
+        for cells in reader:
+            line = offset + reader.line_num
+            if not cells:
+                continue
+            if len(cells) != len(columns):
+                raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)
+            yield _row({name: cells[position] for name, position in positions.items()}, line, path)
+    except csv.Error as error:
+        raise LutError(f"not CSV: {error}", path=path, line=offset + reader.line_num) from error
+
+
+def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        raise LutError(f"column {', '.join(missing)} is missing", path=path, line=line)
+    return {name: columns.index(name) for name in COLUMNS}
+
+
+def _row(cells: dict[str, str], line: int, path: Path) -> Row:
+    try:
+        operator = parse_operator(cells["operator"])
+        for column in PART_COLUMNS:
+            stated, actual = cells[column], getattr(operator, column)
+            if stated != str(actual) and (column == "kind" or float(stated) != actual):
+                raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
+        failed = cells["status"] != "ok"
+        latencies = {column: _number(cells, column, failed) for column in LATENCY_COLUMNS}
+        counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
+        figures: dict[str, Any] = {**latencies, **counts}
+        return Row(operator.name, status=cells["status"], **figures)
+    except LutError as error:
+        error.path, error.line = path, line
+        raise
+    except SpaceError as error:
+        raise LutError(error.problem, path=path, line=line) from error
+    except ValueError as error:
+        raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
+
+
+def _number(cells: dict[str, str], column: str, failed: bool) -> float:
+    text = cells[column]
+    if failed and text == "":
+        return math.nan
+    if text == "" or math.isnan(float(text)):
+        raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])
+    return float(text)
+
+
+def _check_order(rows: tuple[Row, ...], offset: int, path: Path) -> None:
+    lines: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        line = offset + 2 + number
+        if row.operator in lines:
+            raise LutError(
+                f"the operator is there twice, first in line {lines[row.operator]}",
+                operator=row.operator,
+                path=path,
+                line=line,
+            )
+        if number and row.operator < rows[number - 1].operator:
+            raise LutError("rows are not sorted by operator", operator=row.operator, path=path, line=line)
+        lines[row.operator] = line

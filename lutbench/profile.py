@@ -1,0 +1,233 @@
+"""profile: every operator of a space, exported, timed on a device, and written as a LUT."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from device_agents.agent import Agent, AgentSettings
+from device_agents.registry import Device, open_agent
+from lutbench import __version__
+from lutbench.campaign import Campaign
+from lutbench.errors import DeviceError, ExportError, LutbenchError, UsageError
+from lutbench.events import ExportProgress, Note, Report
+from lutbench.export.artifact import Artifact, Subject, subject_name
+from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.pool import export_all
+from lutbench.files import check_writable, file_sha256
+from lutbench.locks import device_lock
+from lutbench.lut.file import read_lut, write_lut
+from lutbench.lut.table import Lut, Metadata, SpaceSection
+from lutbench.measure.journal import Journal
+from lutbench.measure.protocol import Failure, Protocol
+from lutbench.results import context_section, environment_section, lut_rows, quality_section
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.space.operator import Operator
+from lutbench.tuning import choose_canary, draw_tuning_nets
+
+OpenAgent = Callable[[Device, AgentSettings], Agent]
+DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
+
+
+class InterruptedRunError(LutbenchError):
+    """Ctrl-C or a termination signal: what was measured is kept."""
+
+    exit_status = 130
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT."""
+
+    device: Device
+    runtime: str = DEFAULT_RUNTIME
+    dtype: str = DEFAULT_DTYPE
+    space: str = "fbnet"
+    resolutions: tuple[int, ...] = ()
+    widths: tuple[float, ...] = (1.0,)
+    threads: int = 1
+    output: Path | None = None
+    fresh: bool = False
+    seed: int = 0
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def lut_path(self) -> Path:
+        if self.output is not None:
+            return self.output
+        extra = [
+            name for name, usual in ((self.runtime, DEFAULT_RUNTIME), (self.dtype, DEFAULT_DTYPE)) if name != usual
+        ]
+        path = self.device.lut
+        return path.with_name("_".join([path.stem, *extra]) + path.suffix)
+
+
+def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = open_agent) -> Lut:
+    """Measures and writes the LUT; goes on where an earlier run of the same request stopped.
+
+    InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
+    """
+    exporter = find_exporter(request.runtime, request.dtype)
+    check_writable(request.lut_path)
+    spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
+    section = SpaceSection(
+        spaces[0].name,
+        tuple(dict.fromkeys(space.resolution for space in spaces)),
+        tuple(dict.fromkeys(space.width for space in spaces)),
+        definition,
+    )
+    base = Metadata(
+        device=request.device.name,
+        runtime=exporter.runtime_version,
+        dtype=request.dtype,
+        threads=request.threads,
+        space=section,
+        lutbench=__version__,
+    )
+    try:
+        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
+            lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
+            write_lut(lut, request.lut_path)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted",
+            remedy=f"what was measured is kept in {journal_folder(request.lut_path)}; the same command goes on from it",
+        ) from None
+    return lut
+
+
+def _measure(
+    request: ProfileRequest,
+    exporter: Exporter,
+    spaces: Sequence[Space],
+    base: Metadata,
+    report: Report,
+    open_device: OpenAgent,
+) -> Lut:
+    """Exports, installs and measures everything; base: the LUT's metadata as far as it is known beforehand."""
+    started = time.monotonic()
+    journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
+    if request.fresh:
+        set_aside(journal_path)
+    nets, canary = draw_tuning_nets(spaces, request.seed), choose_canary(spaces)
+    cache = ArtifactCache(default_cache_folder())
+    artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
+    settings = AgentSettings(request.runtime, request.dtype, request.threads)
+    with open_device(request.device, settings) as agent:
+        before = agent.describe()
+        limit = request.protocol.canary_limit
+        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), limit) as journal:
+            if journal.resumed:
+                report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
+            _install(agent, artifacts, failures, journal, canary)
+            campaign = Campaign(
+                spaces, nets, canary.name, journal, agent.measure, request.protocol, request.seed, report
+            )
+            context = campaign.run()
+            rows = lut_rows(spaces, context, journal.measurements)
+            wall_s = time.monotonic() - started
+            metadata = replace(
+                base,
+                measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                context=context_section(context, nets, canary, journal.measurements),
+                environment=environment_section(before.environment, agent.describe().environment),
+                quality=quality_section(rows, request.protocol, context, journal, wall_s),
+            )
+    return Lut(metadata, rows, request.lut_path)
+
+
+def journal_folder(lut_path: Path) -> Path:
+    """The folder of a LUT's journals, beside it: host.csv -> host.journal/."""
+    return lut_path.with_suffix(".journal")
+
+
+def set_aside(journal_path: Path) -> None:
+    """Renames a journal out of the way, for what was measured is never deleted."""
+    number = 1
+    while journal_path.exists():
+        target = journal_path.with_suffix(f".aside{number}.jsonl")
+        if not target.exists():
+            journal_path.rename(target)
+        number += 1
+
+
+def export_subjects(
+    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
+) -> tuple[list[Artifact], list[Failure]]:
+    """Artifacts sorted by name, and those that could not be made; progress as they come."""
+    artifacts: list[Artifact] = []
+    failures: list[Failure] = []
+    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache), start=1):
+        if isinstance(result, ExportError):
+            failures.append(Failure(subject_name(subject), result.problem))
+        else:
+            artifacts.append(result)
+        report(ExportProgress(done, len(subjects)))
+    return sorted(artifacts, key=lambda artifact: artifact.name), failures
+
+
+def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
+    operators = {op.name: op for space in spaces for op in space.operators if op.is_measured}
+    return [*operators.values(), *nets]
+
+
+def _next_revision(base: Metadata, path: Path) -> Metadata:
+    """base with the revision after that of the LUT at path; UsageError where that LUT is of something else."""
+    if not path.exists():
+        return base
+    old = read_lut(path).metadata
+    for name in ("device", "dtype", "threads", "batch"):
+        mine, theirs = getattr(base, name), getattr(old, name)
+        if mine != theirs:
+            raise UsageError(f"the LUT there has {name} {theirs}, not {mine}", path=path, remedy="give another -o")
+    if old.runtime.split()[0] != base.runtime.split()[0]:
+        raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")
+    if old.space != base.space:
+        raise UsageError(
+            f"the LUT there covers {old.space.name} at {list(old.space.resolutions)} x {list(old.space.widths)}",
+            path=path,
+            remedy="give another -o, or the same --space, --resolution and --width",
+        )
+    return replace(base, revision=old.revision + 1, previous=file_sha256(path))
+
+
+def _identity(base: Metadata, request: ProfileRequest, artifacts: Sequence[Artifact], cpu: str) -> dict[str, Any]:
+    """What a journal's samples belong to: a run that differs in any of it must not go on with them."""
+    protocol = request.protocol
+    return {
+        "device": base.device,
+        "cpu": cpu,
+        "runtime": base.runtime,
+        "dtype": base.dtype,
+        "threads": base.threads,
+        "space": base.space.name,
+        "resolutions": list(base.space.resolutions),
+        "widths": list(base.space.widths),
+        "seed": request.seed,
+        "warmup": [protocol.warmup, protocol.net_warmup],
+        "artifacts": _digest({artifact.name: artifact.sha256 for artifact in artifacts}),
+    }
+
+
+def _digest(values: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join(f"{k} {v}" for k, v in sorted(values.items())).encode()).hexdigest()
+
+
+def _install(
+    agent: Agent, artifacts: Sequence[Artifact], failures: list[Failure], journal: Journal, canary: Operator
+) -> None:
+    """Loads everything; what fails is journalled once and costs its row; the canary must not fail."""
+    failures = [*failures, *agent.install(artifacts)]
+    new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
+    journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)
+    reason = journal.measurements.failures.get(canary.name)
+    if reason:
+        raise DeviceError(f"the canary cannot run: {reason}", operator=canary.name)

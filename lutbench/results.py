@@ -1,0 +1,102 @@
+"""From a campaign's measurements to the rows and the sections of a LUT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lutbench.campaign import Context
+from lutbench.errors import DeviceError
+from lutbench.lut.table import ContextSection, Row, failed_row, identity_row
+from lutbench.measure.journal import Journal
+from lutbench.measure.measurements import Measurements
+from lutbench.measure.protocol import Protocol
+from lutbench.measure.statistics import Summary, median_ranks
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.space.operator import Operator
+
+
+def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The state before the run, and what of it had changed afterwards as KEY_after."""
+    return {**before, **{f"{key}_after": value for key, value in after.items() if value != before.get(key)}}
+
+
+def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measurements) -> tuple[Row, ...]:
+    rows = []
+    for name, operator in sorted({op.name: op for space in spaces for op in space.operators}.items()):
+        if not operator.is_measured:
+            rows.append(identity_row(name))
+        elif name in measurements.failures:
+            rows.append(failed_row(name, measurements.failures[name]))
+        else:
+            summary = row_summary(measurements, name, context.depth)
+            if summary is None:
+                raise DeviceError("the device gave no sample of it", operator=name)
+            rows.append(_row(name, summary))
+    return tuple(rows)
+
+
+def _row(name: str, summary: Summary) -> Row:
+    """The summary rounded to whole nanoseconds, as the file holds it."""
+    return Row(
+        name,
+        latency_us=round(summary.latency_us, 3),
+        ci_low_us=round(summary.ci_low_us, 3),
+        ci_high_us=round(summary.ci_high_us, 3),
+        p10_us=round(summary.p10_us, 3),
+        p90_us=round(summary.p90_us, 3),
+        min_us=round(summary.min_us, 3),
+        samples=summary.samples,
+        rounds=summary.rounds,
+    )
+
+
+def row_summary(measurements: Measurements, name: str, depth: int) -> Summary | None:
+    """Over the rounds that count; over all where too few of them do for an interval, which then shows in its width."""
+    summary = measurements.summary(name, depth)
+    if summary is None or median_ranks(summary.rounds) is None:
+        return measurements.summary_of_all(name, depth)
+    return summary
+
+
+def context_section(
+    context: Context, nets: Sequence[Net], canary: Operator, measurements: Measurements
+) -> ContextSection:
+    fit = context.fit
+    summaries = {net.key: measurements.summary(net.key, 0) for net in nets}
+    nets_us = {key: round(summary.latency_us, 3) for key, summary in summaries.items() if summary}
+    return ContextSection(
+        depth=context.depth,
+        scale=round(fit.scale, 6) if fit else 1.0,
+        scale_ci_low=round(fit.ci_low, 6) if fit else 1.0,
+        scale_ci_high=round(fit.ci_high, 6) if fit else 1.0,
+        nets=tuple(nets_us),
+        nets_us=tuple(nets_us.values()),
+        canary=canary.name,
+        trials=tuple({"depth": t.depth, "mean_abs_error": t.mean_abs_error, "scale": t.scale} for t in context.trials),
+    )
+
+
+def quality_section(
+    rows: Sequence[Row], protocol: Protocol, context: Context, journal: Journal, wall_s: float
+) -> dict[str, Any]:
+    """How good the numbers are: intervals, what failed, how the machine behaved, what the scale left over."""
+    measured = [row for row in rows if row.parts.is_measured]
+    good = [row for row in measured if row.is_ok]
+    outside = [row.operator for row in good if row.half_width > protocol.target]
+    data = journal.measurements
+    quality: dict[str, Any] = {
+        "target": protocol.target,
+        "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
+        "outside_target": outside,
+        "failed": len(measured) - len(good),
+        "rounds": data.rounds_ended,
+        "disturbed_share": data.disturbed_share,
+        "canary_drift": data.canary_drift,
+        "runtime_s": journal.runtime_ns / 1e9,
+        "wall_s": wall_s,
+    }
+    if context.fit:
+        quality["tuning_mean_abs_error"] = context.fit.mean_abs_error
+    return quality
