@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import MeasureBatch, measure_round
-from lutbench.measure.scale import DepthTrial, NetMeasurement, ScaleFit, choose_depth, fit_scale, try_depths
+from lutbench.measure.scale import (
+    FEWEST_NETS,
+    DepthTrial,
+    NetMeasurement,
+    ScaleFit,
+    choose_depth,
+    fit_scale,
+    try_depths,
+)
 from lutbench.measure.schedule import net_cycles, operator_cycles
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -22,7 +30,9 @@ from lutbench.units import format_percent
 TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 12
 NET_ROUNDS = 24  # whole nets are noisier than operators: this many rounds bring their medians to about 1 %
+MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
+_TRIALS_NOTE = "depth_trials"
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Campaign:
         report: Report,
     ) -> None:
         self._spaces = spaces
-        self._tuning = nets
+        self._nets = nets
         self._canary = canary
         self._journal = journal
         self._measure = measure
@@ -62,22 +72,38 @@ class Campaign:
 
     def run(self) -> Context:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
-        if self._tuning:
+        if self._nets:
             while self._data.rounds_ended < TRIAL_ROUNDS:
                 self._round(TRIAL_DEPTHS, self._alive(self.operators), "trying context depths")
-        trials = self.trials
+        trials = self._decided_trials()
         depth = choose_depth(trials).depth if trials else 0
-        if trials:
-            found = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in trials)
-            self._report(Note(f"context depth {depth} (left-out error of {len(self._nets)} nets by depth: {found})"))
-        while (wanted := self.unfinished(depth)) or self._nets_unfinished:
+        while (wanted := self.unfinished(depth)) or self._unfinished_nets:
             self._round((depth,), wanted, "measuring")
-        fit = fit_scale(self._nets, self._rows_us(depth), self._overhead_us(depth)) if self._nets else None
-        return Context(depth, tuple(trials), fit)
+        nets = self._measured_nets
+        fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
+        return Context(depth, trials, fit)
+
+    def _decided_trials(self) -> tuple[DepthTrial, ...]:
+        """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
+        if _TRIALS_NOTE not in self._journal.notes:
+            found = [asdict(trial) for trial in self.trials]
+            self._journal.append([{"note": _TRIALS_NOTE, "value": found}])
+            if found:
+                errors = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in self.trials)
+                depth = choose_depth(self.trials).depth
+                self._report(Note(f"context depth {depth} (whole nets' left-out error by depth: {errors})"))
+        notes = self._journal.notes[_TRIALS_NOTE]
+        return tuple(DepthTrial(note["depth"], tuple(note["errors"]), note["scale"]) for note in notes)
+
+    def _can_fit(self, nets: Sequence[NetMeasurement]) -> bool:
+        return len(nets) >= FEWEST_NETS and OVERHEAD.name not in self._data.failures
 
     @property
-    def _nets_unfinished(self) -> bool:
-        return bool(self._tuning) and self._data.rounds_ended < NET_ROUNDS
+    def _unfinished_nets(self) -> list[str]:
+        """Tuning nets with fewer rounds that count than NET_ROUNDS, as long as the machine gives them a chance."""
+        keys = self._alive([net.key for net in self._nets])
+        data = self._data
+        return [k for k in keys if data.rounds(k, 0) < NET_ROUNDS and data.visits(k, 0) < MOST_NET_VISITS]
 
     def _alive(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._data.failures]
@@ -97,16 +123,16 @@ class Campaign:
     @property
     def trials(self) -> list[DepthTrial]:
         """What each depth gave over the trial rounds; none where nets or the empty graph failed."""
-        nets = self._nets
-        if len(nets) < 3 or OVERHEAD.name in self._data.failures:
+        nets = self._measured_nets
+        if not self._can_fit(nets):
             return []
         return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name)
 
     @property
-    def _nets(self) -> list[NetMeasurement]:
+    def _measured_nets(self) -> list[NetMeasurement]:
         """The tuning nets all of whose operators have figures."""
         found = []
-        for net in self._tuning:
+        for net in self._nets:
             names = tuple(operator.name for operator in net.operators)
             summary = self._data.summary(net.key, 0)
             if summary and not any(name in self._data.failures for name in (*names, net.key)):
@@ -134,11 +160,9 @@ class Campaign:
             ]
             cycles += operator_cycles(sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth))
             keep |= {(name, depth) for name in left}
-        if self._nets_unfinished:
-            keys = self._alive([net.key for net in self._tuning])
-            left = [key for key in keys if not self._data.has(number, key, 0)]
-            cycles += net_cycles(left, self._protocol)
-            keep |= {(key, 0) for key in left}
+        left = [key for key in self._unfinished_nets if not self._data.has(number, key, 0)]
+        cycles += net_cycles(left, self._protocol)
+        keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
         outcome = measure_round(self._measure, self._journal, cycles, keep, self._canary, self._protocol)
         self._report(self._progress(stage, outcome.number, depths[0], outcome.disturbed))
@@ -173,8 +197,9 @@ class Campaign:
             needed = min(max(needed, protocol.min_rounds), protocol.max_rounds)
             visit_us = summary.latency_us * (protocol.warmup + protocol.repeats(summary.latency_us)) * (depth + 1)
             total_us += max(1.0, needed - summary.rounds) * visit_us
-        left = max(0, NET_ROUNDS - self._data.rounds_ended) if self._tuning else 0
-        for net in self._tuning:
-            summary = self._data.summary(net.key, 0)
-            total_us += left * (summary.latency_us if summary else 0) * (protocol.net_warmup + protocol.net_repeats)
+        for key in self._unfinished_nets:
+            summary = self._data.summary(key, 0)
+            if summary:
+                visits = (NET_ROUNDS - summary.rounds) * (protocol.net_warmup + protocol.net_repeats)
+                total_us += visits * summary.latency_us
         return total_us / 1e6

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.sampling import random_nets
 
 TUNING_NETS = 10
-_FEWEST = 3  # below that a space is too small to fit a scale and still have nets to judge by
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
@@ -25,7 +25,7 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
     for space in spaces:
         size = math.prod(len(layer.candidates) for layer in space.layers)
         nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune"))
-    return tuple(nets) if len(nets) >= _FEWEST else ()
+    return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 
 def choose_canary(spaces: Sequence[Space]) -> Operator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import cast
@@ -67,6 +68,15 @@ def find_exporter(runtime: str, dtype: str) -> Exporter:
     return exporter
 
 
+def exporter_of(runtime_version: str) -> Exporter:
+    """The exporter whose runtime a LUT names (`onnxruntime 1.31.1`); UsageError where this version has none."""
+    for exporter in EXPORTERS.values():
+        if exporter.package == runtime_version.split(" ")[0]:
+            return exporter
+    raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
+
+
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -30,7 +30,7 @@ class Journal:
     def __init__(self, path: Path, identity: dict[str, Any], canary_limit: float) -> None:
         self.path = path
         self.measurements = Measurements(canary_limit)
-        self.finished = False
+        self.notes: dict[str, Any] = {}  # decisions of the run that a resumed one must not take again
         self.resumed = False
         self.runtime_ns = 0
         try:
@@ -98,8 +98,8 @@ class Journal:
                 self.measurements.fail(Failure(str(record["failed"]), str(record["reason"])))
             elif "runtime_ns" in record:
                 self.runtime_ns += int(record["runtime_ns"])
-            elif "finished" in record:
-                self.finished = True
+            elif "note" in record:
+                self.notes[str(record["note"])] = record["value"]
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(
                 f"record with a wrong or missing field ({error})",

@@ -91,8 +91,8 @@ class Protocol:
     min_repeats: int = 3
     max_repeats: int = 30
     slice_us: float = 300.0
-    net_warmup: int = 3
-    net_repeats: int = 3
+    net_warmup: int = 2
+    net_repeats: int = 2
     canary_limit: float = 0.04
     patience_s: float = 0.5
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 BOOTSTRAPS = 1000
+FEWEST_NETS = 3  # below that one odd net would decide
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def _scale_of(net: NetMeasurement, rows_us: Mapping[str, float], overhead_us: fl
 
 def fit_scale(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> ScaleFit:
     """The median of the nets' own scales (one disturbed net does not move it), with a bootstrap interval."""
-    if len(nets) < 3:
+    if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
     scales = [_scale_of(net, rows_us, overhead_us) for net in nets]
     rng = random.Random(0)

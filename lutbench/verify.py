@@ -1,0 +1,343 @@
+"""verify: random whole nets on the device, a LUT's prediction against their measurement, and its own noise floor."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from device_agents.agent import AgentSettings
+from device_agents.registry import Device, open_agent
+from lutbench.errors import DeviceError, UsageError
+from lutbench.events import Note, Report, RoundProgress
+from lutbench.export.artifact import Artifact, Subject
+from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.exporters import Exporter, exporter_of
+from lutbench.locks import device_lock
+from lutbench.lut.file import read_lut, write_lut
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
+from lutbench.measure.journal import Journal
+from lutbench.measure.protocol import Protocol
+from lutbench.measure.rounds import RoundReport, measure_round
+from lutbench.measure.schedule import net_cycles
+from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space
+from lutbench.space.net import Net, parse_net
+from lutbench.space.operator import Operator, parse_operator
+from lutbench.space.sampling import random_nets
+from lutbench.tuning import choose_canary
+from lutbench.units import format_percent
+
+WORST_SHOWN = 5
+NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
+MOST_VISITS_PER_ROUND = 3  # a net that the machine disturbs again and again is taken as it is
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves."""
+
+    lut_path: Path
+    device: Device
+    nets: int = 200
+    seed: int = 0
+    rounds: int = 24
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def __post_init__(self) -> None:
+        if self.nets < 2:
+            raise UsageError(f"--nets {self.nets}: at least 2 nets are needed to compare")
+        if self.rounds < 4:
+            raise UsageError(f"--rounds {self.rounds}: at least 4 rounds are needed for two halves")
+
+
+@dataclass(frozen=True)
+class NetResult:
+    """One net, microseconds. predicted_us: with the device's drift since the LUT taken in. error: relative."""
+
+    net: str
+    predicted_us: float
+    measured_us: float
+    half_a_us: float
+    half_b_us: float
+
+    @property
+    def error(self) -> float:
+        return self.predicted_us / self.measured_us - 1
+
+    @property
+    def noise(self) -> float:
+        return abs(self.half_a_us / self.half_b_us - 1)
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Prediction against measurement over nets; fractions. noise_*: the same nets' two interleaved halves compared.
+
+    drift: how much slower the LUT's tuning nets run now than when the LUT was made; predictions are multiplied by
+    1 + drift, uncorrected_mean_abs_error is without that.
+    """
+
+    nets: int
+    seed: int
+    rounds: int
+    mean_error: float
+    mean_abs_error: float
+    max_abs_error: float
+    within_1pct: float
+    within_3pct: float
+    within_5pct: float
+    within_10pct: float
+    kendall_tau: float
+    spearman: float
+    noise_mean: float
+    noise_max: float
+    noise_tau: float
+    drift: float
+    uncorrected_mean_abs_error: float
+    disturbed_share: float
+
+    def summary(self) -> dict[str, Any]:
+        """What goes into a LUT's [quality.additivity]."""
+        return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(self).items()}
+
+
+def verify(
+    request: VerifyRequest, report: Report, open_device: OpenAgent = open_agent
+) -> tuple[VerifyReport, list[NetResult]]:
+    """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
+
+    A run that is cut off goes on from its journals, one per group of nets.
+    """
+    lut = read_lut(request.lut_path)
+    space_section = lut.metadata.space
+    spaces, _ = find_spaces(
+        space_section.name, space_section.resolutions, space_section.widths, space_section.definition
+    )
+    exporter = exporter_of(lut.metadata.runtime)
+    if exporter.runtime_version != lut.metadata.runtime:
+        report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
+    if request.device.name != lut.metadata.device:
+        report(Note(f"the LUT is of device {lut.metadata.device}, measuring on {request.device.name}", True))
+    job = _Job(request, lut, spaces, exporter, report, open_device)
+    try:
+        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
+            results, drift, disturbed = job.run()
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted", remedy=f"what was measured is kept in {job.folder}; the same command goes on from it"
+        ) from None
+    found = summarize_nets(results, request, drift, disturbed)
+    measured_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
+    write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
+    return found, results
+
+
+class _Job:
+    """The measuring part of verify: groups of nets, each with the LUT's tuning nets beside them."""
+
+    def __init__(
+        self,
+        request: VerifyRequest,
+        lut: Lut,
+        spaces: Sequence[Space],
+        exporter: Exporter,
+        report: Report,
+        open_device: OpenAgent,
+    ) -> None:
+        self._request = request
+        self._lut = lut
+        self._spaces = spaces
+        self._exporter = exporter
+        self._report = report
+        self._open_device = open_device
+        context = lut.metadata.context
+        self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
+        self._tuning_us = dict(zip(context.nets, context.nets_us, strict=True))
+        self._canary: Operator = parse_operator(context.canary) if context.canary else choose_canary(spaces)
+        self.folder = journal_folder(request.lut_path)
+
+    def run(self) -> tuple[list[NetResult], float, float]:
+        """Every net's result, the median drift of the groups, and the share of samples that did not count."""
+        nets = self._draw()
+        predictions = {net.key: predict(self._lut, net).latency_us for net in nets}  # a missing row shows at once
+        artifacts = self._export(nets)
+        results: list[NetResult] = []
+        drifts, disturbed, journals = [], [], []
+        groups = [nets[start : start + NETS_PER_GROUP] for start in range(0, len(nets), NETS_PER_GROUP)]
+        for number, group in enumerate(groups):
+            journal_path = self._journal_path(number)
+            with Journal(journal_path, self._identity(group), self._request.protocol.canary_limit) as journal:
+                self._measure_group(group, artifacts, journal, number * NETS_PER_GROUP, len(nets))
+                drift = self._drift(journal)
+                drifts.append(drift)
+                disturbed.append(journal.measurements.disturbed_share)
+                results += [self._result(net, predictions[net.key] * (1 + drift), journal) for net in group]
+            journals.append(journal_path)
+        for path in journals:  # the next verify measures anew
+            set_aside(path)
+        return results, median(drifts), fmean(disturbed)
+
+    def _draw(self) -> list[Net]:
+        counts = [self._request.nets // len(self._spaces)] * len(self._spaces)
+        counts[0] += self._request.nets - sum(counts)
+        used = {net.key for net in self._tuning}
+        nets: list[Net] = []
+        for space, count in zip(self._spaces, counts, strict=True):
+            nets.extend(random_nets(space, count, self._request.seed, "verify", exclude=used))
+        return nets
+
+    def _export(self, nets: Sequence[Net]) -> dict[str, Artifact]:
+        cache = ArtifactCache(default_cache_folder())
+        subjects: list[Subject] = [*nets, *self._tuning, self._canary]
+        dtype = self._lut.metadata.dtype
+        artifacts, failures = export_subjects(subjects, self._exporter, dtype, cache, self._report)
+        if failures:
+            raise DeviceError(f"a net cannot be exported: {failures[0].reason}", operator=failures[0].artifact)
+        return {artifact.name: artifact for artifact in artifacts}
+
+    def _measure_group(
+        self, group: Sequence[Net], artifacts: dict[str, Artifact], journal: Journal, before: int, total: int
+    ) -> None:
+        meta = self._lut.metadata
+        names = [net.key for net in (*group, *self._tuning)]
+        with self._open_device(
+            self._request.device, AgentSettings(self._exporter.runtime, meta.dtype, meta.threads)
+        ) as agent:
+            for failure in agent.install([artifacts[name] for name in (*names, self._canary.name)]):
+                raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
+            while wanted := self._unfinished(names, journal):
+                number = journal.measurements.current_round
+                left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
+                cycles = net_cycles(random.Random(number).sample(left, len(left)), self._request.protocol)
+                keep = {(name, 0) for name in left}
+                outcome = measure_round(agent.measure, journal, cycles, keep, self._canary.name, self._request.protocol)
+                for name, reason in journal.measurements.failures.items():
+                    raise DeviceError(f"a net cannot run: {reason}", operator=name)
+                self._report(self._progress(outcome, names, journal, before, total))
+
+    def _unfinished(self, names: Sequence[str], journal: Journal) -> list[str]:
+        """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""
+        data, rounds = journal.measurements, self._request.rounds
+        return [
+            name
+            for name in names
+            if data.rounds(name, 0) < rounds and data.visits(name, 0) < MOST_VISITS_PER_ROUND * rounds
+        ]
+
+    def _progress(
+        self, outcome: RoundReport, names: Sequence[str], journal: Journal, before: int, total: int
+    ) -> RoundProgress:
+        counted = [min(journal.measurements.rounds(name, 0), self._request.rounds) for name in names]
+        share = max(0.01, sum(counted) / len(names) / self._request.rounds)
+        group = len(names) - len(self._tuning)
+        per_group_s = journal.runtime_ns / 1e9 / share
+        return RoundProgress(
+            stage="verifying",
+            round_number=outcome.number,
+            done=before + round(share * group),
+            total=total,
+            remaining_s=per_group_s * ((total - before) / group - share),
+            disturbed=outcome.disturbed,
+        )
+
+    def _identity(self, group: Sequence[Net]) -> dict[str, Any]:
+        meta = self._lut.metadata
+        return {
+            "verify": meta.device,
+            "revision": meta.revision,
+            "measured_at": meta.measured_at,
+            "runtime": self._exporter.runtime_version,
+            "rounds": self._request.rounds,
+            "nets": [net.key for net in group],
+        }
+
+    def _journal_path(self, group: int) -> Path:
+        request = self._request
+        return self.folder / f"verify-r{self._lut.metadata.revision}-s{request.seed}-n{request.nets}-g{group}.jsonl"
+
+    def _drift(self, journal: Journal) -> float:
+        """How much slower the tuning nets are now; their median ratio, minus 1. 0 where the LUT has none."""
+        ratios = []
+        for key, then_us in self._tuning_us.items():
+            summary = journal.measurements.summary(key, 0)
+            if summary:
+                ratios.append(summary.latency_us / then_us)
+        return median(ratios) - 1 if ratios else 0.0
+
+    def _result(self, net: Net, predicted_us: float, journal: Journal) -> NetResult:
+        medians = list(journal.measurements.round_medians_us(net.key, 0).values())
+        if len(medians) < 2:
+            raise DeviceError(
+                f"the machine was never quiet while this net ran ({len(medians)} rounds count)",
+                operator=net.key,
+                remedy="verify again when less else runs",
+            )
+        return NetResult(net.key, predicted_us, median(medians), median(medians[::2]), median(medians[1::2]))
+
+
+def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
+    """The net that a key names; UsageError where its space is not among these."""
+    label, head, candidates = key.split(":", 2)
+    for space in spaces:
+        if f"{space.name}@{space.label}" == label:
+            return parse_net(candidates, space, key, int(head))
+    raise UsageError(f"net {key} is of none of the LUT's spaces")
+
+
+def summarize_nets(
+    results: Sequence[NetResult], request: VerifyRequest, drift: float, disturbed: float
+) -> VerifyReport:
+    """The figures over all nets; rank correlations by scipy."""
+    from scipy.stats import kendalltau, spearmanr
+
+    errors = [abs(result.error) for result in results]
+    noises = [result.noise for result in results]
+    predicted = [result.predicted_us for result in results]
+    measured = [result.measured_us for result in results]
+    raw = [abs((result.error + 1) / (1 + drift) - 1) for result in results]
+
+    def within(limit: float) -> float:
+        return sum(error <= limit for error in errors) / len(errors)
+
+    return VerifyReport(
+        nets=len(results),
+        seed=request.seed,
+        rounds=request.rounds,
+        mean_error=fmean(result.error for result in results),
+        mean_abs_error=fmean(errors),
+        max_abs_error=max(errors),
+        within_1pct=within(0.01),
+        within_3pct=within(0.03),
+        within_5pct=within(0.05),
+        within_10pct=within(0.10),
+        kendall_tau=float(kendalltau(predicted, measured).statistic),
+        spearman=float(spearmanr(predicted, measured).statistic),
+        noise_mean=fmean(noises),
+        noise_max=max(noises),
+        noise_tau=float(kendalltau([r.half_a_us for r in results], [r.half_b_us for r in results]).statistic),
+        drift=drift,
+        uncorrected_mean_abs_error=fmean(raw),
+        disturbed_share=disturbed,
+    )
+
+
+def worst(results: Sequence[NetResult], count: int = WORST_SHOWN) -> list[NetResult]:
+    """The nets with the largest errors, worst first."""
+    return sorted(results, key=lambda result: -abs(result.error))[:count]
+
+
+def describe(found: VerifyReport) -> str:
+    """One line for people."""
+    return (
+        f"{found.nets} nets: mean error {format_percent(found.mean_abs_error, 2)}"
+        f" (noise floor {format_percent(found.noise_mean, 2)}), worst {format_percent(found.max_abs_error, 2)},"
+        f" tau {found.kendall_tau:.3f} (floor {found.noise_tau:.3f})"
+    )
