@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lutbench.errors import LutError
 from lutbench.lut.table import Lut
 from lutbench.measure.scale import predict_us
 from lutbench.space.net import Net
@@ -26,6 +27,8 @@ class Prediction:
 
 def predict(lut: Lut, net: Net) -> Prediction:
     """The net's latency under the LUT; LutError where an operator is missing."""
+    if not lut.covers(net.space):
+        _check_operators(lut, net)
     context = lut.metadata.context
     overhead_us = lut.overhead_us
     rows_us = [lut.latency_us(operator) for operator in net.operators]
@@ -38,3 +41,17 @@ def predict(lut: Lut, net: Net) -> Prediction:
     scale_half = (context.scale_ci_high - context.scale_ci_low) / 2 / context.scale * (latency_us - overhead_us)
     half_us = math.hypot(scale_half, *halves_us.values())
     return Prediction(net, latency_us, max(0.0, latency_us - half_us), latency_us + half_us)
+
+
+def _check_operators(lut: Lut, net: Net) -> None:
+    """A net of another scale may still be covered, row by row; where it is not, the error says how to measure it."""
+    space = net.space
+    for operator in net.operators:
+        if operator.name not in lut.by_operator:
+            raise LutError(
+                f"the LUT does not cover space {space.name} at {space.label} (net {net.name})",
+                operator=operator.name,
+                path=lut.path,
+                remedy=f"measure it: {lut.measure_command} --space {space.name} --resolution {space.resolution}"
+                f" --width {space.width:g} -o {space.name}_{space.label}.csv",
+            )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lutbench.errors import LutError, SpaceError
+from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator, parse_operator
 
 if TYPE_CHECKING:
@@ -169,28 +170,28 @@ class Lut:
                 "the LUT has no row for this operator",
                 operator=operator.name,
                 path=self.path,
-                remedy=f"measure it: {self.measure_command(operator)}",
+                remedy=f"measure a space that has it: {self.measure_command} --space SPACE -o LUT",
             )
         if not row.is_ok:
             raise LutError(f"the row {row.status}", operator=operator.name, path=self.path)
         return row.latency_us
 
     @property
+    def measure_command(self) -> str:
+        """The command that measures as this LUT was measured; the space and its scale are still to be added."""
+        meta = self.metadata
+        threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
+        return f"lutbench profile --device {meta.device} --dtype {meta.dtype}{threads}"
+
+    def covers(self, space: Space) -> bool:
+        """Whether the rows are of this space, at its resolution and width."""
+        own = self.metadata.space
+        return own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+
+    @property
     def overhead_us(self) -> float:
         """What the runtime takes for an empty graph."""
         return self.latency_us(OVERHEAD)
-
-    def measure_command(self, operator: Operator) -> str:
-        """The command that measures a space which has this operator, as far as one can tell."""
-        meta = self.metadata
-        known = meta.space
-        resolutions = ",".join(str(resolution) for resolution in known.resolutions)
-        widths = ",".join(f"{width:g}" for width in known.widths)
-        hint = f"lutbench profile --device {meta.device} --dtype {meta.dtype} --space SPACE_THAT_HAS_IT"
-        if operator.kind == "stem" and operator.h_in not in known.resolutions:
-            hint = f"lutbench profile --device {meta.device} --dtype {meta.dtype}"
-            return f"{hint} --resolution {resolutions},{operator.h_in} --width {widths}"
-        return hint
 
     def to_frame(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame with the file's columns."""

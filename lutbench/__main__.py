@@ -1,0 +1,5 @@
+"""`python -m lutbench`"""
+
+from lutbench.cli.main import main
+
+main()

@@ -1,0 +1,61 @@
+"""`lutbench predict`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lutbench.cli.options import json_option
+
+
+@click.command("predict")
+@click.option("--lut", "lut_path", type=click.Path(path_type=Path), required=True, help="The LUT to read.")
+@click.argument("nets", nargs=-1, required=True, metavar="NET...")
+@json_option
+def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
+    """A LUT's latency for nets.
+
+    NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width) or a string of candidates,
+    one per layer, separated by commas, blanks or |.
+    """
+    from lutbench.cli.render import print_json, print_table
+    from lutbench.lut.file import read_lut
+    from lutbench.lut.predict import predict
+    from lutbench.space.find import find_spaces
+    from lutbench.space.zoo import find_net
+    from lutbench.units import format_latency
+
+    lut = read_lut(lut_path)
+    section = lut.metadata.space
+    spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
+    found = [predict(lut, find_net(text, spaces)) for text in nets]
+    if as_json:
+        print_json(
+            {
+                "nets": [
+                    {
+                        "net": p.net.name,
+                        "latency_us": p.latency_us,
+                        "ci_low_us": p.ci_low_us,
+                        "ci_high_us": p.ci_high_us,
+                    }
+                    for p in found
+                ]
+            }
+        )
+        return
+    print_table(
+        "",
+        {"net": False, "latency": True, "95 % interval": True, "MMACs": True},
+        [
+            [
+                p.net.name,
+                format_latency(p.latency_us),
+                f"{format_latency(p.ci_low_us)} .. {format_latency(p.ci_high_us)}",
+                f"{p.net.macs / 1e6:.2f}",
+            ]
+            for p in found
+        ],
+        caption=f"{lut.metadata.device}, {lut.metadata.runtime}, {lut.metadata.dtype}",
+    )

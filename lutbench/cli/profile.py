@@ -1,0 +1,69 @@
+"""`lutbench profile`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lutbench.cli.options import INTEGERS, NUMBERS
+
+
+@click.command("profile")
+@click.option("--device", "device_name", default="host", show_default=True, help="`lutbench devices` lists them.")
+@click.option("--runtime", default="onnx", show_default=True, help="What runs the operators: onnx.")
+@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32.")
+@click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
+@click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
+@click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The LUT; none: the device's, luts/host.csv.")
+@click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of rounds and of the tuning nets.")
+@click.option("--target", type=float, default=0.01, show_default=True, help="Half-width of the 95 % interval to reach.")
+@click.option("--max-rounds", type=click.IntRange(12), default=150, show_default=True, help="Rounds at most.")
+def command(
+    device_name: str,
+    runtime: str,
+    dtype: str,
+    space: str,
+    resolution: tuple[int, ...],
+    width: tuple[float, ...],
+    threads: int | None,
+    output: Path | None,
+    fresh: bool,
+    seed: int,
+    target: float,
+    max_rounds: int,
+) -> None:
+    """Time every operator of a space on a device and write the LUT.
+
+    Run the same command again to go on after an interruption; nothing that was measured is measured twice. Once the
+    LUT is written, the next run measures its next revision.
+    """
+    from device_agents.registry import find_device
+    from lutbench.cli.render import Progress
+    from lutbench.cli.show import print_summary
+    from lutbench.errors import UsageError
+    from lutbench.measure.protocol import Protocol
+    from lutbench.profile import ProfileRequest, profile
+
+    device = find_device(device_name)
+    if not 0.0001 <= target <= 0.5:
+        raise UsageError(f"--target {target} is not between 0.0001 and 0.5")
+    request = ProfileRequest(
+        device=device,
+        runtime=runtime,
+        dtype=dtype,
+        space=space,
+        resolutions=resolution,
+        widths=width,
+        threads=threads or device.threads,
+        output=output,
+        fresh=fresh,
+        seed=seed,
+        protocol=Protocol(target=target, max_rounds=max_rounds),
+    )
+    with Progress() as progress:
+        lut = profile(request, progress)
+    print_summary(lut, slowest=0)

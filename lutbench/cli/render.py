@@ -1,0 +1,115 @@
+"""Rendering for people: progress on standard error, tables on standard output, JSON where asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import click
+
+from lutbench.events import Event, ExportProgress, Note, RoundProgress
+from lutbench.units import format_percent, format_seconds
+
+PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object; numbers that JSON has no word for become null."""
+    click.echo(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], caption: str = "") -> None:
+    """A table on standard output. columns: name -> whether it holds numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, caption=caption or None, title_justify="left", caption_justify="left")
+    table.box = box.SIMPLE_HEAD
+    for name, numeric in columns.items():
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(table)
+
+
+class Progress:
+    """Draws events on standard error: a live line in a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._live: Any = None
+        self._last_plain = 0.0
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self._say(f"{'warning: ' if event.warning else ''}{event.text}")
+        elif self._live is not None:
+            self._live.update(_renderable(event))
+        elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
+            self._last_plain = time.monotonic()
+            click.echo("  ".join(_lines(event)), err=True)
+
+    def _say(self, text: str) -> None:
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.console.print(Text(text))
+        else:
+            click.echo(text, err=True)
+
+
+def _lines(event: ExportProgress | RoundProgress) -> list[str]:
+    if isinstance(event, ExportProgress):
+        return [f"exporting: {event.done} of {event.total} artifacts"]
+    lines = [
+        f"{event.stage}: {event.done} of {event.total} done, round {event.round_number + 1},"
+        f" about {format_seconds(event.remaining_s)} left"
+    ]
+    if event.disturbed > 0.3:
+        lines[0] += f" ({format_percent(event.disturbed, 0)} of the round's samples disturbed: measured again)"
+    shown = [(name, width) for name, width in event.unstable if math.isfinite(width)]
+    if shown:
+        worst = ", ".join(f"{name} ±{format_percent(width)}" for name, width in shown)
+        lines.append(f"widest intervals: {worst}")
+    return lines
+
+
+def _renderable(event: ExportProgress | RoundProgress) -> Any:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    head, *rest = _lines(event)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(ProgressBar(total=event.total, completed=event.done, width=30), Text(head))
+    return Group(grid, *(Text(f"  {line}", style="dim") for line in rest))

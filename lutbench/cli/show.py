@@ -1,0 +1,115 @@
+"""`lutbench show`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.options import json_option
+
+if TYPE_CHECKING:
+    from lutbench.lut.table import Lut
+
+
+@click.command("show")
+@click.argument("lut", type=click.Path(path_type=Path))
+@click.option("--slowest", type=click.IntRange(0), default=10, show_default=True, help="How many operators to list.")
+@json_option
+def command(lut: Path, slowest: int, as_json: bool) -> None:
+    """What a LUT is, how good it is, and its slowest operators."""
+    from lutbench.cli.render import print_json
+    from lutbench.lut.file import read_lut
+
+    found = read_lut(lut)
+    if as_json:
+        print_json(summary(found))
+    else:
+        print_summary(found, slowest)
+
+
+def summary(lut: Lut) -> dict[str, Any]:
+    """The LUT's head figures; fractions, microseconds."""
+    meta = lut.metadata
+    measured = [row for row in lut.rows if row.parts.is_measured]
+    target = float(meta.quality.get("target", 0.01))
+    within = sum(row.half_width <= target for row in measured)
+    return {
+        "device": meta.device,
+        "provenance": meta.provenance,
+        "runtime": meta.runtime,
+        "dtype": meta.dtype,
+        "threads": meta.threads,
+        "rows": len(lut.rows),
+        "failed": sum(not row.is_ok for row in lut.rows),
+        "within_target": within / len(measured) if measured else 0.0,
+        "revision": meta.revision,
+        "measured_at": meta.measured_at,
+        "space": meta.space.name,
+        "resolutions": list(meta.space.resolutions),
+        "widths": list(meta.space.widths),
+        "context_depth": meta.context.depth,
+        "scale": meta.context.scale,
+        "environment": dict(meta.environment),
+        "quality": dict(meta.quality),
+    }
+
+
+def print_summary(lut: Lut, slowest: int) -> None:
+    """The same for people."""
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_latency, format_percent
+
+    found, meta = summary(lut), lut.metadata
+    scales = ", ".join(str(size) for size in meta.space.resolutions)
+    widths = ", ".join(f"{width:g}" for width in meta.space.widths)
+    context = meta.context
+    lines = {
+        "LUT": str(lut.path),
+        "device": f"{meta.device} ({meta.environment.get('cpu', 'unknown CPU')})",
+        "made": f"{meta.provenance} {meta.measured_at}, revision {meta.revision}",
+        "runtime": f"{meta.runtime}, {meta.dtype}, {meta.threads} thread{'s' if meta.threads > 1 else ''}",
+        "space": f"{meta.space.name} at {scales}, width {widths}",
+        "rows": f"{found['rows']} ({found['failed']} failed)",
+        "intervals": f"{format_percent(found['within_target'])} of rows within"
+        f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
+        "nets": f"overhead + {context.scale:.3f} [{context.scale_ci_low:.3f}, {context.scale_ci_high:.3f}]"
+        f" x sum, context depth {context.depth}",
+        "verified": _additivity(meta.quality.get("additivity")),
+    }
+    width = max(len(name) for name in lines)
+    for name, text in lines.items():
+        click.echo(f"{name:{width}}  {text}")
+    for row in lut.rows:
+        if not row.is_ok:
+            click.echo(f"{row.operator}: {row.status}")
+    if slowest:
+        ranked = sorted((row for row in lut.rows if row.is_ok), key=lambda row: -row.latency_us)[:slowest]
+        print_table(
+            "",
+            {"slowest operators": False, "latency": True, "±": True, "p10": True, "p90": True, "rounds": True},
+            [
+                [
+                    row.operator,
+                    format_latency(row.latency_us),
+                    format_percent(row.half_width),
+                    format_latency(row.p10_us),
+                    format_latency(row.p90_us),
+                    str(row.rounds),
+                ]
+                for row in ranked
+            ],
+        )
+
+
+def _additivity(found: Any) -> str:
+    from lutbench.units import format_percent
+
+    if not isinstance(found, dict) or "mean_abs_error" not in found:
+        return "not yet: `lutbench verify` compares predictions with whole nets"
+    return (
+        f"{found.get('nets')} random nets: mean error {format_percent(found['mean_abs_error'], 2)}, worst"
+        f" {format_percent(found.get('max_abs_error', 0.0), 2)} (noise floor"
+        f" {format_percent(found.get('noise_mean', 0.0), 2)})"
+    )

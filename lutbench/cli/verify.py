@@ -1,0 +1,76 @@
+"""`lutbench verify`"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lutbench.cli.options import json_option
+
+
+@click.command("verify")
+@click.option("--lut", "lut_path", type=click.Path(path_type=Path), required=True, help="The LUT to judge.")
+@click.option("--device", "device_name", help="Where to measure; none: the device the LUT names.")
+@click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")
+@click.option("--rounds", type=int, default=24, show_default=True, help="In which each net is measured once.")
+@click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
+@json_option
+def command(
+    lut_path: Path,
+    device_name: str | None,
+    nets: int,
+    seed: int,
+    rounds: int,
+    max_error: float | None,
+    as_json: bool,
+) -> None:
+    """Random whole nets on the device against the LUT's predictions; the summary goes into the LUT.
+
+    Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
+    Nets that the LUT was tuned on are never drawn.
+    """
+    from device_agents.registry import find_device
+    from lutbench.cli.render import Progress, print_json, print_table
+    from lutbench.errors import CheckFailedError
+    from lutbench.lut.file import read_lut
+    from lutbench.units import format_latency, format_percent
+    from lutbench.verify import VerifyRequest, describe, verify, worst
+
+    device = find_device(device_name or read_lut(lut_path).metadata.device)
+    request = VerifyRequest(lut_path, device, nets, seed, rounds)
+    with Progress() as progress:
+        found, results = verify(request, progress)
+    if as_json:
+        details = [{**asdict(result), "error": result.error} for result in results]
+        shown = [{"net": result.net, "error": result.error} for result in worst(results)]
+        print_json({**asdict(found), "worst": shown, "details": details})
+    else:
+        click.echo(describe(found))
+        within = {"1": found.within_1pct, "3": found.within_3pct, "5": found.within_5pct, "10": found.within_10pct}
+        click.echo("within " + ", ".join(f"{limit} %: {format_percent(share)}" for limit, share in within.items()))
+        click.echo(
+            f"Spearman {found.spearman:.4f}; device drift since the LUT {format_percent(found.drift, 2)}"
+            f" (without taking it in: mean error {format_percent(found.uncorrected_mean_abs_error, 2)})"
+        )
+        print_table(
+            "",
+            {"worst nets": False, "predicted": True, "measured": True, "error": True, "its noise": True},
+            [
+                [
+                    result.net.split(":", 2)[2],
+                    format_latency(result.predicted_us),
+                    format_latency(result.measured_us),
+                    format_percent(result.error, 2),
+                    format_percent(result.noise, 2),
+                ]
+                for result in worst(results)
+            ],
+        )
+    if max_error is not None and found.mean_abs_error > max_error:
+        raise CheckFailedError(
+            f"the mean error {format_percent(found.mean_abs_error, 2)} is above {format_percent(max_error, 2)}",
+            path=lut_path,
+        )
