@@ -17,7 +17,7 @@ import gc
 import json
 import os
 import sys
-from time import monotonic, perf_counter_ns, sleep
+from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
 from device_agents.host.engines import ENGINES, Engine, Loaded
@@ -25,7 +25,7 @@ from device_agents.host.engines import ENGINES, Engine, Loaded
 Answer = dict[str, Any]
 
 CANARY_EVERY_NS = 1_000_000
-CANARY_PAUSE_S = 0.0005  # between two canaries while waiting for the machine to be quiet
+CANARY_INVOCATIONS = 4
 
 
 def pin(threads: int) -> list[int]:
@@ -57,15 +57,16 @@ class Worker:
         return {"loaded": name}
 
     def canary(self, name: str) -> int:
-        """Nanoseconds of the canary: the faster of two invocations, for the first may have to fetch its weights."""
+        """Nanoseconds of the canary: the fastest of a few invocations, for the first ones find cold caches."""
         invoke = self._loaded[name].invoke
-        start = perf_counter_ns()
-        invoke()
-        middle = perf_counter_ns()
-        invoke()
-        end = perf_counter_ns()
-        self._spent_ns += end - start
-        return min(middle - start, end - middle)
+        fastest = 0
+        for _ in range(CANARY_INVOCATIONS):
+            start = perf_counter_ns()
+            invoke()
+            duration = perf_counter_ns() - start
+            self._spent_ns += duration
+            fastest = min(fastest or duration, duration)
+        return fastest
 
     def cycle(self, names: list[str], warmup: int, repeats: int, canary: str, before: int) -> tuple[Answer, int]:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
@@ -95,7 +96,6 @@ class Worker:
     def quiet(self, canary: str, before: int, quiet_below_ns: int, deadline: float) -> int:
         """The canary once it is quiet, or whatever it is at the deadline (monotonic seconds)."""
         while before > quiet_below_ns and monotonic() < deadline:
-            sleep(CANARY_PAUSE_S)
             before = self.canary(canary)
         return before
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 BOOTSTRAPS = 1000
+WORTHWHILE_GAIN = 0.005  # of the mean absolute error, a fraction
 FEWEST_NETS = 3  # below that one odd net would decide
 
 
@@ -87,15 +88,17 @@ class DepthTrial:
 
 
 def choose_depth(trials: Sequence[DepthTrial]) -> DepthTrial:
-    """The shallowest depth that no deeper one beats beyond doubt.
+    """The shallowest depth that no deeper one clearly beats.
 
     A deeper context costs more noise per row, so it has to earn its place: it is taken where its errors on the same
-    nets are smaller by more than two standard errors of the paired differences.
+    nets are smaller by WORTHWHILE_GAIN and by more than two standard errors of the paired differences.
     """
-    best = min(trials, key=lambda trial: trial.depth)
-    for trial in sorted(trials, key=lambda trial: trial.depth):
+    ordered = sorted(trials, key=lambda trial: trial.depth)
+    best = ordered[0]
+    for trial in ordered[1:]:
         gains = [old - new for old, new in zip(best.errors, trial.errors, strict=True)]
-        if len(gains) > 1 and fmean(gains) > 2 * stdev(gains) / math.sqrt(len(gains)):
+        doubt = 2 * stdev(gains) / math.sqrt(len(gains))
+        if fmean(gains) > max(WORTHWHILE_GAIN, doubt):
             best = trial
     return best
 
