@@ -67,7 +67,10 @@ def main() -> None:
             f" | {lut.metadata.context.scale:.3f} |"
         )
     print(f"{machine()}\n")
-    print("| run | wall | inside the runtime | wall - 1.5 x runtime | peak memory | rows within ±1 % | disturbed | depth | scale |")
+    print(
+        "| run | wall | inside the runtime | wall - 1.5 x runtime | peak memory | rows within ±1 % | disturbed"
+        " | depth | scale |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     print("\n".join(lines))
     print("\n| pair | median difference | 95 % of rows within | largest |")

@@ -29,7 +29,7 @@ from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
-NET_ROUNDS = 24  # whole nets are noisier than operators: this many rounds bring their medians to about 1 %
+NET_ROUNDS = 16  # whole nets are noisier than operators: this many rounds bring their medians to about 1 %
 MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"

@@ -11,7 +11,7 @@ from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.sampling import random_nets
 
-TUNING_NETS = 10
+TUNING_NETS = 14
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:

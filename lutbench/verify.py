@@ -24,6 +24,7 @@ from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, measure_round
+from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
 from lutbench.measure.schedule import net_cycles
 from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
 from lutbench.space.find import find_spaces
@@ -47,7 +48,7 @@ class VerifyRequest:
     device: Device
     nets: int = 200
     seed: int = 0
-    rounds: int = 24
+    rounds: int = 40
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
@@ -59,10 +60,14 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class NetResult:
-    """One net, microseconds. predicted_us: with the device's drift since the LUT taken in. error: relative."""
+    """One net, microseconds. predicted_us: by the LUT's rows and the scale that the tuning nets have now.
+
+    uncorrected_us: by the scale in the LUT. half_a_us, half_b_us: of alternate rounds.
+    """
 
     net: str
     predicted_us: float
+    uncorrected_us: float
     measured_us: float
     half_a_us: float
     half_b_us: float
@@ -80,8 +85,8 @@ class NetResult:
 class VerifyReport:
     """Prediction against measurement over nets; fractions. noise_*: the same nets' two interleaved halves compared.
 
-    drift: how much slower the LUT's tuning nets run now than when the LUT was made; predictions are multiplied by
-    1 + drift, uncorrected_mean_abs_error is without that.
+    drift: the scale that the LUT's tuning nets, timed again beside the others, ask for now over the one in the LUT,
+    minus 1; it is taken into the predictions, and uncorrected_mean_abs_error is without it.
     """
 
     nets: int
@@ -160,27 +165,27 @@ class _Job:
         self._open_device = open_device
         context = lut.metadata.context
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
-        self._tuning_us = dict(zip(context.nets, context.nets_us, strict=True))
         self._canary: Operator = parse_operator(context.canary) if context.canary else choose_canary(spaces)
         self.folder = journal_folder(request.lut_path)
 
     def run(self) -> tuple[list[NetResult], float, float]:
         """Every net's result, the median drift of the groups, and the share of samples that did not count."""
         nets = self._draw()
-        predictions = {net.key: predict(self._lut, net).latency_us for net in nets}  # a missing row shows at once
+        for net in nets:
+            predict(self._lut, net)  # a missing row shows before anything is measured
         artifacts = self._export(nets)
         results: list[NetResult] = []
         drifts, disturbed, journals = [], [], []
-        groups = [nets[start : start + NETS_PER_GROUP] for start in range(0, len(nets), NETS_PER_GROUP)]
-        for number, group in enumerate(groups):
-            journal_path = self._journal_path(number)
-            with Journal(journal_path, self._identity(group), self._request.protocol.canary_limit) as journal:
-                self._measure_group(group, artifacts, journal, number * NETS_PER_GROUP, len(nets))
-                drift = self._drift(journal)
-                drifts.append(drift)
+        for start in range(0, len(nets), NETS_PER_GROUP):
+            group = nets[start : start + NETS_PER_GROUP]
+            path = self._journal_path(start // NETS_PER_GROUP)
+            with Journal(path, self._identity(group), self._request.protocol.canary_limit) as journal:
+                self._measure_group(group, artifacts, journal, start, len(nets))
+                now = self._lut_now(journal)
+                drifts.append(now.metadata.context.scale / self._lut.metadata.context.scale - 1)
                 disturbed.append(journal.measurements.disturbed_share)
-                results += [self._result(net, predictions[net.key] * (1 + drift), journal) for net in group]
-            journals.append(journal_path)
+                results += self._results(group, now, journal)
+            journals.append(path)
         for path in journals:  # the next verify measures anew
             set_aside(path)
         return results, median(drifts), fmean(disturbed)
@@ -263,24 +268,43 @@ class _Job:
         request = self._request
         return self.folder / f"verify-r{self._lut.metadata.revision}-s{request.seed}-n{request.nets}-g{group}.jsonl"
 
-    def _drift(self, journal: Journal) -> float:
-        """How much slower the tuning nets are now; their median ratio, minus 1. 0 where the LUT has none."""
-        ratios = []
-        for key, then_us in self._tuning_us.items():
-            summary = journal.measurements.summary(key, 0)
-            if summary:
-                ratios.append(summary.latency_us / then_us)
-        return median(ratios) - 1 if ratios else 0.0
+    def _lut_now(self, journal: Journal) -> Lut:
+        """The LUT with the scale that its tuning nets ask for now; the LUT itself where it has none."""
+        measured = self._medians_us(journal)
+        rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
+        nets = [
+            NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key]))
+            for net in self._tuning
+            if net.key in measured
+        ]
+        if len(nets) < FEWEST_NETS:
+            return self._lut
+        fit = fit_scale(nets, rows_us, self._lut.overhead_us)
+        metadata = self._lut.metadata
+        context = replace(metadata.context, scale=fit.scale, scale_ci_low=fit.ci_low, scale_ci_high=fit.ci_high)
+        return replace(self._lut, metadata=replace(metadata, context=context))
 
-    def _result(self, net: Net, predicted_us: float, journal: Journal) -> NetResult:
-        medians = list(journal.measurements.round_medians_us(net.key, 0).values())
-        if len(medians) < 2:
-            raise DeviceError(
-                f"the machine was never quiet while this net ran ({len(medians)} rounds count)",
-                operator=net.key,
-                remedy="verify again when less else runs",
-            )
-        return NetResult(net.key, predicted_us, median(medians), median(medians[::2]), median(medians[1::2]))
+    def _medians_us(self, journal: Journal) -> dict[str, list[float]]:
+        """Every net's round medians, the rounds' common drift taken out."""
+        data = journal.measurements
+        rounds_us = {key: medians for key in data.artifacts if (medians := data.round_medians_us(key, 0))}
+        return without_common_drift(rounds_us)
+
+    def _results(self, group: Sequence[Net], now: Lut, journal: Journal) -> list[NetResult]:
+        measured = self._medians_us(journal)
+        results = []
+        for net in group:
+            medians = measured.get(net.key, [])
+            if len(medians) < 2:
+                raise DeviceError(
+                    f"the machine was never quiet while this net ran ({len(medians)} rounds count)",
+                    operator=net.key,
+                    remedy="verify again when less else runs",
+                )
+            predicted_us, uncorrected_us = predict(now, net).latency_us, predict(self._lut, net).latency_us
+            halves = median(medians[::2]), median(medians[1::2])
+            results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
+        return results
 
 
 def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
@@ -302,7 +326,7 @@ def summarize_nets(
     noises = [result.noise for result in results]
     predicted = [result.predicted_us for result in results]
     measured = [result.measured_us for result in results]
-    raw = [abs((result.error + 1) / (1 + drift) - 1) for result in results]
+    uncorrected = [abs(result.uncorrected_us / result.measured_us - 1) for result in results]
 
     def within(limit: float) -> float:
         return sum(error <= limit for error in errors) / len(errors)
@@ -324,7 +348,7 @@ def summarize_nets(
         noise_max=max(noises),
         noise_tau=float(kendalltau([r.half_a_us for r in results], [r.half_b_us for r in results]).statistic),
         drift=drift,
-        uncorrected_mean_abs_error=fmean(raw),
+        uncorrected_mean_abs_error=fmean(uncorrected),
         disturbed_share=disturbed,
     )
 

@@ -15,7 +15,7 @@ from lutbench.cli.options import json_option
 @click.option("--device", "device_name", help="Where to measure; none: the device the LUT names.")
 @click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")
-@click.option("--rounds", type=int, default=24, show_default=True, help="In which each net is measured once.")
+@click.option("--rounds", type=int, default=40, show_default=True, help="That count for each net.")
 @click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
 @json_option
 def command(

@@ -99,6 +99,11 @@ class Measurements:
         )
         return last / first - 1
 
+    @property
+    def artifacts(self) -> list[str]:
+        """Every artifact with a sample."""
+        return sorted({artifact for artifact, _ in self._samples})
+
     def has(self, round_number: int, artifact: str, depth: int) -> bool:
         return round_number in self._samples.get((artifact, depth), {})
 

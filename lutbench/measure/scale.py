@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 BOOTSTRAPS = 1000
+_FEWEST_SHARES = 8  # nets of a round from which its factor is known
 WORTHWHILE_GAIN = 0.005  # of the mean absolute error, a fraction
 FEWEST_NETS = 3  # below that one odd net would decide
 
@@ -35,6 +37,23 @@ class ScaleFit:
     ci_low: float
     ci_high: float
     mean_abs_error: float
+
+
+def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[str, list[float]]:
+    """Each net's round medians with what all nets of a round have in common taken out.
+
+    rounds_us: net -> round -> median. A round's factor is the median over its nets of (value over the net's own
+    median); it moves by several per cent as neighbours use the shared cache. Rounds of few nets are left as they are.
+    """
+    middles = {net: median(values.values()) for net, values in rounds_us.items()}
+    shares: dict[int, list[float]] = defaultdict(list)
+    for net, values in rounds_us.items():
+        for number, value in values.items():
+            shares[number].append(value / middles[net])
+    factors = {number: median(found) if len(found) >= _FEWEST_SHARES else 1.0 for number, found in shares.items()}
+    return {
+        net: [value / factors[number] for number, value in sorted(values.items())] for net, values in rounds_us.items()
+    }
 
 
 def predict_us(rows_us: Sequence[float], overhead_us: float, scale: float) -> float:

@@ -1,0 +1,107 @@
+"""Fixtures: a cache of its own, a tiny space, and a device whose nets are exactly as slow as a rule says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from device_agents.agent import AgentSettings
+from device_agents.fake import FakeAgent
+from device_agents.registry import Device
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space
+from lutbench.space.operator import OVERHEAD, parse_operator
+from lutbench.verify import net_of_key
+
+TINY_TOML = """\
+name = "tiny"
+resolution = 32
+classes = 10
+candidates = ["k3_e1", "k3_e2_g2", "k5_e2", "skip"]
+
+[stem]
+channels = 8
+
+[[stage]]
+channels = 8
+layers = 2
+
+[[stage]]
+channels = 16
+layers = 2
+stride = 2
+
+[head]
+channels = 32
+"""
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One artifact cache for the whole run, so that each artifact is exported once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
+    """No test reads or writes the user's cache or configuration."""
+    monkeypatch.setenv("LUTBENCH_CACHE", str(shared_cache))
+    monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def tiny_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_TOML)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_file: Path) -> Space:
+    (space,), _ = find_spaces(str(tiny_file), (), (1.0,))
+    return space
+
+
+@pytest.fixture
+def host() -> Device:
+    return Device("host", "host", Path("luts/host.csv"), "this machine")
+
+
+OVERHEAD_NS = 3_000
+
+
+def operator_ns(name: str) -> int:
+    """A made-up device: an overhead, and a nanosecond per 50 multiply-accumulates or 20 inputs."""
+    operator = parse_operator(name)
+    if operator == OVERHEAD:
+        return OVERHEAD_NS
+    return OVERHEAD_NS + operator.macs // 50 + operator.c_in * operator.h_in * operator.w_in // 20 + 500
+
+
+@pytest.fixture
+def additive_device(tiny: Space) -> Callable[..., Callable[[Device, AgentSettings], FakeAgent]]:
+    """Makes an open_device whose nets take overhead + scale x the sum of their operators' work, nanoseconds."""
+
+    def make(scale: float = 1.0, slower: float = 1.0, **arguments: object) -> Callable[..., FakeAgent]:
+        def script(artifact: str, _depth: int, invocation: int) -> int:
+            wobble = 1 + 0.002 * ((invocation * 7919) % 11 - 5) / 5  # +-0.2 %, the same in every run
+            if ":" not in artifact:
+                return round(operator_ns(artifact) * slower * wobble)
+            work = sum(operator_ns(op.name) - OVERHEAD_NS for op in net_of_key(artifact, [tiny]).operators)
+            return round((OVERHEAD_NS + scale * work) * slower * wobble)
+
+        def open_device(device: Device, settings: AgentSettings) -> FakeAgent:
+            del device, settings
+            return FakeAgent(script, **arguments)  # type: ignore[arg-type]
+
+        return open_device
+
+    return make
+
+
+@pytest.fixture
+def quiet_report() -> Iterator[Callable[[object], None]]:
+    """A report that keeps nothing."""
+    yield lambda _event: None

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from lutbench.measure.measurements import Measurements
+
+
+def filled(slow: set[int], rounds: int = 20) -> Measurements:
+    """An operator of 100 us and a canary of 50 us; in slow rounds both take 1.3 times that."""
+    data = Measurements(canary_limit=0.04)
+    for number in range(rounds):
+        factor = 1.3 if number in slow else 1.0
+        data.add(number, "op", 0, [round(100_000 * factor)] * 3, [round(50_000 * factor)] * 3)
+        data.end(number)
+    return data
+
+
+def test_samples_beside_a_slow_canary_do_not_count() -> None:
+    data = filled(slow={1, 5, 6, 7, 12, 13, 14, 15, 16, 17, 18})
+    summary = data.summary("op", 0)
+    assert summary is not None
+    assert (summary.latency_us, summary.rounds) == (100.0, 9)
+    assert data.disturbed_share == pytest.approx(11 / 20)
+    assert data.visits("op", 0) == 20
+
+
+def test_a_machine_that_is_always_slow_is_measured_as_it_is() -> None:
+    data = filled(slow=set(range(20)))
+    summary = data.summary("op", 0)
+    assert summary is not None
+    assert (summary.latency_us, summary.rounds) == (130.0, 20)
+
+
+def test_every_sample_stays_available() -> None:
+    summary = filled(slow={1, 2, 3}).summary_of_all("op", 0)
+    assert summary is not None and summary.rounds == 20
+
+
+def test_a_round_counts_with_a_third_of_its_samples() -> None:
+    data = filled(slow=set())
+    data.add(20, "half", 0, [10, 20, 30], [50_000, 90_000, 90_000])
+    data.add(20, "none", 0, [10, 20, 30, 40], [50_000, 90_000, 90_000, 90_000])
+    data.end(20)
+    assert data.quiet_rounds_ns("half", 0) == {20: [10]}
+    assert data.quiet_rounds_ns("none", 0) == {}
+    assert data.summary("none", 0) is None
+
+
+def test_depths_are_kept_apart() -> None:
+    data = filled(slow=set())
+    data.add(20, "op", 3, [200_000], [50_000])
+    data.end(20)
+    deep, shallow = data.summary("op", 3), data.summary("op", 0)
+    assert deep and shallow and (deep.latency_us, shallow.latency_us) == (200.0, 100.0)
+
+
+def test_the_round_that_was_cut_off_is_the_one_to_measure() -> None:
+    data = Measurements(0.04)
+    assert data.current_round == 0
+    data.add(0, "op", 0, [1], [1])
+    assert data.current_round == 0
+    data.end(0)
+    assert data.current_round == 1
+
+
+def test_canary_drift_compares_last_with_first_third() -> None:
+    data = Measurements(0.04)
+    for number in range(9):
+        data.add(number, "op", 0, [100], [1000 + 10 * number])
+        data.end(number)
+    assert data.canary_drift == pytest.approx(1064 / 1004 - 1, abs=2e-3)

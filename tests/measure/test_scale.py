@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lutbench.measure.scale import (
+    DepthTrial,
+    NetMeasurement,
+    choose_depth,
+    fit_scale,
+    predict_us,
+    try_depths,
+    without_common_drift,
+)
+
+ROWS = {f"op{n}": 5.0 + 10.0 * n for n in range(10)} | {"runtime_overhead": 3.0}
+
+
+def nets(scale: float, noise: float = 0.0, count: int = 10) -> list[NetMeasurement]:
+    rng = random.Random(4)
+    found = []
+    for number in range(count):
+        names = tuple(rng.choice([f"op{n}" for n in range(10)]) for _ in range(20))
+        latency = predict_us([ROWS[name] for name in names], 3.0, scale) * (1 + noise * rng.uniform(-1, 1))
+        found.append(NetMeasurement(f"net{number}", names, latency))
+    return found
+
+
+def test_overhead_is_paid_once() -> None:
+    assert predict_us([13.0, 23.0], 3.0, 1.0) == 3 + 10 + 20
+    assert predict_us([13.0, 23.0], 3.0, 1.1) == pytest.approx(3 + 33)
+    assert predict_us([], 3.0, 1.1) == 3.0
+
+
+def test_the_scale_that_nets_were_made_with_is_found() -> None:
+    fit = fit_scale(nets(1.07), ROWS, 3.0)
+    assert fit.scale == pytest.approx(1.07)
+    assert fit.mean_abs_error == pytest.approx(0, abs=1e-9)
+
+
+def test_the_interval_holds_the_scale_and_one_disturbed_net_does_not_move_it() -> None:
+    measured = nets(1.07, noise=0.01)
+    fit = fit_scale(measured, ROWS, 3.0)
+    assert fit.ci_low <= fit.scale <= fit.ci_high
+    assert fit.scale == pytest.approx(1.07, abs=0.01)
+    odd = [*measured[:-1], NetMeasurement("odd", measured[-1].operators, measured[-1].latency_us * 3)]
+    assert fit_scale(odd, ROWS, 3.0).scale == pytest.approx(1.07, abs=0.01)
+
+
+def test_too_few_nets_are_refused() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        fit_scale(nets(1.0)[:2], ROWS, 3.0)
+
+
+def test_the_shallow_depth_stays_unless_a_deeper_one_is_clearly_better() -> None:
+    shallow = DepthTrial(0, (0.02, 0.03, 0.02, 0.04), 1.07)
+    like_it = DepthTrial(1, (0.019, 0.031, 0.018, 0.038), 1.05)
+    better = DepthTrial(3, (0.005, 0.004, 0.006, 0.005), 1.0)
+    assert choose_depth([shallow, like_it]).depth == 0
+    assert choose_depth([better, like_it, shallow]).depth == 3
+    lucky = DepthTrial(3, (0.0, 0.05, 0.0, 0.0), 1.0)
+    assert choose_depth([shallow, lucky]).depth == 0
+
+
+def test_trials_judge_each_depth_by_its_own_rows() -> None:
+    measured = nets(1.0)
+    wrong = {name: value * (1 + 0.5 * (index % 2)) for index, (name, value) in enumerate(ROWS.items())}
+    wrong["runtime_overhead"] = 3.0
+    trials = try_depths((0, 3), measured, lambda depth: ROWS if depth == 3 else wrong, "runtime_overhead")
+    assert [trial.depth for trial in trials] == [0, 3]
+    assert trials[1].mean_abs_error < 1e-9 < trials[0].mean_abs_error
+    assert choose_depth(trials).depth == 3
+
+
+def test_what_all_nets_of_a_round_have_in_common_is_taken_out() -> None:
+    factors = {0: 1.0, 1: 1.2, 2: 0.9, 3: 1.0, 4: 1.05}
+    rounds = {f"net{n}": {r: (100.0 + n) * factor for r, factor in factors.items()} for n in range(10)}
+    found = without_common_drift(rounds)
+    for n in range(10):
+        assert found[f"net{n}"] == pytest.approx([100.0 + n] * 5)
+
+
+def test_rounds_of_few_nets_are_left_alone() -> None:
+    assert without_common_drift({"a": {0: 1.0, 1: 2.0, 2: 3.0}}) == {"a": [1.0, 2.0, 3.0]}

@@ -1,0 +1,104 @@
+"""Each layer imports only from those above it in the design's list."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# top to bottom; a module may import from its own line and those before it, but for what FORBIDDEN says
+LAYERS = [
+    ["lutbench.errors", "lutbench", "lutbench.units", "lutbench.files"],
+    ["lutbench.events", "lutbench.locks"],
+    ["lutbench.space"],
+    ["lutbench.measure"],
+    ["lutbench.lut"],
+    ["lutbench.nn"],
+    ["lutbench.export"],
+    ["device_agents"],
+    ["search"],
+    ["lutbench.tuning", "lutbench.campaign", "lutbench.results"],
+    ["lutbench.profile"],
+    ["lutbench.verify"],
+    ["lutbench.cli", "lutbench.__main__"],
+]
+HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}
+HEAVY_ALLOWED = ("lutbench.nn", "lutbench.export.onnx_export")
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in ("lutbench", "device_agents", "search"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def layer_of(module: str) -> int:
+    best = max(
+        (
+            (len(prefix), number)
+            for number, prefixes in enumerate(LAYERS)
+            for prefix in prefixes
+            if module == prefix or (module.startswith(prefix + ".") and prefix != "lutbench")
+        ),
+        default=None,
+    )
+    assert best is not None, f"{module} is in no layer: add it to LAYERS"
+    return best[1]
+
+
+def imports(path: Path, top_level_only: bool = False) -> list[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_only_from_layers_above(module: str) -> None:
+    own = layer_of(module)
+    below = [name for name in imports(MODULES[module]) if name in MODULES and layer_of(name) > own]
+    assert not below, f"{module} imports {below}, which are below it"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("lutbench.space")))
+def test_space_uses_the_standard_library_only(module: str) -> None:
+    import sys
+
+    outside = [
+        name
+        for name in imports(MODULES[module])
+        if name.split(".")[0] not in sys.stdlib_module_names and not name.startswith("lutbench")
+    ]
+    assert not outside
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_heavy_packages_are_imported_where_they_are_used(module: str) -> None:
+    if module.startswith(HEAVY_ALLOWED):
+        return
+    heavy = [name for name in imports(MODULES[module], top_level_only=True) if name.split(".")[0] in HEAVY]
+    assert not heavy, f"{module} imports {heavy} at its top"
+
+
+def test_the_host_worker_and_the_exporters_do_not_import_each_other() -> None:
+    exporters = [name for name in MODULES if name.startswith("lutbench.export")]
+    assert not [m for m in exporters for name in imports(MODULES[m]) if name.startswith("device_agents")]
+    agents = [name for name in MODULES if name.startswith("device_agents")]
+    allowed = {"lutbench.export.artifact"}  # the contract between the two
+    assert not [
+        (m, n) for m in agents for n in imports(MODULES[m]) if n.startswith("lutbench.export") and n not in allowed
+    ]

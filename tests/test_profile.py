@@ -1,0 +1,266 @@
+"""profile from end to end: real exports of a tiny space, a device with scripted times."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device_agents.fake import FakeAgent
+from device_agents.registry import Device
+from lutbench.campaign import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
+from lutbench.errors import DeviceError, JournalError, LutError, OutputError, UsageError
+from lutbench.files import file_sha256
+from lutbench.locks import device_lock
+from lutbench.lut.file import read_lut
+from lutbench.lut.predict import predict
+from lutbench.measure.protocol import Protocol
+from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.space.macro import Space
+from lutbench.space.operator import OVERHEAD
+from lutbench.verify import net_of_key
+from tests.conftest import OVERHEAD_NS, operator_ns
+
+OpenDevice = Callable[..., FakeAgent]
+QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
+
+
+@pytest.fixture
+def request_(host: Device, tiny_file: Path, tmp_path: Path) -> ProfileRequest:
+    return ProfileRequest(host, space=str(tiny_file), output=tmp_path / "luts" / "host.csv")
+
+
+def records(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_lut_of_every_operator_with_the_devices_own_times(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], tiny: Space
+) -> None:
+    lut = profile(request_, QUIET, additive_device(scale=1.06))
+    assert [row.operator for row in lut.rows] == [op.name for op in tiny.operators]
+    for row in lut.rows:
+        if not row.parts.is_measured:
+            assert (row.latency_us, row.samples) == (0.0, 0)
+        else:
+            assert row.latency_us == pytest.approx(operator_ns(row.operator) / 1000, rel=0.003)
+            assert row.rounds >= request_.protocol.min_rounds
+    context = lut.metadata.context
+    assert context.depth == 0
+    assert context.scale == pytest.approx(1.06, rel=0.005)
+    assert context.scale_ci_low <= context.scale <= context.scale_ci_high
+    assert lut.metadata.quality["within_target"] == 1.0
+    assert lut.metadata.quality["disturbed_share"] == 0.0
+    again = read_lut(request_.lut_path)
+    assert again.rows == lut.rows
+
+
+def test_predictions_of_the_lut_are_the_nets_times(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], tiny: Space
+) -> None:
+    lut = profile(request_, QUIET, additive_device(scale=1.06))
+    net = net_of_key("tiny@32x1.0:32:k3_e1,skip|k5_e2,k3_e2_g2", [tiny])
+    work = sum(operator_ns(op.name) - OVERHEAD_NS for op in net.operators)
+    assert predict(lut, net).latency_us == pytest.approx((OVERHEAD_NS + 1.06 * work) / 1000, rel=0.005)
+
+
+def test_the_deeper_context_is_taken_where_it_is_what_nets_see(request_: ProfileRequest, tiny: Space) -> None:
+    """A device whose hot loops say nothing about nets: every second operator is twice as slow among others."""
+
+    def in_net_ns(name: str) -> int:
+        work = operator_ns(name) - OVERHEAD_NS
+        return OVERHEAD_NS + work * (1 + sum(map(ord, name)) % 2)
+
+    def script(artifact: str, depth: int, invocation: int) -> int:
+        del invocation
+        if ":" in artifact:
+            return OVERHEAD_NS + sum(in_net_ns(op.name) - OVERHEAD_NS for op in net_of_key(artifact, [tiny]).operators)
+        return in_net_ns(artifact) if depth == 3 else operator_ns(artifact)
+
+    lut = profile(request_, QUIET, lambda _device, _settings: FakeAgent(script))
+    assert lut.metadata.context.depth == 3
+    assert lut.metadata.context.scale == pytest.approx(1.0, abs=1e-3)
+    assert [trial["depth"] for trial in lut.metadata.context.trials] == list(TRIAL_DEPTHS)
+
+
+@pytest.mark.parametrize("crash_at", [0, 1, 2, 9, 2 * TRIAL_ROUNDS, 2 * TRIAL_ROUNDS + 5, 2 * NET_ROUNDS - 1])
+def test_an_interrupted_run_goes_on_and_measures_nothing_twice(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], crash_at: int
+) -> None:
+    journal_path = request_.lut_path.with_suffix(".journal") / "r1.jsonl"
+    with pytest.raises(InterruptedRunError) as caught:
+        profile(request_, QUIET, additive_device(crash_at=crash_at))
+    assert caught.value.exit_status == 130 and str(journal_path.parent) in str(caught.value)
+    assert not request_.lut_path.exists()
+    held = records(journal_path)
+    lut = profile(request_, QUIET, additive_device())
+    after = records(journal_path)
+    assert after[: len(held)] == held  # append-only: nothing that was measured is lost
+    visits = Counter((r["operator"], r["depth"], r["round"]) for r in after if "operator" in r)
+    whole = profile(replace(request_, output=request_.lut_path.with_name("whole.csv")), QUIET, additive_device())
+    expected = records(request_.lut_path.with_name("whole.journal") / "r1.jsonl")
+    assert {(r["operator"], r["depth"], r["round"]) for r in expected if "operator" in r} == set(visits)
+    assert [row.operator for row in lut.rows] == [row.operator for row in whole.rows]
+    assert [row.rounds for row in lut.rows] == [row.rounds for row in whole.rows]
+
+
+def test_a_run_killed_before_the_lut_was_written_only_writes_it(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    profile(request_, QUIET, additive_device())
+    first = request_.lut_path.read_text()
+    request_.lut_path.unlink()
+    agents: list[FakeAgent] = []
+
+    def remembered(device: object, settings: object) -> FakeAgent:
+        agents.append(additive_device()(device, settings))
+        return agents[0]
+
+    profile(request_, QUIET, remembered)
+    assert agents[0].batches == []
+    rows = [line for line in request_.lut_path.read_text().splitlines() if not line.startswith("#")]
+    assert rows == [line for line in first.splitlines() if not line.startswith("#")]
+
+
+def test_measuring_again_is_the_next_revision(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    profile(request_, QUIET, additive_device())
+    before = file_sha256(request_.lut_path)
+    lut = profile(request_, QUIET, additive_device(slower=1.5))
+    assert (lut.metadata.revision, lut.metadata.previous) == (2, before)
+    assert lut.by_operator[OVERHEAD.name].latency_us == pytest.approx(4.5, rel=0.01)
+    folder = request_.lut_path.with_suffix(".journal")
+    assert sorted(path.name for path in folder.iterdir()) == ["r1.jsonl", "r2.jsonl"]
+
+
+def test_fresh_puts_an_unfinished_journal_aside(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    with pytest.raises(InterruptedRunError):
+        profile(request_, QUIET, additive_device(crash_at=5))
+    folder = request_.lut_path.with_suffix(".journal")
+    kept = (folder / "r1.jsonl").read_text()
+    profile(replace(request_, fresh=True), QUIET, additive_device())
+    assert (folder / "r1.aside1.jsonl").read_text() == kept
+
+
+def test_other_settings_do_not_mix_with_an_unfinished_run(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    with pytest.raises(InterruptedRunError):
+        profile(request_, QUIET, additive_device(crash_at=5))
+    with pytest.raises(JournalError, match="seed 0 -> 1"):
+        profile(replace(request_, seed=1), QUIET, additive_device())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"threads": 2}, "threads 1, not 2"), ({"dtype": "fp32"}, "dtype int8"), ({"resolutions": (64,)}, "covers tiny")],
+)
+def test_a_lut_of_something_else_is_not_written_over(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], change: dict[str, object], problem: str
+) -> None:
+    profile(request_, QUIET, additive_device())
+    before = request_.lut_path.read_bytes()
+    with pytest.raises(UsageError, match=problem):
+        profile(replace(request_, **change), QUIET, additive_device())  # type: ignore[arg-type]
+    assert request_.lut_path.read_bytes() == before
+
+
+def test_a_file_that_is_no_lut_is_not_written_over(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    request_.lut_path.parent.mkdir()
+    request_.lut_path.write_text("my thesis\n")
+    with pytest.raises(LutError):
+        profile(request_, QUIET, additive_device())
+    assert request_.lut_path.read_text() == "my thesis\n"
+
+
+def test_a_refused_operator_costs_its_row(request_: ProfileRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    refused = "ir_k5_e2_g1_8x16x16_8_s1"
+    lut = profile(request_, QUIET, additive_device(refused=(refused,)))
+    assert lut.by_operator[refused].status == "failed: refused by script"
+    assert lut.metadata.quality["failed"] == 1
+    assert all(row.is_ok for row in lut.rows if row.operator != refused)
+
+
+def test_operators_that_never_settle_stop_at_the_cap_and_are_flagged(request_: ProfileRequest) -> None:
+    noisy = "fc_32_10"
+
+    def script(artifact: str, depth: int, invocation: int) -> int:
+        del depth
+        if ":" in artifact:
+            return 1_000_000
+        return operator_ns(artifact) * (1 + (artifact == noisy) * (invocation // 3 % 7))
+
+    protocol = Protocol(max_rounds=40)
+    lut = profile(replace(request_, protocol=protocol), QUIET, lambda _device, _settings: FakeAgent(script))
+    assert lut.by_operator[noisy].rounds == 40
+    assert lut.metadata.quality["outside_target"] == [noisy]
+    measured = sum(row.parts.is_measured for row in lut.rows)
+    assert lut.metadata.quality["within_target"] == pytest.approx(1 - 1 / measured, abs=1e-5)
+
+
+def test_disturbed_rounds_do_not_move_the_numbers(request_: ProfileRequest, tiny: Space) -> None:
+    """Every other 500 invocations the machine is 1.3 times slower, and its canary says so."""
+
+    def slow(invocation: int) -> float:
+        return 1.3 if invocation // 500 % 2 else 1.0
+
+    def script(artifact: str, depth: int, invocation: int) -> int:
+        del depth
+        if ":" in artifact:
+            net = net_of_key(artifact, [tiny])
+            return round(
+                slow(invocation) * (OVERHEAD_NS + sum(operator_ns(o.name) - OVERHEAD_NS for o in net.operators))
+            )
+        return round(slow(invocation) * operator_ns(artifact))
+
+    def open_device(device: object, settings: object) -> FakeAgent:
+        del device, settings
+        return FakeAgent(script, canary=lambda invocation: round(50_000 * slow(invocation)))
+
+    lut = profile(request_, QUIET, open_device)
+    for row in lut.rows:
+        if row.parts.is_measured:
+            assert row.latency_us == pytest.approx(operator_ns(row.operator) / 1000, rel=1e-3)
+    assert 0.3 < lut.metadata.quality["disturbed_share"] < 0.7
+    assert lut.metadata.context.scale == pytest.approx(1.0, abs=1e-3)
+
+
+def test_two_runs_on_one_device_at_once(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], shared_cache: Path
+) -> None:
+    with device_lock(shared_cache / "locks", "host", "host"), pytest.raises(DeviceError) as caught:
+        profile(request_, QUIET, additive_device())
+    assert "another lutbench" in str(caught.value)
+
+
+def test_an_unwritable_output_is_known_before_measuring(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        profile(replace(request_, output=tmp_path / "file" / "host.csv"), QUIET, additive_device())
+
+
+def test_several_scales_share_one_lut(request_: ProfileRequest) -> None:
+    script = lambda artifact, _depth, _n: 1_000_000 if ":" in artifact else operator_ns(artifact)  # noqa: E731
+    lut = profile(
+        replace(request_, resolutions=(32, 48), widths=(1.0, 0.5)), QUIET, lambda _device, _settings: FakeAgent(script)
+    )
+    stems = {row.operator for row in lut.rows if row.operator.startswith("stem")}
+    assert stems == {"stem_k3_3x32x32_8_s2", "stem_k3_3x48x48_8_s2"}
+    assert (lut.metadata.space.resolutions, lut.metadata.space.widths) == ((32, 48), (1.0, 0.5))
+    assert "[[stage]]" in lut.metadata.space.definition
+
+
+def test_default_paths_tell_runtime_and_dtype_apart(host: Device) -> None:
+    assert ProfileRequest(host).lut_path == Path("luts/host.csv")
+    assert ProfileRequest(host, dtype="fp32").lut_path == Path("luts/host_fp32.csv")

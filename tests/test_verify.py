@@ -1,0 +1,110 @@
+"""verify against a device that is exactly as additive as its script says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device_agents.fake import FakeAgent
+from device_agents.registry import Device
+from lutbench.errors import LutError, UsageError
+from lutbench.lut.file import read_lut
+from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.tuning import TUNING_NETS
+from lutbench.verify import NetResult, VerifyRequest, summarize_nets, verify, worst
+
+OpenDevice = Callable[..., FakeAgent]
+QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
+
+
+@pytest.fixture
+def request_(
+    host: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., OpenDevice]
+) -> VerifyRequest:
+    path = tmp_path / "host.csv"
+    profile(ProfileRequest(host, space=str(tiny_file), output=path), QUIET, additive_device(scale=1.06))
+    return VerifyRequest(path, host, nets=20, rounds=8)
+
+
+def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    found, results = verify(request_, QUIET, additive_device(scale=1.06))
+    assert found.nets == len(results) == 20
+    assert found.mean_abs_error < 0.004
+    assert found.within_1pct == 1.0
+    assert found.kendall_tau > 0.95
+    assert found.noise_mean < 0.004
+    written = read_lut(request_.lut_path).metadata.quality["additivity"]
+    assert written["mean_abs_error"] == round(found.mean_abs_error, 5)
+
+
+def test_a_device_that_is_slower_now_is_told_by_the_tuning_nets(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    found, _ = verify(request_, QUIET, additive_device(scale=1.06, slower=1.05))
+    assert found.drift == pytest.approx(0.05, abs=0.003)
+    assert found.mean_abs_error < 0.004
+    assert found.uncorrected_mean_abs_error == pytest.approx(1 - 1 / 1.05, abs=0.004)
+
+
+def test_nets_that_the_lut_was_tuned_on_are_never_judged(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    used = set(read_lut(request_.lut_path).metadata.context.nets)
+    _, results = verify(replace(request_, nets=60), QUIET, additive_device())
+    assert used and not used & {result.net for result in results}
+
+
+def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    with pytest.raises(InterruptedRunError):
+        verify(request_, QUIET, additive_device(crash_at=7))
+    folder = request_.lut_path.with_suffix(".journal")
+    (journal,) = folder.glob("verify-*.jsonl")
+    held = journal.read_text()
+    agents: list[FakeAgent] = []
+
+    def remembered(device: object, settings: object) -> FakeAgent:
+        agents.append(additive_device()(device, settings))
+        return agents[-1]
+
+    verify(request_, QUIET, remembered)
+    (finished,) = folder.glob("verify-*.aside1.jsonl")
+    assert finished.read_text().startswith(held)
+    visits = [
+        (r["operator"], r["round"]) for r in map(json.loads, finished.read_text().splitlines()) if "operator" in r
+    ]
+    assert len(visits) == len(set(visits)) == 8 * (20 + TUNING_NETS)
+
+
+def test_figures_by_hand() -> None:
+    results = [
+        NetResult("a", 101.0, 101.0, 100.0, 99.0, 100.0),
+        NetResult("b", 196.0, 190.0, 200.0, 200.0, 200.0),
+        NetResult("c", 318.0, 303.0, 300.0, 300.0, 306.0),
+    ]
+    request = VerifyRequest(Path("x.csv"), Device("host", "host", Path("x.csv"), ""), nets=3)
+    found = summarize_nets(results, request, drift=0.0, disturbed=0.25)
+    assert found.mean_abs_error == pytest.approx((0.01 + 0.02 + 0.06) / 3)
+    assert found.mean_error == pytest.approx((0.01 - 0.02 + 0.06) / 3)
+    assert found.max_abs_error == pytest.approx(0.06)
+    assert (found.within_3pct, found.within_5pct, found.within_10pct) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1)
+    assert found.kendall_tau == found.spearman == pytest.approx(1.0)
+    assert found.uncorrected_mean_abs_error == pytest.approx((0.01 + 0.05 + 0.01) / 3)
+    assert found.noise_mean == pytest.approx((0.01 + 0 + 1 - 300 / 306) / 3)
+    assert [result.net for result in worst(results, 2)] == ["c", "b"]
+
+
+def test_too_few_nets_and_missing_rows(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    with pytest.raises(UsageError, match="at least 2 nets"):
+        replace(request_, nets=1)
+    with pytest.raises(UsageError, match="at least 4 rounds"):
+        replace(request_, rounds=2)
+    text = request_.lut_path.read_text()
+    lines = [line for line in text.splitlines(keepends=True) if not line.startswith("fc_32_10")]
+    count = sum(1 for line in lines if not line.startswith("#")) - 1
+    request_.lut_path.write_text("".join(lines).replace(f"# rows = {count + 1}\n", f"# rows = {count}\n"))
+    with pytest.raises(LutError, match="fc_32_10"):
+        verify(request_, QUIET, additive_device())
