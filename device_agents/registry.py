@@ -88,12 +88,17 @@ def find_device(name: str) -> Device:
     raise UsageError(f"no device is called {name!r}", remedy=f"{hint} (your own go into {registry_path()})")
 
 
-def open_agent(device: Device, settings: AgentSettings) -> Agent:
-    """The agent that times artifacts on the device; DeviceError where this version has none for its kind."""
-    if device.kind not in _AGENTS:
+def check_measurable(device: Device) -> None:
+    """DeviceError where this version has no agent for the device's kind; better known before anything is exported."""
+    if not device.can_measure:
         raise DeviceError(
             f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
         )
+
+
+def open_agent(device: Device, settings: AgentSettings) -> Agent:
+    """The agent that times artifacts on the device."""
+    check_measurable(device)
     return _AGENTS[device.kind](settings)
 
 

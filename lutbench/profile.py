@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from device_agents.agent import Agent, AgentSettings
-from device_agents.registry import Device, open_agent
+from device_agents.registry import Device, check_measurable, open_agent
 from lutbench import __version__
 from lutbench.campaign import Campaign
 from lutbench.errors import DeviceError, ExportError, LutbenchError, UsageError
@@ -75,6 +75,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
 
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
+    check_measurable(request.device)
     exporter = find_exporter(request.runtime, request.dtype)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)

@@ -11,7 +11,7 @@ from statistics import fmean, median
 from typing import Any
 
 from device_agents.agent import AgentSettings
-from device_agents.registry import Device, open_agent
+from device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact, Subject
@@ -120,6 +120,7 @@ def verify(
 
     A run that is cut off goes on from its journals, one per group of nets.
     """
+    check_measurable(request.device)
     lut = read_lut(request.lut_path)
     space_section = lut.metadata.space
     spaces, _ = find_spaces(

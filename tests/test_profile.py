@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -197,7 +198,7 @@ def test_operators_that_never_settle_stop_at_the_cap_and_are_flagged(request_: P
         del depth
         if ":" in artifact:
             return 1_000_000
-        return operator_ns(artifact) * (1 + (artifact == noisy) * (invocation // 3 % 7))
+        return round(operator_ns(artifact) * (1 + (artifact == noisy) * random.Random(invocation // 30).random() * 9))
 
     protocol = Protocol(max_rounds=40)
     lut = profile(replace(request_, protocol=protocol), QUIET, lambda _device, _settings: FakeAgent(script))

@@ -29,7 +29,12 @@ def measure_round(
     canary: str,
     protocol: Protocol,
 ) -> RoundReport:
-    """Measures the cycles as the journal's current round; samples of (artifact, depth) not in keep are context only."""
+    """Measures the cycles as the journal's current round.
+
+    keep: the (artifact, depth) pairs to visit in it. What else stands in a cycle, or stands in a second one, is context
+    and its samples are dropped, so that every operator has one visit in a round.
+    """
+    wanted = set(keep)
     data = journal.measurements
     number = data.current_round
     size = max(1, -(-len(cycles) // _BATCHES))
@@ -38,7 +43,8 @@ def measure_round(
         batch = Batch(tuple(cycles[start : start + size]), canary, data.quiet_below_ns, protocol.patience_s)
         for outcome in measure(batch):
             match outcome:
-                case Samples() if (outcome.artifact, outcome.depth) in keep:
+                case Samples(artifact, depth) if (artifact, depth) in wanted:
+                    wanted.remove((artifact, depth))
                     records.append(_sample_record(number, outcome))
                 case Failure(artifact, reason):
                     records.append({"failed": artifact, "reason": reason})
