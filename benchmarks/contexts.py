@@ -1,0 +1,122 @@
+"""Which measuring context makes the sum of operators equal a whole net?
+
+    python benchmarks/contexts.py [--nets 40] [--rounds 30]
+
+Times every operator of FBNet's space at several context depths and, in the same rounds, whole random nets. For each
+depth: the signed error of overhead + sum(row - overhead) without a scale, then with one scale fitted on 12 of the nets
+and judged on the others, and how many rows reached +-1 % in these rounds. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from functools import partial
+from pathlib import Path
+from statistics import fmean, median
+
+from _machine import machine
+
+from device_agents.agent import AgentSettings
+from device_agents.host.agent import HostAgent
+from lutbench.events import ExportProgress
+from lutbench.export.artifact import Subject
+from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.exporters import EXPORTERS
+from lutbench.measure.journal import Journal
+from lutbench.measure.measurements import Measurements
+from lutbench.measure.protocol import Cycle, Protocol
+from lutbench.measure.rounds import measure_round
+from lutbench.measure.scale import NetMeasurement, fit_scale, predict_us, without_common_drift
+from lutbench.measure.schedule import net_cycles, operator_cycles
+from lutbench.profile import export_subjects
+from lutbench.space.fbnet import fbnet
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.space.operator import OVERHEAD
+from lutbench.space.sampling import chains, random_nets
+from lutbench.tuning import choose_canary
+
+DEPTHS = (0, 1, 2, 4, 8, 26)  # 26 others: a whole net's length
+FITTED = 12
+PROTOCOL = Protocol()
+
+
+def latency_us(data: Measurements, depth: int, name: str) -> float | None:
+    summary = data.summary(name, depth)
+    return summary.latency_us if summary else None
+
+
+def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
+    """Every depth and every net in each round."""
+    exporter = EXPORTERS["onnx"]
+    canary = choose_canary([space])
+    operators = [op for op in space.operators if op.is_measured]
+    subjects: list[Subject] = [*operators, *nets]
+    cache = ArtifactCache(default_cache_folder())
+    artifacts, failures = export_subjects(subjects, exporter, "int8", cache, report)
+    assert not failures, failures
+    keep = {(op.name, depth) for op in operators for depth in DEPTHS} | {(net.key, 0) for net in nets}
+    with tempfile.TemporaryDirectory() as folder, HostAgent(AgentSettings("onnx", "int8", 1)) as agent:
+        assert not list(agent.install(artifacts))
+        with Journal(Path(folder) / "contexts.jsonl", {}, PROTOCOL.canary_limit) as journal:
+            for number in range(rounds):
+                rng = random.Random(number)
+                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL)
+                for depth in DEPTHS:
+                    sequences = [[op.name for op in chain] for chain in chains(space, rng)]
+                    known = partial(latency_us, journal.measurements, depth)
+                    names = [op.name for op in operators]
+                    cycles += operator_cycles(sequences, names, depth, rng, PROTOCOL, known)
+                rng.shuffle(cycles)
+                measure_round(agent.measure, journal, cycles, keep, canary.name, PROTOCOL)
+            return journal.measurements
+
+
+def report(event: object) -> None:
+    if isinstance(event, ExportProgress) and event.done == event.total:
+        print(f"{event.total} artifacts")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=30)
+    arguments = parser.parse_args()
+    space = fbnet(224, 1.0)
+    nets = random_nets(space, arguments.nets, 0, "contexts")
+    data = measure(space, nets, arguments.rounds)
+    rounds_us = without_common_drift({net.key: data.round_medians_us(net.key, 0) for net in nets})
+    measured = [
+        NetMeasurement(net.key, tuple(op.name for op in net.operators), median(rounds_us[net.key])) for net in nets
+    ]
+    noise = [abs(median(values[::2]) / median(values[1::2]) - 1) for values in rounds_us.values()]
+    print(f"{machine()}; {arguments.nets} nets, {arguments.rounds} rounds\n")
+    print("| context depth | mean error, no scale | scale | mean absolute error with it | worst | rows within ±1 % |")
+    print("|---|---|---|---|---|---|")
+    for depth in DEPTHS:
+        summaries = {op.name: data.summary(op.name, depth) for op in space.operators if op.is_measured}
+        rows = {name: summary.latency_us for name, summary in summaries.items() if summary}
+        overhead = rows[OVERHEAD.name]
+        fit = fit_scale(measured[:FITTED], rows, overhead)
+
+        def errors(scale: float, chosen: list[NetMeasurement], rows: dict[str, float] = rows) -> list[float]:
+            overhead = rows[OVERHEAD.name]
+            return [
+                predict_us([rows[n] for n in net.operators], overhead, scale) / net.latency_us - 1 for net in chosen
+            ]
+
+        plain = fmean(errors(1.0, measured))
+        judged = [abs(error) for error in errors(fit.scale, measured[FITTED:])]
+        narrow = [summary.half_width <= 0.01 for summary in summaries.values() if summary]
+        print(
+            f"| {depth} | {100 * plain:+.1f} % | {fit.scale:.3f} | {100 * fmean(judged):.2f} %"
+            f" | {100 * max(judged):.2f} % | {100 * fmean(narrow):.0f} % |"
+        )
+    print(f"\nnoise floor of the nets (two interleaved halves): mean {100 * fmean(noise):.2f} %,", end=" ")
+    print(f"largest {100 * max(noise):.2f} %; {100 * data.disturbed_share:.0f} % of samples disturbed")
+
+
+if __name__ == "__main__":
+    main()
