@@ -36,7 +36,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains, random_nets
-from lutbench.tuning import choose_canary
+from lutbench.tuning import choose_canaries
 
 DEPTHS = (0, 1, 2, 4, 8, 26)  # 26 others: a whole net's length
 FITTED = 12
@@ -51,7 +51,7 @@ def latency_us(data: Measurements, depth: int, name: str) -> float | None:
 def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
     """Every depth and every net in each round."""
     exporter = EXPORTERS["onnx"]
-    canary = choose_canary([space])
+    canaries = choose_canaries([space], PROTOCOL)
     operators = [op for op in space.operators if op.is_measured]
     subjects: list[Subject] = [*operators, *nets]
     cache = ArtifactCache(default_cache_folder())
@@ -60,17 +60,17 @@ def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
     keep = {(op.name, depth) for op in operators for depth in DEPTHS} | {(net.key, 0) for net in nets}
     with tempfile.TemporaryDirectory() as folder, HostAgent(AgentSettings("onnx", "int8", 1)) as agent:
         assert not list(agent.install(artifacts))
-        with Journal(Path(folder) / "contexts.jsonl", {}, PROTOCOL.canary_limit) as journal:
+        with Journal(Path(folder) / "contexts.jsonl", {}, canaries.both) as journal:
             for number in range(rounds):
                 rng = random.Random(number)
-                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL)
+                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL, canaries.memory.artifact)
                 for depth in DEPTHS:
                     sequences = [[op.name for op in chain] for chain in chains(space, rng)]
                     known = partial(latency_us, journal.measurements, depth)
                     names = [op.name for op in operators]
-                    cycles += operator_cycles(sequences, names, depth, rng, PROTOCOL, known)
+                    cycles += operator_cycles(sequences, names, depth, rng, PROTOCOL, known, canaries.compute.artifact)
                 rng.shuffle(cycles)
-                measure_round(agent.measure, journal, cycles, keep, canary.name, PROTOCOL)
+                measure_round(agent.measure, journal, cycles, keep, PROTOCOL)
             return journal.measurements
 
 

@@ -65,7 +65,7 @@ class FakeAgent:
                     canaries.append(self._canary(self._invocations))
                     self._invocations += 1
                 spent += sum(durations)
-                yield Samples(artifact, cycle.depth, tuple(durations), tuple(canaries))
+                yield Samples(artifact, cycle.depth, cycle.canary, tuple(durations), tuple(canaries))
         yield Spent(spent)
 
     def close(self) -> None:

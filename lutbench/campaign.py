@@ -25,6 +25,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains
+from lutbench.tuning import Canaries
 from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)
@@ -51,7 +52,7 @@ class Campaign:
         self,
         spaces: Sequence[Space],
         nets: Sequence[Net],
-        canary: str,
+        canaries: Canaries,
         journal: Journal,
         measure: MeasureBatch,
         protocol: Protocol,
@@ -60,7 +61,7 @@ class Campaign:
     ) -> None:
         self._spaces = spaces
         self._nets = nets
-        self._canary = canary
+        self._canaries = canaries
         self._journal = journal
         self._measure = measure
         self._protocol = protocol
@@ -149,6 +150,7 @@ class Campaign:
     def _round(self, depths: Sequence[int], wanted: Sequence[str], stage: str) -> None:
         number = self._data.current_round
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
+        canary = self._canaries.compute.artifact
         cycles: list[Cycle] = []
         keep: set[tuple[str, int]] = set()
         for depth in depths:
@@ -158,13 +160,15 @@ class Campaign:
                 for space in self._spaces
                 for chain in chains(space, rng)
             ]
-            cycles += operator_cycles(sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth))
+            cycles += operator_cycles(
+                sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), canary
+            )
             keep |= {(name, depth) for name in left}
         left = [key for key in self._unfinished_nets if not self._data.has(number, key, 0)]
-        cycles += net_cycles(left, self._protocol)
+        cycles += net_cycles(left, self._protocol, self._canaries.memory.artifact)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
-        outcome = measure_round(self._measure, self._journal, cycles, keep, self._canary, self._protocol)
+        outcome = measure_round(self._measure, self._journal, cycles, keep, self._protocol)
         self._report(self._progress(stage, outcome.number, depths[0], outcome.disturbed))
 
     def _latency_us(self, depth: int, name: str) -> float | None:

@@ -30,8 +30,7 @@ from lutbench.results import context_section, environment_section, lut_rows, qua
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
-from lutbench.space.operator import Operator
-from lutbench.tuning import choose_canary, draw_tuning_nets
+from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
 
 OpenAgent = Callable[[Device, AgentSettings], Agent]
 DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
@@ -118,29 +117,26 @@ def _measure(
     journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
     if request.fresh:
         set_aside(journal_path)
-    nets, canary = draw_tuning_nets(spaces, request.seed), choose_canary(spaces)
+    nets, canaries = draw_tuning_nets(spaces, request.seed), choose_canaries(spaces, request.protocol)
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
     settings = AgentSettings(request.runtime, request.dtype, request.threads)
     with open_device(request.device, settings) as agent:
         before = agent.describe()
-        limit = request.protocol.canary_limit
-        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), limit) as journal:
+        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.both) as journal:
             if journal.resumed:
                 report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
-            _install(agent, artifacts, failures, journal, canary)
-            campaign = Campaign(
-                spaces, nets, canary.name, journal, agent.measure, request.protocol, request.seed, report
-            )
+            _install(agent, artifacts, failures, journal, canaries)
+            campaign = Campaign(spaces, nets, canaries, journal, agent.measure, request.protocol, request.seed, report)
             context = campaign.run()
             rows = lut_rows(spaces, context, journal.measurements)
             wall_s = time.monotonic() - started
             metadata = replace(
                 base,
                 measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                context=context_section(context, nets, canary, journal.measurements),
+                context=context_section(context, nets, canaries, journal.measurements),
                 environment=environment_section(before.environment, agent.describe().environment),
-                quality=quality_section(rows, request.protocol, context, journal, wall_s),
+                quality=quality_section(rows, request.protocol, context, canaries, journal, wall_s),
             )
     return Lut(metadata, rows, request.lut_path)
 
@@ -223,12 +219,13 @@ def _digest(values: Mapping[str, str]) -> str:
 
 
 def _install(
-    agent: Agent, artifacts: Sequence[Artifact], failures: list[Failure], journal: Journal, canary: Operator
+    agent: Agent, artifacts: Sequence[Artifact], failures: list[Failure], journal: Journal, canaries: Canaries
 ) -> None:
-    """Loads everything; what fails is journalled once and costs its row; the canary must not fail."""
+    """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
     failures = [*failures, *agent.install(artifacts)]
     new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
     journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)
-    reason = journal.measurements.failures.get(canary.name)
-    if reason:
-        raise DeviceError(f"the canary cannot run: {reason}", operator=canary.name)
+    for canary in canaries.both:
+        reason = journal.measurements.failures.get(canary.artifact)
+        if reason:
+            raise DeviceError(f"the canary cannot run: {reason}", operator=canary.artifact)

@@ -14,7 +14,7 @@ from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary, median_ranks
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
-from lutbench.space.operator import Operator
+from lutbench.tuning import Canaries
 
 
 def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def row_summary(measurements: Measurements, name: str, depth: int) -> Summary | 
 
 
 def context_section(
-    context: Context, nets: Sequence[Net], canary: Operator, measurements: Measurements
+    context: Context, nets: Sequence[Net], canaries: Canaries, measurements: Measurements
 ) -> ContextSection:
     fit = context.fit
     summaries = {net.key: measurements.summary(net.key, 0) for net in nets}
@@ -73,13 +73,13 @@ def context_section(
         scale_ci_high=round(fit.ci_high, 6) if fit else 1.0,
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
-        canary=canary.name,
+        canaries=tuple(canary.artifact for canary in canaries.both),
         trials=tuple({"depth": t.depth, "mean_abs_error": t.mean_abs_error, "scale": t.scale} for t in context.trials),
     )
 
 
 def quality_section(
-    rows: Sequence[Row], protocol: Protocol, context: Context, journal: Journal, wall_s: float
+    rows: Sequence[Row], protocol: Protocol, context: Context, canaries: Canaries, journal: Journal, wall_s: float
 ) -> dict[str, Any]:
     """How good the numbers are: intervals, what failed, how the machine behaved, what the scale left over."""
     measured = [row for row in rows if row.parts.is_measured]
@@ -93,7 +93,8 @@ def quality_section(
         "failed": len(measured) - len(good),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
-        "canary_drift": data.canary_drift,
+        "compute_drift": data.canary_drift(canaries.compute.artifact),
+        "memory_drift": data.canary_drift(canaries.memory.artifact),
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }

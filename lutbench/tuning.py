@@ -1,10 +1,12 @@
-"""What a profile measures beside its rows: whole nets that tune it, and the canary. Never to judge by."""
+"""What a profile measures beside its rows: whole nets that tune it, and the canaries. Never to judge by."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from lutbench.measure.protocol import Canary, Protocol
 from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -12,6 +14,7 @@ from lutbench.space.operator import Operator
 from lutbench.space.sampling import random_nets
 
 TUNING_NETS = 14
+_COMPUTE_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
@@ -28,10 +31,34 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 
-def choose_canary(spaces: Sequence[Space]) -> Operator:
-    """The operator that is invoked beside every sample: a short one that computes, at the lower quartile of MACs."""
+@dataclass(frozen=True)
+class Canaries:
+    """compute: beside operators, shows whether the core is shared. memory: beside nets, the shared caches as well.
+
+    The weights of compute stay in the core's own caches. Those of memory, the classifier, do not, as a net's do not;
+    beside operators it would turn them cold. Its one invocation after a net meets the caches that the net met.
+    """
+
+    compute: Canary
+    memory: Canary
+    operators: tuple[Operator, Operator]
+
+    @property
+    def both(self) -> tuple[Canary, Canary]:
+        return self.compute, self.memory
+
+
+def choose_canaries(spaces: Sequence[Space], protocol: Protocol) -> Canaries:
+    """compute: at the lower quartile of the searchable operators by MACs. memory: the default classifier."""
+    space = spaces[0]
     blocks = sorted(
-        (op for op in spaces[0].searchable_operators if op.macs > 0),
+        (op for op in space.searchable_operators if op.macs > 0),
         key=lambda operator: (operator.macs, operator.name),
     )
-    return blocks[len(blocks) // 4] if blocks else spaces[0].stem
+    compute = blocks[len(blocks) // 4] if blocks else space.stem
+    memory = space.tail(space.head_channels)[-1]
+    return Canaries(
+        Canary(compute.name, _COMPUTE_INVOCATIONS, protocol.compute_limit),
+        Canary(memory.name, 1, protocol.memory_limit),
+        (compute, memory),
+    )

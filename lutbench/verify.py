@@ -30,9 +30,8 @@ from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, jo
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net, parse_net
-from lutbench.space.operator import Operator, parse_operator
 from lutbench.space.sampling import random_nets
-from lutbench.tuning import choose_canary
+from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
 
 WORST_SHOWN = 5
@@ -166,7 +165,7 @@ class _Job:
         self._open_device = open_device
         context = lut.metadata.context
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
-        self._canary: Operator = parse_operator(context.canary) if context.canary else choose_canary(spaces)
+        self._canaries = choose_canaries(spaces, request.protocol)
         self.folder = journal_folder(request.lut_path)
 
     def run(self) -> tuple[list[NetResult], float, float]:
@@ -180,7 +179,7 @@ class _Job:
         for start in range(0, len(nets), NETS_PER_GROUP):
             group = nets[start : start + NETS_PER_GROUP]
             path = self._journal_path(start // NETS_PER_GROUP)
-            with Journal(path, self._identity(group), self._request.protocol.canary_limit) as journal:
+            with Journal(path, self._identity(group), self._canaries.both) as journal:
                 self._measure_group(group, artifacts, journal, start, len(nets))
                 now = self._lut_now(journal)
                 drifts.append(now.metadata.context.scale / self._lut.metadata.context.scale - 1)
@@ -202,7 +201,7 @@ class _Job:
 
     def _export(self, nets: Sequence[Net]) -> dict[str, Artifact]:
         cache = ArtifactCache(default_cache_folder())
-        subjects: list[Subject] = [*nets, *self._tuning, self._canary]
+        subjects: list[Subject] = [*nets, *self._tuning, *self._canaries.operators]
         dtype = self._lut.metadata.dtype
         artifacts, failures = export_subjects(subjects, self._exporter, dtype, cache, self._report)
         if failures:
@@ -214,17 +213,20 @@ class _Job:
     ) -> None:
         meta = self._lut.metadata
         names = [net.key for net in (*group, *self._tuning)]
+        memory = self._canaries.memory.artifact
         with self._open_device(
             self._request.device, AgentSettings(self._exporter.runtime, meta.dtype, meta.threads)
         ) as agent:
-            for failure in agent.install([artifacts[name] for name in (*names, self._canary.name)]):
+            for failure in agent.install(
+                [artifacts[name] for name in (*names, *(canary.artifact for canary in self._canaries.both))]
+            ):
                 raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
             while wanted := self._unfinished(names, journal):
                 number = journal.measurements.current_round
                 left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
-                cycles = net_cycles(random.Random(number).sample(left, len(left)), self._request.protocol)
+                cycles = net_cycles(random.Random(number).sample(left, len(left)), self._request.protocol, memory)
                 keep = {(name, 0) for name in left}
-                outcome = measure_round(agent.measure, journal, cycles, keep, self._canary.name, self._request.protocol)
+                outcome = measure_round(agent.measure, journal, cycles, keep, self._request.protocol)
                 for name, reason in journal.measurements.failures.items():
                     raise DeviceError(f"a net cannot run: {reason}", operator=name)
                 self._report(self._progress(outcome, names, journal, before, total))

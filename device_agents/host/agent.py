@@ -15,7 +15,7 @@ from device_agents.agent import AgentSettings, DeviceInfo
 from device_agents.host.environment import describe_host
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
-from lutbench.measure.protocol import Batch, Cycle, Failure, Outcome, Samples, Spent
+from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent
 
 START_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 60.0
@@ -72,7 +72,7 @@ class HostAgent:
             self._restart()
             for artifact in dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts):
                 try:
-                    list(self._run(Batch((Cycle((artifact,), 0, 0, 1),), artifact)))
+                    list(self._run(Batch((Cycle((artifact,), 0, 0, 1, artifact),), (Canary(artifact, 1, 1.0),))))
                 except WorkerDiedError as death:
                     self._artifacts.pop(artifact, None)
                     self._restart()
@@ -93,9 +93,8 @@ class HostAgent:
     def _run(self, batch: Batch) -> Iterator[Outcome]:
         cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
         request = {
-            "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats] for cycle in cycles],
-            "canary": batch.canary,
-            "quiet_below_ns": batch.quiet_below_ns,
+            "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats, cycle.canary] for cycle in cycles],
+            "canaries": {c.artifact: [c.invocations, c.quiet_below_ns] for c in batch.canaries},
             "patience_s": batch.patience_s,
         }
         self._send(request)
@@ -108,7 +107,9 @@ class HostAgent:
             cycle = cycles[answer["cycle"]]
             if "ns" in answer:
                 for name, durations_ns in zip(cycle.artifacts, answer["ns"], strict=True):
-                    outcomes.append(Samples(name, cycle.depth, tuple(durations_ns), tuple(answer["canary"])))
+                    outcomes.append(
+                        Samples(name, cycle.depth, cycle.canary, tuple(durations_ns), tuple(answer["canary_ns"]))
+                    )
             elif answer["failed"]:
                 outcomes.append(Failure(answer["failed"], answer["reason"]))
         yield from outcomes

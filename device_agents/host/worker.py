@@ -6,8 +6,9 @@ nothing with the one that draws progress, and threads and affinity are set befor
 Requests, one JSON object a line on standard input; answers on standard output:
 
     {"load": NAME, "path": PATH}                  -> {"loaded": NAME} or {"failed": NAME, "reason": TEXT}
-    {"measure": [[[NAME, ...], warmup, repeats], ...], "canary": NAME, "quiet_below_ns": N, "patience_s": S}
-        -> for each cycle {"cycle": i, "ns": [[...] per name], "canary": [...]}
+    {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [invocations, quiet_below_ns]},
+     "patience_s": S}
+        -> for each cycle {"cycle": i, "ns": [[...] per name], "canary_ns": [...]}
            or {"cycle": i, "failed": NAME, "reason": TEXT}; then {"runtime_ns": N}
 """
 
@@ -17,15 +18,17 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
 from device_agents.host.engines import ENGINES, Engine, Loaded
 
 Answer = dict[str, Any]
+Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
 
 CANARY_EVERY_NS = 1_000_000
-CANARY_INVOCATIONS = 4
 
 
 def pin(threads: int) -> list[int]:
@@ -56,11 +59,11 @@ class Worker:
         self._loaded[name] = loaded
         return {"loaded": name}
 
-    def canary(self, name: str) -> int:
-        """Nanoseconds of the canary: the fastest of a few invocations, for the first ones find cold caches."""
+    def canary(self, name: str, invocations: int) -> int:
+        """Nanoseconds of a canary: the fastest of its invocations."""
         invoke = self._loaded[name].invoke
         fastest = 0
-        for _ in range(CANARY_INVOCATIONS):
+        for _ in range(invocations):
             start = perf_counter_ns()
             invoke()
             duration = perf_counter_ns() - start
@@ -68,7 +71,7 @@ class Worker:
             fastest = min(fastest or duration, duration)
         return fastest
 
-    def cycle(self, names: list[str], warmup: int, repeats: int, canary: str, before: int) -> tuple[Answer, int]:
+    def cycle(self, names: list[str], warmup: int, repeats: int, canary: Callable[[], int], before: int) -> Reading:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
 
         The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did.
@@ -88,29 +91,26 @@ class Worker:
                 if turn >= warmup:
                     durations[position].append(duration)
             if turn == warmup + repeats - 1 or clock() - last > CANARY_EVERY_NS:
-                after = self.canary(canary)
+                after = canary()
                 canaries += [max(before, after)] * (max(0, turn + 1 - warmup) - len(canaries))
                 before, last = after, clock()
-        return {"ns": durations, "canary": canaries}, before
-
-    def quiet(self, canary: str, before: int, quiet_below_ns: int, deadline: float) -> int:
-        """The canary once it is quiet, or whatever it is at the deadline (monotonic seconds)."""
-        while before > quiet_below_ns and monotonic() < deadline:
-            before = self.canary(canary)
-        return before
+        return {"ns": durations, "canary_ns": canaries}, before
 
     def measure(self, request: Answer, out: TextIO) -> None:
         """Every cycle of a request; waits for the machine to be quiet use up the request's patience."""
         self._spent_ns = 0
-        canary, quiet_below_ns, patience_s = request["canary"], request["quiet_below_ns"], request["patience_s"]
-        before = self.canary(canary)
-        for number, (names, warmup, repeats) in enumerate(request["measure"]):
-            waiting_since = monotonic()
-            before = (
-                self.quiet(canary, before, quiet_below_ns, waiting_since + patience_s) if quiet_below_ns else before
-            )
-            patience_s -= monotonic() - waiting_since
+        patience_s = request["patience_s"]
+        current, before = "", 0
+        for number, (names, warmup, repeats, name) in enumerate(request["measure"]):
+            invocations, quiet_below_ns = request["canaries"][name]
+            canary = partial(self.canary, name, invocations)
             try:
+                if name != current:
+                    current, before = name, canary()
+                waiting_since = monotonic()
+                while quiet_below_ns and before > quiet_below_ns and monotonic() - waiting_since < patience_s:
+                    before = canary()
+                patience_s -= monotonic() - waiting_since
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
                 answer = {"failed": names[0] if len(names) == 1 else "", "reason": _reason(error)}

@@ -104,7 +104,7 @@ class ContextSection:
     """How operators stood among others while they were timed, and what whole nets said of their sum.
 
     scale: of prediction = overhead + scale * sum(row - overhead). nets: keys of the nets it was fitted on, which
-    nothing else may be judged by, and nets_us: their latencies then. canary: the operator that watched the device.
+    nothing else may be judged by, and nets_us: their latencies then. canaries: the operators that watched the device.
     """
 
     depth: int = 0
@@ -113,7 +113,7 @@ class ContextSection:
     scale_ci_high: float = 1.0
     nets: tuple[str, ...] = ()
     nets_us: tuple[float, ...] = ()
-    canary: str = ""
+    canaries: tuple[str, ...] = ()
     trials: tuple[Mapping[str, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lutbench.errors import JournalError, OutputError
 from lutbench.measure.measurements import Measurements
-from lutbench.measure.protocol import Failure, Samples
+from lutbench.measure.protocol import Canary, Failure, Samples
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -27,9 +27,9 @@ class Journal:
     identity: what the samples belong to (device, runtime, artifacts ...); a journal of another identity is refused.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any], canary_limit: float) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], canaries: Sequence[Canary]) -> None:
         self.path = path
-        self.measurements = Measurements(canary_limit)
+        self.measurements = Measurements(canaries)
         self.notes: dict[str, Any] = {}  # decisions of the run that a resumed one must not take again
         self.resumed = False
         self.runtime_ns = 0
@@ -109,9 +109,9 @@ class Journal:
             ) from error
 
     def _apply_samples(self, record: Record) -> None:
-        durations_ns, canary_ns = ([int(value) for value in record[key]] for key in ("ns", "canary"))
-        samples = Samples(str(record["operator"]), int(record["depth"]), tuple(durations_ns), tuple(canary_ns))
-        self.measurements.add(int(record["round"]), samples.artifact, samples.depth, durations_ns, canary_ns)
+        durations_ns, canary_ns = (tuple(int(value) for value in record[key]) for key in ("ns", "canary_ns"))
+        samples = Samples(str(record["operator"]), int(record["depth"]), str(record["canary"]), durations_ns, canary_ns)
+        self.measurements.add(int(record["round"]), samples)
 
     def append(self, records: Iterable[Record]) -> None:
         """Writes records, on disk when this returns, and applies them to the measurements."""

@@ -1,63 +1,67 @@
 """Measurements: every sample of a run, by artifact, context depth and round, and which of them count.
 
-A machine shares cores, caches and heat with others, and switches between a fast and a slow state within milliseconds.
-The canary, a short operator invoked beside every sample, shows in which state a sample was taken: one whose canary
+A machine shares cores, caches and heat with others, and switches between fast and slow states within milliseconds.
+A canary, a short operator invoked beside every sample, shows in which state the sample was taken: one whose canary
 stands more than a limit above the canary's reference is disturbed. It stays in the journal and is measured again.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from statistics import median
 
-from lutbench.measure.protocol import Failure
+from lutbench.measure.protocol import Canary, Failure, Samples
 from lutbench.measure.statistics import Summary, quantile, summarize
 
 Key = tuple[str, int]  # artifact, context depth
-_Sample = tuple[int, int]  # duration, canary; nanoseconds
+_Sample = tuple[int, int, str]  # duration, canary; nanoseconds; which canary
 
-_REFERENCE_STEP = 0.003  # smaller moves of the reference do not change which samples count
-REFERENCE_QUANTILE = 0.2  # of the canary: its fast state, as long as that is there a fifth of the time
+_REFERENCE_STEP = 0.003  # smaller moves of a reference do not change which samples count
+REFERENCE_QUANTILE = 0.2  # of a canary: its fast state, as long as that is there a fifth of the time
 
 
 class Measurements:
     """Samples in nanoseconds as they came."""
 
-    def __init__(self, canary_limit: float) -> None:
-        self._limit = canary_limit
+    def __init__(self, canaries: Sequence[Canary]) -> None:
+        self._canaries = {canary.artifact: canary for canary in canaries}
+        self._readings: dict[str, list[int]] = {name: [] for name in self._canaries}
+        self._highest_quiet = dict.fromkeys(self._canaries, math.inf)
+        self._readings_by_round: dict[int, list[tuple[str, int]]] = defaultdict(list)
         self._samples: dict[Key, dict[int, list[_Sample]]] = defaultdict(dict)
-        self._canaries: list[int] = []
-        self._canary_by_round: dict[int, list[int]] = defaultdict(list)
-        self._highest_quiet = float("inf")
         self._ended: set[int] = set()
         self._last_round = -1
         self.failures: dict[str, str] = {}
         self._summaries: dict[Key, Summary | None] = {}
 
-    def add(
-        self, round_number: int, artifact: str, depth: int, durations_ns: Sequence[int], canary_ns: Sequence[int]
-    ) -> None:
-        samples = self._samples[artifact, depth].setdefault(round_number, [])
-        samples.extend(zip(durations_ns, canary_ns, strict=True))
-        self._canaries.extend(canary_ns)
-        self._canary_by_round[round_number].extend(canary_ns)
+    def add(self, round_number: int, found: Samples) -> None:
+        """Takes in one visit's samples; KeyError where their canary is none of this run's."""
+        readings = self._readings[found.canary]
+        samples = self._samples[found.artifact, found.depth].setdefault(round_number, [])
+        pairs = zip(found.durations_ns, found.canary_ns, strict=True)
+        samples.extend((duration, reading, found.canary) for duration, reading in pairs)
+        readings.extend(found.canary_ns)
+        self._readings_by_round[round_number].extend((found.canary, reading) for reading in found.canary_ns)
         self._last_round = max(self._last_round, round_number)
-        self._summaries.pop((artifact, depth), None)
+        self._summaries.pop((found.artifact, found.depth), None)
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.artifact] = failure.reason
 
     def end(self, round_number: int) -> None:
-        """Every artifact of this round has been visited; the canary's reference takes it in."""
+        """Every artifact of this round has been visited; the canaries' references take it in."""
         self._ended.add(round_number)
-        if not self._canaries:
-            return
-        self._canaries.sort()
-        highest = quantile(self._canaries, REFERENCE_QUANTILE) * (1 + self._limit)
-        if not abs(highest / self._highest_quiet - 1) < _REFERENCE_STEP:
-            self._highest_quiet = highest
-            self._summaries.clear()
+        for name, readings in self._readings.items():
+            if not readings:
+                continue
+            readings.sort()
+            highest = quantile(readings, REFERENCE_QUANTILE) * (1 + self._canaries[name].limit)
+            if not abs(highest / self._highest_quiet[name] - 1) < _REFERENCE_STEP:
+                self._highest_quiet[name] = highest
+                self._summaries.clear()
 
     @property
     def current_round(self) -> int:
@@ -74,28 +78,38 @@ class Measurements:
         return len(self._ended)
 
     @property
-    def quiet_below_ns(self) -> int:
-        """The canary up to which a sample counts; 0 while there is no reference."""
-        return 0 if self._highest_quiet == float("inf") else int(self._highest_quiet)
+    def canaries(self) -> tuple[Canary, ...]:
+        """The run's canaries with the times up to which they count as quiet by now."""
+        return tuple(
+            replace(canary, quiet_below_ns=0 if math.isinf(highest) else int(highest))
+            for canary, highest in zip(self._canaries.values(), self._highest_quiet.values(), strict=True)
+        )
 
     @property
     def disturbed_share(self) -> float:
         """Share of samples that do not count."""
-        total = len(self._canaries)
-        return sum(canary > self._highest_quiet for canary in self._canaries) / total if total else 0.0
+        return self._disturbed(reading for readings in self._readings_by_round.values() for reading in readings)
 
     def disturbed_share_of(self, round_number: int) -> float:
-        canaries = self._canary_by_round.get(round_number, [])
-        return sum(canary > self._highest_quiet for canary in canaries) / len(canaries) if canaries else 0.0
+        return self._disturbed(self._readings_by_round.get(round_number, []))
 
-    @property
-    def canary_drift(self) -> float:
-        """The canary's fast state in the last third of the rounds over that in the first third, minus 1."""
-        numbers = sorted(self._canary_by_round)
-        third = max(1, len(numbers) // 3)
+    def _disturbed(self, readings: Iterable[tuple[str, int]]) -> float:
+        found = [reading > self._highest_quiet[name] for name, reading in readings]
+        return sum(found) / len(found) if found else 0.0
+
+    def canary_drift(self, name: str) -> float:
+        """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""
+        by_round = [
+            values
+            for _, readings in sorted(self._readings_by_round.items())
+            if (values := [reading for canary, reading in readings if canary == name])
+        ]
+        if not by_round:
+            return 0.0
+        third = max(1, len(by_round) // 3)
         first, last = (
-            quantile(sorted(value for number in part for value in self._canary_by_round[number]), REFERENCE_QUANTILE)
-            for part in (numbers[:third], numbers[-third:])
+            quantile(sorted(value for values in part for value in values), REFERENCE_QUANTILE)
+            for part in (by_round[:third], by_round[-third:])
         )
         return last / first - 1
 
@@ -115,7 +129,7 @@ class Measurements:
         """The samples that count, by round; a round counts where at least a third of its samples do."""
         found = {}
         for number, samples in sorted(self._samples.get((artifact, depth), {}).items()):
-            quiet = [duration for duration, canary in samples if canary <= self._highest_quiet]
+            quiet = [duration for duration, reading, canary in samples if reading <= self._highest_quiet[canary]]
             if 3 * len(quiet) >= len(samples):
                 found[number] = quiet
         return found
@@ -138,7 +152,5 @@ class Measurements:
 
     def summary_of_all(self, artifact: str, depth: int) -> Summary | None:
         """Figures over every sample, disturbed ones too: for what the machine never gave a quiet moment."""
-        rounds = [
-            [duration for duration, _ in samples] for samples in self._samples.get((artifact, depth), {}).values()
-        ]
-        return summarize(rounds) if rounds else None
+        visits = self._samples.get((artifact, depth), {}).values()
+        return summarize([[duration for duration, _, _ in samples] for samples in visits]) if visits else None

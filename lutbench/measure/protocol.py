@@ -6,17 +6,33 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A short artifact invoked beside samples, to tell whether the device was quiet when they were taken.
+
+    invocations: in a row; the fastest counts. limit: how far above its own reference it still counts as quiet.
+    quiet_below_ns: that as a time, or 0 while there is no reference yet.
+    """
+
+    artifact: str
+    invocations: int
+    limit: float
+    quiet_below_ns: int = 0
+
+
+@dataclass(frozen=True)
 class Cycle:
     """Artifacts to invoke one after the other, again and again: warmup times untimed, then repeats times timed.
 
     A cycle of one artifact is a hot loop. In a longer one every invocation follows those of the others, so weights and
     code are as cold, and inputs as warm, as between a net's own layers. depth: how many others, the context depth.
+    canary: the artifact of the canary that stands beside its samples.
     """
 
     artifacts: tuple[str, ...]
     depth: int
     warmup: int
     repeats: int
+    canary: str
 
     def __post_init__(self) -> None:
         if not self.artifacts or self.repeats < 1 or self.warmup < 0:
@@ -25,15 +41,14 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Batch:
-    """Cycles to run in order with the canary beside every sample.
+    """Cycles to run in order, each with its canary beside every sample.
 
-    quiet_below_ns: canary at or below which the device is in its fast state; 0 where that is not known yet. Before a
-    cycle the agent waits for that, all waits of the batch together no longer than patience_s; then it measures anyway.
+    Before a cycle the agent waits until the cycle's canary is quiet, all waits of the batch together no longer than
+    patience_s; then it measures anyway.
     """
 
     cycles: tuple[Cycle, ...]
-    canary: str
-    quiet_below_ns: int = 0
+    canaries: tuple[Canary, ...]
     patience_s: float = 0.0
 
 
@@ -41,11 +56,12 @@ class Batch:
 class Samples:
     """One artifact's timed invocations in one cycle, in order, integer nanoseconds each.
 
-    canary_ns: for each of them the slower of the canary's invocations just before and after it.
+    canary: the artifact beside them; canary_ns: for each sample the slower of the canary just before and just after.
     """
 
     artifact: str
     depth: int
+    canary: str
     durations_ns: tuple[int, ...]
     canary_ns: tuple[int, ...]
 
@@ -80,7 +96,8 @@ class Protocol:
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
-    canary_limit: how far the canary may stand above its own reference before samples beside it do not count.
+    compute_limit, memory_limit: how far the canary of operators, and that of nets, may stand above its own reference
+    before the samples beside it do not count.
     patience_s: how long one batch may wait for the device to be quiet.
     """
 
@@ -93,7 +110,8 @@ class Protocol:
     slice_us: float = 300.0
     net_warmup: int = 2
     net_repeats: int = 2
-    canary_limit: float = 0.04
+    compute_limit: float = 0.04
+    memory_limit: float = 0.10
     patience_s: float = 0.5
 
     def __post_init__(self) -> None:

@@ -26,7 +26,6 @@ def measure_round(
     journal: Journal,
     cycles: Sequence[Cycle],
     keep: Collection[tuple[str, int]],
-    canary: str,
     protocol: Protocol,
 ) -> RoundReport:
     """Measures the cycles as the journal's current round.
@@ -40,7 +39,7 @@ def measure_round(
     size = max(1, -(-len(cycles) // _BATCHES))
     for start in range(0, len(cycles), size):
         records: list[Record] = []
-        batch = Batch(tuple(cycles[start : start + size]), canary, data.quiet_below_ns, protocol.patience_s)
+        batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience_s)
         for outcome in measure(batch):
             match outcome:
                 case Samples(artifact, depth) if (artifact, depth) in wanted:
@@ -61,5 +60,6 @@ def _sample_record(number: int, samples: Samples) -> Record:
         "operator": samples.artifact,
         "depth": samples.depth,
         "ns": list(samples.durations_ns),
-        "canary": list(samples.canary_ns),
+        "canary": samples.canary,
+        "canary_ns": list(samples.canary_ns),
     }

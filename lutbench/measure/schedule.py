@@ -28,6 +28,7 @@ def operator_cycles(
     rng: random.Random,
     protocol: Protocol,
     latency_us: Callable[[str], float | None],
+    canary: str,
 ) -> list[Cycle]:
     """Cycles that hold every wanted operator, cut from chains; a window with nothing new to time is left out."""
     missing = set(wanted)
@@ -40,11 +41,11 @@ def operator_cycles(
             latencies = [latency_us(name) for name in window]
             known = [latency for latency in latencies if latency is not None]
             mean_us = sum(known) / len(known) if known else None
-            cycles.append(Cycle(window, depth, protocol.warmup, protocol.repeats(mean_us)))
+            cycles.append(Cycle(window, depth, protocol.warmup, protocol.repeats(mean_us), canary))
     rng.shuffle(cycles)
     return cycles
 
 
-def net_cycles(nets: Iterable[str], protocol: Protocol) -> list[Cycle]:
+def net_cycles(nets: Iterable[str], protocol: Protocol, canary: str) -> list[Cycle]:
     """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches."""
-    return [Cycle((net,), 0, protocol.net_warmup, protocol.net_repeats) for net in nets]
+    return [Cycle((net,), 0, protocol.net_warmup, protocol.net_repeats, canary) for net in nets]

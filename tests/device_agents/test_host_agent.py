@@ -17,11 +17,12 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
 from lutbench.export.pool import export_all
-from lutbench.measure.protocol import Batch, Cycle, Failure, Samples, Spent
+from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Samples, Spent
 from lutbench.space.operator import OVERHEAD, parse_operator
 
 NAMES = ["ir_k3_e6_g1_16x16x16_16_s1", "conv_k1_16x8x8_24_s2", OVERHEAD.name]
 CANARY = NAMES[1]
+CANARIES = (Canary(CANARY, 4, 0.04),)
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def samples_of(agent: HostAgent, batch: Batch) -> dict[str, Samples]:
 
 def test_cycles_come_back_as_samples(agent: HostAgent, artifacts: list[Artifact]) -> None:
     assert list(agent.install(artifacts)) == []
-    cycles = (Cycle((NAMES[0],), 0, 1, 5), Cycle((NAMES[1], NAMES[2]), 1, 1, 4))
-    outcomes = list(agent.measure(Batch(cycles, CANARY)))
+    cycles = (Cycle((NAMES[0],), 0, 1, 5, CANARY), Cycle((NAMES[1], NAMES[2]), 1, 1, 4, CANARY))
+    outcomes = list(agent.measure(Batch(cycles, CANARIES)))
     found = [outcome for outcome in outcomes if isinstance(outcome, Samples)]
     assert [(s.artifact, s.depth, len(s.durations_ns)) for s in found] == [
         (NAMES[0], 0, 5), (NAMES[1], 1, 4), (NAMES[2], 1, 4),
@@ -56,7 +57,7 @@ def test_cycles_come_back_as_samples(agent: HostAgent, artifacts: list[Artifact]
 
 def test_a_block_takes_longer_than_the_empty_graph(agent: HostAgent, artifacts: list[Artifact]) -> None:
     list(agent.install(artifacts))
-    found = samples_of(agent, Batch(tuple(Cycle((name,), 0, 2, 20) for name in NAMES), CANARY))
+    found = samples_of(agent, Batch(tuple(Cycle((name,), 0, 2, 20, CANARY) for name in NAMES), CANARIES))
     assert min(found[NAMES[0]].durations_ns) > min(found[OVERHEAD.name].durations_ns)
 
 
@@ -66,12 +67,12 @@ def test_a_corrupt_artifact_costs_itself(agent: HostAgent, artifacts: list[Artif
     failures = list(agent.install([*artifacts, replace(artifacts[0], name="junk", path=junk)]))
     assert [failure.artifact for failure in failures] == ["junk"]
     assert "Protobuf" in failures[0].reason or "ONNXRuntimeError" in failures[0].reason
-    assert set(samples_of(agent, Batch((Cycle((NAMES[0],), 0, 1, 3),), CANARY))) == {NAMES[0]}
+    assert set(samples_of(agent, Batch((Cycle((NAMES[0],), 0, 1, 3, CANARY),), CANARIES))) == {NAMES[0]}
 
 
 def test_a_cycle_with_something_not_installed_is_left_out(agent: HostAgent, artifacts: list[Artifact]) -> None:
     list(agent.install(artifacts))
-    batch = Batch((Cycle(("unknown",), 0, 1, 3), Cycle((NAMES[0],), 0, 1, 3)), CANARY)
+    batch = Batch((Cycle(("unknown",), 0, 1, 3, CANARY), Cycle((NAMES[0],), 0, 1, 3, CANARY)), CANARIES)
     assert set(samples_of(agent, batch)) == {NAMES[0]}
 
 
@@ -79,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on(agent: HostAgent, artif
     list(agent.install(artifacts))
     assert agent._process is not None
     os.kill(agent._process.pid, signal.SIGKILL)
-    batch = Batch((Cycle((NAMES[0],), 0, 1, 3),), CANARY)
+    batch = Batch((Cycle((NAMES[0],), 0, 1, 3, CANARY),), CANARIES)
     assert not [outcome for outcome in agent.measure(batch) if isinstance(outcome, Failure)]
     assert set(samples_of(agent, batch)) == {NAMES[0]}
 
@@ -98,7 +99,7 @@ def test_the_artifact_that_kills_its_worker_is_the_one_that_fails(
             os.kill(agent._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(agent, "_send", send_and_kill)
-    batch = Batch(tuple(Cycle((name,), 0, 1, 3) for name in NAMES), OVERHEAD.name)
+    batch = Batch(tuple(Cycle((n,), 0, 1, 3, OVERHEAD.name) for n in NAMES), (Canary(OVERHEAD.name, 1, 1.0),))
     failures = [outcome for outcome in agent.measure(batch) if isinstance(outcome, Failure)]
     assert [failure.artifact for failure in failures] == [NAMES[1]]
     assert "signal 9" in failures[0].reason

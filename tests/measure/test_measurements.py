@@ -3,14 +3,20 @@ from __future__ import annotations
 import pytest
 
 from lutbench.measure.measurements import Measurements
+from lutbench.measure.protocol import Canary, Samples
+
+CANARIES = (Canary("canary", 1, 0.04), Canary("memory", 1, 0.10))
 
 
 def filled(slow: set[int], rounds: int = 20) -> Measurements:
     """An operator of 100 us and a canary of 50 us; in slow rounds both take 1.3 times that."""
-    data = Measurements(canary_limit=0.04)
+    data = Measurements(CANARIES)
     for number in range(rounds):
         factor = 1.3 if number in slow else 1.0
-        data.add(number, "op", 0, [round(100_000 * factor)] * 3, [round(50_000 * factor)] * 3)
+        data.add(
+            number,
+            Samples("op", 0, "canary", tuple([round(100_000 * factor)] * 3), tuple([round(50_000 * factor)] * 3)),
+        )
         data.end(number)
     return data
 
@@ -38,8 +44,8 @@ def test_every_sample_stays_available() -> None:
 
 def test_a_round_counts_with_a_third_of_its_samples() -> None:
     data = filled(slow=set())
-    data.add(20, "half", 0, [10, 20, 30], [50_000, 90_000, 90_000])
-    data.add(20, "none", 0, [10, 20, 30, 40], [50_000, 90_000, 90_000, 90_000])
+    data.add(20, Samples("half", 0, "canary", (10, 20, 30), (50_000, 90_000, 90_000)))
+    data.add(20, Samples("none", 0, "canary", (10, 20, 30, 40), (50_000, 90_000, 90_000, 90_000)))
     data.end(20)
     assert data.quiet_rounds_ns("half", 0) == {20: [10]}
     assert data.quiet_rounds_ns("none", 0) == {}
@@ -48,24 +54,36 @@ def test_a_round_counts_with_a_third_of_its_samples() -> None:
 
 def test_depths_are_kept_apart() -> None:
     data = filled(slow=set())
-    data.add(20, "op", 3, [200_000], [50_000])
+    data.add(20, Samples("op", 3, "canary", (200_000,), (50_000,)))
     data.end(20)
     deep, shallow = data.summary("op", 3), data.summary("op", 0)
     assert deep and shallow and (deep.latency_us, shallow.latency_us) == (200.0, 100.0)
 
 
 def test_the_round_that_was_cut_off_is_the_one_to_measure() -> None:
-    data = Measurements(0.04)
+    data = Measurements(CANARIES)
     assert data.current_round == 0
-    data.add(0, "op", 0, [1], [1])
+    data.add(0, Samples("op", 0, "canary", (1,), (1,)))
     assert data.current_round == 0
     data.end(0)
     assert data.current_round == 1
 
 
 def test_canary_drift_compares_last_with_first_third() -> None:
-    data = Measurements(0.04)
+    data = Measurements(CANARIES)
     for number in range(9):
-        data.add(number, "op", 0, [100], [1000 + 10 * number])
+        data.add(number, Samples("op", 0, "canary", (100,), (1000 + 10 * number,)))
         data.end(number)
-    assert data.canary_drift == pytest.approx(1064 / 1004 - 1, abs=2e-3)
+    assert data.canary_drift("canary") == pytest.approx(1064 / 1004 - 1, abs=2e-3)
+
+
+def test_each_canary_has_its_own_reference_and_limit() -> None:
+    data = Measurements(CANARIES)
+    for number in range(10):
+        data.add(number, Samples("op", 0, "canary", (100,), (1000,)))
+        data.add(number, Samples("net", 0, "memory", (9000,), (3000 + 50 * number,)))
+        data.end(number)
+    assert [canary.quiet_below_ns for canary in data.canaries] == [1040, 3399]
+    assert data.rounds("op", 0) == 10
+    assert data.rounds("net", 0) == 8
+    assert data.disturbed_share == pytest.approx(2 / 20)

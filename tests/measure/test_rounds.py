@@ -6,11 +6,12 @@ import pytest
 
 from device_agents.fake import FakeAgent
 from lutbench.measure.journal import Journal
-from lutbench.measure.protocol import Cycle, Protocol
+from lutbench.measure.protocol import Canary, Cycle, Protocol
 from lutbench.measure.rounds import measure_round
 
 PROTOCOL = Protocol()
-CYCLES = [Cycle((f"op{n}",), 0, 1, 3) for n in range(4)]
+CANARIES = (Canary("canary", 1, 0.04),)
+CYCLES = [Cycle((f"op{n}",), 0, 1, 3, "canary") for n in range(4)]
 KEEP = {(f"op{n}", 0) for n in range(4)}
 
 
@@ -21,43 +22,43 @@ def constant(artifact: str, depth: int, invocation: int) -> int:
 
 def test_every_cycle_is_measured_and_journalled(tmp_path: Path) -> None:
     agent = FakeAgent(constant)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as journal:
-        report = measure_round(agent.measure, journal, CYCLES, KEEP, "canary", PROTOCOL)
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        report = measure_round(agent.measure, journal, CYCLES, KEEP, PROTOCOL)
     assert (report.number, report.disturbed) == (0, 0.0)
     assert [len(batch.cycles) for batch in agent.batches] == [2, 2]
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as again:
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as again:
         assert [again.measurements.summary(f"op{n}", 0).latency_us for n in range(4)] == [1, 2, 3, 4]  # type: ignore[union-attr]
         assert again.measurements.current_round == 1
 
 
 def test_context_is_not_kept(tmp_path: Path) -> None:
     agent = FakeAgent(constant)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as journal:
-        measure_round(agent.measure, journal, [Cycle(("op1", "op2"), 1, 1, 3)], {("op1", 1)}, "canary", PROTOCOL)
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        measure_round(agent.measure, journal, [Cycle(("op1", "op2"), 1, 1, 3, "canary")], {("op1", 1)}, PROTOCOL)
         assert journal.measurements.visits("op1", 1) == 1
         assert journal.measurements.visits("op2", 1) == 0
 
 
 def test_the_quiet_canary_is_passed_on_once_it_is_known(tmp_path: Path) -> None:
     agent = FakeAgent(constant, canary=lambda _invocation: 50_000)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as journal:
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
         for _ in range(2):
-            measure_round(agent.measure, journal, CYCLES, KEEP, "canary", PROTOCOL)
-    assert [batch.quiet_below_ns for batch in agent.batches] == [0, 0, 52_000, 52_000]
+            measure_round(agent.measure, journal, CYCLES, KEEP, PROTOCOL)
+    assert [batch.canaries[0].quiet_below_ns for batch in agent.batches] == [0, 0, 52_000, 52_000]
 
 
 def test_a_disturbed_round_reports_its_share(tmp_path: Path) -> None:
     agent = FakeAgent(constant, canary=lambda invocation: 90_000 if 12 <= invocation < 18 else 50_000)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as journal:
-        shares = [measure_round(agent.measure, journal, CYCLES, KEEP, "c", PROTOCOL).disturbed for _ in range(2)]
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        shares = [measure_round(agent.measure, journal, CYCLES, KEEP, PROTOCOL).disturbed for _ in range(2)]
         assert shares == [0.0, 0.5]
         assert [journal.measurements.rounds(f"op{n}", 0) for n in range(4)] == [1, 1, 2, 2]
 
 
 def test_an_interrupted_round_keeps_its_first_batch(tmp_path: Path) -> None:
     agent = FakeAgent(constant, crash_at=1)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as journal, pytest.raises(KeyboardInterrupt):
-        measure_round(agent.measure, journal, CYCLES, KEEP, "canary", PROTOCOL)
-    with Journal(tmp_path / "j.jsonl", {}, 0.04) as again:
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal, pytest.raises(KeyboardInterrupt):
+        measure_round(agent.measure, journal, CYCLES, KEEP, PROTOCOL)
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as again:
         assert again.measurements.current_round == 0
         assert [again.measurements.has(0, f"op{n}", 0) for n in range(4)] == [True, True, False, False]

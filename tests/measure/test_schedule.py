@@ -28,7 +28,9 @@ def test_cycles_visit_every_wanted_operator_and_no_window_in_vain(
     chain: list[str], depth: int, seed: int, data: st.DataObject
 ) -> None:
     wanted = set(data.draw(st.lists(st.sampled_from(chain), unique=True)))
-    cycles = operator_cycles([chain, chain[::-1]], wanted, depth, random.Random(seed), Protocol(), lambda _name: None)
+    cycles = operator_cycles(
+        [chain, chain[::-1]], wanted, depth, random.Random(seed), Protocol(), lambda _name: None, "canary"
+    )
     visited = [name for cycle in cycles for name in cycle.artifacts if name in wanted]
     assert set(visited) == wanted
     assert all(wanted & set(cycle.artifacts) for cycle in cycles)
@@ -40,7 +42,7 @@ def test_order_is_new_in_each_round_and_the_same_for_a_seed() -> None:
     chain = [f"op{n}" for n in range(20)]
 
     def order(seed: int) -> list[tuple[str, ...]]:
-        cycles = operator_cycles([chain], chain, 0, random.Random(seed), Protocol(), lambda _name: 100.0)
+        cycles = operator_cycles([chain], chain, 0, random.Random(seed), Protocol(), lambda _name: 100.0, "canary")
         return [cycle.artifacts for cycle in cycles]
 
     assert order(1) == order(1)
@@ -54,10 +56,10 @@ def test_short_operators_get_more_repeats() -> None:
 
 def test_impossible_values_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="positive"):
-        Samples("op", 0, (5, 0), (5, 5))
+        Samples("op", 0, "canary", (5, 0), (5, 5))
     with pytest.raises(ValueError, match="canaries"):
-        Samples("op", 0, (5, 6), (5,))
+        Samples("op", 0, "canary", (5, 6), (5,))
     with pytest.raises(ValueError, match="not a cycle"):
-        Cycle((), 0, 1, 3)
+        Cycle((), 0, 1, 3, "canary")
     with pytest.raises(ValueError, match="contradict"):
         Protocol(min_rounds=9, max_rounds=8)
