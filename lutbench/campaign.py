@@ -141,7 +141,7 @@ class Campaign:
         return found
 
     def _rows_us(self, depth: int) -> dict[str, float]:
-        summaries = {name: self._data.summary(name, depth) for name in self.operators}
+        summaries = {name: self._data.best_summary(name, depth) for name in self.operators}
         return {name: summary.latency_us for name, summary in summaries.items() if summary}
 
     def _overhead_us(self, depth: int) -> float:

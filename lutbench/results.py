@@ -11,7 +11,7 @@ from lutbench.lut.table import ContextSection, Row, failed_row, identity_row
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Protocol
-from lutbench.measure.statistics import Summary, median_ranks
+from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries
@@ -30,7 +30,7 @@ def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measuremen
         elif name in measurements.failures:
             rows.append(failed_row(name, measurements.failures[name]))
         else:
-            summary = row_summary(measurements, name, context.depth)
+            summary = measurements.best_summary(name, context.depth)
             if summary is None:
                 raise DeviceError("the device gave no sample of it", operator=name)
             rows.append(_row(name, summary))
@@ -50,14 +50,6 @@ def _row(name: str, summary: Summary) -> Row:
         samples=summary.samples,
         rounds=summary.rounds,
     )
-
-
-def row_summary(measurements: Measurements, name: str, depth: int) -> Summary | None:
-    """Over the rounds that count; over all where too few of them do for an interval, which then shows in its width."""
-    summary = measurements.summary(name, depth)
-    if summary is None or median_ranks(summary.rounds) is None:
-        return measurements.summary_of_all(name, depth)
-    return summary
 
 
 def context_section(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from statistics import median
 
 from lutbench.measure.protocol import Canary, Failure, Samples
-from lutbench.measure.statistics import Summary, quantile, summarize
+from lutbench.measure.statistics import Summary, median_ranks, quantile, summarize
 
 Key = tuple[str, int]  # artifact, context depth
 _Sample = tuple[int, int, str]  # duration, canary; nanoseconds; which canary
@@ -150,7 +150,13 @@ class Measurements:
             self._summaries[key] = summarize(list(rounds.values())) if rounds else None
         return self._summaries[key]
 
-    def summary_of_all(self, artifact: str, depth: int) -> Summary | None:
-        """Figures over every sample, disturbed ones too: for what the machine never gave a quiet moment."""
+    def best_summary(self, artifact: str, depth: int) -> Summary | None:
+        """Over the rounds that count; over all, disturbed ones too, where too few count for an interval.
+
+        What the machine never gave a quiet moment is shown as it was, and its interval says how good that is.
+        """
+        summary = self.summary(artifact, depth)
+        if summary is not None and median_ranks(summary.rounds) is not None:
+            return summary
         visits = self._samples.get((artifact, depth), {}).values()
         return summarize([[duration for duration, _, _ in samples] for samples in visits]) if visits else None
