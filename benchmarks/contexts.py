@@ -60,15 +60,15 @@ def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
     keep = {(op.name, depth) for op in operators for depth in DEPTHS} | {(net.key, 0) for net in nets}
     with tempfile.TemporaryDirectory() as folder, HostAgent(AgentSettings("onnx", "int8", 1)) as agent:
         assert not list(agent.install(artifacts))
-        with Journal(Path(folder) / "contexts.jsonl", {}, canaries.both) as journal:
+        with Journal(Path(folder) / "contexts.jsonl", {}, canaries.all) as journal:
             for number in range(rounds):
                 rng = random.Random(number)
-                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL, canaries.memory.artifact)
+                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL, canaries.nets.name)
                 for depth in DEPTHS:
                     sequences = [[op.name for op in chain] for chain in chains(space, rng)]
                     known = partial(latency_us, journal.measurements, depth)
                     names = [op.name for op in operators]
-                    cycles += operator_cycles(sequences, names, depth, rng, PROTOCOL, known, canaries.compute.artifact)
+                    cycles += operator_cycles(sequences, names, depth, rng, PROTOCOL, known, canaries.beside)
                 rng.shuffle(cycles)
                 measure_round(agent.measure, journal, cycles, keep, PROTOCOL)
             return journal.measurements

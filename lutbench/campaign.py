@@ -150,7 +150,6 @@ class Campaign:
     def _round(self, depths: Sequence[int], wanted: Sequence[str], stage: str) -> None:
         number = self._data.current_round
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
-        canary = self._canaries.compute.artifact
         cycles: list[Cycle] = []
         keep: set[tuple[str, int]] = set()
         for depth in depths:
@@ -161,11 +160,11 @@ class Campaign:
                 for chain in chains(space, rng)
             ]
             cycles += operator_cycles(
-                sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), canary
+                sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside
             )
             keep |= {(name, depth) for name in left}
         left = [key for key in self._unfinished_nets if not self._data.has(number, key, 0)]
-        cycles += net_cycles(left, self._protocol, self._canaries.memory.artifact)
+        cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
         outcome = measure_round(self._measure, self._journal, cycles, keep, self._protocol)

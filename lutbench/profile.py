@@ -123,7 +123,7 @@ def _measure(
     settings = AgentSettings(request.runtime, request.dtype, request.threads)
     with open_device(request.device, settings) as agent:
         before = agent.describe()
-        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.both) as journal:
+        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.all) as journal:
             if journal.resumed:
                 report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
             _install(agent, artifacts, failures, journal, canaries)
@@ -225,7 +225,7 @@ def _install(
     failures = [*failures, *agent.install(artifacts)]
     new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
     journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)
-    for canary in canaries.both:
+    for canary in canaries.all:
         reason = journal.measurements.failures.get(canary.artifact)
         if reason:
             raise DeviceError(f"the canary cannot run: {reason}", operator=canary.artifact)

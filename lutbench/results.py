@@ -65,7 +65,7 @@ def context_section(
         scale_ci_high=round(fit.ci_high, 6) if fit else 1.0,
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
-        canaries=tuple(canary.artifact for canary in canaries.both),
+        canaries=tuple(operator.name for operator in canaries.operators),
         trials=tuple({"depth": t.depth, "mean_abs_error": t.mean_abs_error, "scale": t.scale} for t in context.trials),
     )
 
@@ -85,8 +85,7 @@ def quality_section(
         "failed": len(measured) - len(good),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
-        "compute_drift": data.canary_drift(canaries.compute.artifact),
-        "memory_drift": data.canary_drift(canaries.memory.artifact),
+        "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries.all},
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }

@@ -14,7 +14,7 @@ from lutbench.space.operator import Operator
 from lutbench.space.sampling import random_nets
 
 TUNING_NETS = 14
-_COMPUTE_INVOCATIONS = 4  # the first ones find the caches as the sample left them
+_SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
@@ -33,32 +33,45 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
 
 @dataclass(frozen=True)
 class Canaries:
-    """compute: beside operators, shows whether the core is shared. memory: beside nets, the shared caches as well.
+    """small: beside operators that stay in the core's own caches, shows whether the core is shared.
 
-    The weights of compute stay in the core's own caches. Those of memory, the classifier, do not, as a net's do not;
-    beside operators it would turn them cold. Its one invocation after a net meets the caches that the net met.
+    large, nets: beside operators that do not, and beside nets, show the shared caches as well: the classifier, whose
+    weights are fetched through them each time. It would turn a small operator cold, and it is slower after a net than
+    after an operator, so each has a reference of its own. large_operators: names of those that large stands beside.
     """
 
-    compute: Canary
-    memory: Canary
+    small: Canary
+    large: Canary
+    nets: Canary
     operators: tuple[Operator, Operator]
+    large_operators: frozenset[str]
 
     @property
-    def both(self) -> tuple[Canary, Canary]:
-        return self.compute, self.memory
+    def all(self) -> tuple[Canary, Canary, Canary]:
+        return self.small, self.large, self.nets
+
+    def beside(self, window: Sequence[str]) -> str:
+        """Name of the canary for operators that are timed together."""
+        return (self.small if self.large_operators.isdisjoint(window) else self.large).name
 
 
 def choose_canaries(spaces: Sequence[Space], protocol: Protocol) -> Canaries:
-    """compute: at the lower quartile of the searchable operators by MACs. memory: the default classifier."""
+    """small: at the lower quartile of the searchable operators by MACs. large, nets: the default classifier.
+
+    An operator is large when what it touches is at least half of the classifier's weights.
+    """
     space = spaces[0]
     blocks = sorted(
         (op for op in space.searchable_operators if op.macs > 0),
         key=lambda operator: (operator.macs, operator.name),
     )
-    compute = blocks[len(blocks) // 4] if blocks else space.stem
-    memory = space.tail(space.head_channels)[-1]
+    small = blocks[len(blocks) // 4] if blocks else space.stem
+    classifier = space.tail(space.head_channels)[-1]
+    limit = protocol.memory_limit
     return Canaries(
-        Canary(compute.name, _COMPUTE_INVOCATIONS, protocol.compute_limit),
-        Canary(memory.name, 1, protocol.memory_limit),
-        (compute, memory),
+        Canary("small", small.name, _SMALL_INVOCATIONS, protocol.compute_limit),
+        Canary("large", classifier.name, 1, limit),
+        Canary("nets", classifier.name, 1, limit),
+        (small, classifier),
+        frozenset(op.name for s in spaces for op in s.operators if 2 * op.touched >= classifier.params),
     )

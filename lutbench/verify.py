@@ -36,7 +36,7 @@ from lutbench.units import format_percent
 
 WORST_SHOWN = 5
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
-MOST_VISITS_PER_ROUND = 3  # a net that the machine disturbs again and again is taken as it is
+MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is taken as it is
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class _Job:
         for start in range(0, len(nets), NETS_PER_GROUP):
             group = nets[start : start + NETS_PER_GROUP]
             path = self._journal_path(start // NETS_PER_GROUP)
-            with Journal(path, self._identity(group), self._canaries.both) as journal:
+            with Journal(path, self._identity(group), self._canaries.all) as journal:
                 self._measure_group(group, artifacts, journal, start, len(nets))
                 now = self._lut_now(journal)
                 drifts.append(now.metadata.context.scale / self._lut.metadata.context.scale - 1)
@@ -213,18 +213,19 @@ class _Job:
     ) -> None:
         meta = self._lut.metadata
         names = [net.key for net in (*group, *self._tuning)]
-        memory = self._canaries.memory.artifact
         with self._open_device(
             self._request.device, AgentSettings(self._exporter.runtime, meta.dtype, meta.threads)
         ) as agent:
             for failure in agent.install(
-                [artifacts[name] for name in (*names, *(canary.artifact for canary in self._canaries.both))]
+                [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):
                 raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
             while wanted := self._unfinished(names, journal):
                 number = journal.measurements.current_round
                 left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
-                cycles = net_cycles(random.Random(number).sample(left, len(left)), self._request.protocol, memory)
+                cycles = net_cycles(
+                    random.Random(number).sample(left, len(left)), self._request.protocol, self._canaries.nets.name
+                )
                 keep = {(name, 0) for name in left}
                 outcome = measure_round(agent.measure, journal, cycles, keep, self._request.protocol)
                 for name, reason in journal.measurements.failures.items():

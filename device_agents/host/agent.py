@@ -72,7 +72,11 @@ class HostAgent:
             self._restart()
             for artifact in dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts):
                 try:
-                    list(self._run(Batch((Cycle((artifact,), 0, 0, 1, artifact),), (Canary(artifact, 1, 1.0),))))
+                    list(
+                        self._run(
+                            Batch((Cycle((artifact,), 0, 0, 1, artifact),), (Canary(artifact, artifact, 1, 1.0),))
+                        )
+                    )
                 except WorkerDiedError as death:
                     self._artifacts.pop(artifact, None)
                     self._restart()
@@ -94,8 +98,8 @@ class HostAgent:
         cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
         request = {
             "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats, cycle.canary] for cycle in cycles],
-            "canaries": {c.artifact: [c.invocations, c.quiet_below_ns] for c in batch.canaries},
-            "patience_s": batch.patience_s,
+            "canaries": {c.name: [c.artifact, c.invocations, c.quiet_below_ns] for c in batch.canaries},
+            "patience": batch.patience,
         }
         self._send(request)
         outcomes: list[Outcome] = []

@@ -6,8 +6,8 @@ nothing with the one that draws progress, and threads and affinity are set befor
 Requests, one JSON object a line on standard input; answers on standard output:
 
     {"load": NAME, "path": PATH}                  -> {"loaded": NAME} or {"failed": NAME, "reason": TEXT}
-    {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [invocations, quiet_below_ns]},
-     "patience_s": S}
+    {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [NAME, invocations,
+     quiet_below_ns]}, "patience": SHARE}
         -> for each cycle {"cycle": i, "ns": [[...] per name], "canary_ns": [...]}
            or {"cycle": i, "failed": NAME, "reason": TEXT}; then {"runtime_ns": N}
 """
@@ -29,6 +29,7 @@ Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
 
 CANARY_EVERY_NS = 1_000_000
+FIRST_WAIT_S = 0.05  # counted as work at the start of a batch, so that its first cycle may wait too
 
 
 def pin(threads: int) -> list[int]:
@@ -97,21 +98,24 @@ class Worker:
         return {"ns": durations, "canary_ns": canaries}, before
 
     def measure(self, request: Answer, out: TextIO) -> None:
-        """Every cycle of a request; waits for the machine to be quiet use up the request's patience."""
+        """Every cycle of a request, each once its canary is quiet or the time for waiting is used up."""
         self._spent_ns = 0
-        patience_s = request["patience_s"]
+        worked_s, waited_s = FIRST_WAIT_S, 0.0
         current, before = "", 0
-        for number, (names, warmup, repeats, name) in enumerate(request["measure"]):
-            invocations, quiet_below_ns = request["canaries"][name]
-            canary = partial(self.canary, name, invocations)
+        for number, (names, warmup, repeats, label) in enumerate(request["measure"]):
+            artifact, invocations, quiet_below_ns = request["canaries"][label]
+            canary = partial(self.canary, artifact, invocations)
             try:
-                if name != current:
-                    current, before = name, canary()
-                waiting_since = monotonic()
-                while quiet_below_ns and before > quiet_below_ns and monotonic() - waiting_since < patience_s:
+                if label != current:
+                    current, before = label, canary()
+                started = monotonic()
+                limit_s = request["patience"] * worked_s - waited_s
+                while quiet_below_ns and before > quiet_below_ns and monotonic() - started < limit_s:
                     before = canary()
-                patience_s -= monotonic() - waiting_since
+                waited_s += monotonic() - started
+                started = monotonic()
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
+                worked_s += monotonic() - started
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
                 answer = {"failed": names[0] if len(names) == 1 else "", "reason": _reason(error)}
             _say(out, {"cycle": number, **answer})

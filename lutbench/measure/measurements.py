@@ -27,7 +27,7 @@ class Measurements:
     """Samples in nanoseconds as they came."""
 
     def __init__(self, canaries: Sequence[Canary]) -> None:
-        self._canaries = {canary.artifact: canary for canary in canaries}
+        self._canaries = {canary.name: canary for canary in canaries}
         self._readings: dict[str, list[int]] = {name: [] for name in self._canaries}
         self._highest_quiet = dict.fromkeys(self._canaries, math.inf)
         self._readings_by_round: dict[int, list[tuple[str, int]]] = defaultdict(list)

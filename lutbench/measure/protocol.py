@@ -9,10 +9,12 @@ from dataclasses import dataclass
 class Canary:
     """A short artifact invoked beside samples, to tell whether the device was quiet when they were taken.
 
+    name: samples name it; two canaries may share an artifact, and each has a reference of its own.
     invocations: in a row; the fastest counts. limit: how far above its own reference it still counts as quiet.
     quiet_below_ns: that as a time, or 0 while there is no reference yet.
     """
 
+    name: str
     artifact: str
     invocations: int
     limit: float
@@ -25,7 +27,7 @@ class Cycle:
 
     A cycle of one artifact is a hot loop. In a longer one every invocation follows those of the others, so weights and
     code are as cold, and inputs as warm, as between a net's own layers. depth: how many others, the context depth.
-    canary: the artifact of the canary that stands beside its samples.
+    canary: name of the canary that stands beside its samples.
     """
 
     artifacts: tuple[str, ...]
@@ -43,20 +45,20 @@ class Cycle:
 class Batch:
     """Cycles to run in order, each with its canary beside every sample.
 
-    Before a cycle the agent waits until the cycle's canary is quiet, all waits of the batch together no longer than
-    patience_s; then it measures anyway.
+    Before a cycle the agent waits until the cycle's canary is quiet, but no longer than patience times what it has
+    spent on the batch's cycles so far; then it measures anyway.
     """
 
     cycles: tuple[Cycle, ...]
     canaries: tuple[Canary, ...]
-    patience_s: float = 0.0
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
 class Samples:
     """One artifact's timed invocations in one cycle, in order, integer nanoseconds each.
 
-    canary: the artifact beside them; canary_ns: for each sample the slower of the canary just before and just after.
+    canary: its name; canary_ns: for each sample the slower of the canary just before and just after.
     """
 
     artifact: str
@@ -96,9 +98,9 @@ class Protocol:
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
-    compute_limit, memory_limit: how far the canary of operators, and that of nets, may stand above its own reference
-    before the samples beside it do not count.
-    patience_s: how long one batch may wait for the device to be quiet.
+    compute_limit, memory_limit: how far a canary in the core's own caches, and one beyond them, may stand above its
+    reference before the samples beside it do not count.
+    patience: how long a batch may wait for the device to be quiet, over the time it spends on its cycles.
     """
 
     target: float = 0.01
@@ -111,8 +113,8 @@ class Protocol:
     net_warmup: int = 2
     net_repeats: int = 2
     compute_limit: float = 0.04
-    memory_limit: float = 0.10
-    patience_s: float = 0.5
+    memory_limit: float = 0.15
+    patience: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 1:

@@ -39,7 +39,7 @@ def measure_round(
     size = max(1, -(-len(cycles) // _BATCHES))
     for start in range(0, len(cycles), size):
         records: list[Record] = []
-        batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience_s)
+        batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
         for outcome in measure(batch):
             match outcome:
                 case Samples(artifact, depth) if (artifact, depth) in wanted:

@@ -28,7 +28,7 @@ def operator_cycles(
     rng: random.Random,
     protocol: Protocol,
     latency_us: Callable[[str], float | None],
-    canary: str,
+    canary_of: Callable[[Sequence[str]], str],
 ) -> list[Cycle]:
     """Cycles that hold every wanted operator, cut from chains; a window with nothing new to time is left out."""
     missing = set(wanted)
@@ -41,7 +41,7 @@ def operator_cycles(
             latencies = [latency_us(name) for name in window]
             known = [latency for latency in latencies if latency is not None]
             mean_us = sum(known) / len(known) if known else None
-            cycles.append(Cycle(window, depth, protocol.warmup, protocol.repeats(mean_us), canary))
+            cycles.append(Cycle(window, depth, protocol.warmup, protocol.repeats(mean_us), canary_of(window)))
     rng.shuffle(cycles)
     return cycles
 

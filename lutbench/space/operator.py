@@ -7,6 +7,7 @@ input 64 channels x 14 x 14 (C, H, W), output 64 channels, stride 1.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,6 +102,12 @@ class Operator:
     def macs(self) -> int:
         """Multiply-accumulates of the convolutions and the classifier."""
         return _MACS[self.kind](self)
+
+    @property
+    def touched(self) -> int:
+        """Elements that one invocation reads or writes: input, output, what lies between, weights."""
+        between = self.mid_channels * (self.h_in * self.w_in + self.h_out * self.w_out) if self.kind == "ir" else 0
+        return math.prod(self.input_shape) + math.prod(self.output_shape) + between + self.params
 
     @property
     def params(self) -> int:

@@ -22,7 +22,7 @@ from lutbench.space.operator import OVERHEAD, parse_operator
 
 NAMES = ["ir_k3_e6_g1_16x16x16_16_s1", "conv_k1_16x8x8_24_s2", OVERHEAD.name]
 CANARY = NAMES[1]
-CANARIES = (Canary(CANARY, 4, 0.04),)
+CANARIES = (Canary(CANARY, CANARY, 4, 0.04),)
 
 
 @pytest.fixture
@@ -99,7 +99,9 @@ def test_the_artifact_that_kills_its_worker_is_the_one_that_fails(
             os.kill(agent._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(agent, "_send", send_and_kill)
-    batch = Batch(tuple(Cycle((n,), 0, 1, 3, OVERHEAD.name) for n in NAMES), (Canary(OVERHEAD.name, 1, 1.0),))
+    batch = Batch(
+        tuple(Cycle((n,), 0, 1, 3, OVERHEAD.name) for n in NAMES), (Canary(OVERHEAD.name, OVERHEAD.name, 1, 1.0),)
+    )
     failures = [outcome for outcome in agent.measure(batch) if isinstance(outcome, Failure)]
     assert [failure.artifact for failure in failures] == [NAMES[1]]
     assert "signal 9" in failures[0].reason

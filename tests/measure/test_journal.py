@@ -16,7 +16,7 @@ from lutbench.measure.journal import Journal, Record
 from lutbench.measure.protocol import Canary
 
 IDENTITY = {"device": "fake", "dtype": "int8"}
-CANARIES = (Canary("canary", 1, 0.04),)
+CANARIES = (Canary("canary", "canary", 1, 0.04),)
 
 
 def record(number: int, operator: str = "op") -> Record:
@@ -131,7 +131,7 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-journal = Journal(Path(sys.argv[1]), {"device": "fake", "dtype": "int8"}, [Canary("canary", 1, 0.04)])
+journal = Journal(Path(sys.argv[1]), {"device": "fake", "dtype": "int8"}, [Canary("canary", "canary", 1, 0.04)])
 try:
     for number in range(1000):
         sample = {"round": number, "operator": "op", "depth": 0, "ns": [100], "canary": "canary", "canary_ns": [50]}

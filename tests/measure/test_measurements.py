@@ -5,7 +5,7 @@ import pytest
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Canary, Samples
 
-CANARIES = (Canary("canary", 1, 0.04), Canary("memory", 1, 0.10))
+CANARIES = (Canary("canary", "canary", 1, 0.04), Canary("memory", "memory", 1, 0.10))
 
 
 def filled(slow: set[int], rounds: int = 20) -> Measurements:

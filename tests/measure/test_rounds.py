@@ -10,7 +10,7 @@ from lutbench.measure.protocol import Canary, Cycle, Protocol
 from lutbench.measure.rounds import measure_round
 
 PROTOCOL = Protocol()
-CANARIES = (Canary("canary", 1, 0.04),)
+CANARIES = (Canary("canary", "canary", 1, 0.04),)
 CYCLES = [Cycle((f"op{n}",), 0, 1, 3, "canary") for n in range(4)]
 KEEP = {(f"op{n}", 0) for n in range(4)}
 

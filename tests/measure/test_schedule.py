@@ -29,7 +29,13 @@ def test_cycles_visit_every_wanted_operator_and_no_window_in_vain(
 ) -> None:
     wanted = set(data.draw(st.lists(st.sampled_from(chain), unique=True)))
     cycles = operator_cycles(
-        [chain, chain[::-1]], wanted, depth, random.Random(seed), Protocol(), lambda _name: None, "canary"
+        [chain, chain[::-1]],
+        wanted,
+        depth,
+        random.Random(seed),
+        Protocol(),
+        lambda _name: None,
+        lambda _window: "canary",
     )
     visited = [name for cycle in cycles for name in cycle.artifacts if name in wanted]
     assert set(visited) == wanted
@@ -42,7 +48,9 @@ def test_order_is_new_in_each_round_and_the_same_for_a_seed() -> None:
     chain = [f"op{n}" for n in range(20)]
 
     def order(seed: int) -> list[tuple[str, ...]]:
-        cycles = operator_cycles([chain], chain, 0, random.Random(seed), Protocol(), lambda _name: 100.0, "canary")
+        cycles = operator_cycles(
+            [chain], chain, 0, random.Random(seed), Protocol(), lambda _name: 100.0, lambda _window: "canary"
+        )
         return [cycle.artifacts for cycle in cycles]
 
     assert order(1) == order(1)
