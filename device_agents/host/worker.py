@@ -29,7 +29,7 @@ Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
 
 CANARY_EVERY_NS = 1_000_000
-FIRST_WAIT_S = 0.05  # counted as work at the start of a batch, so that its first cycle may wait too
+LEAST_WAIT_S = 0.25  # of a batch, however little work it is: a disturbance often lasts that long
 
 
 def pin(threads: int) -> list[int]:
@@ -100,7 +100,7 @@ class Worker:
     def measure(self, request: Answer, out: TextIO) -> None:
         """Every cycle of a request, each once its canary is quiet or the time for waiting is used up."""
         self._spent_ns = 0
-        worked_s, waited_s = FIRST_WAIT_S, 0.0
+        worked_s = waited_s = 0.0
         current, before = "", 0
         for number, (names, warmup, repeats, label) in enumerate(request["measure"]):
             artifact, invocations, quiet_below_ns = request["canaries"][label]
@@ -109,7 +109,7 @@ class Worker:
                 if label != current:
                     current, before = label, canary()
                 started = monotonic()
-                limit_s = request["patience"] * worked_s - waited_s
+                limit_s = LEAST_WAIT_S + request["patience"] * worked_s - waited_s
                 while quiet_below_ns and before > quiet_below_ns and monotonic() - started < limit_s:
                     before = canary()
                 waited_s += monotonic() - started

@@ -45,8 +45,8 @@ class Cycle:
 class Batch:
     """Cycles to run in order, each with its canary beside every sample.
 
-    Before a cycle the agent waits until the cycle's canary is quiet, but no longer than patience times what it has
-    spent on the batch's cycles so far; then it measures anyway.
+    Before a cycle the agent waits until the cycle's canary is quiet, but not much longer than patience times what it
+    has spent on the batch's cycles so far; then it measures anyway.
     """
 
     cycles: tuple[Cycle, ...]

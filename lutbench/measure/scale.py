@@ -16,7 +16,7 @@ from statistics import fmean, median, stdev
 
 BOOTSTRAPS = 1000
 _FEWEST_SHARES = 8  # nets of a round from which its factor is known
-WORTHWHILE_GAIN = 0.005  # of the mean absolute error, a fraction
+WORTHWHILE_GAIN = 0.01  # of the mean absolute error, a fraction
 FEWEST_NETS = 3  # below that one odd net would decide
 
 
@@ -110,13 +110,13 @@ def choose_depth(trials: Sequence[DepthTrial]) -> DepthTrial:
     """The shallowest depth that no deeper one clearly beats.
 
     A deeper context costs more noise per row, so it has to earn its place: it is taken where its errors on the same
-    nets are smaller by WORTHWHILE_GAIN and by more than two standard errors of the paired differences.
+    nets are smaller by WORTHWHILE_GAIN and by more than three standard errors of the paired differences.
     """
     ordered = sorted(trials, key=lambda trial: trial.depth)
     best = ordered[0]
     for trial in ordered[1:]:
         gains = [old - new for old, new in zip(best.errors, trial.errors, strict=True)]
-        doubt = 2 * stdev(gains) / math.sqrt(len(gains))
+        doubt = 3 * stdev(gains) / math.sqrt(len(gains))
         if fmean(gains) > max(WORTHWHILE_GAIN, doubt):
             best = trial
     return best
