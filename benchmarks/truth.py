@@ -45,11 +45,11 @@ def main() -> None:
     print(f"| Kendall tau | {found['kendall_tau']:.3f} | {found['noise_tau']:.3f} |")
     print(f"| Spearman | {found['spearman']:.4f} | |")
     print(
-        f"\nmean error {percent(found['mean_error'])}; {percent(shown['within_target'])} of rows within ±1 %; context"
-        f" depth {shown['context_depth']}, scale {shown['scale']:.3f}; drift of the device between LUT and nets"
-        f" {percent(found['drift'])} (not taken in: mean absolute error {percent(found['uncorrected_mean_abs_error'])});"
-        f" {percent(shown['quality']['disturbed_share'])} of the LUT's and {percent(found['disturbed_share'])} of the nets'"
-        " samples were disturbed and did not count"
+        f"\nmean error {percent(found['mean_error'])}; {percent(shown['within_target'])} of rows within ±1 %;"
+        f" context depth {shown['context_depth']}, scale {shown['scale']:.3f}; drift of the device between LUT and nets"
+        f" {percent(found['drift'])} (mean absolute error without taking it in:"
+        f" {percent(found['uncorrected_mean_abs_error'])}); {percent(shown['quality']['disturbed_share'])} of the LUT's"
+        f" and {percent(found['disturbed_share'])} of the nets' samples were disturbed and did not count"
     )
 
 

@@ -85,6 +85,7 @@ def quality_section(
         "failed": len(measured) - len(good),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
+        "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries.all},
         "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries.all},
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,

@@ -97,6 +97,11 @@ class Measurements:
         found = [reading > self._highest_quiet[name] for name, reading in readings]
         return sum(found) / len(found) if found else 0.0
 
+    def canary_reference_us(self, name: str) -> float:
+        """A canary's fast state in this run: two LUTs whose small canaries differ were measured at different clocks."""
+        readings = sorted(self._readings[name])
+        return quantile(readings, REFERENCE_QUANTILE) / 1000 if readings else 0.0
+
     def canary_drift(self, name: str) -> float:
         """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""
         by_round = [

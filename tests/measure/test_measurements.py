@@ -90,6 +90,7 @@ def test_each_canary_has_its_own_reference_and_limit() -> None:
         data.add(number, Samples("net", 0, "memory", (9000,), (3000 + 50 * number,)))
         data.end(number)
     assert [canary.quiet_below_ns for canary in data.canaries] == [1040, 3399]
+    assert (data.canary_reference_us("canary"), data.canary_reference_us("memory")) == (1.0, pytest.approx(3.09))
     assert data.rounds("op", 0) == 10
     assert data.rounds("net", 0) == 8
     assert data.disturbed_share == pytest.approx(2 / 20)
