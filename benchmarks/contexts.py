@@ -3,8 +3,8 @@
     python benchmarks/contexts.py [--nets 40] [--rounds 30]
 
 Times every operator of FBNet's space at several context depths and, in the same rounds, whole random nets. For each
-depth: the signed error of overhead + sum(row - overhead) without a scale, then with one scale fitted on 12 of the nets
-and judged on the others, and how many rows reached +-1 % in these rounds. Prints a Markdown table.
+depth: the signed error of overhead + sum(row - overhead), then the error with scale and operator_us fitted on 12 of the
+nets and judged on the others, and how many rows reached +-1 % in these rounds. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -93,25 +93,31 @@ def main() -> None:
     ]
     noise = [abs(median(values[::2]) / median(values[1::2]) - 1) for values in rounds_us.values()]
     print(f"{machine()}; {arguments.nets} nets, {arguments.rounds} rounds\n")
-    print("| context depth | mean error, no scale | scale | mean absolute error with it | worst | rows within ±1 % |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| context depth | mean error, rows alone | scale | us per operator | mean absolute error with both | worst"
+        " | rows within ±1 % |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for depth in DEPTHS:
         summaries = {op.name: data.summary(op.name, depth) for op in space.operators if op.is_measured}
         rows = {name: summary.latency_us for name, summary in summaries.items() if summary}
         overhead = rows[OVERHEAD.name]
         fit = fit_scale(measured[:FITTED], rows, overhead)
 
-        def errors(scale: float, chosen: list[NetMeasurement], rows: dict[str, float] = rows) -> list[float]:
+        def errors(
+            scale: float, operator_us: float, chosen: list[NetMeasurement], rows: dict[str, float] = rows
+        ) -> list[float]:
             overhead = rows[OVERHEAD.name]
             return [
-                predict_us([rows[n] for n in net.operators], overhead, scale) / net.latency_us - 1 for net in chosen
+                predict_us([rows[n] for n in net.operators], overhead, scale, operator_us) / net.latency_us - 1
+                for net in chosen
             ]
 
-        plain = fmean(errors(1.0, measured))
-        judged = [abs(error) for error in errors(fit.scale, measured[FITTED:])]
+        plain = fmean(errors(1.0, 0.0, measured))
+        judged = [abs(error) for error in errors(fit.scale, fit.operator_us, measured[FITTED:])]
         narrow = [summary.half_width <= 0.01 for summary in summaries.values() if summary]
         print(
-            f"| {depth} | {100 * plain:+.1f} % | {fit.scale:.3f} | {100 * fmean(judged):.2f} %"
+            f"| {depth} | {100 * plain:+.1f} % | {fit.scale:.3f} | {fit.operator_us:.1f} | {100 * fmean(judged):.2f} %"
             f" | {100 * max(judged):.2f} % | {100 * fmean(narrow):.0f} % |"
         )
     print(f"\nnoise floor of the nets (two interleaved halves): mean {100 * fmean(noise):.2f} %,", end=" ")

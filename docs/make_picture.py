@@ -19,7 +19,9 @@ def main() -> None:
     for arguments in (["show", lut, "--slowest", "6"], ["predict", "--lut", lut, "fbnet_a", "fbnet_b", "fbnet_c"]):
         shown = " ".join(["lutbench", *arguments]).replace(lut, "luts/host.csv")
         console.print(Text(f"$ {shown}", style="bold green"))
-        done = subprocess.run([sys.executable, "-m", "lutbench", *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "lutbench", *arguments], capture_output=True, text=True, check=True
+        )
         console.print(Text(done.stdout.replace(lut, "luts/host.csv").rstrip("\n")))
     console.save_svg(str(Path(__file__).parent / "terminal.svg"), title="lutbench")
 

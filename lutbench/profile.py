@@ -136,7 +136,7 @@ def _measure(
                 measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 context=context_section(context, nets, canaries, journal.measurements),
                 environment=environment_section(before.environment, agent.describe().environment),
-                quality=quality_section(rows, request.protocol, context, canaries, journal, wall_s),
+                quality=quality_section(rows, request.protocol, canaries, journal, wall_s),
             )
     return Lut(metadata, rows, request.lut_path)
 

@@ -63,6 +63,8 @@ def context_section(
         scale=round(fit.scale, 6) if fit else 1.0,
         scale_ci_low=round(fit.ci_low, 6) if fit else 1.0,
         scale_ci_high=round(fit.ci_high, 6) if fit else 1.0,
+        operator_us=round(fit.operator_us, 6) if fit else 0.0,
+        net_error=round(fit.mean_abs_error, 6) if fit else 0.0,
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
         canaries=tuple(operator.name for operator in canaries.operators),
@@ -71,14 +73,14 @@ def context_section(
 
 
 def quality_section(
-    rows: Sequence[Row], protocol: Protocol, context: Context, canaries: Canaries, journal: Journal, wall_s: float
+    rows: Sequence[Row], protocol: Protocol, canaries: Canaries, journal: Journal, wall_s: float
 ) -> dict[str, Any]:
-    """How good the numbers are: intervals, what failed, how the machine behaved, what the scale left over."""
+    """How good the numbers are: intervals, what failed, how the machine behaved."""
     measured = [row for row in rows if row.parts.is_measured]
     good = [row for row in measured if row.is_ok]
     outside = [row.operator for row in good if row.half_width > protocol.target]
     data = journal.measurements
-    quality: dict[str, Any] = {
+    return {
         "target": protocol.target,
         "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
         "outside_target": outside,
@@ -90,6 +92,3 @@ def quality_section(
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }
-    if context.fit:
-        quality["tuning_mean_abs_error"] = context.fit.mean_abs_error
-    return quality

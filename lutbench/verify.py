@@ -59,9 +59,9 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class NetResult:
-    """One net, microseconds. predicted_us: by the LUT's rows and the scale that the tuning nets have now.
+    """One net, microseconds. predicted_us: by the LUT's rows and what the tuning nets ask for now.
 
-    uncorrected_us: by the scale in the LUT. half_a_us, half_b_us: of alternate rounds.
+    uncorrected_us: by the LUT alone. half_a_us, half_b_us: of alternate rounds.
     """
 
     net: str
@@ -84,8 +84,8 @@ class NetResult:
 class VerifyReport:
     """Prediction against measurement over nets; fractions. noise_*: the same nets' two interleaved halves compared.
 
-    drift: the scale that the LUT's tuning nets, timed again beside the others, ask for now over the one in the LUT,
-    minus 1; it is taken into the predictions, and uncorrected_mean_abs_error is without it.
+    drift: how much slower the LUT's tuning nets, timed again beside the others, are now. scale and operator_us are
+    fitted to them anew for the predictions; uncorrected_mean_abs_error is without that.
     """
 
     nets: int
@@ -182,7 +182,7 @@ class _Job:
             with Journal(path, self._identity(group), self._canaries.all) as journal:
                 self._measure_group(group, artifacts, journal, start, len(nets))
                 now = self._lut_now(journal)
-                drifts.append(now.metadata.context.scale / self._lut.metadata.context.scale - 1)
+                drifts.append(self._drift(now))
                 disturbed.append(journal.measurements.disturbed_share)
                 results += self._results(group, now, journal)
             journals.append(path)
@@ -272,8 +272,13 @@ class _Job:
         request = self._request
         return self.folder / f"verify-r{self._lut.metadata.revision}-s{request.seed}-n{request.nets}-g{group}.jsonl"
 
+    def _drift(self, now: Lut) -> float:
+        """How much slower the tuning nets are predicted now than by the LUT, minus 1: their median."""
+        ratios = [predict(now, net).latency_us / predict(self._lut, net).latency_us for net in self._tuning]
+        return median(ratios) - 1 if ratios else 0.0
+
     def _lut_now(self, journal: Journal) -> Lut:
-        """The LUT with the scale that its tuning nets ask for now; the LUT itself where it has none."""
+        """The LUT with the scale and operator_us that its tuning nets ask for now; as it is where it has none."""
         measured = self._medians_us(journal)
         rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         nets = [
@@ -285,7 +290,13 @@ class _Job:
             return self._lut
         fit = fit_scale(nets, rows_us, self._lut.overhead_us)
         metadata = self._lut.metadata
-        context = replace(metadata.context, scale=fit.scale, scale_ci_low=fit.ci_low, scale_ci_high=fit.ci_high)
+        context = replace(
+            metadata.context,
+            scale=fit.scale,
+            scale_ci_low=fit.ci_low,
+            scale_ci_high=fit.ci_high,
+            operator_us=fit.operator_us,
+        )
         return replace(self._lut, metadata=replace(metadata, context=context))
 
     def _medians_us(self, journal: Journal) -> dict[str, list[float]]:

@@ -51,6 +51,7 @@ def summary(lut: Lut) -> dict[str, Any]:
         "widths": list(meta.space.widths),
         "context_depth": meta.context.depth,
         "scale": meta.context.scale,
+        "operator_us": meta.context.operator_us,
         "environment": dict(meta.environment),
         "quality": dict(meta.quality),
     }
@@ -74,8 +75,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
-        "nets": f"overhead + {context.scale:.3f} [{context.scale_ci_low:.3f}, {context.scale_ci_high:.3f}]"
-        f" x sum, context depth {context.depth}",
+        "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x row), context depth"
+        f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     }
     width = max(len(name) for name in lines)

@@ -1,4 +1,4 @@
-"""A net's latency from a LUT: overhead + scale * sum(row - overhead)."""
+"""A net's latency from a LUT: overhead + sum of (operator_us + scale * (row - overhead))."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from lutbench.lut.table import Lut
 from lutbench.measure.scale import predict_us
 from lutbench.space.net import Net
 
+# of a normal error: 1.96 standard deviations over a mean absolute error of 0.8 standard deviations
+_HALF_WIDTH_PER_MEAN_ERROR = 1.96 / 0.798
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """A net's predicted latency, microseconds, and the 95 % interval that rows and scale leave open.
+    """A net's predicted latency, microseconds, and the 95 % interval that rows and the fit to nets leave open.
 
     The interval holds what is uncertain about the LUT's own numbers; how far sums of operators are from whole nets on
     top of that is what `lutbench verify` measures.
@@ -32,14 +35,15 @@ def predict(lut: Lut, net: Net) -> Prediction:
     context = lut.metadata.context
     overhead_us = lut.overhead_us
     rows_us = [lut.latency_us(operator) for operator in net.operators]
-    latency_us = predict_us(rows_us, overhead_us, context.scale)
+    latency_us = predict_us(rows_us, overhead_us, context.scale, context.operator_us)
     halves_us: dict[str, float] = {}
     for operator in net.operators:  # an operator used twice is wrong twice in the same direction
         row = lut.by_operator[operator.name]
         half_us = (row.ci_high_us - row.ci_low_us) / 2
         halves_us[operator.name] = halves_us.get(operator.name, 0.0) + context.scale * half_us
-    scale_half = (context.scale_ci_high - context.scale_ci_low) / 2 / context.scale * (latency_us - overhead_us)
-    half_us = math.hypot(scale_half, *halves_us.values())
+    fitted = max(1, len(context.nets))
+    fit_half_us = _HALF_WIDTH_PER_MEAN_ERROR * context.net_error / math.sqrt(fitted) * latency_us
+    half_us = math.hypot(fit_half_us, *halves_us.values())
     return Prediction(net, latency_us, max(0.0, latency_us - half_us), latency_us + half_us)
 
 

@@ -103,14 +103,17 @@ class SpaceSection:
 class ContextSection:
     """How operators stood among others while they were timed, and what whole nets said of their sum.
 
-    scale: of prediction = overhead + scale * sum(row - overhead). nets: keys of the nets it was fitted on, which
-    nothing else may be judged by, and nets_us: their latencies then. canaries: the operators that watched the device.
+    scale, operator_us: of prediction = overhead + sum of (operator_us + scale * (row - overhead)); net_error: mean
+    absolute error of the nets they were fitted on, each left out in turn. nets: the keys of those, which nothing else
+    may be judged by, and nets_us: their latencies then. canaries: the operators that watched the device.
     """
 
     depth: int = 0
     scale: float = 1.0
     scale_ci_low: float = 1.0
     scale_ci_high: float = 1.0
+    operator_us: float = 0.0
+    net_error: float = 0.0
     nets: tuple[str, ...] = ()
     nets_us: tuple[float, ...] = ()
     canaries: tuple[str, ...] = ()
@@ -119,6 +122,8 @@ class ContextSection:
     def __post_init__(self) -> None:
         if not 0 < self.scale_ci_low <= self.scale <= self.scale_ci_high < math.inf:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
+        if self.operator_us < 0 or self.net_error < 0:
+            raise LutError(f"operator_us {self.operator_us} or net_error {self.net_error} is negative")
         if len(self.nets) != len(self.nets_us):
             raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
 

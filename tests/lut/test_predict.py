@@ -15,7 +15,7 @@ SPACE = fbnet(224, 1.0)
 OVERHEAD_US = 2.0
 
 
-def lut_of_ones(scale: float = 1.0) -> Lut:
+def lut_of_ones(scale: float = 1.0, operator_us: float = 0.0) -> Lut:
     """Every operator takes 2 us of overhead and 10 us of work."""
     rows = [
         Row(op.name, *(OVERHEAD_US + (0 if op.kind == "overhead" else 10.0),) * 6, samples=36, rounds=12)
@@ -23,7 +23,7 @@ def lut_of_ones(scale: float = 1.0) -> Lut:
         else identity_row(op.name)
         for op in SPACE.operators
     ]
-    context = ContextSection(scale=scale, scale_ci_low=scale, scale_ci_high=scale)
+    context = ContextSection(scale=scale, scale_ci_low=scale, scale_ci_high=scale, operator_us=operator_us)
     metadata = Metadata("host", "onnxruntime 1", "int8", 1, SpaceSection("fbnet", (224,), (1.0,)), context=context)
     return Lut(metadata, tuple(rows), Path("luts/host.csv"))
 
@@ -32,13 +32,13 @@ def without(lut: Lut, operator: str) -> Lut:
     return replace(lut, rows=tuple(row for row in lut.rows if row.operator != operator))
 
 
-@pytest.mark.parametrize("scale", [1.0, 1.07])
-def test_a_net_is_overhead_plus_scaled_work_and_identities_are_free(scale: float) -> None:
+@pytest.mark.parametrize(("scale", "operator_us"), [(1.0, 0.0), (1.07, 0.0), (1.02, 4.0)])
+def test_a_net_is_overhead_plus_scaled_work_and_identities_are_free(scale: float, operator_us: float) -> None:
     net = find_net("fbnet_a", (SPACE,))
     skips = sum(1 for candidate in net.choice if candidate.is_skip)
     operators = 1 + 22 - skips + 3
-    prediction = predict(lut_of_ones(scale), net)
-    assert prediction.latency_us == pytest.approx(OVERHEAD_US + scale * 10 * operators)
+    prediction = predict(lut_of_ones(scale, operator_us), net)
+    assert prediction.latency_us == pytest.approx(OVERHEAD_US + (operator_us + scale * 10) * operators)
     assert prediction.ci_low_us == prediction.ci_high_us == pytest.approx(prediction.latency_us)
 
 

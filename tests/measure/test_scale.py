@@ -17,35 +17,47 @@ from lutbench.measure.scale import (
 ROWS = {f"op{n}": 5.0 + 10.0 * n for n in range(10)} | {"runtime_overhead": 3.0}
 
 
-def nets(scale: float, noise: float = 0.0, count: int = 10) -> list[NetMeasurement]:
+def nets(scale: float, noise: float = 0.0, count: int = 14, operator_us: float = 0.0) -> list[NetMeasurement]:
     rng = random.Random(4)
     found = []
     for number in range(count):
-        names = tuple(rng.choice([f"op{n}" for n in range(10)]) for _ in range(20))
-        latency = predict_us([ROWS[name] for name in names], 3.0, scale) * (1 + noise * rng.uniform(-1, 1))
+        names = tuple(rng.choice([f"op{n}" for n in range(10)]) for _ in range(rng.randrange(14, 26)))
+        latency = predict_us([ROWS[name] for name in names], 3.0, scale, operator_us) * (1 + noise * rng.uniform(-1, 1))
         found.append(NetMeasurement(f"net{number}", names, latency))
     return found
 
 
 def test_overhead_is_paid_once() -> None:
-    assert predict_us([13.0, 23.0], 3.0, 1.0) == 3 + 10 + 20
-    assert predict_us([13.0, 23.0], 3.0, 1.1) == pytest.approx(3 + 33)
-    assert predict_us([], 3.0, 1.1) == 3.0
+    assert predict_us([13.0, 23.0], 3.0, 1.0, 0.0) == 3 + 10 + 20
+    assert predict_us([13.0, 23.0], 3.0, 1.1, 0.0) == pytest.approx(3 + 33)
+    assert predict_us([13.0, 23.0], 3.0, 1.1, 2.0) == pytest.approx(3 + 33 + 4)
+    assert predict_us([], 3.0, 1.1, 2.0) == 3.0
 
 
 def test_the_scale_that_nets_were_made_with_is_found() -> None:
     fit = fit_scale(nets(1.07), ROWS, 3.0)
-    assert fit.scale == pytest.approx(1.07)
+    assert (fit.scale, fit.operator_us) == (pytest.approx(1.07), pytest.approx(0, abs=1e-6))
     assert fit.mean_abs_error == pytest.approx(0, abs=1e-9)
+    cold = fit_scale(nets(1.02, operator_us=4.0), ROWS, 3.0)
+    assert (cold.scale, cold.operator_us) == (pytest.approx(1.02), pytest.approx(4.0))
+
+
+def test_an_operator_never_costs_less_for_being_in_a_net() -> None:
+    fit = fit_scale(nets(1.3, operator_us=-4.0), ROWS, 3.0)
+    assert fit.operator_us == 0.0
+    assert fit.scale < 1.3
 
 
 def test_the_interval_holds_the_scale_and_one_disturbed_net_does_not_move_it() -> None:
     measured = nets(1.07, noise=0.01)
     fit = fit_scale(measured, ROWS, 3.0)
     assert fit.ci_low <= fit.scale <= fit.ci_high
-    assert fit.scale == pytest.approx(1.07, abs=0.01)
+    assert fit.scale == pytest.approx(1.07, abs=0.03)
     odd = [*measured[:-1], NetMeasurement("odd", measured[-1].operators, measured[-1].latency_us * 3)]
-    assert fit_scale(odd, ROWS, 3.0).scale == pytest.approx(1.07, abs=0.01)
+    with_odd = fit_scale(odd, ROWS, 3.0)
+    predicted = [predict_us([ROWS[n] for n in net.operators], 3.0, with_odd.scale, with_odd.operator_us) for net in odd]
+    errors = [abs(guess / net.latency_us - 1) for guess, net in zip(predicted[:-1], odd[:-1], strict=True)]
+    assert max(errors) < 0.03
 
 
 def test_too_few_nets_are_refused() -> None:
