@@ -95,6 +95,8 @@ class HostAgent:
         return Failure(artifact.name, answer["reason"]) if "failed" in answer else None
 
     def _run(self, batch: Batch) -> Iterator[Outcome]:
+        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
+        yield from (Failure(name, "it is not loaded") for name in names if name not in self._artifacts)
         cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
         request = {
             "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats, cycle.canary] for cycle in cycles],
@@ -114,7 +116,7 @@ class HostAgent:
                     outcomes.append(
                         Samples(name, cycle.depth, cycle.canary, tuple(durations_ns), tuple(answer["canary_ns"]))
                     )
-            elif answer["failed"]:
+            else:
                 outcomes.append(Failure(answer["failed"], answer["reason"]))
         yield from outcomes
         yield Spent(answer["runtime_ns"])

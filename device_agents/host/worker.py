@@ -49,6 +49,7 @@ class Worker:
         self._engine = engine
         self._loaded: dict[str, Loaded] = {}
         self._spent_ns = 0
+        self._running = ""
 
     def load(self, name: str, path: str) -> Answer:
         try:
@@ -62,6 +63,7 @@ class Worker:
 
     def canary(self, name: str, invocations: int) -> int:
         """Nanoseconds of a canary: the fastest of its invocations."""
+        self._running = name
         invoke = self._loaded[name].invoke
         fastest = 0
         for _ in range(invocations):
@@ -77,13 +79,14 @@ class Worker:
 
         The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did.
         """
-        steps = [(self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
+        steps = [(name, self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
         durations: list[list[int]] = [[] for _ in names]
         canaries: list[int] = []
         clock = perf_counter_ns
         last = clock()
         for turn in range(warmup + repeats):
-            for position, (invoke, rewrite_input) in enumerate(steps):
+            for position, (name, invoke, rewrite_input) in enumerate(steps):
+                self._running = name
                 rewrite_input()
                 start = clock()
                 invoke()
@@ -117,7 +120,7 @@ class Worker:
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
                 worked_s += monotonic() - started
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
-                answer = {"failed": names[0] if len(names) == 1 else "", "reason": _reason(error)}
+                answer = {"failed": self._running, "reason": _reason(error)}
             _say(out, {"cycle": number, **answer})
         _say(out, {"runtime_ns": self._spent_ns})
         out.flush()

@@ -70,10 +70,12 @@ def test_a_corrupt_artifact_costs_itself(agent: HostAgent, artifacts: list[Artif
     assert set(samples_of(agent, Batch((Cycle((NAMES[0],), 0, 1, 3, CANARY),), CANARIES))) == {NAMES[0]}
 
 
-def test_a_cycle_with_something_not_installed_is_left_out(agent: HostAgent, artifacts: list[Artifact]) -> None:
+def test_a_cycle_with_something_not_installed_is_a_failure(agent: HostAgent, artifacts: list[Artifact]) -> None:
     list(agent.install(artifacts))
     batch = Batch((Cycle(("unknown",), 0, 1, 3, CANARY), Cycle((NAMES[0],), 0, 1, 3, CANARY)), CANARIES)
     assert set(samples_of(agent, batch)) == {NAMES[0]}
+    failures = [outcome for outcome in agent.measure(batch) if isinstance(outcome, Failure)]
+    assert failures == [Failure("unknown", "it is not loaded")]
 
 
 def test_a_killed_worker_is_replaced_and_the_run_goes_on(agent: HostAgent, artifacts: list[Artifact]) -> None:
