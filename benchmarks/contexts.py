@@ -99,7 +99,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|")
     for depth in DEPTHS:
-        summaries = {op.name: data.summary(op.name, depth) for op in space.operators if op.is_measured}
+        summaries = {op.name: data.best_summary(op.name, depth) for op in space.operators if op.is_measured}
         rows = {name: summary.latency_us for name, summary in summaries.items() if summary}
         overhead = rows[OVERHEAD.name]
         fit = fit_scale(measured[:FITTED], rows, overhead)
