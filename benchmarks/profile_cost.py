@@ -73,8 +73,8 @@ def main() -> None:
         )
     print(f"{machine()}\n")
     print(
-        "| run | wall | inside the runtime | wall - 1.5 x runtime | peak memory of a process | rows within ±1 % | disturbed"
-        " | depth | scale |"
+        "| run | wall | inside the runtime | wall - 1.5 x runtime | peak memory of a process | rows within ±1 %"
+        " | disturbed | depth | scale |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     print("\n".join(lines))
