@@ -87,11 +87,11 @@ class Campaign:
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
         if _TRIALS_NOTE not in self._journal.notes:
-            found = [asdict(trial) for trial in self.trials]
-            self._journal.append([{"note": _TRIALS_NOTE, "value": found}])
-            if found:
-                errors = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in self.trials)
-                depth = choose_depth(self.trials).depth
+            trials = self._try_depths()
+            self._journal.append([{"note": _TRIALS_NOTE, "value": [asdict(trial) for trial in trials]}])
+            if trials:
+                errors = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in trials)
+                depth = choose_depth(trials).depth
                 self._report(Note(f"context depth {depth} (whole nets' left-out error by depth: {errors})"))
         notes = self._journal.notes[_TRIALS_NOTE]
         return tuple(DepthTrial(note["depth"], tuple(note["errors"]), note["scale"]) for note in notes)
@@ -121,8 +121,7 @@ class Campaign:
             return False
         return summary.half_width <= self._protocol.target
 
-    @property
-    def trials(self) -> list[DepthTrial]:
+    def _try_depths(self) -> list[DepthTrial]:
         """What each depth gave over the trial rounds; none where nets or the empty graph failed."""
         nets = self._measured_nets
         if not self._can_fit(nets):

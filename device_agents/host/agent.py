@@ -58,12 +58,6 @@ class HostAgent:
             else:
                 self._artifacts[artifact.name] = artifact
 
-    def uninstall(self) -> None:
-        """Lets go of every artifact: a new worker, with its memory free."""
-        self._artifacts.clear()
-        self._stop()
-        self._start()
-
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """A batch in one go; where the worker dies of it, each artifact alone, to find which it was."""
         try:
@@ -87,12 +81,15 @@ class HostAgent:
 
     def _load(self, artifact: Artifact) -> Failure | None:
         try:
-            self._send({"load": artifact.name, "path": str(artifact.path)})
-            answer = self._receive(LOAD_TIMEOUT_S)
+            answer = self._ask_to_load(artifact)
         except WorkerDiedError as death:
             self._restart()
             return Failure(artifact.name, str(death))
         return Failure(artifact.name, answer["reason"]) if "failed" in answer else None
+
+    def _ask_to_load(self, artifact: Artifact) -> dict[str, Any]:
+        self._send({"load": artifact.name, "path": str(artifact.path)})
+        return self._receive(LOAD_TIMEOUT_S)
 
     def _run(self, batch: Batch) -> Iterator[Outcome]:
         names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
@@ -151,15 +148,12 @@ class HostAgent:
         self._stop()
         self._start()
         for artifact in list(self._artifacts.values()):
-            if self._load_again(artifact):
+            try:
+                refused = "failed" in self._ask_to_load(artifact)
+            except WorkerDiedError as death:
+                raise DeviceError(f"the runtime died twice: {death}", device="host", operator=artifact.name) from death
+            if refused:
                 self._artifacts.pop(artifact.name)
-
-    def _load_again(self, artifact: Artifact) -> bool:
-        try:
-            self._send({"load": artifact.name, "path": str(artifact.path)})
-            return "failed" in self._receive(LOAD_TIMEOUT_S)
-        except WorkerDiedError as death:
-            raise DeviceError(f"the runtime died twice: {death}", device="host", operator=artifact.name) from death
 
     def _send(self, request: dict[str, Any]) -> None:
         assert self._process is not None and self._process.stdin is not None
