@@ -1,10 +1,9 @@
-"""Units: conversion and printing of times and sizes, nowhere else."""
+"""Units: conversion and printing of times, nowhere else."""
 
 from __future__ import annotations
 
 NS_PER_US = 1_000
 US_PER_MS = 1_000
-BYTES_PER_MIB = 1 << 20
 
 
 def us_from_ns(duration_ns: float) -> float:
@@ -27,12 +26,6 @@ def format_seconds(duration_s: float) -> str:
         return f"{duration_s:.0f} s" if duration_s >= 10 else f"{duration_s:.1f} s"
     minutes, seconds = divmod(round(duration_s), 60)
     return f"{minutes} min {seconds:02d} s"
-
-
-def format_bytes(size_bytes: int) -> str:
-    if size_bytes < BYTES_PER_MIB:
-        return f"{size_bytes / 1024:.1f} KiB"
-    return f"{size_bytes / BYTES_PER_MIB:.1f} MiB"
 
 
 def format_percent(fraction: float, digits: int = 1) -> str:

@@ -15,6 +15,7 @@ from statistics import median
 
 from lutbench.measure.protocol import Canary, Failure, Samples
 from lutbench.measure.statistics import Summary, median_ranks, quantile, summarize
+from lutbench.units import us_from_ns
 
 Key = tuple[str, int]  # artifact, context depth
 _Sample = tuple[int, int, str]  # duration, canary; nanoseconds; which canary
@@ -100,7 +101,7 @@ class Measurements:
     def canary_reference_us(self, name: str) -> float:
         """A canary's fast state in this run: two LUTs whose small canaries differ were measured at different clocks."""
         readings = sorted(self._readings[name])
-        return quantile(readings, REFERENCE_QUANTILE) / 1000 if readings else 0.0
+        return us_from_ns(quantile(readings, REFERENCE_QUANTILE)) if readings else 0.0
 
     def canary_drift(self, name: str) -> float:
         """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""
@@ -140,7 +141,7 @@ class Measurements:
         return found
 
     def round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
-        return {n: median(samples) / 1000 for n, samples in self.quiet_rounds_ns(artifact, depth).items()}
+        return {n: us_from_ns(median(samples)) for n, samples in self.quiet_rounds_ns(artifact, depth).items()}
 
     def rounds(self, artifact: str, depth: int) -> int:
         """Rounds that count."""

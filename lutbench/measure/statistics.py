@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
 
+from lutbench.units import us_from_ns
+
 CONFIDENCE = 0.95
 
 
@@ -62,12 +64,12 @@ def summarize(rounds_ns: Sequence[Sequence[int]]) -> Summary:
     ranks = median_ranks(len(medians))
     low, high = (medians[ranks[0]], medians[ranks[1]]) if ranks else (0.0, math.inf)
     return Summary(
-        latency_us=median(medians) / 1000,
-        ci_low_us=low / 1000,
-        ci_high_us=high / 1000,
-        p10_us=quantile(ordered, 0.1) / 1000,
-        p90_us=quantile(ordered, 0.9) / 1000,
-        min_us=ordered[0] / 1000,
+        latency_us=us_from_ns(median(medians)),
+        ci_low_us=us_from_ns(low),
+        ci_high_us=us_from_ns(high),
+        p10_us=us_from_ns(quantile(ordered, 0.1)),
+        p90_us=us_from_ns(quantile(ordered, 0.9)),
+        min_us=us_from_ns(ordered[0]),
         samples=len(ordered),
         rounds=len(medians),
     )
