@@ -19,14 +19,14 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width) or a string of candidates,
     one per layer, separated by commas, blanks or |.
     """
+    from lutbench.cli.luts import open_lut
     from lutbench.cli.render import print_json, print_table
-    from lutbench.lut.file import read_lut
     from lutbench.lut.predict import predict
     from lutbench.space.find import find_spaces
     from lutbench.space.zoo import find_net
     from lutbench.units import format_latency
 
-    lut = read_lut(lut_path)
+    lut = open_lut(lut_path)
     section = lut.metadata.space
     spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
     found = [predict(lut, find_net(text, spaces)) for text in nets]

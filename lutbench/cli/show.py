@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @json_option
 def command(lut: Path, slowest: int, as_json: bool) -> None:
     """What a LUT is, how good it is, and its slowest operators."""
+    from lutbench.cli.luts import open_lut
     from lutbench.cli.render import print_json
-    from lutbench.lut.file import read_lut
 
-    found = read_lut(lut)
+    found = open_lut(lut)
     if as_json:
         print_json(summary(found))
     else:

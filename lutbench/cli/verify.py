@@ -33,13 +33,14 @@ def command(
     Nets that the LUT was tuned on are never drawn.
     """
     from device_agents.registry import find_device
+    from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json, print_table
     from lutbench.errors import CheckFailedError
-    from lutbench.lut.file import read_lut
     from lutbench.units import format_latency, format_percent
     from lutbench.verify import VerifyRequest, describe, verify, worst
 
-    device = find_device(device_name or read_lut(lut_path).metadata.device)
+    lut = open_lut(lut_path)
+    device = find_device(device_name or lut.metadata.device)
     request = VerifyRequest(lut_path, device, nets, seed, rounds)
     with Progress() as progress:
         found, results = verify(request, progress)

@@ -130,7 +130,7 @@ class ContextSection:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything above the columns."""
+    """Everything above the columns. origin: where the rows of an estimated or imported LUT come from."""
 
     device: str
     runtime: str
@@ -144,6 +144,7 @@ class Metadata:
     measured_at: str = ""
     lutbench: str = ""
     context: ContextSection = field(default_factory=ContextSection)
+    origin: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
 
