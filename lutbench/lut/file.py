@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import tomli_w
 from lutbench.errors import LutError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
+from lutbench.lut.large import LARGE, read_columns
 from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
@@ -77,14 +78,16 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    rows = tuple(_rows(lines[count:], count, path))
+    fast = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
+    rows = tuple(_rows(lines[count:], count, path)) if fast is None else fast
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
             f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
         )
     metadata = metadata_from_toml(header, lines[:count], path)
-    _check_order(rows, count, path)
+    if fast is None:
+        _check_order(rows, count, path)
     return Lut(metadata, rows, path)
 
 
@@ -161,7 +164,7 @@ def _number(cells: dict[str, str], column: str, failed: bool) -> float:
     return float(text)
 
 
-def _check_order(rows: tuple[Row, ...], offset: int, path: Path) -> None:
+def _check_order(rows: Sequence[Row], offset: int, path: Path) -> None:
     lines: dict[str, int] = {}
     for number, row in enumerate(rows):
         line = offset + 2 + number

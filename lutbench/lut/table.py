@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
 from lutbench.space.macro import Space
@@ -89,6 +89,54 @@ def identity_row(operator: str) -> Row:
     return Row(operator, *(0.0,) * 6, samples=0, rounds=0)
 
 
+class ColumnRows(Sequence[Row]):
+    """Rows kept as columns; a Row is made where one is asked for, so that a large LUT is read and compared without.
+
+    columns: for each of COLUMNS its values, all equally long, sorted by operator, and known to make Rows.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["operator"])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        figures = {name: self.columns[name][index] for name in (*LATENCY_COLUMNS, *COUNT_COLUMNS)}
+        return Row(self.columns["operator"][index], status=self.columns["status"][index], **figures)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, ColumnRows)) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _RowsByOperator(Mapping[str, Row]):
+    """Operator's name -> its row, of rows kept as columns."""
+
+    def __init__(self, rows: ColumnRows) -> None:
+        self._rows = rows
+        self._places = {name: place for place, name in enumerate(rows.columns["operator"])}
+
+    def __getitem__(self, operator: str) -> Row:
+        return self._rows[self._places[operator]]
+
+    def __contains__(self, operator: object) -> bool:
+        return operator in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 @dataclass(frozen=True)
 class SpaceSection:
     """What the rows cover. definition: the TOML text of a user's own space, else empty."""
@@ -151,13 +199,18 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Lut:
-    """A latency lookup table: metadata and rows sorted by operator, each operator once."""
+    """A latency lookup table: metadata and rows sorted by operator, each operator once.
+
+    rows: a tuple, or ColumnRows where a large LUT was read.
+    """
 
     metadata: Metadata
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     path: Path | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.rows, ColumnRows):
+            return
         for before, after in zip(self.rows, self.rows[1:], strict=False):
             if before.operator == after.operator:
                 raise LutError("the operator is there twice", operator=after.operator, path=self.path)
@@ -165,8 +218,18 @@ class Lut:
                 raise LutError("rows are not sorted by operator", operator=after.operator, path=self.path)
 
     @cached_property
-    def by_operator(self) -> dict[str, Row]:
+    def by_operator(self) -> Mapping[str, Row]:
+        if isinstance(self.rows, ColumnRows):
+            return _RowsByOperator(self.rows)
         return {row.operator: row for row in self.rows}
+
+    @cached_property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The rows' values by column: for each of COLUMNS one per row."""
+        if isinstance(self.rows, ColumnRows):
+            return self.rows.columns
+        cells = [row_cells(row) for row in self.rows]
+        return {name: [row[place] for row in cells] for place, name in enumerate(COLUMNS)}
 
     def latency_us(self, operator: Operator) -> float:
         """The operator's latency; LutError, with the command that would measure it, where there is none."""
@@ -203,7 +266,7 @@ class Lut:
         """The rows as a pandas DataFrame with the file's columns."""
         import pandas as pd
 
-        return pd.DataFrame([row_cells(row) for row in self.rows], columns=list(COLUMNS))
+        return pd.DataFrame(dict(self.columns))
 
 
 def row_cells(row: Row) -> list[Any]:
