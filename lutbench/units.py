@@ -30,3 +30,11 @@ def format_seconds(duration_s: float) -> str:
 
 def format_percent(fraction: float, digits: int = 1) -> str:
     return f"{100 * fraction:.{digits}f} %"
+
+
+def format_change(ratio: float) -> str:
+    """What a ratio of two latencies says of the first: 1.23x slower, 1.10x faster; as fast, where it rounds to 1."""
+    factor = max(ratio, 1 / ratio)
+    if f"{factor:.3f}" == "1.000":
+        return "as fast"
+    return f"{factor:.3f}x {'slower' if ratio > 1 else 'faster'}"

@@ -130,7 +130,11 @@ def verify(
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
     if request.device.name != lut.metadata.device:
         report(Note(f"the LUT is of device {lut.metadata.device}, measuring on {request.device.name}", True))
-    job = _Job(request, lut, spaces, exporter, report, open_device)
+    covered = lut.covered(spaces)
+    for space in spaces:
+        if space not in covered:
+            report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
+    job = _Job(request, lut, covered, exporter, report, open_device)
     try:
         with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
             results, drift, disturbed = job.run()

@@ -22,6 +22,8 @@ COMMANDS = {
     "profile": ("lutbench.cli.profile:command", "Time every operator of a space on a device; write the LUT."),
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
+    "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
+    "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),

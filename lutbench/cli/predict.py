@@ -29,7 +29,7 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     lut = open_lut(lut_path)
     section = lut.metadata.space
     spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
-    found = [predict(lut, find_net(text, spaces)) for text in nets]
+    found = [predict(lut, find_net(text, lut.covered(spaces))) for text in nets]
     if as_json:
         print_json(
             {

@@ -39,8 +39,14 @@ def format_lut(lut: Lut) -> str:
     text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
+    writer.writerows(_cells(row) for row in lut.rows)
     return text.getvalue()
+
+
+def _cells(row: Row) -> list[str]:
+    values, name_and_parts = row_cells(row), 1 + len(PART_COLUMNS)
+    parts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[:name_and_parts]]
+    return [*parts, *map(_cell, values[name_and_parts:])]  # parts as they stand in the name, however many decimals
 
 
 def _cell(value: Any) -> str:

@@ -253,9 +253,17 @@ class Lut:
         return f"lutbench profile --device {meta.device} --dtype {meta.dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
-        """Whether the rows are of this space, at its resolution and width."""
+        """Whether the rows are of this space, at its resolution and width, and are all there.
+
+        A merged LUT may have 224x1.0 and 192x0.5 without 224x0.5.
+        """
         own = self.metadata.space
-        return own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        at_scale = own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        return at_scale and all(operator.name in self.by_operator for operator in space.operators)
+
+    def covered(self, spaces: Sequence[Space]) -> tuple[Space, ...]:
+        """Those of spaces that the rows cover; all where they cover none, so that a prediction says what is missing."""
+        return tuple(space for space in spaces if self.covers(space)) or tuple(spaces)
 
     @property
     def overhead_us(self) -> float:

@@ -85,6 +85,11 @@ def test_a_lut_survives_its_file(lut: Lut) -> None:
     assert format_lut(again) == format_lut(lut)
 
 
+def test_an_expansion_of_many_decimals_survives_its_file() -> None:
+    name = "ir_k3_e0.333333_g1_12x7x7_12_s1"
+    assert parse_lut(format_lut(Lut(METADATA, (row(name),))), Path("x.csv")).rows[0].operator == name
+
+
 def test_pandas_and_git_can_read_it(lut: Lut, tmp_path: Path) -> None:
     import pandas as pd
 
