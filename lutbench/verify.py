@@ -29,7 +29,7 @@ from lutbench.measure.schedule import net_cycles
 from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
-from lutbench.space.net import Net, parse_net
+from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
@@ -324,15 +324,6 @@ class _Job:
             halves = median(medians[::2]), median(medians[1::2])
             results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
         return results
-
-
-def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
-    """The net that a key names; UsageError where its space is not among these."""
-    label, head, candidates = key.split(":", 2)
-    for space in spaces:
-        if f"{space.name}@{space.label}" == label:
-            return parse_net(candidates, space, key, int(head))
-    raise UsageError(f"net {key} is of none of the LUT's spaces")
 
 
 def summarize_nets(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lutbench.lut.diff import Change, Diff
     from lutbench.lut.table import Lut
 
-_CHANGE_COLUMNS = {"A": True, "A ±": True, "B": True, "B ±": True, "B / A": True, "significant": False}
 _FEW = 5  # names in a line
 
 
@@ -91,6 +90,7 @@ def print_diff(found: Diff, top: int) -> None:
     _print_groups(found)
     _print_operators(found, top)
     _print_nets(found)
+    click.echo("±: half the 95 % interval; * significant: the two intervals do not overlap")
 
 
 def _describe(lut: Lut) -> str:
@@ -128,13 +128,17 @@ def _few(names: Sequence[str], top: int) -> str:
 def _print_groups(found: Diff) -> None:
     print_table(
         "",
-        {"by": False, "operators": True, "significant": True, "B / A": True},
+        {"geometric means": False, "operators": True, "significant": True, "B / A": True},
         [
-            [f"{by} {group.value}", str(group.count), str(group.significant), f"{group.geomean_ratio:.3f}"]
+            [
+                f"{'' if by == 'kind' else 'ir, '}{by} {group.value}",
+                str(group.count),
+                str(group.significant),
+                f"{group.geomean_ratio:.3f}",
+            ]
             for by, groups in found.groups.items()
             for group in groups
         ],
-        caption="geometric means; kernel to feature map: of the searchable blocks (ir)",
     )
 
 
@@ -143,37 +147,33 @@ def _print_operators(found: Diff, top: int) -> None:
     if 2 * top >= len(changes):
         _print_changes("operators by B / A", changes)
     elif top:
-        _print_changes(f"the {top} largest of B / A", changes[:top])
-        _print_changes(f"the {top} smallest of B / A", changes[-top:])
+        _print_changes(f"{top} largest B / A", changes[:top])
+        _print_changes(f"{top} smallest B / A", changes[-top:])
 
 
 def _print_nets(found: Diff) -> None:
     if found.nets:
         _print_changes("nets, predicted", found.nets)
     if found.nets_not_covered:
-        names = ", ".join(found.nets_not_covered)
-        click.echo(f"{len(found.nets_not_covered)} nets of the zoo that not both LUTs cover: {names}")
+        missing, names = len(found.nets_not_covered), ", ".join(found.nets_not_covered)
+        click.echo(f"not covered by both: {missing} of {missing + len(found.nets)} nets of the zoo ({names})")
 
 
 def _print_changes(title: str, changes: Iterable[Change]) -> None:
     print_table(
         "",
-        {title: False, **_CHANGE_COLUMNS},
+        {title: False, "A": True, "B": True, "B / A": True},
         [
             [
                 change.name,
-                format_latency(change.a_us),
-                _half_width(change.a_us, change.a_ci_low_us, change.a_ci_high_us),
-                format_latency(change.b_us),
-                _half_width(change.b_us, change.b_ci_low_us, change.b_ci_high_us),
-                f"{change.ratio:.3f}",
-                "yes" if change.significant else "no",
+                _with_half_width(change.a_us, change.a_ci_low_us, change.a_ci_high_us),
+                _with_half_width(change.b_us, change.b_ci_low_us, change.b_ci_high_us),
+                f"{change.ratio:.3f} {'*' if change.significant else ' '}",
             ]
             for change in changes
         ],
     )
 
 
-def _half_width(latency_us: float, low_us: float, high_us: float) -> str:
-    """Half the 95 % interval over the latency."""
-    return format_percent((high_us - low_us) / 2 / latency_us)
+def _with_half_width(latency_us: float, low_us: float, high_us: float) -> str:
+    return f"{format_latency(latency_us)} ±{format_percent((high_us - low_us) / 2 / latency_us)}"

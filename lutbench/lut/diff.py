@@ -135,8 +135,9 @@ class Diff:
         if ratio is None or abs(ratio - 1) <= CLOCK_TOLERANCE:
             return ""
         return (
-            f"the clock differed: the small canary took {ratio:.3f}x as long in B's run as in A's; the operators took"
-            f" {self.geomean_ratio:.3f}x, which is {self.geomean_ratio / ratio:.3f}x of the canary's"
+            f"the clock differed: the small canary took {ratio:.3f}x as long in B's run as in A's; ratios are as"
+            f" measured (overall {self.geomean_ratio:.3f}), over the canary's the overall one is"
+            f" {self.geomean_ratio / ratio:.3f}"
         )
 
 
@@ -165,7 +166,7 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
         groups=_groups(a, in_a[ok & latency][found.order], found),
         nets=nets,
         nets_not_covered=not_covered,
-        clock_ratio=_clock_ratio(a, b),
+        clock_ratio=clock_ratio(a, b),
         warnings=warnings,
     )
 
@@ -331,7 +332,7 @@ def _net_change(a: Prediction, b: Prediction) -> Change:
     return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, b.latency_us, b.ci_low_us, b.ci_high_us)
 
 
-def _clock_ratio(a: Lut, b: Lut) -> float | None:
+def clock_ratio(a: Lut, b: Lut) -> float | None:
     """B's small canary over A's, where both were timed on the same device and with the same operator."""
     one, other = a.metadata, b.metadata
     same = (

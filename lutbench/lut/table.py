@@ -78,6 +78,19 @@ class Row:
         return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us if self.latency_us else 0.0
 
 
+def interval_quality(rows: Sequence[Row], target: float) -> dict[str, Any]:
+    """The share of measured operators whose half-width is within the target, those outside it, how many failed."""
+    measured = [row for row in rows if row.parts.is_measured]
+    good = [row for row in measured if row.is_ok]
+    outside = [row.operator for row in good if row.half_width > target]
+    return {
+        "target": target,
+        "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
+        "outside_target": outside,
+        "failed": len(measured) - len(good),
+    }
+
+
 def failed_row(operator: str, reason: str) -> Row:
     """A row that says why there is no latency. # and line ends would break the file's comments and lines."""
     text = " ".join(reason.replace("#", "no. ").split())[:200]
