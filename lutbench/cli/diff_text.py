@@ -16,7 +16,7 @@ from lutbench.files import write_atomically
 from lutbench.units import format_change, format_latency, format_percent
 
 if TYPE_CHECKING:
-    from lutbench.lut.diff import Change, Diff
+    from lutbench.lut.diff import Change, Diff, FailedPair
     from lutbench.lut.table import Lut
 
 _FEW = 5  # names in a line
@@ -84,9 +84,9 @@ def print_diff(found: Diff, top: int) -> None:
     for text, names in (("in A only", found.only_in_a), ("in B only", found.only_in_b)):
         if names:
             click.echo(f"{len(names)} {_operators(len(names))} {text}: {_few(names, top)}")
-    for pair in found.failed:
-        reasons = {label: s for label, s in (("A", pair.a_status), ("B", pair.b_status)) if s != "ok"}
-        click.echo(f"{pair.operator}: " + ", ".join(f"{status} in {label}" for label, status in reasons.items()))
+    if found.failed:
+        count = len(found.failed)
+        click.echo(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
     _print_groups(found)
     _print_operators(found, top)
     _print_nets(found)
@@ -102,6 +102,11 @@ def _describe(lut: Lut) -> str:
         f"{lut.path}: {meta.device}{cpu}, {meta.runtime}, {meta.dtype}, {threads}, {made}, revision {meta.revision},"
         f" {len(lut.rows)} rows"
     )
+
+
+def _failure(pair: FailedPair) -> str:
+    statuses = (("A", pair.a_status), ("B", pair.b_status))
+    return f"{pair.operator} ({', '.join(f'{text} in {label}' for label, text in statuses if text != 'ok')})"
 
 
 def _operators(count: int) -> str:
