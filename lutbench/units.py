@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NS_PER_US = 1_000
 US_PER_MS = 1_000
 
@@ -34,7 +36,7 @@ def format_percent(fraction: float, digits: int = 1) -> str:
 
 def format_change(ratio: float) -> str:
     """What a ratio of two latencies says of the first: 1.23x slower, 1.10x faster; as fast, where it rounds to 1."""
-    factor = max(ratio, 1 / ratio)
+    factor = ratio if ratio > 1 else 1 / ratio if ratio else math.inf
     if f"{factor:.3f}" == "1.000":
         return "as fast"
     return f"{factor:.3f}x {'slower' if ratio > 1 else 'faster'}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     _Places: TypeAlias = NDArray[np.int64]
 
 CLOCK_TOLERANCE = 0.01  # of a canary's time, a fraction: closer than that, two runs had the same clock
+_LONGEST_US = 1e12  # beyond it a canary's time is junk
 _MUST_AGREE = ("dtype", "threads", "batch")
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
 
@@ -323,7 +324,7 @@ def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     for net in zoo_nets():
         try:
             found.append(_net_change(predict(a, net), predict(b, net)))
-        except LutError:  # an operator is missing or failed
+        except (LutError, OverflowError):  # an operator is missing or failed, or rows are beyond any sum
             not_covered.append(net.name)
     return tuple(found), tuple(not_covered)
 
@@ -350,4 +351,4 @@ def _small_canary_us(lut: Lut) -> float:
     """0 where the LUT keeps no sane one."""
     canaries = lut.metadata.quality.get("canary_us")
     value = canaries.get("small") if isinstance(canaries, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
+    return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0

@@ -100,7 +100,7 @@ def parse_lut(text: str, path: Path) -> Lut:
 def _header(lines: list[str], path: Path) -> dict[str, Any]:
     try:
         header = tomllib.loads("\n".join(lines))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a TOMLDecodeError, or a number of 5000 digits
         raise LutError(f"is not a LUT: its header is not TOML ({error})", path=path) from error
     schema = header.pop("lutbench_lut", None)
     if not isinstance(schema, int) or isinstance(schema, bool):

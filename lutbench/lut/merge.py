@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -166,9 +167,10 @@ def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleF
         return None
     try:
         fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name])
-    except (ZeroDivisionError, OverflowError):
+    except (ArithmeticError, ValueError):
         return None
-    return fit if fit.ci_low > 0 else None
+    figures = (fit.scale, fit.ci_low, fit.ci_high, fit.operator_us, fit.mean_abs_error)
+    return fit if fit.ci_low > 0 and all(map(math.isfinite, figures)) else None
 
 
 def _space(luts: Sequence[Lut]) -> SpaceSection:
@@ -185,7 +187,7 @@ def _metadata(luts: Sequence[Lut], rows: Sequence[Row], rows_from: Sequence[int]
     """What all agree on, where each row could be from, and the intervals' quality; what is of one run is left out."""
     first = luts[0].metadata
     targets = [lut.metadata.quality.get("target") for lut in luts]
-    known = [float(target) for target in targets if isinstance(target, (int, float))]
+    known = [float(target) for target in targets if isinstance(target, (int, float)) and 0 < target <= 1]
     return replace(
         first,
         space=_space(luts),

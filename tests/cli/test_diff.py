@@ -7,14 +7,35 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lutbench.cli.diff_text import diff_json, print_diff
+from lutbench.cli.render import print_json
+from lutbench.lut.diff import diff
 from lutbench.lut.file import write_lut
-from lutbench.lut.table import failed_row
+from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
 from tests.cli.test_main import one_line, run
-from tests.lut.made import clocked, made_lut, with_row, without
+from tests.lut.made import METADATA, clocked, made_lut, made_row, with_row, without
 
+OPERATORS = [op for op in fbnet(224, 1.0).operators if op.is_measured]
 BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
+
+
+EXTREMES = st.sampled_from([1e-300, 0.001, 1.0, 1e12, 1e300, 1.7e308])
+
+
+@given(st.lists(EXTREMES, min_size=1), st.lists(EXTREMES, min_size=1))
+@settings(deadline=None, max_examples=20)
+def test_any_latencies_can_be_rendered(a_us: list[float], b_us: list[float]) -> None:
+    a, b = (
+        Lut(METADATA, tuple(made_row(op.name, us[n % len(us)], 0.0) for n, op in enumerate(OPERATORS)))
+        for us in (a_us, b_us)
+    )
+    found = diff(a, b)
+    print_diff(found, 3)
+    print_json(diff_json(found))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutbench.errors import LutError, UsageError
+from lutbench.errors import LutbenchError, LutError, UsageError
 from lutbench.files import file_sha256
 from lutbench.lut.file import format_lut, parse_lut, read_lut, write_lut
 from lutbench.lut.merge import merge
@@ -142,7 +143,7 @@ def tuned(space: Space, scale: float, operator_us: float, claimed: float) -> Lut
     """A LUT whose nets take scale and operator_us, and that claims another scale."""
     lut = made_lut(space=space)
     nets_us = {
-        net.key: predict_us([lut.latency_us(op) for op in net.operators], lut.overhead_us, scale, operator_us)
+        net.key: round(predict_us([lut.latency_us(op) for op in net.operators], lut.overhead_us, scale, operator_us), 3)
         for net in random_nets(space, 8, 0, "tune")
     }
     return fitted(
@@ -252,3 +253,57 @@ def test_merging_again_changes_nothing(a: Lut, b: Lut) -> None:
     assert texts(itself.lut) == texts(a) and itself.conflicts == () and itself.rows_from == (len(a.rows), 0)
     merged = merge([a, b]).lut
     assert texts(merge([merged, b]).lut) == texts(merged)
+
+
+VALUES = [
+    "0",
+    "-1.5",
+    "1e300",
+    "inf",
+    "nan",
+    "[]",
+    "[1.0]",
+    "{}",
+    '"x"',
+    "true",
+    "1979-05-27",
+    str(10**400),
+    "{ small = 1 }",
+]
+KEYS = [
+    "target = 0.01",
+    "small = 40.0",
+    "scale = 1.2",
+    "net_error = 0.0",
+    "operator_us = 0.0",
+    'cpu = "x"',
+    "depth = 0",
+]
+
+
+def on_x(lut: Lut) -> Lut:
+    """The LUT as a profile of a CPU called x writes it."""
+    quality = {"target": 0.01, "canary_us": {"small": 40.0}}
+    return replace(lut, metadata=replace(lut.metadata, environment={"cpu": "x"}, quality=quality))
+
+
+TEXT = format_lut(on_x(tuned(FULL, 1.1, 0.0, 1.2)))
+OTHER = on_x(tuned(SMALL, 1.1, 0.0, 1.2))
+KEYS += [
+    next(line for line in TEXT.splitlines() if re.match(number, line))[6:-1]
+    for number in (r"#     2\d\d\.", "#     1.0,")
+]
+
+
+@given(st.sampled_from(KEYS), st.sampled_from(VALUES))
+@settings(deadline=None, max_examples=60)
+def test_odd_headers_merge_into_a_lut_or_end_in_one_error(old: str, value: str) -> None:
+    assert old in TEXT
+    new = f"{old.split(' =')[0]} = {value}" if "=" in old else value
+    try:
+        odd = parse_lut(TEXT.replace(old, new, 1), Path("odd.csv"))
+        found = merge([odd, parse_lut(TEXT, Path("a.csv")), OTHER])
+        again = parse_lut(format_lut(found.lut), Path("merged.csv"))
+        assert again.metadata.context == found.lut.metadata.context
+    except LutbenchError as error:
+        assert "\n" not in str(error)
