@@ -280,26 +280,27 @@ def _groups(a: Lut, places: _Places, changes: Changes) -> dict[str, tuple[Group,
     blocks = np.array([kind == "ir" for kind in kinds])[places]
     found = {}
     for by, names in _BLOCK_GROUPS.items():
-        columns = [a.columns[name] for name in names]
-        codes, labels = _coded(columns[0] if len(columns) == 1 else list(zip(*columns, strict=True)))
+        codes, labels = _coded([a.columns[name] for name in names])
         found[by] = _grouped(codes[places], labels, blocks, changes)
-    codes, labels = _coded(kinds)
+    codes, labels = _coded([kinds])
     found["kind"] = _grouped(codes[places], labels, np.ones_like(blocks), changes)
     return found
 
 
-def _coded(values: Sequence[Any]) -> tuple[_Places, list[str]]:
-    """Each value's number among the distinct ones, sorted, and what those are called."""
+def _coded(columns: Sequence[Sequence[Any]]) -> tuple[_Places, list[str]]:
+    """A number for each row's values in the columns, in the order of those, and what the numbers stand for."""
     import numpy as np
 
-    distinct = sorted(set(values))
-    numbers = {value: number for number, value in enumerate(distinct)}
-    return np.fromiter(map(numbers.__getitem__, values), np.int64, len(values)), [_label(value) for value in distinct]
+    codes, labels = np.zeros(len(columns[0]), np.int64), [""]
+    for values in columns:
+        distinct = sorted(set(values))
+        numbers = {value: number for number, value in enumerate(distinct)}
+        codes = codes * len(distinct) + np.fromiter(map(numbers.__getitem__, values), np.int64, len(values))
+        labels = [f"{label}x{_label(value)}" if label else _label(value) for label in labels for value in distinct]
+    return codes, labels
 
 
 def _label(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "x".join(map(_label, value))
     return value if isinstance(value, str) else f"{value:g}"
 
 

@@ -28,7 +28,8 @@ from lutbench.space.operator import parse_operator
 
 LARGE = 2000  # lines from which reading columns pays for importing numpy
 
-_Texts = dict[str, list[str]]  # column -> cells, as they stand in the file
+# column -> cells, as they stand in the file; in tuples, which the garbage collector soon stops to look through
+_Texts = dict[str, tuple[str, ...]]
 
 # kind -> its canonical name and the columns that fill it; what is not here is read row by row
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -70,20 +71,20 @@ def _texts(lines: Sequence[str]) -> _Texts:
     reader = csv.reader(lines, strict=True)
     width = len(COLUMNS)
     _require(next(reader, []) == list(COLUMNS))
-    cells: list[str] = []  # one flat list: 100,000 lists of a row each would keep the garbage collector busy
+    cells: list[str] = []  # one flat list: one per row would keep the garbage collector busy
     for row in reader:
         _require(len(row) == width)
         cells += row
-    texts = {name: cells[place::width] for place, name in enumerate(COLUMNS)}
+    texts = {name: tuple(cells[place::width]) for place, name in enumerate(COLUMNS)}
     names = texts["operator"]
     _require(all(map(operator.lt, names, names[1:])))  # sorted, each once
     return texts
 
 
-def _converted(cells: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
+def _converted(cells: Sequence[Any], convert: Callable[[Any], Any]) -> tuple[Any, ...]:
     """Each cell converted, each distinct one once."""
     known = {text: convert(text) for text in set(cells)}
-    return list(map(known.__getitem__, cells))
+    return tuple(map(known.__getitem__, cells))
 
 
 def _whole(text: str) -> int:
@@ -94,36 +95,36 @@ def _whole(text: str) -> int:
 
 def _expansion(text: str) -> float:
     value = float(text)
-    _require(re.fullmatch(r"\d{1,3}(\.\d{1,6})?", f"{value:g}") and float(f"{value:g}") == value)
+    _require(re.fullmatch(r"\d{1,3}(\.\d{1,6})?", text) and f"{value:g}" == text)
     return value
 
 
-def _parts(texts: _Texts) -> dict[str, list[Any]]:
+def _parts(texts: _Texts) -> dict[str, tuple[Any, ...]]:
     """The columns of parts, each row's found to be those of the operator that its name is of."""
-    parts: dict[str, list[Any]] = {
+    parts: dict[str, tuple[Any, ...]] = {
         name: _converted(texts[name], _whole) for name in PART_COLUMNS[1:] if name != "expansion"
     }
     parts["kind"] = texts["kind"]
     parts["expansion"] = _converted(texts["expansion"], _expansion)
     start = 0
-    for _, run in groupby(parts["kind"]):  # sorted by name, the rows of a kind stand together
-        end = start + len(list(run))
-        _check_run({name: values[start:end] for name, values in parts.items()}, texts["operator"][start:end])
+    for _, same in groupby(parts["kind"]):  # sorted by name, the rows of a kind stand together
+        end = start + len(list(same))
+        run = slice(start, end)
+        _check_run({n: v[run] for n, v in parts.items()}, {n: v[run] for n, v in texts.items()})
         start = end
     return {name: parts[name] for name in PART_COLUMNS}
 
 
-def _check_run(parts: dict[str, list[Any]], names: list[str]) -> None:
+def _check_run(parts: dict[str, tuple[Any, ...]], texts: _Texts) -> None:
     """That rows of one kind are named after their parts, and that those make an operator."""
-    kind = parts["kind"][0]
+    kind, names = parts["kind"][0], texts["operator"]
     if kind not in _NAMES:
         for place, name in enumerate(names):
             found = parse_operator(name)
             _require(all(parts[column][place] == getattr(found, column) for column in PART_COLUMNS))
         return
     template, filled = _NAMES[kind]
-    cells = {**parts, "expansion": _converted(parts["expansion"], "{:g}".format)} if kind == "ir" else parts
-    _require(names == [template % values for values in zip(*(cells[column] for column in filled), strict=True)])
+    _require(names == tuple(map(template.__mod__, zip(*(texts[column] for column in filled), strict=True))))
     same = parse_operator(names[0])  # what the name does not say is the same for all of a kind
     for column in PART_COLUMNS:
         values = set(parts[column])
@@ -139,7 +140,7 @@ def _check_run(parts: dict[str, list[Any]], names: list[str]) -> None:
         _check_groups(parts)
 
 
-def _check_groups(parts: dict[str, list[Any]]) -> None:
+def _check_groups(parts: dict[str, tuple[Any, ...]]) -> None:
     """The rule of Operator: every channel count of an inverted residual block divides into its groups."""
     import numpy as np
 
@@ -149,7 +150,7 @@ def _check_groups(parts: dict[str, list[Any]]) -> None:
     _require(not (c_in % groups).any() and not (middle % groups).any() and not (c_out % groups).any())
 
 
-def _figures(texts: _Texts) -> dict[str, list[Any]]:
+def _figures(texts: _Texts) -> dict[str, tuple[Any, ...]]:
     """The columns of latencies and counts, found to keep what Row asks for."""
     import numpy as np
 
@@ -158,7 +159,7 @@ def _figures(texts: _Texts) -> dict[str, list[Any]]:
     ok = np.array([text == OK for text in statuses])
     failed = np.flatnonzero(~ok).tolist()
     latencies = {name: _floats(texts[name], failed) for name in LATENCY_COLUMNS}
-    counts = {name: list(map(int, texts[name])) for name in COUNT_COLUMNS}
+    counts = {name: _converted(texts[name], int) for name in COUNT_COLUMNS}
     _require(all(min(values) >= 0 for values in counts.values()))
     latency_us, low_us, high_us, p10_us, p90_us, least_us = (np.array(latencies[name])[ok] for name in LATENCY_COLUMNS)
     free = np.array([kind == "identity" for kind in texts["kind"]])[ok]
@@ -169,10 +170,12 @@ def _figures(texts: _Texts) -> dict[str, list[Any]]:
     return {**latencies, **counts}
 
 
-def _floats(texts: Sequence[str], failed: Sequence[int]) -> list[float]:
+def _floats(texts: Sequence[str], failed: Sequence[int]) -> tuple[float, ...]:
     """A column of latencies. A failed row has none; where it has, the reader of rows looks at it."""
     _require(not any(texts[place] for place in failed))
+    if not failed:
+        return tuple(map(float, texts))
     cells = list(texts)
     for place in failed:
         cells[place] = "nan"
-    return list(map(float, cells))
+    return tuple(map(float, cells))
