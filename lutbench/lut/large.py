@@ -11,6 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +31,8 @@ LARGE = 2000  # lines from which reading columns pays for importing numpy
 
 # column -> cells, as they stand in the file; in tuples, which the garbage collector soon stops to look through
 _Texts = dict[str, tuple[str, ...]]
+
+_FIGURES = (*LATENCY_COLUMNS, *COUNT_COLUMNS, "status")  # the columns that are not in the operator's name
 
 # kind -> its canonical name and the columns that fill it; what is not here is read row by row
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -54,12 +57,12 @@ class _Unusual(Exception):  # noqa: N818 - not an error: the reader of rows deci
 def read_columns(lines: Sequence[str]) -> ColumnRows | None:
     """The rows of a LUT's CSV lines, the column line first; None where any of them is not plainly right."""
     try:
-        texts = _texts(lines)
-        columns: dict[str, Sequence[Any]] = {"operator": texts["operator"], **_parts(texts)}
-        figures = _figures(texts)
+        _require(len(lines) > 1 and lines[0] == ",".join(COLUMNS))
+        heads, texts = _split(lines[1:])
+        parts = _parts(heads)
+        return ColumnRows({**parts, **_figures(texts, parts["kind"]), "status": texts["status"]})
     except (_Unusual, SpaceError, csv.Error, ValueError, OverflowError):
         return None
-    return ColumnRows({**columns, **figures, "status": texts["status"]})
 
 
 def _require(condition: object) -> None:
@@ -67,18 +70,24 @@ def _require(condition: object) -> None:
         raise _Unusual
 
 
-def _texts(lines: Sequence[str]) -> _Texts:
-    reader = csv.reader(lines, strict=True)
-    width = len(COLUMNS)
-    _require(next(reader, []) == list(COLUMNS))
-    cells: list[str] = []  # one flat list: one per row would keep the garbage collector busy
-    for row in reader:
+def _split(lines: Sequence[str]) -> tuple[tuple[str, ...], _Texts]:
+    """Of each line the text that names the operator and its parts, and the columns of the rest."""
+    width = 1 + len(_FIGURES)
+    cells: list[str] = []  # one flat list: one per line would keep the garbage collector busy
+    for line in lines:
+        row = _split_line(line)
         _require(len(row) == width)
         cells += row
-    texts = {name: tuple(cells[place::width]) for place, name in enumerate(COLUMNS)}
-    names = texts["operator"]
-    _require(all(map(operator.lt, names, names[1:])))  # sorted, each once
-    return texts
+    return tuple(cells[::width]), {name: tuple(cells[place::width]) for place, name in enumerate(_FIGURES, 1)}
+
+
+def _split_line(line: str) -> list[str]:
+    if '"' not in line and "\r" not in line:  # then commas are all there is to CSV
+        return line.rsplit(",", len(_FIGURES))
+    cells = next(csv.reader([line], strict=True))
+    head = ",".join(cells[: -len(_FIGURES)])
+    _require(line.startswith(f"{head},"))  # only the status may be quoted
+    return [head, *cells[-len(_FIGURES) :]]
 
 
 def _converted(cells: Sequence[Any], convert: Callable[[Any], Any]) -> tuple[Any, ...]:
@@ -99,20 +108,30 @@ def _expansion(text: str) -> float:
     return value
 
 
-def _parts(texts: _Texts) -> dict[str, tuple[Any, ...]]:
-    """The columns of parts, each row's found to be those of the operator that its name is of."""
-    parts: dict[str, tuple[Any, ...]] = {
-        name: _converted(texts[name], _whole) for name in PART_COLUMNS[1:] if name != "expansion"
-    }
-    parts["kind"] = texts["kind"]
-    parts["expansion"] = _converted(texts["expansion"], _expansion)
+_CONVERT: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(PART_COLUMNS, _whole),
+    "kind": str,
+    "expansion": _expansion,
+}
+
+
+@lru_cache(maxsize=1)  # two LUTs that are compared mostly have the same operators
+def _parts(heads: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    """The columns of operator and parts, each row's parts found to be those of the operator that its name is of."""
+    columns = ("operator", *PART_COLUMNS)
+    _require(all(head.count(",") == len(columns) - 1 for head in heads))
+    cells = ",".join(heads).split(",")
+    texts = {name: tuple(cells[place :: len(columns)]) for place, name in enumerate(columns)}
+    names = texts["operator"]
+    _require(all(map(operator.lt, names, names[1:])))  # sorted, each once
+    parts = {name: _converted(texts[name], _CONVERT[name]) for name in PART_COLUMNS}
     start = 0
-    for _, same in groupby(parts["kind"]):  # sorted by name, the rows of a kind stand together
+    for _, same in groupby(texts["kind"]):  # sorted by name, the rows of a kind stand together
         end = start + len(list(same))
         run = slice(start, end)
         _check_run({n: v[run] for n, v in parts.items()}, {n: v[run] for n, v in texts.items()})
         start = end
-    return {name: parts[name] for name in PART_COLUMNS}
+    return {"operator": names, **parts}
 
 
 def _check_run(parts: dict[str, tuple[Any, ...]], texts: _Texts) -> None:
@@ -150,7 +169,7 @@ def _check_groups(parts: dict[str, tuple[Any, ...]]) -> None:
     _require(not (c_in % groups).any() and not (middle % groups).any() and not (c_out % groups).any())
 
 
-def _figures(texts: _Texts) -> dict[str, tuple[Any, ...]]:
+def _figures(texts: _Texts, kinds: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """The columns of latencies and counts, found to keep what Row asks for."""
     import numpy as np
 
@@ -162,7 +181,7 @@ def _figures(texts: _Texts) -> dict[str, tuple[Any, ...]]:
     counts = {name: _converted(texts[name], int) for name in COUNT_COLUMNS}
     _require(all(min(values) >= 0 for values in counts.values()))
     latency_us, low_us, high_us, p10_us, p90_us, least_us = (np.array(latencies[name])[ok] for name in LATENCY_COLUMNS)
-    free = np.array([kind == "identity" for kind in texts["kind"]])[ok]
+    free = np.array([kind == "identity" for kind in kinds])[ok]
     sane = np.isfinite(latency_us) & ((latency_us > 0) | ((latency_us == 0) & free))
     sane &= (low_us >= 0) & (low_us <= latency_us) & (latency_us <= high_us)
     sane &= (least_us >= 0) & (least_us <= p10_us) & (p10_us <= p90_us) & (p90_us < math.inf)

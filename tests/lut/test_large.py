@@ -13,7 +13,7 @@ import lutbench.lut.file
 from lutbench.errors import LutError
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.large import read_columns
-from lutbench.lut.table import ColumnRows, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
+from lutbench.lut.table import COLUMNS, ColumnRows, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import Operator
 
@@ -76,6 +76,11 @@ def test_a_written_lut_is_read_by_columns_and_is_the_same() -> None:
     }
     for name in ("operator", "kind", "c_out", "expansion", "groups", "samples", "status"):
         assert list(found.columns[name]) == list(slow.columns[name])
+
+
+def test_a_lut_without_rows_is_left_to_the_reader_of_rows() -> None:
+    assert read_columns([]) is None and read_columns([",".join(COLUMNS)]) is None
+    check_same(format_lut(Lut(METADATA, ())))
 
 
 def test_a_small_file_is_read_by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
