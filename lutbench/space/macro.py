@@ -25,6 +25,11 @@ def scaled_channels(channels: int, width: float) -> int:
     return max(1, multiples) * CHANNEL_MULTIPLE
 
 
+def format_width(width: float) -> str:
+    """A width multiplier as names have it: 1.0, 0.35."""
+    return f"{width:.12g}" if width % 1 else f"{width:.1f}"
+
+
 @dataclass(frozen=True)
 class Stage:
     """layers blocks with the same output channels; the first has the stride. No candidates: the space's own."""
@@ -89,7 +94,7 @@ class Space:
     @property
     def label(self) -> str:
         """resolution and width as nets are named: 224x1.0."""
-        return f"{self.resolution}x{self.width:.12g}" if self.width % 1 else f"{self.resolution}x{self.width:.1f}"
+        return f"{self.resolution}x{format_width(self.width)}"
 
     @property
     def stem(self) -> Operator:
