@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NS_PER_US = 1_000
 US_PER_MS = 1_000
 
@@ -15,7 +17,9 @@ def ms_from_us(duration_us: float) -> float:
 
 
 def format_latency(latency_us: float) -> str:
-    """A latency for people: microseconds below a millisecond, milliseconds above."""
+    """A latency for people: microseconds below a millisecond, milliseconds above; - where there is none (NaN)."""
+    if math.isnan(latency_us):
+        return "-"
     if latency_us < US_PER_MS:
         return f"{latency_us:.1f} us"
     return f"{ms_from_us(latency_us):.3f} ms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def summary(lut: Lut) -> dict[str, Any]:
         "scale": meta.context.scale,
         "operator_us": meta.context.operator_us,
         "environment": dict(meta.environment),
+        "origin": dict(meta.origin),
         "quality": dict(meta.quality),
     }
 
@@ -79,6 +81,10 @@ def print_summary(lut: Lut, slowest: int) -> None:
         f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     }
+    if meta.provenance == "estimated":
+        lines["nets"] = f"overhead + sum of (row - overhead), {_left_out(meta.origin)}"
+        lines["caution"] = str(meta.origin.get("caution", ""))
+        lines["intervals"] = "of what the fit leaves open (95 %); nothing was timed"
     width = max(len(name) for name in lines)
     for name, text in lines.items():
         click.echo(f"{name:{width}}  {text}")
@@ -102,6 +108,15 @@ def print_summary(lut: Lut, slowest: int) -> None:
                 for row in ranked
             ],
         )
+
+
+def _left_out(origin: Mapping[str, Any]) -> str:
+    from lutbench.units import format_percent
+
+    mean, largest = (origin.get(f"left_out_{which}_error") for which in ("mean", "max"))
+    if not isinstance(mean, float) or not isinstance(largest, float):
+        return "error of nets left out of the fit not stated"
+    return f"nets left out of the fit: mean error {format_percent(mean)}, largest {format_percent(largest)}"
 
 
 def _additivity(found: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import tomli_w
 
-from lutbench.errors import LutError, SpaceError
+from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
 from lutbench.lut.table import (
@@ -23,8 +23,10 @@ from lutbench.lut.table import (
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
     PART_COLUMNS,
+    PERCENTILE_COLUMNS,
     SCHEMA,
     Lut,
+    Provenance,
     Row,
     row_cells,
 )
@@ -53,6 +55,15 @@ def _cell(value: Any) -> str:
 def write_lut(lut: Lut, path: Path) -> None:
     """Writes the LUT in one step; OutputError, with the old file whole, where that fails."""
     write_atomically(path, format_lut(lut).encode())
+
+
+def check_replaces(path: Path, provenance: Provenance) -> None:
+    """OutputError where a LUT of another provenance is at path: an estimate must not replace a measurement."""
+    if not path.exists():
+        return
+    found = read_lut(path).metadata.provenance
+    if found != provenance:
+        raise OutputError(f"the LUT there is {found}, not {provenance}", path=path, remedy="give another -o")
 
 
 def read_lut(path: Path) -> Lut:
@@ -139,8 +150,9 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
             if stated != str(actual) and (column == "kind" or float(stated) != actual):
                 raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
         failed = cells["status"] != "ok"
-        latencies = {column: _number(cells, column, failed) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
+        may_be_empty = LATENCY_COLUMNS if failed else () if counts["samples"] else PERCENTILE_COLUMNS
+        latencies = {column: _number(cells, column, column in may_be_empty) for column in LATENCY_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
         return Row(operator.name, status=cells["status"], **figures)
     except LutError as error:
@@ -152,9 +164,9 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
 
 
-def _number(cells: dict[str, str], column: str, failed: bool) -> float:
+def _number(cells: dict[str, str], column: str, may_be_empty: bool) -> float:
     text = cells[column]
-    if failed and text == "":
+    if may_be_empty and text == "":
         return math.nan
     if text == "" or math.isnan(float(text)):
         raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])

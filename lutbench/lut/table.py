@@ -23,6 +23,7 @@ FAILED_PREFIX = "failed: "
 
 PART_COLUMNS = ("kind", "c_in", "h_in", "w_in", "c_out", "kernel", "stride", "expansion", "groups")
 LATENCY_COLUMNS = ("latency_us", "ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us")
+PERCENTILE_COLUMNS = ("p10_us", "p90_us", "min_us")
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
 
@@ -32,7 +33,7 @@ class Row:
     """One operator's latency, microseconds: median over rounds, its 95 % interval, percentiles of samples.
 
     A failed row has NaN figures and says why in status; it is impossible to make an ok row without a latency.
-    An identity is 0 by definition, with no samples.
+    An identity is 0 by definition, with no samples. A row without samples has no percentiles: they are NaN.
     """
 
     operator: str
@@ -57,10 +58,13 @@ class Row:
             raise LutError(f"latency_us {self.latency_us} is not positive", operator=self.operator)
         if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us:
             raise LutError("latency_us is not inside [ci_low_us, ci_high_us]", operator=self.operator)
-        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf:
-            raise LutError("min_us, p10_us and p90_us are not in order", operator=self.operator)
         if self.samples < 0 or self.rounds < 0:
             raise LutError("samples or rounds is negative", operator=self.operator)
+        percentiles = self.min_us, self.p10_us, self.p90_us
+        if not self.samples and all(map(math.isnan, percentiles)):
+            return
+        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf:
+            raise LutError("min_us, p10_us and p90_us are not in order", operator=self.operator)
 
     @property
     def is_ok(self) -> bool:

@@ -119,6 +119,8 @@ class GraphBuilder:
     ) -> int:
         """KxK convolution, batch norm unless told otherwise, activation."""
         c_in, height, width = self.shape(given)
+        if min(kernel, stride, groups) < 1:
+            raise SpaceError(f"a convolution of kernel {kernel}, stride {stride} and {groups} groups cannot be")
         if c_in % groups or channels % groups:
             raise SpaceError(f"{c_in} and {channels} channels do not divide into {groups} groups")
         shape = (channels, -(-height // stride), -(-width // stride))
@@ -169,8 +171,8 @@ class GraphBuilder:
         return self._add(Node("shuffle", (given,), self.shape(given), groups=groups))
 
     def _add(self, node: Node) -> int:
-        if min(node.shape) < 1 or node.kernel < 1 or node.stride < 1 or node.groups < 1:
-            raise SpaceError(f"a {node.kind} of {node.shape}, kernel {node.kernel}, stride {node.stride} cannot be")
+        if min(node.shape) < 1:
+            raise SpaceError(f"a {node.kind} of {node.shape} cannot be")
         if node.activation not in get_args(Activation):
             raise SpaceError(f"no activation is called {node.activation!r}")
         self._nodes.append(node)

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from lutbench.space.macro import format_width
 
+PUBLISHED_FILE = "published_latency.csv"
 SOURCE = "FBNet, CVPR 2019 (arXiv 1812.03443), tables 3 to 5"
 
 
@@ -33,10 +34,15 @@ class Published:
 
 
 @cache
+def published_text() -> str:
+    """The data file that comes along: CSV under comments."""
+    return files("lutbench.space").joinpath(PUBLISHED_FILE).read_text(encoding="utf-8")
+
+
+@cache
 def published() -> tuple[Published, ...]:
     """Every row of the data file that comes along."""
-    text = files("lutbench.space").joinpath("published_latency.csv").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    lines = [line for line in published_text().splitlines() if not line.startswith("#")]
     return tuple(
         Published(
             row["net"],
