@@ -120,7 +120,7 @@ def _check_enough(request: EstimateRequest, nets: Sequence[NetWork], prior: Prio
         return
     remedy = "time more nets" if request.prior else "time more nets, or give --prior with a similar device's estimate"
     raise LatencyTableError(
-        f"{len(nets)} nets of a known architecture are too few for {len(prior.costs_us)} costs: {fewest} are needed",
+        f"{len(nets)} of a known architecture are too few nets for {len(prior.costs_us)} costs: {fewest} are needed",
         path=request.source,
         device=request.source_device,
         remedy=remedy,
