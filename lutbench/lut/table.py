@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +101,16 @@ class SpaceSection:
     resolutions: tuple[int, ...]
     widths: tuple[float, ...]
     definition: str = ""
+
+
+def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
+    """What rows of these spaces, one at several scales, cover."""
+    return SpaceSection(
+        spaces[0].name,
+        tuple(dict.fromkeys(space.resolution for space in spaces)),
+        tuple(dict.fromkeys(space.width for space in spaces)),
+        definition,
+    )
 
 
 @dataclass(frozen=True)
