@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NS_PER_US = 1_000
 US_PER_MS = 1_000
+US_PER_S = 1_000_000
 
 
 def us_from_ns(duration_ns: float) -> float:
     return duration_ns / NS_PER_US
+
+
+def us_from_ms(duration_ms: float) -> float:
+    return duration_ms * US_PER_MS
+
+
+def us_from_s(duration_s: float) -> float:
+    return duration_s * US_PER_S
+
+
+TO_US: dict[str, Callable[[float], float]] = {"s": us_from_s, "ms": us_from_ms, "us": float, "ns": us_from_ns}
 
 
 def ms_from_us(duration_us: float) -> float:
