@@ -30,9 +30,9 @@ def ms_from_us(duration_us: float) -> float:
 
 
 def format_latency(latency_us: float) -> str:
-    """A latency for people: microseconds below a millisecond, milliseconds above; - where there is none (NaN)."""
+    """A latency for people: microseconds below a millisecond, milliseconds above; "unknown" for NaN."""
     if math.isnan(latency_us):
-        return "-"
+        return "unknown"
     if latency_us < US_PER_MS:
         return f"{latency_us:.1f} us"
     return f"{ms_from_us(latency_us):.3f} ms"
@@ -46,4 +46,7 @@ def format_seconds(duration_s: float) -> str:
 
 
 def format_percent(fraction: float, digits: int = 1) -> str:
+    """A fraction for people; "unknown" for one that is not finite."""
+    if not math.isfinite(fraction):
+        return "unknown"
     return f"{100 * fraction:.{digits}f} %"

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
+    MAY_BE_UNKNOWN,
     PART_COLUMNS,
-    PERCENTILE_COLUMNS,
     SCHEMA,
     Lut,
     Provenance,
@@ -37,7 +37,7 @@ def format_lut(lut: Lut) -> str:
     """The file's text; latencies with 3 decimals (1 ns), so that measuring again changes only what changed."""
     header = tomli_w.dumps({"lutbench_lut": SCHEMA, "rows": len(lut.rows), **metadata_to_toml(lut.metadata)})
     text = io.StringIO()
-    text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
@@ -88,7 +88,7 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    rows = tuple(_rows(lines[count:], count, path))
+    rows = tuple(_rows(lines[count:], count, path, MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())))
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
@@ -119,7 +119,7 @@ def _header(lines: list[str], path: Path) -> dict[str, Any]:
     return header
 
 
-def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
+def _rows(lines: list[str], offset: int, path: Path, optional: Collection[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     try:
         columns = next(reader, [])
@@ -130,7 +130,7 @@ def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
                 continue
             if len(cells) != len(columns):
                 raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)
-            yield _row({name: cells[position] for name, position in positions.items()}, line, path)
+            yield _row({name: cells[position] for name, position in positions.items()}, line, path, optional)
     except csv.Error as error:
         raise LutError(f"not CSV: {error}", path=path, line=offset + reader.line_num) from error
 
@@ -142,7 +142,7 @@ def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
     return {name: columns.index(name) for name in COLUMNS}
 
 
-def _row(cells: dict[str, str], line: int, path: Path) -> Row:
+def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]) -> Row:
     try:
         operator = parse_operator(cells["operator"])
         for column in PART_COLUMNS:
@@ -150,9 +150,8 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
             if stated != str(actual) and (column == "kind" or float(stated) != actual):
                 raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
         failed = cells["status"] != "ok"
+        latencies = {column: _number(cells, column, failed or column in optional) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
-        may_be_empty = LATENCY_COLUMNS if failed else () if counts["samples"] else PERCENTILE_COLUMNS
-        latencies = {column: _number(cells, column, column in may_be_empty) for column in LATENCY_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
         return Row(operator.name, status=cells["status"], **figures)
     except LutError as error:
@@ -164,9 +163,9 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
 
 
-def _number(cells: dict[str, str], column: str, may_be_empty: bool) -> float:
+def _number(cells: dict[str, str], column: str, optional: bool) -> float:
     text = cells[column]
-    if may_be_empty and text == "":
+    if optional and text == "":
         return math.nan
     if text == "" or math.isnan(float(text)):
         raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])

@@ -136,7 +136,8 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
 
-    spaces: what the LUT at hand covers; candidate strings may carry the scale too (`k3_e1|...@192x0.5`).
+    spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
+    carry the scale too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
     scale = _SCALE.fullmatch(text)
@@ -168,6 +169,11 @@ def _zoo_head(entry: ZooEntry, space: Space) -> int:
 
 
 def _space_at(scale: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
+    if not spaces:
+        raise SpaceError(
+            f"net {text!r}: candidates need a search space, and the LUT names none",
+            remedy="name a net of the zoo; `lutbench nets` lists them",
+        )
     if scale is None:
         return spaces[0]
     resolution, width = int(scale["resolution"]), float(scale["width"] or 1)
