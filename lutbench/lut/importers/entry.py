@@ -60,6 +60,7 @@ class Collector:
     entries: list[Entry] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     _keys: set[str] = field(default_factory=set)
+    _foreign: set[str] = field(default_factory=set)
 
     def add(
         self, key: str, canonical: Operator | None, latency: object, std: float = math.nan, count: object = 0
@@ -73,6 +74,9 @@ class Collector:
                 raise ValueError("the key is there twice; the first row is kept")
             self._keys.add(key)
             operator = canonical or foreign_operator(key)
+            if operator.kind == "foreign" and operator.name in self._foreign:
+                raise ValueError("only characters that a name cannot hold tell it from an earlier row")
+            self._foreign.add(operator.name)
             value = number(latency)
             if value < 0 or (value == 0 and operator.is_measured):
                 raise ValueError(f"the latency {value:g} is not positive")
