@@ -17,45 +17,45 @@ def work_us(operator: Operator) -> float:
 
 OFA = """\
 AvgPool2D-input:7x7x1152-output:1x1x1152:
-  count: 495
-  mean: 0.015270707070707077
-  std: 0.000903109390250199
+  count: 490
+  mean: 0.02
+  std: 0.001
 Conv-input:224x224x3-output:112x112x24:
   count: 500
-  mean: 0.994418
-  std: 0.01726798413249215
+  mean: 1.25
+  std: 0.02
 Conv_1-input:7x7x192-output:7x7x1152:
   count: 500
-  mean: 0.694356
-  std: 0.02063155990224683
+  mean: 0.75
+  std: 0.03
 Conv_2-input:1x1x1152-output:1x1x1536:
   count: 500
-  mean: 0.762458
-  std: 0.10130917152953131
+  mean: 0.5
+  std: 0.1
 Logits-input:1x1x1536-output:1000:
   count: 500
-  mean: 0.669412
-  std: 0.07743974597065771
+  mean: 0.4
+  std: 0.08
 expanded_conv-input:112x112x24-output:112x112x24-expand:24-kernel:3-stride:1-idskip:1-se:0-hs:0:
   count: 500
-  mean: 1.7728020000000002
-  std: 0.026630561315901715
+  mean: 1.5000000000000002
+  std: 0.03
 expanded_conv-input:112x112x24-output:56x56x32-expand:144-kernel:3-stride:2-idskip:0-se:0-hs:0:
-  count: 54
-  mean: 4.812240740740741
-  std: 0.08956353738593026
+  count: 50
+  mean: 5.125
+  std: 0.09
 expanded_conv-input:56x56x32-output:56x56x32-expand:128-kernel:5-stride:1-idskip:1-se:0-hs:0:
-  count: 94
-  mean: 3.9456276595744684
-  std: 0.09943050433541385
+  count: 100
+  mean: 4.0004567
+  std: 0.1
 expanded_conv-input:56x56x32-output:28x28x48-expand:96-kernel:3-stride:2-idskip:0-se:1-hs:0:
-  count: 57
-  mean: 1.0783333333333334
-  std: 0.02306613933075344
+  count: 60
+  mean: 1.1
+  std: 0.02
 expanded_conv-input:14x14x96-output:14x14x96-expand:288-kernel:3-stride:1-idskip:1-se:0-hs:1:
-  count: 118
-  mean: 0.8936864406779662
-  std: 0.017881767607117467
+  count: 120
+  mean: 0.9
+  std: 0.02
 """
 
 PROXYLESS = """\

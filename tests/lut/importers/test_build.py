@@ -57,11 +57,11 @@ def test_an_imported_lut_survives_its_file(name: str, tmp_path: Path) -> None:
 
 def test_milliseconds_become_microseconds_with_the_interval_of_the_mean(tmp_path: Path) -> None:
     found = imported(tmp_path, "ofa").by_operator["ir_k5_e4_g1_32x56x56_32_s1"]
-    half_us = 1.96 * 99.43050433541385 / math.sqrt(94)
-    assert found.latency_us == 3945.628
-    assert found.ci_low_us == pytest.approx(3945.6276595744684 - half_us, abs=0.001)
-    assert found.ci_high_us == pytest.approx(3945.6276595744684 + half_us, abs=0.001)
-    assert found.samples == 94
+    half_us = 1.96 * 100 / math.sqrt(100)
+    assert found.latency_us == 4000.457
+    assert found.ci_low_us == pytest.approx(4000.4567 - half_us, abs=0.001)
+    assert found.ci_high_us == pytest.approx(4000.4567 + half_us, abs=0.001)
+    assert found.samples == 100
     assert not found.has_percentiles
 
 
