@@ -46,13 +46,13 @@ def command(
     """
     from lutbench.cli.render import print_json
     from lutbench.files import check_writable
-    from lutbench.lut.file import write_lut
-    from lutbench.lut.importers.build import ImportRequest, check_replaceable, import_table
+    from lutbench.lut.file import check_replaces, write_lut
+    from lutbench.lut.importers.build import ImportRequest, import_table
     from lutbench.lut.importers.formats import find_importer
 
     find_importer(format_name)
     check_writable(output)
-    check_replaceable(output, format_name)
+    check_replaces(output, "imported", format_name)
     lut = import_table(ImportRequest(file, format_name, select, unit, device, runtime, dtype, threads))
     write_lut(lut, output)
     if as_json:

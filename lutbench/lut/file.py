@@ -57,13 +57,26 @@ def write_lut(lut: Lut, path: Path) -> None:
     write_atomically(path, format_lut(lut).encode())
 
 
-def check_replaces(path: Path, provenance: Provenance) -> None:
-    """OutputError where a LUT of another provenance is at path: an estimate must not replace a measurement."""
+def check_replaces(path: Path, provenance: Provenance, source_format: str = "") -> None:
+    """OutputError where path holds anything but a LUT made this way, for an estimate must not replace a measurement.
+
+    source_format: of an import; another format's is not replaced either.
+    """
     if not path.exists():
         return
-    found = read_lut(path).metadata.provenance
-    if found != provenance:
-        raise OutputError(f"the LUT there is {found}, not {provenance}", path=path, remedy="give another -o")
+    try:
+        old = read_lut(path).metadata
+    except LutError as error:
+        raise OutputError(
+            "a file that is not a LUT is there and is not replaced", path=path, remedy="give another -o"
+        ) from error
+    old_format = str(old.origin.get("format", "")) if old.provenance == "imported" else ""
+    if (old.provenance, old_format) != (provenance, source_format):
+        kind = f"{old.provenance} ({old_format})" if old_format else old.provenance
+        mine = f"{provenance} ({source_format})" if source_format else provenance
+        raise OutputError(
+            f"the LUT there is {kind}, which one {mine} does not replace", path=path, remedy="give another -o"
+        )
 
 
 def read_lut(path: Path) -> Lut:

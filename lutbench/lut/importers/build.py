@@ -11,8 +11,7 @@ from statistics import median
 from typing import Any
 
 from lutbench import __version__
-from lutbench.errors import LutError, OutputError, UsageError
-from lutbench.lut.file import read_lut
+from lutbench.errors import LutError, UsageError
 from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable, read_source
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
@@ -76,25 +75,6 @@ def import_table(request: ImportRequest) -> Lut:
         origin=_origin(request, importer, reading, rows, left_out) | {"sha256": hashlib.sha256(data).hexdigest()},
     )
     return Lut(metadata, rows)
-
-
-def check_replaceable(path: Path, format_name: str) -> None:
-    """OutputError where path holds anything but an import of the same format: that is never written over."""
-    if not path.exists():
-        return
-    try:
-        old = read_lut(path).metadata
-    except LutError as error:
-        raise OutputError(
-            "there is a file that is not a LUT, which an import does not replace", path=path, remedy="give another -o"
-        ) from error
-    if old.provenance != "imported" or old.origin.get("format") != format_name:
-        kind = old.provenance if old.provenance != "imported" else f"imported ({old.origin.get('format')})"
-        raise OutputError(
-            f"the LUT there is {kind}: an import replaces only one of its own format",
-            path=path,
-            remedy="give another -o",
-        )
 
 
 def _rows(entries: Sequence[Entry], unit: str) -> tuple[tuple[Row, ...], list[LeftOut]]:

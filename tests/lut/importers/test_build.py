@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import LutError, OutputError, UsageError
-from lutbench.lut.file import format_lut, parse_lut, read_lut, write_lut
-from lutbench.lut.importers.build import ImportRequest, check_replaceable, import_table
+from lutbench.lut.file import check_replaces, format_lut, parse_lut, read_lut, write_lut
+from lutbench.lut.importers.build import ImportRequest, import_table
 from lutbench.lut.importers.entry import LARGEST_BYTES
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, Metadata, SpaceSection
@@ -182,18 +182,18 @@ def test_files_that_hold_nothing(tmp_path: Path) -> None:
 
 def test_an_import_replaces_only_an_import_of_its_format(tmp_path: Path) -> None:
     path = tmp_path / "lut.csv"
-    check_replaceable(path, "ofa")
+    check_replaces(path, "imported", "ofa")
     write_lut(imported(tmp_path, "ofa"), path)
-    check_replaceable(path, "ofa")
+    check_replaces(path, "imported", "ofa")
     with pytest.raises(OutputError, match=r"imported \(ofa\)"):
-        check_replaceable(path, "nni")
+        check_replaces(path, "imported", "nni")
     metadata = Metadata("host", "onnxruntime 1", "int8", 1, SpaceSection("fbnet", (224,), (1.0,)))
     write_lut(Lut(metadata, (row("fc_1504_1000"),)), path)
     with pytest.raises(OutputError, match="the LUT there is measured"):
-        check_replaceable(path, "ofa")
+        check_replaces(path, "imported", "ofa")
     path.write_text("a diary")
     with pytest.raises(OutputError, match="not a LUT"):
-        check_replaceable(path, "ofa")
+        check_replaces(path, "imported", "ofa")
 
 
 @given(st.lists(st.floats(1e-9, 1e300), min_size=1, max_size=5))
