@@ -46,6 +46,17 @@ class _Slice(nn.Module):
         return given[:, self.start : self.stop]
 
 
+class _Gather(nn.Module):
+    indices: Tensor
+
+    def __init__(self, indices: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("indices", torch.tensor(indices))
+
+    def forward(self, given: Tensor) -> Tensor:
+        return given.index_select(1, self.indices)
+
+
 class _Linear(nn.Linear):
     """On (N, C, 1, 1), the shape that a graph's nodes have."""
 
@@ -77,6 +88,7 @@ _BUILDERS: dict[str, Callable[[Node, int], nn.Module]] = {
     "mul": lambda _node, _c_in: _Mul(),
     "concat": lambda _node, _c_in: _Concat(),
     "slice": lambda node, _c_in: _Slice(node.start, node.shape[0]),
+    "gather": lambda node, _c_in: _Gather(node.indices),
     "shuffle": lambda node, _c_in: ChannelShuffle(node.groups),
 }
 
