@@ -33,7 +33,7 @@ REASONS = (
     (
         ("mobilenet_v2@224x1.4",),
         "params",
-        "The authors' list of checkpoints has 6.06 (and 582 M multiply-accumulates), as here; 6.9 is in the papers only.",
+        "The authors' list of checkpoints has 6.06 (and 582 MMACs), as here; 6.9 is in the papers only.",
     ),
     (
         ("mobilenet_v2@224x0.35", "mobilenet_v2@192x0.5", "mobilenet_v2@128x0.5", "mobilenet_v2@96x0.35"),

@@ -91,7 +91,7 @@ def _check_output(module: nn.Module, net: FactoryNet) -> None:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}" if value is not None else "nothing"
+    return f"a value of type {type(value).__name__}"
 
 
 def _told(error: BaseException) -> str:
