@@ -118,10 +118,10 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
     if entry.widths and width not in entry.widths:
         known = ", ".join(f"{w:g}" for w in entry.widths)
         raise UsageError(f"{entry.name} has no width {width:g}", remedy=f"it has {known}")
-    if not 32 <= resolution <= 4096 or not 0.01 <= width <= 10:
-        raise UsageError(
-            f"{entry.name}: resolution {resolution} is not between 32 and 4096, or width {width:g} not sane"
-        )
+    if not 32 <= resolution <= 4096:
+        raise UsageError(f"{entry.name}: resolution {resolution} is not between 32 and 4096")
+    if not 0.01 <= width <= 10:
+        raise UsageError(f"{entry.name}: width {width:g} is not between 0.01 and 10")
     own = (resolution, width) == entry.scales[0]
     name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
     return Model(name, resolution, width, entry.build(resolution, width))

@@ -143,7 +143,7 @@ def test_a_scale_without_a_width_keeps_the_nets_own() -> None:
         ("shufflenet_v2@224x0.7", "it has 0.5, 1, 1.5, 2"),
         ("condensenet_g4@224x2", "has no width 2"),
         ("mobilenet_v2@31", "not between 32 and 4096"),
-        ("mobilenet_v2@224x11", "not sane"),
+        ("mobilenet_v2@224x11", "width 11 is not between"),
     ],
 )
 def test_nets_that_are_not_there(text: str, told: str) -> None:
