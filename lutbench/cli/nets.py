@@ -106,19 +106,22 @@ def _print_sizes(nets: list[Net | Model]) -> None:
     from lutbench.cli.render import print_table
     from lutbench.space.sizes import net_size
 
-    names = ("MMACs", "params (M)", "resolution", "width", "published MMACs", "published params")
+    names = ("MMACs", "M params", "published\nMMACs", "published\nM params")
     sizes = [net_size(net) for net in nets]
     known = any(size.published for size in sizes)
     print_table(
         "",
-        {"net": False, **dict.fromkeys(names, True)},
+        {"net": False, "input\nx width": False, **dict.fromkeys(names, True)},
         [_size_cells(size) for size in sizes],
-        caption="in brackets: how far the computed figure is from the published one" if known else "",
+        caption="Behind a published figure: by how many per cent the computed one differs." if known else "",
     )
 
 
 def _size_cells(size: NetSize) -> list[str]:
-    cells = [size.net, f"{size.mmacs:.2f}", f"{size.params_m:.3f}", str(size.resolution), f"{size.width:g}"]
+    from lutbench.space.macro import format_width
+
+    scale = f"{size.resolution}x{format_width(size.width)}"
+    cells = [size.net.split("@")[0], scale, f"{size.mmacs:.2f}", f"{size.params_m:.3f}"]
     if size.published is None:
         return [*cells, "-", "-"]
     return [
@@ -129,7 +132,7 @@ def _size_cells(size: NetSize) -> list[str]:
 
 
 def _beside(published: float, deviation: float | None) -> str:
-    return f"{published:.4g} ({100 * (deviation or 0):+z.1f} %)"
+    return f"{published:.4g} {100 * (deviation or 0):+z.1f}"
 
 
 def _print_layers(net: Net | Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -161,3 +162,9 @@ def test_timm_that_is_not_there_says_how_to_install_it(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "timm.models", raising=False)
     with pytest.raises(UsageError, match=r"pip install timm$"):
         build("timm:nasnetalarge")
+
+
+def test_reading_a_nets_name_loads_no_torch() -> None:
+    code = "import sys, lutbench.nn.factory as f; f.parse_factory_net('a:b'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
