@@ -25,7 +25,9 @@ COMMANDS = {
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
-    "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
+    "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
+    "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
+    "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates and parameters; one net's layers."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }
 INTERRUPTED = 130

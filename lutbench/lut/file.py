@@ -9,13 +9,13 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from lutbench.errors import LutError, SpaceError
+from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
 from lutbench.lut.large import LARGE, read_columns
@@ -23,9 +23,11 @@ from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
+    MAY_BE_UNKNOWN,
     PART_COLUMNS,
     SCHEMA,
     Lut,
+    Provenance,
     Row,
     row_cells,
 )
@@ -36,7 +38,7 @@ def format_lut(lut: Lut) -> str:
     """The file's text; latencies with 3 decimals (1 ns), so that measuring again changes only what changed."""
     header = tomli_w.dumps({"lutbench_lut": SCHEMA, "rows": len(lut.rows), **metadata_to_toml(lut.metadata)})
     text = io.StringIO()
-    text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(_cells(row) for row in lut.rows)
@@ -62,6 +64,28 @@ def write_lut(lut: Lut, path: Path) -> None:
     write_atomically(path, format_lut(lut).encode())
 
 
+def check_replaces(path: Path, provenance: Provenance, source_format: str = "") -> None:
+    """OutputError where path holds anything but a LUT made this way, for an estimate must not replace a measurement.
+
+    source_format: of an import; another format's is not replaced either.
+    """
+    if not path.exists():
+        return
+    try:
+        old = read_lut(path).metadata
+    except LutError as error:
+        raise OutputError(
+            "a file that is not a LUT is there and is not replaced", path=path, remedy="give another -o"
+        ) from error
+    old_format = str(old.origin.get("format", "")) if old.provenance == "imported" else ""
+    if (old.provenance, old_format) != (provenance, source_format):
+        kind = f"{old.provenance} ({old_format})" if old_format else old.provenance
+        mine = f"{provenance} ({source_format})" if source_format else provenance
+        raise OutputError(
+            f"the LUT there is {kind}, which one {mine} does not replace", path=path, remedy="give another -o"
+        )
+
+
 def read_lut(path: Path) -> Lut:
     """The LUT in a file; LutError, with the line, for anything that is not a whole and sane LUT."""
     try:
@@ -84,15 +108,17 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    fast = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
-    rows = tuple(_rows(lines[count:], count, path)) if fast is None else fast
+    rows: Sequence[Row] | None = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
+    if rows is None:
+        may_lack = MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())
+        rows = tuple(_rows(lines[count:], count, path, may_lack))
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
             f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
         )
     metadata = metadata_from_toml(header, lines[:count], path)
-    if fast is None:
+    if isinstance(rows, tuple):
         _check_order(rows, count, path)
     return Lut(metadata, rows, path)
 
@@ -117,7 +143,7 @@ def _header(lines: list[str], path: Path) -> dict[str, Any]:
     return header
 
 
-def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
+def _rows(lines: list[str], offset: int, path: Path, optional: Collection[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     try:
         columns = next(reader, [])
@@ -128,7 +154,7 @@ def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
                 continue
             if len(cells) != len(columns):
                 raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)
-            yield _row({name: cells[position] for name, position in positions.items()}, line, path)
+            yield _row({name: cells[position] for name, position in positions.items()}, line, path, optional)
     except csv.Error as error:
         raise LutError(f"not CSV: {error}", path=path, line=offset + reader.line_num) from error
 
@@ -140,7 +166,7 @@ def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
     return {name: columns.index(name) for name in COLUMNS}
 
 
-def _row(cells: dict[str, str], line: int, path: Path) -> Row:
+def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]) -> Row:
     try:
         operator = parse_operator(cells["operator"])
         for column in PART_COLUMNS:
@@ -148,7 +174,7 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
             if stated != str(actual) and (column == "kind" or float(stated) != actual):
                 raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
         failed = cells["status"] != "ok"
-        latencies = {column: _number(cells, column, failed) for column in LATENCY_COLUMNS}
+        latencies = {column: _number(cells, column, failed or column in optional) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
         return Row(operator.name, status=cells["status"], **figures)
@@ -161,9 +187,9 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
 
 
-def _number(cells: dict[str, str], column: str, failed: bool) -> float:
+def _number(cells: dict[str, str], column: str, optional: bool) -> float:
     text = cells[column]
-    if failed and text == "":
+    if optional and text == "":
         return math.nan
     if text == "" or math.isnan(float(text)):
         raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])
