@@ -4,6 +4,7 @@ from __future__ import annotations
 
 NS_PER_US = 1_000
 US_PER_MS = 1_000
+US_PER_S = 1_000_000
 
 
 def us_from_ns(duration_ns: float) -> float:
