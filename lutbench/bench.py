@@ -45,7 +45,8 @@ from lutbench.tuning import choose_canaries
 from lutbench.units import US_PER_S
 
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
-MOST_ROUNDS_PER_VISIT = 2  # a net whose worker dies beside others, not alone, gives no samples, round after round
+MIN_ROUNDS = 40
+ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more than one of its states
 OK = "ok"
 CSV_COLUMNS = (
     "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
@@ -69,7 +70,7 @@ class BenchRequest:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     output: Path | None = None
     fresh: bool = False
-    protocol: Protocol = field(default_factory=Protocol)
+    protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS))
 
     def __post_init__(self) -> None:
         if not self.nets:
@@ -88,7 +89,7 @@ class BenchResult:
 
     @property
     def gmacs_per_s(self) -> float | None:
-        if self.summary is None or self.counts.macs is None:
+        if self.summary is None or not self.counts.macs:
             return None
         return self.counts.macs / 1e9 / (self.summary.latency_us / US_PER_S)
 
@@ -188,6 +189,7 @@ class _Job:
         self._open_device = open_device
         self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol)
         self._journals: list[Path] = []
+        self._texts: dict[str, str] = {}  # artifact -> the net as the user wrote it
         self.folder = default_cache_folder() / "bench"
 
     def run(self, wanted: dict[str, Wanted]) -> BenchReport:
@@ -196,6 +198,7 @@ class _Job:
             wanted, self._canaries.operators, self._exporter, request.dtype, request.shapes, self._report
         )
         artifacts = list({net.artifact.name: net.artifact for net in nets if net.artifact}.values())
+        self._texts = {net.artifact.name: net.text for net in nets if net.artifact}
         found: dict[str, Summary | str] = {}
         disturbed: list[float] = []
         cpu = ""
@@ -253,19 +256,35 @@ class _Job:
         data, protocol = journal.measurements, self._request.protocol
 
         def unfinished() -> list[str]:
-            if data.rounds_ended >= MOST_ROUNDS_PER_VISIT * protocol.max_rounds:
-                return []
+            # one whose worker dies beside others but not alone gives no samples, round after round
             alive = [artifact.name for artifact in group if artifact.name not in data.failures]
-            return [name for name in alive if not is_done(data, name, 0, protocol)]
+            stuck = {name for name in alive if data.rounds_ended - data.visits(name, 0) >= protocol.max_rounds}
+            return [name for name in alive if name not in stuck and not is_done(data, name, 0, protocol)]
 
-        def repeats(name: str) -> int:
-            summary = data.summary(name, 0)
-            return protocol.repeats_of_net(summary.latency_us if summary else None)
+        def visit(name: str) -> tuple[int, int]:
+            return visit_of(data.summary(name, 0), len(group), protocol)
 
         def after_round(outcome: RoundReport) -> None:
-            self._report(_progress(outcome, unfinished(), len(group), journal, protocol))
+            self._report(self._progress(outcome, unfinished(), len(group), journal))
 
-        measure_nets(agent.measure, journal, unfinished, self._canaries.nets.name, protocol, after_round, repeats)
+        measure_nets(agent.measure, journal, unfinished, self._canaries.nets.name, protocol, after_round, visit)
+
+    def _progress(self, outcome: RoundReport, unfinished: Sequence[str], total: int, journal: Journal) -> RoundProgress:
+        data, protocol = journal.measurements, self._request.protocol
+        summaries = {name: summary for name in unfinished if (summary := data.summary(name, 0))}
+        left_us = sum(
+            rounds_left(s, protocol) * s.latency_us * sum(visit_of(s, total, protocol)) for s in summaries.values()
+        )
+        widths = sorted(((s.half_width, self._texts[name]) for name, s in summaries.items()), reverse=True)
+        return RoundProgress(
+            stage="timing nets",
+            round_number=outcome.number,
+            done=total - len(unfinished),
+            total=total,
+            remaining_s=left_us / US_PER_S,
+            unstable=tuple((name, width) for width, name in widths[:2]),
+            disturbed=outcome.disturbed,
+        )
 
     def _result(self, net: BenchNet, found: Mapping[str, Summary | str]) -> BenchResult:
         outcome = found[net.artifact.name] if net.artifact else net.reason
@@ -282,6 +301,18 @@ class _Job:
             return None
 
 
+def visit_of(summary: Summary | None, nets: int, protocol: Protocol) -> tuple[int, int]:
+    """Warm-up and timed invocations of one of so many nets in a round: short and few ones get more.
+
+    Half of what is beyond the protocol's own is timed, up to its max_repeats; the rest keeps the core at work.
+    """
+    if summary is None:
+        return protocol.net_warmup, protocol.net_repeats
+    invocations = round(ROUND_US / nets / summary.latency_us)
+    repeats = max(protocol.net_repeats, min(protocol.max_repeats, invocations // 2))
+    return max(protocol.net_warmup, invocations - repeats), repeats
+
+
 def _outcomes(group: Sequence[Artifact], journal: Journal) -> dict[str, Summary | str]:
     """Each artifact's figures, or why it has none."""
     data = journal.measurements
@@ -291,27 +322,6 @@ def _outcomes(group: Sequence[Artifact], journal: Journal) -> dict[str, Summary 
         failure = data.failures.get(artifact.name) or ("" if summary else "the device gave no sample of it")
         found[artifact.name] = failure or (summary if summary else "")
     return found
-
-
-def _progress(
-    outcome: RoundReport, unfinished: Sequence[str], total: int, journal: Journal, protocol: Protocol
-) -> RoundProgress:
-    data = journal.measurements
-    summaries = {name: summary for name in unfinished if (summary := data.summary(name, 0))}
-    left_us = sum(
-        rounds_left(s, protocol) * s.latency_us * (protocol.net_warmup + protocol.repeats_of_net(s.latency_us))
-        for s in summaries.values()
-    )
-    widths = sorted(((s.half_width, name) for name, s in summaries.items()), reverse=True)
-    return RoundProgress(
-        stage="timing nets",
-        round_number=outcome.number,
-        done=total - len(unfinished),
-        total=total,
-        remaining_s=left_us / US_PER_S,
-        unstable=tuple((name, width) for width, name in widths[:2]),
-        disturbed=outcome.disturbed,
-    )
 
 
 def csv_table(found: BenchReport) -> str:

@@ -48,9 +48,13 @@ class BenchNet:
     reason: str = ""
 
     @property
+    def is_file(self) -> bool:
+        return isinstance(self.wanted, Path)
+
+    @property
     def label(self) -> str:
         """As a table of nets names it: without the scale, which has columns of its own."""
-        return self.text if isinstance(self.wanted, Path) else self.text.split("@")[0].strip()
+        return self.text if self.is_file else self.text.split("@")[0].strip()
 
     @property
     def scale(self) -> tuple[int, float] | None:

@@ -18,17 +18,17 @@ def measure_nets(
     canary: str,
     protocol: Protocol,
     after_round: Callable[[RoundReport], None],
-    repeats: Callable[[str], int] | None = None,
+    visit: Callable[[str], tuple[int, int]] | None = None,
 ) -> None:
     """Visits every unfinished net once a round, in random order, until there is none.
 
     unfinished: names that still need samples, asked before each round. A round that was cut off is finished first:
-    what the journal holds of it is not measured again. repeats: timed invocations of a net in a round; none: the
-    protocol's for nets.
+    what the journal holds of it is not measured again. visit: a net's warm-up and timed invocations in a round;
+    none: the protocol's for nets.
     """
     data = journal.measurements
     while names := unfinished():
         number = data.current_round
         left = [name for name in names if not data.has(number, name, 0)]
-        cycles = net_cycles(random.Random(number).sample(left, len(left)), protocol, canary, repeats)
+        cycles = net_cycles(random.Random(number).sample(left, len(left)), protocol, canary, visit)
         after_round(measure_round(measure, journal, cycles, {(name, 0) for name in left}, protocol))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ ONNX_DTYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
+# what ONNX Runtime puts before its own words: error code, path of the file, C++ source and function
+_CLUTTER = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : |Load model from \S+ failed:|\S*/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z])"
+)
 _SHARED = (np.uint8, np.float32)  # what exported operators and nets take: their buffers have BUFFER_ELEMENTS at least
 
 
@@ -49,6 +54,12 @@ class Engine(Protocol):
 
     def load(self, name: str, path: str) -> Loaded:
         """The artifact, ready; RuntimeError or ValueError where the runtime refuses it."""
+
+
+def reason_of(error: Exception) -> str:
+    """One line that says what a runtime refused."""
+    text = _CLUTTER.sub("", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text}"[:300]
 
 
 def random_values(dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:

@@ -23,7 +23,7 @@ from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
-from device_agents.host.engines import ENGINES, Engine, Loaded
+from device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
@@ -59,7 +59,7 @@ class Worker:
             loaded.invoke()  # the first run plans memory; a refusal shows here, not in a round
             first_ns = perf_counter_ns() - start
         except Exception as error:  # noqa: BLE001 - a runtime's own exception types are not public
-            return {"failed": name, "reason": _reason(error)}
+            return {"failed": name, "reason": reason_of(error)}
         self._loaded[name] = loaded
         return {"loaded": name, "first_ns": first_ns}
 
@@ -122,14 +122,10 @@ class Worker:
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
                 worked_s += monotonic() - started
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
-                answer = {"failed": self._running, "reason": _reason(error)}
+                answer = {"failed": self._running, "reason": reason_of(error)}
             _say(out, {"cycle": number, **answer})
         _say(out, {"runtime_ns": self._spent_ns})
         out.flush()
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def _say(out: TextIO, answer: Answer) -> None:

@@ -66,7 +66,7 @@ def command(
     that fails costs its row, and the exit status is 3. Run the same command again to go on after an interruption.
     """
     from device_agents.registry import find_device
-    from lutbench.bench import BenchRequest, bench
+    from lutbench.bench import MIN_ROUNDS, BenchRequest, bench
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.errors import DeviceError, UsageError
@@ -88,7 +88,7 @@ def command(
         shapes=dict(shapes),
         output=output,
         fresh=fresh,
-        protocol=Protocol(target=target, max_rounds=max_rounds),
+        protocol=Protocol(target=target, min_rounds=min(MIN_ROUNDS, max_rounds), max_rounds=max_rounds),
     )
     with Progress() as progress:
         found = bench(request, progress)
@@ -163,12 +163,13 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
         columns["status"] = False
     outside = sum(r.summary.half_width > found.target for r in found.results if r.summary)
     wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
+    files = " (ONNX files in their own)" if any(r.net.is_file for r in found.results) else ""
     threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
     print_table(
         "",
         columns,
         [_row(result, with_lut, bool(found.failed)) for result in found.results],
-        caption=f"{found.device}{f' ({found.cpu})' if found.cpu else ''}, {found.runtime}, {found.dtype}, {threads};"
+        caption=f"{found.device}{f' ({found.cpu})' if found.cpu else ''}, {found.runtime}, {found.dtype}{files}, {threads};"
         f" ± of the 95 % interval of the median{wider}",
     )
 

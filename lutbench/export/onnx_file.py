@@ -148,10 +148,11 @@ def _text(sizes: list[int | str] | tuple[int, ...]) -> str:
 def _serialised(path: Path, model: Any) -> bytes:
     """The model's bytes with its weights inside, for a copy stands in another folder than weights in files beside."""
     from google.protobuf.message import EncodeError
+    from onnx.checker import ValidationError
     from onnx.external_data_helper import load_external_data_for_model
 
     try:
         load_external_data_for_model(model, str(path.parent))
         return bytes(model.SerializeToString(deterministic=True))
-    except (OSError, ValueError, EncodeError) as error:
+    except (OSError, ValueError, EncodeError, ValidationError) as error:
         raise ExportError(f"its shapes cannot be fixed: {error}", path=path) from error

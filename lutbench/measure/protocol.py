@@ -122,12 +122,6 @@ class Protocol:
         if not 1 <= self.min_rounds <= self.max_rounds:
             raise ValueError(f"min_rounds {self.min_rounds} and max_rounds {self.max_rounds} contradict each other")
 
-    def repeats_of_net(self, latency_us: float | None) -> int:
-        """The same for a whole net: more than net_repeats where it is shorter than a slice."""
-        if latency_us is None:
-            return self.net_repeats
-        return max(self.net_repeats, min(self.max_repeats, round(self.slice_us / max(latency_us, 1e-3))))
-
     def repeats(self, latency_us: float | None) -> int:
         """Timed invocations per round of something that takes about latency_us; None where that is not known yet."""
         if latency_us is None:

@@ -47,11 +47,11 @@ def operator_cycles(
 
 
 def net_cycles(
-    nets: Iterable[str], protocol: Protocol, canary: str, repeats: Callable[[str], int] | None = None
+    nets: Iterable[str], protocol: Protocol, canary: str, visit: Callable[[str], tuple[int, int]] | None = None
 ) -> list[Cycle]:
     """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches.
 
-    repeats: timed invocations of a net; none: the protocol's.
+    visit: a net's warm-up and timed invocations; none: the protocol's.
     """
-    times = repeats or (lambda _net: protocol.net_repeats)
-    return [Cycle((net,), 0, protocol.net_warmup, times(net), canary) for net in nets]
+    usual = protocol.net_warmup, protocol.net_repeats
+    return [Cycle((net,), 0, *(visit(net) if visit else usual), canary) for net in nets]
