@@ -164,13 +164,13 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
     outside = sum(r.summary.half_width > found.target for r in found.results if r.summary)
     wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
     files = " (ONNX files in their own)" if any(r.net.is_file for r in found.results) else ""
+    device = f"{found.device} ({found.cpu})" if found.cpu else found.device
     threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
     print_table(
         "",
         columns,
         [_row(result, with_lut, bool(found.failed)) for result in found.results],
-        caption=f"{found.device}{f' ({found.cpu})' if found.cpu else ''}, {found.runtime}, {found.dtype}{files}, {threads};"
-        f" ± of the 95 % interval of the median{wider}",
+        caption=f"{device}, {found.runtime}, {found.dtype}{files}, {threads}; ± of the 95 % interval of the median{wider}",
     )
 
 
