@@ -165,7 +165,7 @@ def lut_differences(request: BenchRequest, exporter: Exporter) -> list[str]:
         "threads": (str(meta.threads), str(request.threads)),
     }
     return [
-        f"the LUT's {name} is {theirs}, measuring with {mine}: its predictions are of something else"
+        f"the LUT's {name} is {theirs}, here it is {mine}: its predictions are of something else"
         for name, (theirs, mine) in pairs.items()
         if theirs != mine
     ]

@@ -170,7 +170,8 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
         "",
         columns,
         [_row(result, with_lut, bool(found.failed)) for result in found.results],
-        caption=f"{device}, {found.runtime}, {found.dtype}{files}, {threads}; ± of the 95 % interval of the median{wider}",
+        caption=f"{device}, {found.runtime}, {found.dtype}{files}, {threads};"
+        f" ± of the 95 % interval of the median{wider}",
     )
 
 

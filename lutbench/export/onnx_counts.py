@@ -57,13 +57,15 @@ _QUANTISATION = {
 
 
 def count_onnx(path: Path) -> Counts:
-    """The counts of a model that the runtime has loaded; None for what its file does not tell."""
+    """The counts of a model; None for what its file does not tell."""
     import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.load(str(path), load_external_data=False)
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (RuntimeError, ValueError, OSError):  # more than 2 GiB, or shapes that contradict each other
+    except (onnx.shape_inference.InferenceError, DecodeError, RuntimeError, ValueError, OSError):
+        # shapes that contradict each other, or more than 2 GiB
         return Counts(None, None)
     return Counts(_macs(model.graph), _params(model.graph))
 
@@ -77,6 +79,8 @@ def _macs(graph: Any) -> int | None:
         if node.op_type not in _MACS:
             continue
         given, weight, macs = _MACS[node.op_type]
+        if max(given, weight) >= len(node.input) or not node.output:
+            return None
         found = [shapes.get(name) for name in (node.input[given], node.input[weight], node.output[0])]
         if not all(found):
             return None
