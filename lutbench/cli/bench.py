@@ -98,7 +98,7 @@ def command(
     else:
         _print_results(found, with_lut=request.lut is not None)
         for comparison in comparisons:
-            _print_comparison(comparison, found.device)
+            print_comparison(comparison, found.device)
     if found.failed:
         names = ", ".join(result.net.text for result in found.failed)
         raise DeviceError(f"{len(found.failed)} of {len(found.results)} nets failed: {names}", device=found.device)
@@ -193,7 +193,8 @@ def _row(result: BenchResult, with_lut: bool, with_status: bool) -> list[str]:
     return [*cells, result.status] if with_status else cells
 
 
-def _print_comparison(comparison: Comparison, device: str) -> None:
+def print_comparison(comparison: Comparison, device: str) -> None:
+    """A table of the paper beside the device: those that ran, those that did not and why."""
     from lutbench.cli.render import print_table
     from lutbench.units import ms_from_us
 

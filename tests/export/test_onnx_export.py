@@ -164,7 +164,7 @@ def test_every_kind_of_layer_computes_what_torch_computes(dtype: str) -> None:
 
 
 def test_what_runs_in_float_is_hswish_and_hsigmoid_alone(tmp_path: Path) -> None:
-    """ONNX Runtime has no int8 kernel for these two: three conversions around one hswish and one hsigmoid."""
+    """ONNX Runtime has no int8 kernel for these two: one hswish and one hsigmoid, each between two conversions."""
     kinds = optimised(export_onnx(every_layer(), "int8").data, tmp_path)
     assert kinds["HardSigmoid"] == 2 and kinds["Mul"] == 1
     assert kinds["DequantizeLinear"] == kinds["QuantizeLinear"] == 2
