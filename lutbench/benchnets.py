@@ -26,7 +26,7 @@ Wanted = WholeNet | Path  # Path: an ONNX file
 
 def _onnx_file(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
     del spaces
-    return Path(text) if text.endswith(".onnx") else None
+    return Path(text) if text.lower().endswith(".onnx") else None
 
 
 # each gives what a text stands for, or None where it is not of its kind; the last one raises UsageError

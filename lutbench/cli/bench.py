@@ -33,13 +33,19 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 
 @click.command("bench")
 @click.option("--device", "device_name", default="host", show_default=True, help="Where to measure.")
-@click.argument("nets", nargs=-1, metavar="NET...")
+@click.argument("nets", nargs=-1, metavar="[NET]...")
 @click.option("--lut", "lut_path", type=click.Path(path_type=Path), help="A LUT whose predictions to print beside.")
 @click.option("--runtime", default="onnx", show_default=True, help="What runs the nets: onnx.")
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
 @click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
-@click.option("--paper-table", "tables", type=click.Choice(["3", "4", "5"]), multiple=True, help="FBNet's nets.")
+@click.option(
+    "--paper-table",
+    "tables",
+    type=click.Choice(["3", "4", "5"]),
+    multiple=True,
+    help="The nets of a table of FBNet's paper, beside its phones.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file that `lutbench estimate` reads.")
 @click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
 @click.option("--target", type=float, default=0.01, show_default=True, help="Half-width of the 95 % interval to reach.")

@@ -22,7 +22,7 @@ COMMANDS = {
     "profile": ("lutbench.cli.profile:command", "Time every operator of a space on a device; write the LUT."),
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
-    "bench": ("lutbench.cli.bench:command", "Time whole nets or ONNX files on a device, beside a LUT or the paper."),
+    "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
