@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,9 +22,9 @@ from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
-from lutbench.measure.rounds import RoundReport, measure_round
+from lutbench.measure.rounds import RoundReport
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
-from lutbench.measure.schedule import net_cycles
+from lutbench.netruns import measure_nets
 from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
@@ -224,17 +223,20 @@ class _Job:
                 [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):
                 raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
-            while wanted := self._unfinished(names, journal):
-                number = journal.measurements.current_round
-                left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
-                cycles = net_cycles(
-                    random.Random(number).sample(left, len(left)), self._request.protocol, self._canaries.nets.name
-                )
-                keep = {(name, 0) for name in left}
-                outcome = measure_round(agent.measure, journal, cycles, keep, self._request.protocol)
+
+            def after_round(outcome: RoundReport) -> None:
                 for name, reason in journal.measurements.failures.items():
                     raise DeviceError(f"a net cannot run: {reason}", operator=name)
                 self._report(self._progress(outcome, names, journal, before, total))
+
+            measure_nets(
+                agent.measure,
+                journal,
+                lambda: self._unfinished(names, journal),
+                self._canaries.nets.name,
+                self._request.protocol,
+                after_round,
+            )
 
     def _unfinished(self, names: Sequence[str], journal: Journal) -> list[str]:
         """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""

@@ -20,9 +20,11 @@ LAYERS = [
     ["lutbench.export"],
     ["device_agents"],
     ["search"],
-    ["lutbench.tuning", "lutbench.campaign", "lutbench.results"],
+    ["lutbench.tuning", "lutbench.campaign", "lutbench.results", "lutbench.netruns"],
     ["lutbench.profile"],
     ["lutbench.verify"],
+    ["lutbench.paper", "lutbench.benchnets"],
+    ["lutbench.bench"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
 HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}

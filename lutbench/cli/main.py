@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
+    "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
     "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
     "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
