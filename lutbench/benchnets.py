@@ -14,13 +14,14 @@ from lutbench.export.exporters import Exporter
 from lutbench.export.onnx_counts import Counts, count_onnx
 from lutbench.export.onnx_file import DTYPE_OF_FILE, RUNTIME, Shapes, prepare_onnx_file
 from lutbench.profile import export_subjects
+from lutbench.space.factory import FactoryNet, parse_factory_net
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.zoo import find_whole_net
 
-WholeNet = Net | Model  # what the exporters make artifacts of
+WholeNet = Net | Model | FactoryNet  # what the exporters make artifacts of
 Wanted = WholeNet | Path  # Path: an ONNX file
 
 
@@ -29,8 +30,13 @@ def _onnx_file(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
     return Path(text) if text.lower().endswith(".onnx") else None
 
 
+def _factory(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
+    del spaces
+    return parse_factory_net(text)
+
+
 # each gives what a text stands for, or None where it is not of its kind; the last one raises UsageError
-_KINDS: tuple[Callable[[str, tuple[Space, ...]], Wanted | None], ...] = (_onnx_file, find_whole_net)
+_KINDS: tuple[Callable[[str, tuple[Space, ...]], Wanted | None], ...] = (_onnx_file, _factory, find_whole_net)
 
 
 def parse_net_text(text: str, spaces: tuple[Space, ...]) -> Wanted:
@@ -54,7 +60,7 @@ class BenchNet:
     @property
     def label(self) -> str:
         """As a table of nets names it: without the scale, which has columns of its own."""
-        return self.text if self.is_file else self.text.split("@")[0].strip()
+        return self.text if self.scale is None else self.text.split("@")[0].strip()
 
     @property
     def scale(self) -> tuple[int, float] | None:
@@ -71,10 +77,12 @@ class BenchNet:
         return self.artifact.dtype if self.artifact else DTYPE_OF_FILE
 
     def counts(self) -> Counts:
-        """Multiply-accumulates and parameters; of a file, as far as it tells."""
+        """Multiply-accumulates and parameters; of a file or a factory's net, as far as the ONNX file tells."""
         if isinstance(self.wanted, Net | Model):
             return Counts(self.wanted.macs, self.wanted.params)
-        return count_onnx(self.artifact.path) if self.artifact else Counts(None, None)
+        if self.artifact is None or self.artifact.runtime != RUNTIME:
+            return Counts(None, None)
+        return count_onnx(self.artifact.path)
 
 
 def prepare_nets(

@@ -11,25 +11,24 @@ from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.published import Published, published
 from lutbench.space.zoo import find_whole_net
+from lutbench.units import US_PER_MS
 
 TABLES = tuple(sorted({row.table for row in published()}))
-_NO_ARCHITECTURE = "its architecture was not published"
-_LEFT_OUT = dict.fromkeys(
-    ("fbnet_224_035", "fbnet_192_050", "fbnet_128_100", "fbnet_128_050", "fbnet_96_035_2"), _NO_ARCHITECTURE
-)
 
 
 @dataclass(frozen=True)
 class PaperTable:
     """nets: what a net is called here -> its published latency by phone (s8, iphonex), microseconds.
 
-    left_out: (net, why) of those that cannot be timed here.
+    left_out: (net, why) of those that cannot be timed here. apart: net -> why its published latencies must not stand
+    beside the others; rank agreement is without it.
     """
 
     number: int
     phones: tuple[str, ...]
     nets: Mapping[str, Mapping[str, float]]
     left_out: tuple[tuple[str, str], ...]
+    apart: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,18 @@ def paper_table(number: int) -> PaperTable:
     rows = [row for row in published() if row.table == number]
     nets: dict[str, dict[str, float]] = {}
     left_out: dict[str, str] = {}
+    apart: dict[str, str] = {}
     for row in rows:
         try:
             text = _name_here(row)
         except UsageError:
-            left_out[row.names[1]] = _LEFT_OUT.get(row.net, "it is not in this version's zoo")
+            left_out[row.names[1]] = row.left_out or "it is not in this version's zoo"
         else:
-            nets.setdefault(text, {})[row.device] = row.latency_ms * 1e3
+            nets.setdefault(text, {})[row.device] = row.latency_ms * US_PER_MS
+            if row.left_out:
+                apart[text] = row.left_out
     phones = tuple(dict.fromkeys(row.device for row in rows))
-    return PaperTable(number, phones, nets, tuple(left_out.items()))
+    return PaperTable(number, phones, nets, tuple(left_out.items()), apart)
 
 
 def _name_here(row: Published) -> str:
@@ -77,7 +79,9 @@ def compare(table: PaperTable, latency_us: Mapping[str, float]) -> Comparison:
     ratios = {net: {phone: ran[net] / us for phone, us in table.nets[net].items()} for net in ran}
     taus = {}
     for phone in table.phones:
-        pairs = [(ran[net], table.nets[net][phone]) for net in ran if phone in table.nets[net]]
+        pairs = [
+            (ran[net], table.nets[net][phone]) for net in ran if phone in table.nets[net] and net not in table.apart
+        ]
         enough = len(pairs) >= 2
         taus[phone] = float(kendalltau(*zip(*pairs, strict=True)).statistic) if enough else float("nan")
     return Comparison(table, ran, ratios, taus)

@@ -130,6 +130,7 @@ def summary(found: BenchReport, comparisons: list[Comparison]) -> dict[str, Any]
                 ],
                 "kendall_tau": comparison.taus,
                 "left_out": [{"net": net, "reason": reason} for net, reason in comparison.table.left_out],
+                "apart": dict(comparison.table.apart),
             }
             for comparison in comparisons
         ],
@@ -227,3 +228,5 @@ def print_comparison(comparison: Comparison, device: str) -> None:
         reasons.setdefault(reason, []).append(net)
     for reason, nets in reasons.items():
         click.echo(f"not run: {', '.join(nets)}: {reason}")
+    for net, reason in table.apart.items():
+        click.echo(f"not in the rank agreement: {net}: {reason}")

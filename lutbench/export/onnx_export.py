@@ -22,10 +22,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from lutbench.errors import ExportError
+from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Subject, subject_name
+from lutbench.nn.factory import build_factory_net
 from lutbench.nn.graph import build_model
 from lutbench.nn.modules import build_net, build_operator, seed_of
+from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
@@ -43,6 +45,7 @@ _BUILDERS: dict[type, Callable[[Any], torch.nn.Module]] = {
     Operator: build_operator,
     Net: build_net,
     Model: build_model,
+    FactoryNet: build_factory_net,
 }
 
 
@@ -62,7 +65,10 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
     shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    module = _BUILDERS[type(subject)](subject)
+    try:
+        module = _BUILDERS[type(subject)](subject)
+    except UsageError as failure:  # a user's own factory: it costs its net
+        raise ExportError(failure.problem, operator=name, remedy=failure.remedy) from failure
     rng = np.random.default_rng(seed_of(name))
     sample = rng.standard_normal(shape, dtype=np.float32)
     try:

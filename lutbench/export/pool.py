@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -14,15 +15,20 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Artifact, Subject, subject_name
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS, Exporter
+from lutbench.space.factory import FactoryNet
 
 Result = tuple[Subject, Artifact | ExportError]
 
 
 def export_all(subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache) -> Iterator[Result]:
-    """Every subject's artifact, or why it has none, as they come; cached ones first."""
+    """Every subject's artifact, or why it has none, as they come; cached ones first.
+
+    A factory's net is exported each time: the code behind its name may have changed.
+    """
     missing = []
     for subject in subjects:
-        artifact = cache.get(exporter.recipe(subject, dtype), exporter.suffix)
+        known = not isinstance(subject, FactoryNet)
+        artifact = cache.get(exporter.recipe(subject, dtype), exporter.suffix) if known else None
         if artifact is None:
             missing.append(subject)
         else:
@@ -39,7 +45,7 @@ def _export_missing(
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     try:
         # the slowest first, so that no worker is left with a whole net at the end
-        ordered = sorted(subjects, key=lambda subject: -subject.macs)
+        ordered = sorted(subjects, key=_work, reverse=True)
         futures: dict[Future[Artifact | ExportError], Subject] = {
             pool.submit(_export_one, exporter.runtime, dtype, subject, cache): subject for subject in ordered
         }
@@ -55,6 +61,10 @@ def _export_missing(
                 ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _work(subject: Subject) -> float:
+    return math.inf if isinstance(subject, FactoryNet) else subject.macs
 
 
 def _prepare_worker() -> None:

@@ -16,7 +16,10 @@ SOURCE = "FBNet, CVPR 2019 (arXiv 1812.03443), tables 3 to 5"
 
 @dataclass(frozen=True)
 class Published:
-    """One row: a net at a resolution and width on a device (s8, iphonex); top1 in per cent."""
+    """One row: a net at a resolution and width on a device (s8, iphonex); top1 in per cent.
+
+    left_out: why the row must not stand beside the others, or its net cannot be built.
+    """
 
     net: str
     resolution: int
@@ -27,6 +30,7 @@ class Published:
     latency_ms: float
     top1_pct: float
     table: int
+    left_out: str = ""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -74,6 +78,7 @@ def published() -> tuple[Published, ...]:
             float(row["latency_ms"]),
             float(row["top1_pct"]),
             int(row["table"]),
+            row["left_out"],
         )
         for row in _rows(PUBLISHED_FILE)
     )

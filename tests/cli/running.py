@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "lutbench"]
+START_TIMEOUT_S = 60.0
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

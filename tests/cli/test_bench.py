@@ -15,10 +15,9 @@ import pytest
 from lutbench.cli.bench import print_comparison
 from lutbench.errors import DeviceError
 from lutbench.paper import compare, paper_table
-from tests.cli.test_main import COMMAND, START_TIMEOUT_S, measured, one_line, run
+from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run
 from tests.onnx_models import convolution, tokens
 
-__all__ = ["measured"]  # a fixture of another file
 QUICK = ("--max-rounds", "12")
 
 
@@ -61,6 +60,25 @@ def test_what_fails_is_in_the_table_and_in_the_status(folder: Path) -> None:
     assert DeviceError.exit_status == 3 and "Traceback" not in done.stderr
 
 
+def test_a_net_that_code_makes(folder: Path) -> None:
+    (folder / "my_nets.py").write_text(
+        "from torch import nn\n"
+        "def small():\n    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 5))\n"
+        "def broken():\n    raise KeyError('weights')\n"
+    )
+    nets = ["my_nets:small@32", "my_nets:broken", "no_such_module_here:net"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [*COMMAND, "bench", *nets, *QUICK, "--json"], capture_output=True, text=True, cwd=folder, env=environment
+    )
+    assert done.returncode == 3, done.stderr
+    small, broken, missing = json.loads(done.stdout)["nets"]
+    assert small["status"] == "ok" and small["latency_us"] > 0
+    assert small["mmacs"] == pytest.approx((16 * 16 * 8 * 27 + 2048 * 5) / 1e6)
+    assert "KeyError: 'weights'" in broken["status"]
+    assert "no module is called no_such_module_here" in missing["status"]
+
+
 def test_a_table_of_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
     def printed(number: int, latency_us: dict[str, float]) -> list[str]:
         print_comparison(compare(paper_table(number), latency_us), "host")
@@ -71,7 +89,7 @@ def test_a_table_of_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
     assert any("with the S8 -1.000, iPhone X 1.000" in line for line in lines)
     lines = printed(4, {"mnasnet@128x1.0": 920.0})
     assert "mnasnet@128x1.0 9.20 0.920 0.100" in lines and "mobilenet_v2@96x0.35 3.80 - -" in lines
-    assert "fbnet_224_035@224x0.35" in lines[-1] and lines[-1].endswith("its architecture was not published")
+    assert "fbnet_224_035@224x0.35" in lines[-1] and lines[-1].endswith("its architecture is not published")
 
 
 @pytest.mark.parametrize(

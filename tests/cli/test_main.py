@@ -13,9 +13,7 @@ import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.file import read_lut
-from tests.cli.running import COMMAND, one_line, run
-
-START_TIMEOUT_S = 60.0
+from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
