@@ -78,10 +78,9 @@ def compare(table: PaperTable, latency_us: Mapping[str, float]) -> Comparison:
     ran = {net: latency_us[net] for net in table.nets if net in latency_us}
     ratios = {net: {phone: ran[net] / us for phone, us in table.nets[net].items()} for net in ran}
     taus = {}
+    ranked = [net for net in ran if net not in table.apart]
     for phone in table.phones:
-        pairs = [
-            (ran[net], table.nets[net][phone]) for net in ran if phone in table.nets[net] and net not in table.apart
-        ]
+        pairs = [(ran[net], table.nets[net][phone]) for net in ranked if phone in table.nets[net]]
         enough = len(pairs) >= 2
         taus[phone] = float(kendalltau(*zip(*pairs, strict=True)).statistic) if enough else float("nan")
     return Comparison(table, ran, ratios, taus)

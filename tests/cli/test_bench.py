@@ -63,7 +63,8 @@ def test_what_fails_is_in_the_table_and_in_the_status(folder: Path) -> None:
 def test_a_net_that_code_makes(folder: Path) -> None:
     (folder / "my_nets.py").write_text(
         "from torch import nn\n"
-        "def small():\n    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 5))\n"
+        "def small():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 5))\n"
         "def broken():\n    raise KeyError('weights')\n"
     )
     nets = ["my_nets:small@32", "my_nets:broken", "no_such_module_here:net"]
