@@ -170,10 +170,15 @@ def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
 
 
 def _next_revision(base: Metadata, path: Path) -> Metadata:
-    """base with the revision after that of the LUT at path; UsageError where that LUT is of something else."""
+    """base with the revision after that of the LUT at path; UsageError where that LUT is of something else.
+
+    An estimate or an import of the same device gives way whatever it covers: a measurement is what replaces it.
+    """
     if not path.exists():
         return base
     old = read_lut(path).metadata
+    if old.provenance != "measured" and old.device == base.device:
+        return replace(base, revision=old.revision + 1, previous=file_sha256(path))
     for name in ("device", "dtype", "threads", "batch"):
         mine, theirs = getattr(base, name), getattr(old, name)
         if mine != theirs:
