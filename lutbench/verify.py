@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from lutbench.space.net import Net, parse_net
 from lutbench.space.sampling import random_nets
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
+from lutbench.verified import NetResult, results_path, write_results
 
 WORST_SHOWN = 5
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
@@ -55,29 +57,6 @@ class VerifyRequest:
             raise UsageError(f"--nets {self.nets}: at least 2 nets are needed to compare")
         if self.rounds < 4:
             raise UsageError(f"--rounds {self.rounds}: at least 4 rounds are needed for two halves")
-
-
-@dataclass(frozen=True)
-class NetResult:
-    """One net, microseconds. predicted_us: by the LUT's rows and what the tuning nets ask for now.
-
-    uncorrected_us: by the LUT alone. half_a_us, half_b_us: of alternate rounds.
-    """
-
-    net: str
-    predicted_us: float
-    uncorrected_us: float
-    measured_us: float
-    half_a_us: float
-    half_b_us: float
-
-    @property
-    def error(self) -> float:
-        return self.predicted_us / self.measured_us - 1
-
-    @property
-    def noise(self) -> float:
-        return abs(self.half_a_us / self.half_b_us - 1)
 
 
 @dataclass(frozen=True)
@@ -117,6 +96,7 @@ def verify(
 ) -> tuple[VerifyReport, list[NetResult]]:
     """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
 
+    Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
     check_measurable(request.device)
@@ -141,6 +121,7 @@ def verify(
     found = summarize_nets(results, request, drift, disturbed)
     measured_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
+    write_results(results, results_path(request.lut_path, lut.metadata.revision))
     write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
     return found, results
 
@@ -323,8 +304,11 @@ class _Job:
 
 
 def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
-    """The net that a key names; UsageError where its space is not among these."""
-    label, head, candidates = key.split(":", 2)
+    """The net that a key names; UsageError where it is no key, or its space is not among these."""
+    label, _, rest = key.partition(":")
+    head, _, candidates = rest.partition(":")
+    if not re.fullmatch(r"[0-9]{1,7}", head):
+        raise UsageError(f"{key!r} does not name a net", remedy="a key is SPACE@SCALE:HEAD:CANDIDATES")
     for space in spaces:
         if f"{space.name}@{space.label}" == label:
             return parse_net(candidates, space, key, int(head))

@@ -22,7 +22,9 @@ LAYERS = [
     ["search"],
     ["lutbench.tuning", "lutbench.campaign", "lutbench.results"],
     ["lutbench.profile"],
+    ["lutbench.verified"],
     ["lutbench.verify"],
+    ["lutbench.report"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
 HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}
