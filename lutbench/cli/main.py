@@ -23,6 +23,7 @@ COMMANDS = {
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
+    "report": ("lutbench.cli.report:command", "A page and charts about one LUT, or two side by side."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }
