@@ -29,7 +29,12 @@
     tip.textContent = element.dataset.tip;
     tip.hidden = false;
     element.setAttribute("aria-describedby", "tip");
-    const at = element.getBoundingClientRect();
+    place();
+  };
+  const place = () => {
+    if (!owner) return;
+    const at = owner.getBoundingClientRect();
+    if (at.bottom < 0 || at.top > window.innerHeight) return hide();
     const left = Math.min(at.left + at.width / 2 - tip.offsetWidth / 2, root.clientWidth - tip.offsetWidth - 6);
     const above = at.top - tip.offsetHeight - 8;
     tip.style.left = `${Math.max(6, left)}px`;
@@ -49,7 +54,8 @@
   document.addEventListener("pointerover", follow);
   document.addEventListener("focusin", follow);
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, true);
+  document.addEventListener("scroll", place, true);
+  window.addEventListener("resize", hide);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
   // --- a table of tooltips is one stop of the Tab key; arrows walk inside it
