@@ -10,7 +10,7 @@ from lutbench.report.additivity import Additivity
 from lutbench.report.compare import compare_rows, typical_ratio
 from lutbench.report.html import Html, tag
 from lutbench.report.side import Side
-from lutbench.report.text import NONE, moment, number, percent, plural, short, table, threads, times, value
+from lutbench.report.text import NONE, moment, number, percent, plural, table, threads, times, value
 
 _PROVENANCE = {
     "measured": "measured on the device",
@@ -21,12 +21,12 @@ _PROVENANCE = {
 
 def title(sides: Sequence[Side]) -> str:
     """What the page is called."""
-    return " and ".join(short(side.lut.metadata.device) for side in sides)
+    return " and ".join(side.device for side in sides)
 
 
 def page_head(sides: Sequence[Side], evidence: Sequence[Additivity]) -> Html:
     """Overline, title, a warning for each LUT that is not measured, and a card per LUT."""
-    names = [tag("span", short(side.lut.metadata.device), class_=f"name {side.letter}") for side in sides]
+    names = [tag("span", side.device, class_=f"name {side.letter}") for side in sides]
     heading = [names[0], *(part for name in names[1:] for part in (tag("span", " and ", class_="and"), name))]
     cards = [_card(side, found) for side, found in zip(sides, evidence, strict=True)]
     return tag(
@@ -82,9 +82,8 @@ def _versus(sides: Sequence[Side]) -> Html:
 
 
 def _card(side: Side, found: Additivity) -> Html:
-    meta = side.lut.metadata
     letter = tag("span", side.letter.upper(), class_=f"letter {side.letter}")
-    head = tag("h2", [letter, short(meta.device), _badge(side)]) if side.is_pair else ""
+    head = tag("h2", [letter, side.device, _badge(side)]) if side.is_pair else ""
     facts = [part for name, text in _facts(side.lut).items() for part in (tag("dt", name), tag("dd", text))]
     tiles = [tag("div", [tag("b", figure), tag("span", text)], class_="tile") for figure, text in _tiles(side, found)]
     parts = [head, tag("div", tiles, class_="tiles"), tag("dl", facts, class_="facts")]
@@ -117,7 +116,7 @@ def _tiles(side: Side, found: Additivity) -> list[tuple[str, str]]:
     rows, failed = len(side.lut.rows), sum(not row.is_ok for row in side.lut.rows)
     tiles = [(str(rows), "operators" if not failed else f"operators, {failed} of them failed")]
     if side.within_target is not None and side.target is not None:
-        tiles.append((percent(side.within_target), f"of rows within ±{100 * side.target:g} %"))
+        tiles.append((percent(side.within_target), f"of rows within ±{100 * side.target:g}\N{NO-BREAK SPACE}%"))
     if summary := _whole_nets(side, found):
         tiles.append(summary)
     disturbed = number(side.lut.metadata.quality, "disturbed_share")

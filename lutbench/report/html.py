@@ -52,4 +52,4 @@ def attribute(value: str) -> Html:
 
 def plain(text: str) -> str:
     """The text without characters that cannot be shown; lines stay lines."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -53,7 +53,7 @@ def _maps_of(sides: Sequence[Side], space: Space, number: int) -> Html:
             drawn,
             scale,
             f"map{number}-{side.letter}",
-            f"{side.name}, latency in µs" if side.is_pair else "Latency in µs",
+            f"{side.name}, µs" if side.is_pair else "Latency in µs",
         )
         for side, drawn in shown.items()
     ]

@@ -20,17 +20,20 @@ DEFAULT_TARGET = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """letter: "a" or "b", which is also the name of its colour. is_pair: whether there is another beside it."""
+    """letter: "a" or "b", which is also the name of its colour. is_pair: whether there is another beside it.
+
+    device: what to call it; with its file's name where the other one is of the same device.
+    """
 
     lut: Lut
     letter: str
     is_pair: bool
+    device: str
 
     @property
     def name(self) -> str:
         """What the LUT is called in charts and tables: its device, with the letter where there are two."""
-        device = short(self.lut.metadata.device)
-        return f"{self.letter.upper()}: {device}" if self.is_pair else device
+        return f"{self.letter.upper()}: {self.device}" if self.is_pair else self.device
 
     @cached_property
     def _found(self) -> tuple[tuple[Space, ...], str]:
@@ -87,7 +90,15 @@ class Side:
 
 def sides_of(luts: Sequence[Lut]) -> tuple[Side, ...]:
     """The LUTs as A and B."""
-    return tuple(Side(lut, letter, len(luts) > 1) for lut, letter in zip(luts, "ab", strict=False))
+    is_same = len({lut.metadata.device for lut in luts}) < len(luts)
+    return tuple(
+        Side(lut, letter, len(luts) > 1, _device(lut, is_same)) for lut, letter in zip(luts, "ab", strict=False)
+    )
+
+
+def _device(lut: Lut, with_file: bool) -> str:
+    device = short(lut.metadata.device)
+    return f"{device} ({short(lut.path.stem)})" if with_file and lut.path else device
 
 
 def all_spaces(sides: Sequence[Side]) -> tuple[Space, ...]:

@@ -10,7 +10,7 @@ from lutbench.lut.table import Row
 from lutbench.report.compare import Pair
 from lutbench.report.html import Content, Html, tag
 from lutbench.report.side import Side
-from lutbench.report.text import NONE, interval, percent, times
+from lutbench.report.text import NONE, interval, signed_percent, times
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def compared_table(pairs: Sequence[Pair]) -> Html:
             _latency(pair.a),
             _latency(pair.b),
             Value(times(pair.ratio), pair.ratio),
-            Value(percent(pair.ratio - 1) if math.isfinite(pair.ratio) else NONE, pair.ratio - 1),
+            Value(signed_percent(pair.ratio - 1), pair.ratio - 1),
             Value(tag("span", pair.verdict, class_=_verdict_class(pair))),
         )
         for pair in pairs

@@ -37,4 +37,5 @@ def test_attributes_and_contents() -> None:
         '<td class="x" data-value="1.5" hidden>a&lt;b<b>1</b></td>'
     )
     assert tag("meta", name="viewport", content="width") == '<meta name="viewport" content="width">'
+    assert join("1\N{NO-BREAK SPACE}%\n") == "1\N{NO-BREAK SPACE}%\n"
     assert join("\x00\x1b[1m") == "\N{REPLACEMENT CHARACTER}" * 2 + "[1m"

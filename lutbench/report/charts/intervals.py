@@ -19,7 +19,7 @@ _NARROWEST = 1e-4  # a row with identical rounds stands here
 @styled
 def draw_intervals(side: Side) -> Figure:
     """A histogram of half-widths in per cent, the target marked. The side has at least one interval."""
-    figure = new_figure(5.2, 2.5)
+    figure = new_figure(4.6, 2.4)
     axes = figure.subplots()
     widths = [100 * max(_NARROWEST, width) for width in side.half_widths]
     reached = [*widths, 100 * side.target] if side.target else widths

@@ -23,7 +23,7 @@ _WIDE = 5.0  # from this span on ticks are powers of two
 @styled
 def draw_scatter(pairs: Sequence[Pair], sides: Sequence[Side]) -> Figure:
     """A against B on logarithmic axes; points with a ratio only, at least one. Rings are not significant."""
-    figure = new_figure(5.2, 4.9)
+    figure = new_figure(4.6, 4.5)
     axes = figure.subplots()
     for name, (marker, label) in _SERIES.items():
         chosen = [pair for pair in pairs if _series_of(pair.parts) == name]
@@ -73,7 +73,7 @@ def draw_ratios(pairs: Sequence[Pair]) -> Figure:
     groups: dict[str, list[Pair]] = {}
     for pair in sorted(pairs, key=lambda p: _order(p.parts)):
         groups.setdefault(candidate_of(pair.parts), []).append(pair)
-    figure = new_figure(5.2, max(2.4, 1.3 + 0.36 * len(groups)))
+    figure = new_figure(4.6, max(2.4, 1.1 + 0.34 * len(groups)))
     axes = figure.subplots()
     for place, group in enumerate(groups.values()):
         _strip(axes, place, group)
@@ -85,7 +85,7 @@ def draw_ratios(pairs: Sequence[Pair]) -> Figure:
     low, high = low / margin, high * margin
     axes.set(xscale="log", xlim=(low, high), ylim=(len(groups) - 0.4, -0.6))
     axes.set_yticks(range(len(groups)), list(groups))
-    axes.set_xlabel("B / A  (below 1: B is faster; dashed: typical ratio; bar: median)")
+    axes.set_xlabel("B / A   (bar: median, dashed: typical of all)")
     axes.set_title("Ratio by candidate")
     ticks = ratio_ticks(low, high)
     axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
