@@ -21,7 +21,7 @@ from lutbench.measure.scale import (
     try_depths,
 )
 from lutbench.measure.schedule import net_cycles, operator_cycles
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains
@@ -68,8 +68,7 @@ class Campaign:
         self._seed = seed
         self._report = report
         self._data = journal.measurements
-        measured = {op.name for space in spaces for op in space.operators if op.is_measured}
-        self.operators = tuple(sorted(measured))
+        self.operators = tuple(op.name for op in distinct_operators(spaces) if op.is_measured)
 
     def run(self) -> Context:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""

@@ -71,6 +71,12 @@ class LutError(LutbenchError):
     exit_status = 4
 
 
+class LatencyTableError(LutbenchError):
+    """A table of whole nets' latencies that cannot be read, or has too little in it."""
+
+    exit_status = 4
+
+
 class JournalError(LutbenchError):
     """A journal of raw samples that cannot be used for this run."""
 

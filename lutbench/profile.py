@@ -23,12 +23,12 @@ from lutbench.export.pool import export_all
 from lutbench.files import check_writable, file_sha256
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
-from lutbench.lut.table import Lut, Metadata, SpaceSection
+from lutbench.lut.table import Lut, Metadata, space_section
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.results import context_section, environment_section, lut_rows, quality_section
 from lutbench.space.find import find_spaces
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
 
@@ -78,18 +78,12 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
     exporter = find_exporter(request.runtime, request.dtype)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
-    section = SpaceSection(
-        spaces[0].name,
-        tuple(dict.fromkeys(space.resolution for space in spaces)),
-        tuple(dict.fromkeys(space.width for space in spaces)),
-        definition,
-    )
     base = Metadata(
         device=request.device.name,
         runtime=exporter.runtime_version,
         dtype=request.dtype,
         threads=request.threads,
-        space=section,
+        space=space_section(spaces, definition),
         lutbench=__version__,
     )
     try:
@@ -172,8 +166,7 @@ def export_subjects(
 
 
 def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
-    operators = {op.name: op for space in spaces for op in space.operators if op.is_measured}
-    return [*operators.values(), *nets]
+    return [*(op for op in distinct_operators(spaces) if op.is_measured), *nets]
 
 
 def _next_revision(base: Metadata, path: Path) -> Metadata:

@@ -12,7 +12,7 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries
 
@@ -24,7 +24,8 @@ def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measurements) -> tuple[Row, ...]:
     rows = []
-    for name, operator in sorted({op.name: op for space in spaces for op in space.operators}.items()):
+    for operator in distinct_operators(spaces):
+        name = operator.name
         if not operator.is_measured:
             rows.append(identity_row(name))
         elif name in measurements.failures:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 NS_PER_US = 1_000
 US_PER_MS = 1_000
+US_PER_S = 1_000_000
 
 
 def us_from_ns(duration_ns: float) -> float:
     return duration_ns / NS_PER_US
+
+
+def us_from_ms(duration_ms: float) -> float:
+    return duration_ms * US_PER_MS
+
+
+def us_from_s(duration_s: float) -> float:
+    return duration_s * US_PER_S
+
+
+TO_US: dict[str, Callable[[float], float]] = {"s": us_from_s, "ms": us_from_ms, "us": float, "ns": us_from_ns}
 
 
 def ms_from_us(duration_us: float) -> float:
@@ -15,7 +30,9 @@ def ms_from_us(duration_us: float) -> float:
 
 
 def format_latency(latency_us: float) -> str:
-    """A latency for people: microseconds below a millisecond, milliseconds above."""
+    """A latency for people: microseconds below a millisecond, milliseconds above; "unknown" for NaN."""
+    if math.isnan(latency_us):
+        return "unknown"
     if latency_us < US_PER_MS:
         return f"{latency_us:.1f} us"
     return f"{ms_from_us(latency_us):.3f} ms"
@@ -29,4 +46,7 @@ def format_seconds(duration_s: float) -> str:
 
 
 def format_percent(fraction: float, digits: int = 1) -> str:
+    """A fraction for people; "unknown" for one that is not finite."""
+    if not math.isfinite(fraction):
+        return "unknown"
     return f"{100 * fraction:.{digits}f} %"

@@ -24,6 +24,8 @@ COMMANDS = {
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
     "report": ("lutbench.cli.report:command", "A page and charts about one LUT, or two side by side."),
+    "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
+    "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }

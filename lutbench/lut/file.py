@@ -9,22 +9,24 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from lutbench.errors import LutError, SpaceError
+from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
 from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
+    MAY_BE_UNKNOWN,
     PART_COLUMNS,
     SCHEMA,
     Lut,
+    Provenance,
     Row,
     row_cells,
 )
@@ -35,7 +37,7 @@ def format_lut(lut: Lut) -> str:
     """The file's text; latencies with 3 decimals (1 ns), so that measuring again changes only what changed."""
     header = tomli_w.dumps({"lutbench_lut": SCHEMA, "rows": len(lut.rows), **metadata_to_toml(lut.metadata)})
     text = io.StringIO()
-    text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
@@ -53,6 +55,28 @@ def _cell(value: Any) -> str:
 def write_lut(lut: Lut, path: Path) -> None:
     """Writes the LUT in one step; OutputError, with the old file whole, where that fails."""
     write_atomically(path, format_lut(lut).encode())
+
+
+def check_replaces(path: Path, provenance: Provenance, source_format: str = "") -> None:
+    """OutputError where path holds anything but a LUT made this way, for an estimate must not replace a measurement.
+
+    source_format: of an import; another format's is not replaced either.
+    """
+    if not path.exists():
+        return
+    try:
+        old = read_lut(path).metadata
+    except LutError as error:
+        raise OutputError(
+            "a file that is not a LUT is there and is not replaced", path=path, remedy="give another -o"
+        ) from error
+    old_format = str(old.origin.get("format", "")) if old.provenance == "imported" else ""
+    if (old.provenance, old_format) != (provenance, source_format):
+        kind = f"{old.provenance} ({old_format})" if old_format else old.provenance
+        mine = f"{provenance} ({source_format})" if source_format else provenance
+        raise OutputError(
+            f"the LUT there is {kind}, which one {mine} does not replace", path=path, remedy="give another -o"
+        )
 
 
 def read_lut(path: Path) -> Lut:
@@ -77,7 +101,7 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    rows = tuple(_rows(lines[count:], count, path))
+    rows = tuple(_rows(lines[count:], count, path, MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())))
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
@@ -108,7 +132,7 @@ def _header(lines: list[str], path: Path) -> dict[str, Any]:
     return header
 
 
-def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
+def _rows(lines: list[str], offset: int, path: Path, optional: Collection[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     try:
         columns = next(reader, [])
@@ -119,7 +143,7 @@ def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
                 continue
             if len(cells) != len(columns):
                 raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)
-            yield _row({name: cells[position] for name, position in positions.items()}, line, path)
+            yield _row({name: cells[position] for name, position in positions.items()}, line, path, optional)
     except csv.Error as error:
         raise LutError(f"not CSV: {error}", path=path, line=offset + reader.line_num) from error
 
@@ -131,7 +155,7 @@ def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
     return {name: columns.index(name) for name in COLUMNS}
 
 
-def _row(cells: dict[str, str], line: int, path: Path) -> Row:
+def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]) -> Row:
     try:
         operator = parse_operator(cells["operator"])
         for column in PART_COLUMNS:
@@ -139,7 +163,7 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
             if stated != str(actual) and (column == "kind" or float(stated) != actual):
                 raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
         failed = cells["status"] != "ok"
-        latencies = {column: _number(cells, column, failed) for column in LATENCY_COLUMNS}
+        latencies = {column: _number(cells, column, failed or column in optional) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
         return Row(operator.name, status=cells["status"], **figures)
@@ -152,9 +176,9 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
 
 
-def _number(cells: dict[str, str], column: str, failed: bool) -> float:
+def _number(cells: dict[str, str], column: str, optional: bool) -> float:
     text = cells[column]
-    if failed and text == "":
+    if optional and text == "":
         return math.nan
     if text == "" or math.isnan(float(text)):
         raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from lutbench.errors import LutError, SpaceError
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 Provenance = Literal["measured", "estimated", "imported"]
+UNKNOWN = "unknown"  # a device, runtime or dtype that the source of an imported LUT does not state
+IMPORTED_SPACE = "imported"  # the space of rows that are not the whole of a space that comes along
 OK = "ok"
 FAILED_PREFIX = "failed: "
 
 PART_COLUMNS = ("kind", "c_in", "h_in", "w_in", "c_out", "kernel", "stride", "expansion", "groups")
 LATENCY_COLUMNS = ("latency_us", "ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us")
+PERCENTILE_COLUMNS = ("p10_us", "p90_us", "min_us")
+INTERVAL_COLUMNS = ("ci_low_us", "ci_high_us")
+# What an ok row may lack, as NaN and an empty cell: an estimate has no samples, an import has what its source states.
+MAY_BE_UNKNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"measured": (), "estimated": PERCENTILE_COLUMNS, "imported": (*INTERVAL_COLUMNS, *PERCENTILE_COLUMNS)}
+)
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
 
@@ -32,7 +41,8 @@ class Row:
     """One operator's latency, microseconds: median over rounds, its 95 % interval, percentiles of samples.
 
     A failed row has NaN figures and says why in status; it is impossible to make an ok row without a latency.
-    An identity is 0 by definition, with no samples.
+    An identity is 0 by definition, with no samples. What MAY_BE_UNKNOWN lists may be NaN; Lut checks that
+    its provenance allows it.
     """
 
     operator: str
@@ -55,9 +65,9 @@ class Row:
             raise LutError(f"latency_us is {self.latency_us}, not a number of microseconds", operator=self.operator)
         if self.latency_us < 0 or (self.latency_us == 0 and self.parts.is_measured):
             raise LutError(f"latency_us {self.latency_us} is not positive", operator=self.operator)
-        if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us:
+        if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us and self.has_interval:
             raise LutError("latency_us is not inside [ci_low_us, ci_high_us]", operator=self.operator)
-        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf:
+        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf and self.has_percentiles:
             raise LutError("min_us, p10_us and p90_us are not in order", operator=self.operator)
         if self.samples < 0 or self.rounds < 0:
             raise LutError("samples or rounds is negative", operator=self.operator)
@@ -67,13 +77,23 @@ class Row:
         return self.status == OK
 
     @property
+    def has_interval(self) -> bool:
+        """False where ci_low_us and ci_high_us are both NaN."""
+        return not (math.isnan(self.ci_low_us) and math.isnan(self.ci_high_us))
+
+    @property
+    def has_percentiles(self) -> bool:
+        """False where min_us, p10_us and p90_us are all NaN."""
+        return not all(math.isnan(value) for value in (self.min_us, self.p10_us, self.p90_us))
+
+    @property
     def parts(self) -> Operator:
         return parse_operator(self.operator)
 
     @property
     def half_width(self) -> float:
-        """Half the 95 % interval over the latency; 0 for an identity, infinite for a failed row."""
-        if not self.is_ok:
+        """Half the 95 % interval over the latency; 0 for an identity, infinite for a failed row or no interval."""
+        if not self.is_ok or not self.has_interval:
             return math.inf
         return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us if self.latency_us else 0.0
 
@@ -97,6 +117,16 @@ class SpaceSection:
     resolutions: tuple[int, ...]
     widths: tuple[float, ...]
     definition: str = ""
+
+
+def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
+    """What rows of these spaces, one at several scales, cover."""
+    return SpaceSection(
+        spaces[0].name,
+        tuple(dict.fromkeys(space.resolution for space in spaces)),
+        tuple(dict.fromkeys(space.width for space in spaces)),
+        definition,
+    )
 
 
 @dataclass(frozen=True)
@@ -163,6 +193,11 @@ class Lut:
                 raise LutError("the operator is there twice", operator=after.operator, path=self.path)
             if before.operator > after.operator:
                 raise LutError("rows are not sorted by operator", operator=after.operator, path=self.path)
+        may_lack = MAY_BE_UNKNOWN[self.metadata.provenance]
+        no_interval, no_percentiles = "ci_low_us" in may_lack, "p10_us" in may_lack
+        for row in self.rows:
+            if row.is_ok and not ((row.has_interval or no_interval) and (row.has_percentiles or no_percentiles)):
+                raise LutError("the row has no interval or no percentiles", operator=row.operator, path=self.path)
 
     @cached_property
     def by_operator(self) -> dict[str, Row]:
@@ -184,10 +219,15 @@ class Lut:
 
     @property
     def measure_command(self) -> str:
-        """The command that measures as this LUT was measured; the space and its scale are still to be added."""
+        """The command that measures as this LUT was measured; the space and its scale are still to be added.
+
+        A device that is not known is left for the reader to name (DEVICE), a dtype that is not known is left out.
+        """
         meta = self.metadata
+        device = "DEVICE" if meta.device == UNKNOWN else meta.device
+        dtype = "" if meta.dtype == UNKNOWN else f" --dtype {meta.dtype}"
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
-        return f"lutbench profile --device {meta.device} --dtype {meta.dtype}{threads}"
+        return f"lutbench profile --device {device}{dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
         """Whether the rows are of this space, at its resolution and width."""
@@ -196,7 +236,12 @@ class Lut:
 
     @property
     def overhead_us(self) -> float:
-        """What the runtime takes for an empty graph."""
+        """What the runtime takes for an empty graph; 0 for an imported LUT whose source timed none.
+
+        Such a source predicts a net by the plain sum of its rows, and so does lutbench from it.
+        """
+        if self.metadata.provenance == "imported" and OVERHEAD.name not in self.by_operator:
+            return 0.0
         return self.latency_us(OVERHEAD)
 
     def to_frame(self) -> pd.DataFrame:

@@ -70,12 +70,12 @@ _BUILDERS: dict[str, Callable[[Operator], nn.Module]] = {
 
 def build_operator(op: Operator) -> nn.Module:
     """The operator's module, weights seeded by its name; input and output are op.input_shape and op.output_shape."""
-    return _initialised(_BUILDERS[op.kind](op), op.name)
+    return initialised(_BUILDERS[op.kind](op), op.name)
 
 
 def build_net(net: Net) -> nn.Module:
     """The net's module, weights seeded by its key; (1, 3, R, R) -> (1, classes)."""
-    return _initialised(nn.Sequential(*(_BUILDERS[op.kind](op) for op in net.operators)), net.key)
+    return initialised(nn.Sequential(*(_BUILDERS[op.kind](op) for op in net.operators)), net.key)
 
 
 def seed_of(name: str) -> int:
@@ -84,7 +84,7 @@ def seed_of(name: str) -> int:
 
 
 @torch.no_grad()
-def _initialised(module: nn.Module, name: str) -> nn.Module:
+def initialised(module: nn.Module, name: str) -> nn.Module:
     """Random weights that keep activations near unit variance, and batch norms that are not the identity."""
     rng = torch.Generator().manual_seed(seed_of(name))
     for part in module.modules():

@@ -31,10 +31,10 @@ def maps_section(sides: Sequence[Side]) -> Html:
     """A map per LUT and the map of ratios, for each resolution and width; the first is open."""
     spaces = all_spaces(sides)
     problems = [
-        tag("p", f"There is no map of {side.name}: the space {side.lut.metadata.space.name!r} is not known here"
-            f" ({side.spaces_problem}). Its operators are in the tables below.", class_="quiet")
-        for side in sides if side.spaces_problem
-    ]  # fmt: skip
+        tag("p", f"There is no map of {side.name}: {side.spaces_problem}. Its operators are below.", class_="quiet")
+        for side in sides
+        if side.spaces_problem
+    ]
     groups = [_maps_of(sides, space, number) for number, space in enumerate(spaces)]
     if len(spaces) > 1:
         groups = [

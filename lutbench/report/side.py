@@ -8,7 +8,7 @@ from functools import cached_property
 
 from lutbench.errors import LutbenchError
 from lutbench.lut.predict import Prediction, predict
-from lutbench.lut.table import Lut, Row
+from lutbench.lut.table import IMPORTED_SPACE, Lut, Row
 from lutbench.report.text import has_interval, number, short
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
@@ -38,6 +38,8 @@ class Side:
     @cached_property
     def _found(self) -> tuple[tuple[Space, ...], str]:
         section = self.lut.metadata.space
+        if section.name == IMPORTED_SPACE and self.lut.metadata.provenance == "imported":
+            return (), "its rows are those of another project's table, of no search space that lutbench knows"
         try:
             spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
         except (LutbenchError, OSError) as error:

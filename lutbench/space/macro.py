@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,6 +23,11 @@ def scaled_channels(channels: int, width: float) -> int:
         return channels
     multiples = math.ceil(channels * width / CHANNEL_MULTIPLE - 1e-9)  # 1e-9: 0.35 is not exactly .35
     return max(1, multiples) * CHANNEL_MULTIPLE
+
+
+def format_width(width: float) -> str:
+    """A width multiplier as names have it: 1.0, 0.35."""
+    return f"{width:.12g}" if width % 1 else f"{width:.1f}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Space:
     @property
     def label(self) -> str:
         """resolution and width as nets are named: 224x1.0."""
-        return f"{self.resolution}x{self.width:.12g}" if self.width % 1 else f"{self.resolution}x{self.width:.1f}"
+        return f"{self.resolution}x{format_width(self.width)}"
 
     @property
     def stem(self) -> Operator:
@@ -165,3 +170,8 @@ class Space:
             head_channels=scaled_channels(self.head_channels, width),
             other_heads=tuple(scaled_channels(head, width) for head in self.other_heads),
         )
+
+
+def distinct_operators(spaces: Iterable[Space]) -> tuple[Operator, ...]:
+    """Every row that a LUT of these spaces has, each once, sorted by name."""
+    return tuple(sorted({op for space in spaces for op in space.operators}, key=lambda operator: operator.name))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lutbench.errors import SpaceError, UsageError
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
-from lutbench.space.macro import Space
+from lutbench.space.graph import Graph, Model
+from lutbench.space.macro import Space, format_width
+from lutbench.space.models import mnasnet, mobilenet_v2, shufflenet_v2
 from lutbench.space.net import Net, parse_net
 
 
@@ -62,6 +65,31 @@ _ENTRIES = (
 )
 ZOO = {entry.name: entry for entry in _ENTRIES}
 
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A published net that is no choice of candidates. scales: the (resolution, width) it is listed at.
+
+    widths: those it exists at; none means any.
+    """
+
+    name: str
+    build: Callable[[int, float], Graph]
+    scales: tuple[tuple[int, float], ...] = ((224, 1.0),)
+    widths: tuple[float, ...] = ()
+
+
+_MODEL_ENTRIES = (
+    ModelEntry(
+        "mobilenet_v2",
+        mobilenet_v2,
+        ((224, 1.0), (224, 1.3), (224, 1.4), (224, 0.35), (192, 0.5), (128, 1.0), (128, 0.5), (96, 0.35)),
+    ),
+    ModelEntry("mnasnet", mnasnet, ((224, 1.0), (224, 0.35), (128, 1.0))),
+    ModelEntry("shufflenet_v2", shufflenet_v2, ((224, 1.5), (224, 2.0)), (0.5, 1.0, 1.5, 2.0)),
+)
+MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
+
 _SCALE = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
 
 
@@ -70,14 +98,46 @@ def zoo_nets() -> tuple[Net, ...]:
     return tuple(_zoo_net(entry) for entry in _ENTRIES)
 
 
+def zoo_models() -> tuple[Model, ...]:
+    """Every other published net, at each resolution and width it was published at."""
+    return tuple(_model(entry, *scale) for entry in _MODEL_ENTRIES for scale in entry.scales)
+
+
+def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
+    if entry.widths and width not in entry.widths:
+        known = ", ".join(f"{w:g}" for w in entry.widths)
+        raise UsageError(f"{entry.name} has no width {width:g}", remedy=f"it has {known}")
+    if not 32 <= resolution <= 4096 or not 0.01 <= width <= 10:
+        raise UsageError(
+            f"{entry.name}: resolution {resolution} is not between 32 and 4096, or width {width:g} not sane"
+        )
+    own = (resolution, width) == entry.scales[0]
+    name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
+    return Model(name, resolution, width, entry.build(resolution, width))
+
+
 def _zoo_net(entry: ZooEntry) -> Net:
     return parse_net(entry.blocks, fbnet(entry.resolution, entry.width), entry.name, entry.head_channels)
+
+
+def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
+    """The net a user wrote, among the published ones of any kind; UsageError, with near names, for none."""
+    scale = _SCALE.fullmatch(text.strip())
+    base = scale["name"].strip() if scale else text.strip()
+    if base not in MODELS:
+        return find_net(text, spaces)
+    entry = MODELS[base]
+    resolution, width = entry.scales[0]
+    if scale:
+        resolution, width = int(scale["resolution"]), float(scale["width"] or 1)
+    return _model(entry, resolution, width)
 
 
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
 
-    spaces: what the LUT at hand covers; candidate strings may carry the scale too (`k3_e1|...@192x0.5`).
+    spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
+    carry the scale too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
     scale = _SCALE.fullmatch(text)
@@ -91,7 +151,12 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
     if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"k\d+_?e\d.*", base):
         return parse_net(base, _space_at(scale, spaces, text), text)
-    near = difflib.get_close_matches(base, ZOO, n=3, cutoff=0.5)
+    if base in MODELS:
+        raise UsageError(
+            f"{base} is not made of this space's operators, so no LUT of it predicts it",
+            remedy=f"`lutbench bench {text}` times it",
+        )
+    near = difflib.get_close_matches(base, [*ZOO, *MODELS], n=3, cutoff=0.5)
     remedy = f"did you mean {' or '.join(near)}?" if near else "`lutbench nets` lists the names"
     raise UsageError(f"no net is called {text!r}", remedy=remedy)
 
@@ -104,6 +169,11 @@ def _zoo_head(entry: ZooEntry, space: Space) -> int:
 
 
 def _space_at(scale: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
+    if not spaces:
+        raise SpaceError(
+            f"net {text!r}: candidates need a search space, and the LUT names none",
+            remedy="name a net of the zoo; `lutbench nets` lists them",
+        )
     if scale is None:
         return spaces[0]
     resolution, width = int(scale["resolution"]), float(scale["width"] or 1)

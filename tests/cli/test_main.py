@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,39 +13,9 @@ import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.file import read_lut
+from tests.cli.running import COMMAND, one_line, run
 
-COMMAND = [sys.executable, "-m", "lutbench"]
 START_TIMEOUT_S = 60.0
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
-
-
-def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
-    """The error, having checked that it is one line with the right status and no result."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("lutbench: ")
-    return line
-
-
-@pytest.fixture(scope="session")
-def measured(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
-    """A real LUT of the tiny space, measured on this machine by the real command."""
-    from tests.conftest import TINY_TOML
-
-    folder = tmp_path_factory.mktemp("measured")
-    (folder / "tiny.toml").write_text(TINY_TOML)
-    environment = {**os.environ, "LUTBENCH_CACHE": str(shared_cache), "LUTBENCH_CONFIG": str(folder)}
-    arguments = ["profile", "--device", "host", "--space", "tiny.toml", "-o", "tiny.csv", "--max-rounds", "30"]
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "context depth" in done.stdout
-    return folder / "tiny.csv"
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

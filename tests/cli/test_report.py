@@ -10,7 +10,7 @@ import pytest
 
 from lutbench.lut.file import write_lut
 from lutbench.verified import results_path
-from tests.cli.test_main import one_line, run
+from tests.cli.running import one_line, run
 from tests.report.luts import make_lut
 
 

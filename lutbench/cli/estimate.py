@@ -1,0 +1,113 @@
+"""`lutbench estimate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lutbench.cli.options import INTEGERS, NUMBERS, json_option
+
+if TYPE_CHECKING:
+    from lutbench.lut.estimate import Estimate
+
+
+@click.command("estimate")
+@click.argument("table")
+@click.option("--device", required=True, help="The LUT's device, as `lutbench devices` names it.")
+@click.option("--source-device", help="What the table calls the device; none: as --device.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT.")
+@click.option("--prior", type=click.Path(path_type=Path), help="An estimated LUT of another device to scale.")
+@click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
+@click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
+@click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
+@click.option("--runtime", default="", help="What ran the nets; none: as the table says.")
+@click.option("--dtype", default="", help="int8 or fp32; none: as the table says, else int8.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: as the table says, else 1.")
+@json_option
+def command(
+    table: str,
+    device: str,
+    source_device: str | None,
+    output: Path,
+    prior: Path | None,
+    space: str,
+    resolution: tuple[int, ...],
+    width: tuple[float, ...],
+    runtime: str,
+    dtype: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Make a LUT for a device of which only whole nets' latencies are known.
+
+    TABLE is a CSV with the columns net and latency_ms or latency_us, as `lutbench bench -o` writes it, or `published`
+    for the paper's own. Costs of each kind of work are fitted to the nets; the rows made of them have wide intervals,
+    and the LUT says everywhere that it is an estimate.
+    """
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import print_json
+    from lutbench.files import check_writable
+    from lutbench.lut.estimate import EstimateRequest, estimate
+    from lutbench.lut.file import check_replaces, write_lut
+
+    check_writable(output)
+    check_replaces(output, "estimated")
+    request = EstimateRequest(
+        source=table,
+        device=device,
+        source_device=source_device or device,
+        space=space,
+        resolutions=resolution,
+        widths=width,
+        prior=open_lut(prior) if prior else None,
+        runtime=runtime,
+        dtype=dtype,
+        threads=threads,
+    )
+    found = estimate(request, output)
+    write_lut(found.lut, output)
+    if as_json:
+        print_json({"lut": str(output), "rows": len(found.lut.rows), **found.lut.metadata.origin})
+    else:
+        _print(found)
+    for text in found.table.left_out:
+        click.echo(f"left out: {text}", err=True)
+
+
+def _print(found: Estimate) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_latency, format_percent
+
+    fit = found.fit
+    print_table(
+        "",
+        {"net": False, "latency": True, "fitted": True, "error": True, "left out": True, "its error": True},
+        [
+            [
+                net.net,
+                format_latency(net.latency_us),
+                format_latency(net.fitted_us),
+                format_percent(net.error),
+                format_latency(net.left_out_us),
+                format_percent(net.left_out_error),
+            ]
+            for net in fit.nets
+        ],
+        caption="left out: predicted by a fit without this net",
+    )
+    units = found.lut.metadata.origin["cost_units"]
+    print_table(
+        "",
+        {"kind of work": False, "cost": True, "95 % interval": True, "unit": False},
+        [
+            [kind, f"{cost:.1f}", " .. ".join(f"{end:.1f}" for end in fit.cost_interval(kind)), units[kind]]
+            for kind, cost in fit.costs.items()
+        ],
+    )
+    click.echo(
+        f"{found.lut.path}: {len(found.lut.rows)} rows estimated from {len(fit.nets)} nets; mean error"
+        f" {format_percent(fit.mean_error)}, of nets left out {format_percent(fit.left_out_mean_error)}"
+        f" (largest {format_percent(fit.left_out_max_error)})"
+    )

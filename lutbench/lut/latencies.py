@@ -1,0 +1,164 @@
+"""Tables of whole nets' latencies, to fit costs to: CSV with a net and a latency per row, of one device or several.
+
+Columns: net, and latency_ms or latency_us; where they are there also device, resolution, width, runtime, dtype, threads
+and left_out (why a row must not be used). Others are passed over; lines that start with # are comments.
+`lutbench bench -o` writes such a table, and the paper's comes along.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lutbench.errors import LatencyTableError, UsageError
+from lutbench.space.graph import Model
+from lutbench.space.macro import Space, format_width
+from lutbench.space.net import Net
+from lutbench.space.published import PUBLISHED_FILE, published_text
+from lutbench.space.zoo import find_whole_net
+from lutbench.units import US_PER_MS
+
+PUBLISHED = "published"  # the name of the table that comes along
+_UNITS = {"latency_ms": US_PER_MS, "latency_us": 1.0}
+# Multiply-accumulates per microsecond of a whole net, far beyond any device either way: another unit was written.
+_SLOWEST, _FASTEST = 1.0, 1e9
+
+
+@dataclass(frozen=True)
+class TimedNet:
+    """A net and its latency, microseconds. line: of the table."""
+
+    name: str
+    net: Net | Model
+    latency_us: float
+    line: int
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """nets of one device. left_out: a line on every row of the device that is not used. settings: runtime, dtype and
+    threads, where the rows agree on them."""
+
+    nets: tuple[TimedNet, ...]
+    left_out: tuple[str, ...]
+    settings: dict[str, str]
+
+
+_Cells = dict[str, str]
+
+
+def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> LatencyTable:
+    """The nets of a device in a table; source: a file, or `published`. spaces: for nets written as candidates.
+
+    LatencyTableError, with the line, for what is no such table. Rows of nets whose architecture is not known are left
+    out and listed.
+    """
+    path = Path(PUBLISHED_FILE if source == PUBLISHED else source)
+    rows = list(_rows(published_text() if source == PUBLISHED else _text(path), path))
+    own = [(line, cells) for line, cells in rows if cells.get("device", device) == device]
+    if not own:
+        known = ", ".join(sorted({cells["device"] for _, cells in rows if cells.get("device")}))
+        raise LatencyTableError(
+            f"no row is of device {device!r}", path=path, remedy=f"it has {known}: --source-device" if known else ""
+        )
+    nets: dict[str, TimedNet] = {}
+    left_out = []
+    for line, cells in own:
+        name = _name(cells)
+        if cells.get("left_out"):
+            left_out.append(f"{name}: {cells['left_out']}")
+            continue
+        try:
+            net = _find(cells, name, spaces)
+        except UsageError as error:
+            left_out.append(f"{name}: {error.problem}")
+            continue
+        timed = TimedNet(name, net, _latency_us(cells, net, path, line), line)
+        if net.key in nets:
+            raise LatencyTableError(f"{name} is there twice, first in line {nets[net.key].line}", path=path, line=line)
+        nets[net.key] = timed
+    return LatencyTable(tuple(nets.values()), tuple(left_out), _settings([cells for _, cells in own]))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LatencyTableError(
+            "no such file", path=path, remedy=f"give a CSV of nets, or `{PUBLISHED}` for the paper's"
+        ) from None
+    except UnicodeDecodeError:
+        raise LatencyTableError("is not UTF-8 text", path=path) from None
+    except OSError as error:
+        raise LatencyTableError(f"cannot be read: {error.strerror or error}", path=path) from error
+
+
+def _rows(text: str, path: Path) -> Iterator[tuple[int, _Cells]]:
+    """Line number and cells by column of every row."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if not line.startswith("#")]
+    reader = csv.reader((line for _, line in lines), strict=True)
+    try:
+        columns = [column.strip() for column in next(reader, [])]
+        latencies = [column for column in _UNITS if column in columns]
+        if "net" not in columns or not latencies:
+            first = lines[0][0] if lines else 1
+            raise LatencyTableError(f"the columns net and {' or '.join(_UNITS)} are not there", path=path, line=first)
+        for cells in reader:
+            line = lines[reader.line_num - 1][0]
+            if not cells:
+                continue
+            if len(cells) != len(columns):
+                raise LatencyTableError(
+                    f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line
+                )
+            yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+    except csv.Error as error:
+        raise LatencyTableError(f"not CSV: {error}", path=path, line=lines[reader.line_num - 1][0]) from error
+
+
+def _name(cells: _Cells) -> str:
+    """The net as its row names it, with its resolution and width where the row has them apart."""
+    net, resolution = cells["net"], cells.get("resolution", "")
+    if "@" in net or not resolution:
+        return net
+    try:
+        return f"{net}@{resolution}x{format_width(float(cells.get('width') or 1))}"
+    except ValueError:
+        return net
+
+
+def _find(cells: _Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
+    """The net at the row's scale; a name that has its scale in itself, such as fbnet_96_035_1, as it is."""
+    try:
+        plain = find_whole_net(cells["net"], tuple(spaces))
+    except UsageError:
+        return find_whole_net(name, tuple(spaces))
+    own = plain if isinstance(plain, Model) else plain.space
+    at = f"@{own.resolution}x{format_width(own.width)}"
+    return plain if name == cells["net"] or name.endswith(at) else find_whole_net(name, tuple(spaces))
+
+
+def _latency_us(cells: _Cells, net: Net | Model, path: Path, line: int) -> float:
+    column = next(column for column in _UNITS if column in cells)
+    try:
+        latency_us = float(cells[column]) * _UNITS[column]
+    except ValueError:
+        raise LatencyTableError(f"{column} {cells[column]!r} is not a number", path=path, line=line) from None
+    if not 0 < latency_us < math.inf:
+        raise LatencyTableError(f"{column} {cells[column]} is not a positive number", path=path, line=line)
+    if not _SLOWEST <= net.macs / latency_us <= _FASTEST:
+        raise LatencyTableError(
+            f"{column} {cells[column]} would mean {net.macs / latency_us * 1e6:.3g} multiply-accumulates per second",
+            path=path,
+            line=line,
+            remedy="is the column in another unit?",
+        )
+    return latency_us
+
+
+def _settings(rows: Sequence[_Cells]) -> dict[str, str]:
+    values = {column: {cells.get(column, "") for cells in rows} for column in ("runtime", "dtype", "threads")}
+    return {column: found.pop() for column, found in values.items() if len(found) == 1 and "" not in found}
