@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 LATENCY_MAP = "YlGnBu"  # fast is light, slow is dark
 RATIO_MAP = "PuOr_r"  # B faster is purple, slower is orange
+_COLOURS = 256
 _LEAST_RATIO_RANGE = 1.25  # so that noise of a per cent does not look like a difference
 
 
@@ -45,10 +47,17 @@ def ratio_scale(low: float, high: float) -> Scale:
 
 def colour_at(colour_map: str, position: float) -> str:
     """#rrggbb at a position between 0 and 1."""
+    return _colours(colour_map)[round(position * (_COLOURS - 1))]
+
+
+@lru_cache
+def _colours(colour_map: str) -> tuple[str, ...]:
+    """A matplotlib colour map from one end to the other."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return to_hex(colormaps[colour_map](position))
+    drawn = colormaps[colour_map]
+    return tuple(to_hex(drawn(step / (_COLOURS - 1))) for step in range(_COLOURS))
 
 
 def ink_on(background: str) -> str:

@@ -53,7 +53,8 @@ def _warning(side: Side) -> Html:
         if meta.provenance == "estimated"
         else ("Imported, not measured by lutbench.", "taken from")
     )
-    body = f" {which} latencies were {verb} {source}. A measurement on that device replaces them: "
+    caution = f" Caution: {value(meta.origin['caution'])}." if meta.origin.get("caution") else ""
+    body = f" {which} latencies were {verb} {source}.{caution} A measurement on that device replaces them: "
     return tag(
         "p",
         [tag("strong", head), body, tag("code", side.lut.measure_command)],

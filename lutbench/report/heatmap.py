@@ -7,8 +7,8 @@ from itertools import groupby
 
 from lutbench.report.colours import Scale, colour_at, ink_on
 from lutbench.report.html import Html, tag
-from lutbench.report.maps import Cell, LayerMap, candidate_label
-from lutbench.report.text import microseconds, times
+from lutbench.report.maps import Cell, LatencyMaps, LayerMap, candidate_label
+from lutbench.report.text import times
 from lutbench.space.macro import Layer
 
 _GRADIENT_STEPS = 12
@@ -74,11 +74,11 @@ def _cell(cell: Cell, scale: Scale, name: str) -> Html:
     )
 
 
-def latency_legend(scale: Scale) -> Html:
-    labels = [microseconds(tick) for tick in scale.ticks]
+def latency_legend(found: LatencyMaps) -> Html:
+    labels = [found.in_unit(tick) for tick in found.scale.ticks]
     return _legend(
-        scale,
-        [labels[0], labels[1], f"{labels[2]} µs"],
+        found.scale,
+        [labels[0], labels[1], f"{labels[2]} {found.unit}"],
         [("identity", "0", "skip, 0 by definition"), ("failed", "✕", "failed"), ("missing", "", "not in the LUT")],
     )
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from lutbench.report.colours import Scale, latency_scale
 from lutbench.report.compare import Pair, compare_rows, typical_ratio
 from lutbench.report.side import Side
-from lutbench.report.text import interval, microseconds, row_note, times
+from lutbench.report.text import interval, row_note, three_digits, times
 from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer, Space
+from lutbench.units import ms_from_us
 
+_LONGEST_IN_US = 9999.5  # from here on a cell has no room for microseconds
 State = Literal["ok", "identity", "failed", "missing", "none", "unsure"]
 
 
@@ -55,6 +58,28 @@ def latency_map(side: Side, space: Space) -> LayerMap:
     return _map(space, lambda layer, candidate: _latency_cell(side, layer, candidate))
 
 
+@dataclass(frozen=True)
+class LatencyMaps:
+    """The sides' maps of one space on a common scale, microseconds; unit: of the cells' text, µs or ms."""
+
+    maps: tuple[tuple[Side, LayerMap], ...]
+    scale: Scale
+    unit: str
+
+    def in_unit(self, latency_us: float) -> str:
+        return three_digits(ms_from_us(latency_us) if self.unit == "ms" else latency_us)
+
+
+def latency_maps(sides: Sequence[Side], space: Space) -> LatencyMaps:
+    """Maps of the sides that have a row of the space."""
+    maps = [(side, latency_map(side, space)) for side in sides]
+    shown = tuple((side, drawn) for side, drawn in maps if drawn.values)
+    scale = latency_scale(*spread(drawn for _, drawn in shown))
+    if scale.high < _LONGEST_IN_US:
+        return LatencyMaps(shown, scale, "µs")
+    return LatencyMaps(tuple((side, in_milliseconds(drawn)) for side, drawn in shown), scale, "ms")
+
+
 def ratio_map(sides: Sequence[Side], space: Space) -> LayerMap:
     """How many times as long B takes as A."""
     compared = compare_rows(sides[0].lut, sides[1].lut)
@@ -95,7 +120,7 @@ def _latency_cell(side: Side, layer: Layer, candidate: Candidate) -> Cell:
         return _cell(layer, candidate, "failed", text="✕", note=row_note(row))
     if not operator.is_measured:
         return _cell(layer, candidate, "identity", 0.0, "0", row_note(row))
-    return _cell(layer, candidate, "ok", row.latency_us, microseconds(row.latency_us), row_note(row))
+    return _cell(layer, candidate, "ok", row.latency_us, three_digits(row.latency_us), row_note(row))
 
 
 def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candidate: Candidate) -> Cell:
@@ -106,7 +131,7 @@ def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candida
     if not operator.is_measured:
         return _cell(layer, candidate, "identity", text="0", note=row_note(pair.a))
     notes = [
-        f"{letter}: {microseconds(row.latency_us)} µs, {interval(row)}" if row.is_ok else f"{letter}: {row.status}"
+        f"{letter}: {three_digits(row.latency_us)} µs, {interval(row)}" if row.is_ok else f"{letter}: {row.status}"
         for letter, row in (("A", pair.a), ("B", pair.b))
     ]
     if not math.isfinite(pair.ratio):
@@ -116,6 +141,15 @@ def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candida
         f"B / A {times(pair.ratio)}: {pair.verdict}\n{times(pair.ratio / typical)} times the typical {times(typical)}"
     )
     return _cell(layer, candidate, state, pair.ratio, times(pair.ratio), "\n".join([operator.name, head, *notes]))
+
+
+def in_milliseconds(drawn: LayerMap) -> LayerMap:
+    """A map of latencies whose cells say milliseconds; the values stay microseconds."""
+    rows = tuple(
+        tuple(replace(cell, text=three_digits(ms_from_us(cell.value))) if cell.state == "ok" else cell for cell in row)
+        for row in drawn.rows
+    )
+    return replace(drawn, rows=rows)
 
 
 def candidate_label(candidate: Candidate) -> str:

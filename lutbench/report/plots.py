@@ -15,9 +15,9 @@ from lutbench.report.charts.intervals import draw_intervals
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_ratios, draw_scatter
 from lutbench.report.charts.style import check_format, save
-from lutbench.report.colours import latency_scale, ratio_scale
+from lutbench.report.colours import ratio_scale
 from lutbench.report.compare import compare_rows
-from lutbench.report.maps import latency_map, ratio_map, spread
+from lutbench.report.maps import latency_maps, ratio_map, spread
 from lutbench.report.sections import net_labels
 from lutbench.report.side import Side, all_spaces, drawn_nets, sides_of
 from lutbench.space.macro import Space
@@ -64,15 +64,13 @@ def _figures(sides: Sequence[Side]) -> Iterator[tuple[str, Figure]]:
 
 
 def _heatmaps(sides: Sequence[Side], space: Space, suffix: str) -> Iterator[tuple[str, Figure]]:
-    maps = [(side, latency_map(side, space)) for side in sides]
-    shown = [(side, drawn) for side, drawn in maps if drawn.values]
-    scale = latency_scale(*spread(drawn for _, drawn in shown))
-    for side, drawn in shown:
+    found = latency_maps(sides, space)
+    for side, drawn in found.maps:
         letter = f"-{side.letter}" if side.is_pair else ""
         kind = "" if side.lut.metadata.provenance == "measured" else f" ({side.lut.metadata.provenance})"
-        title = f"{side.name}{kind}: latency in µs, {space.name} at {space.label}"
-        yield f"heatmap{letter}{suffix}", draw_heatmap(drawn, scale, title)
-    if len(shown) > 1:
+        title = f"{side.name}{kind}: latency in {found.unit}, {space.name} at {space.label}"
+        yield f"heatmap{letter}{suffix}", draw_heatmap(drawn, found.scale, title)
+    if len(found.maps) > 1:
         ratios = ratio_map(sides, space)
         title = f"{sides[1].name} / {sides[0].name}, {space.name} at {space.label}"
         yield f"ratio{suffix}", draw_heatmap(ratios, ratio_scale(*spread([ratios])), title)

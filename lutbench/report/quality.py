@@ -29,12 +29,13 @@ _WIDEST_SHOWN = 12
 
 def quality_of(side: Side) -> Html:
     """Intervals, failed rows, the machine's behaviour and the environment of one LUT."""
+    meta = side.lut.metadata
     return tag(
         "div",
         [
             tag("h3", side.name) if side.is_pair else "",
             tag("div", [_intervals(side), _rows_outside(side), _failed(side)]),
-            tag("div", [_facts(side), _canaries(side.lut.metadata.quality), _environment(side)]),
+            tag("div", [_facts(side), _origin(meta.origin), _canaries(meta.quality), _environment(side)]),
         ],
         class_="column",
     )
@@ -68,14 +69,19 @@ def _facts(side: Side) -> Html:
     if wall_s is not None:
         inside = f", {format_seconds(runtime_s)} of it inside the runtime" if runtime_s is not None else ""
         found["time taken"] = format_seconds(wall_s) + inside
-    context = side.lut.metadata.context
-    found["prediction"] = (
-        f"overhead + sum of ({context.operator_us:.2f} µs + {context.scale:.3f} × (row − overhead)), context depth"
-        f" {context.depth}"
-    )
+    found["prediction of a net"] = _prediction(side)
     return tag(
         "dl", [part for name, text in found.items() for part in (tag("dt", name), tag("dd", text))], class_="facts"
     )
+
+
+def _prediction(side: Side) -> str:
+    """The sum that gives a net's latency."""
+    context = side.lut.metadata.context
+    if side.lut.metadata.provenance != "measured" and (context.scale, context.operator_us) == (1.0, 0.0):
+        return "overhead + sum of (row − overhead)"
+    fitted = f"({context.operator_us:.2f} µs + {context.scale:.3f} × (row − overhead))"
+    return f"overhead + sum of {fitted}, context depth {context.depth}"
 
 
 def _rows_outside(side: Side) -> Html:
@@ -102,6 +108,13 @@ def _failed(side: Side) -> Html:
     return tag(
         "details", [tag("summary", f"{plural(len(rows), 'row')} failed"), tag("ul", items)], open=True, class_="bad"
     )
+
+
+def _origin(origin: Mapping[str, Any]) -> Html:
+    """Where the rows of an estimated or imported LUT come from; its nets are drawn, and are left out here."""
+    shown = {_words(key): found for key, found in origin.items() if key != "nets"}
+    rows = [tag("tr", [tag("th", name, scope="row"), tag("td", value(found))]) for name, found in shown.items()]
+    return _table("Where the rows come from", {"": False, "as stated in the LUT": False}, rows) if rows else Html("")
 
 
 def _canaries(quality: Mapping[str, Any]) -> Html:

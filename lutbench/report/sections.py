@@ -10,15 +10,15 @@ from lutbench.report.charts.additivity import draw_additivity
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_ratios, draw_scatter
 from lutbench.report.charts.style import inline_svg
-from lutbench.report.colours import latency_scale, ratio_scale
+from lutbench.report.colours import ratio_scale
 from lutbench.report.compare import compare_rows
 from lutbench.report.heatmap import heatmap, latency_legend, ratio_legend
 from lutbench.report.html import Html, join, tag
-from lutbench.report.maps import latency_map, ratio_map, spread
+from lutbench.report.maps import latency_maps, ratio_map, spread
 from lutbench.report.quality import quality_of
 from lutbench.report.side import Side, all_spaces, drawn_nets
 from lutbench.report.tables import Column, Value, compared_table, operators_table, sortable_table
-from lutbench.report.text import latency, microseconds, percent, plural, row_note, signed_percent, table
+from lutbench.report.text import latency, percent, plural, row_note, signed_percent, table, three_digits
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
@@ -45,20 +45,13 @@ def maps_section(sides: Sequence[Side]) -> Html:
 
 
 def _maps_of(sides: Sequence[Side], space: Space, number: int) -> Html:
-    latencies = {side: latency_map(side, space) for side in sides}
-    shown = {side: drawn for side, drawn in latencies.items() if drawn.values}
-    scale = latency_scale(*spread(shown.values()))
+    found = latency_maps(sides, space)
+    unit = found.unit
     tables = [
-        heatmap(
-            drawn,
-            scale,
-            f"map{number}-{side.letter}",
-            f"{side.name}, µs" if side.is_pair else "Latency in µs",
-        )
-        for side, drawn in shown.items()
+        heatmap(drawn, found.scale, f"map{number}-{side.letter}", _map_title(side, unit)) for side, drawn in found.maps
     ]
-    legends = [latency_legend(scale)]
-    if len(shown) == 2:
+    legends = [latency_legend(found)]
+    if len(tables) == 2:
         ratios = ratio_map(sides, space)
         diverging = ratio_scale(*spread([ratios]))
         tables.append(heatmap(ratios, diverging, f"map{number}-ratio", "B / A"))
@@ -67,6 +60,10 @@ def _maps_of(sides: Sequence[Side], space: Space, number: int) -> Html:
         return tag("p", f"No LUT has a row of {space.name} at {space.label}.", class_="quiet")
     class_ = f"maps count{len(tables)}"
     return join([tag("div", legends, class_="legends"), tag("div", tables, class_=class_), _fixed(sides, space)])
+
+
+def _map_title(side: Side, unit: str) -> str:
+    return f"{side.name}, {unit}" if side.is_pair else f"Latency in {unit}"
 
 
 def _fixed(sides: Sequence[Side], space: Space) -> Html:
@@ -82,7 +79,7 @@ def _fixed(sides: Sequence[Side], space: Space) -> Html:
 
 def _fixed_item(sides: Sequence[Side], operator: Operator) -> Html:
     rows = [side.lut.by_operator.get(operator.name) for side in sides]
-    figures = [microseconds(row.latency_us) if row else "–" for row in rows]
+    figures = [three_digits(row.latency_us) if row else "–" for row in rows]
     note = "\n".join(row_note(row) for row in rows if row)
     return tag("span", [tag("span", operator.name), tag("b", f"{' | '.join(figures)} µs")], class_="item", title=note,
                tabindex="0")  # fmt: skip

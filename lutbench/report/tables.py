@@ -12,6 +12,8 @@ from lutbench.report.html import Content, Html, tag
 from lutbench.report.side import Side
 from lutbench.report.text import NONE, interval, signed_percent, times
 
+_TALL = 40  # rows from which a table scrolls in a box of its own, under its headers
+
 
 @dataclass(frozen=True)
 class Column:
@@ -50,7 +52,9 @@ def sortable_table(name: str, caption: str, columns: Sequence[Column], rows: Seq
         id=name,
         data_roving=True,
     )
-    return tag("div", table, class_="scroll")
+    is_tall = len(rows) > _TALL
+    label = {"tabindex": "0", "role": "region", "aria_label": caption} if is_tall else {}
+    return tag("div", table, class_="scroll tall" if is_tall else "scroll", **label)
 
 
 def _cell(column: Column, value: Value, is_head: bool) -> Html:
@@ -72,37 +76,34 @@ def filter_box(name: str) -> Html:
     return tag("p", [label, tag("output", "", for_=f"{name}-filter", data_count=name)], class_="filter", data_js=True)
 
 
-_ROW_COLUMNS = (
-    Column("operator", is_numeric=False),
-    Column("latency (µs)"),
-    Column("± (%)"),
-    Column("p10 (µs)"),
-    Column("p90 (µs)"),
-    Column("min (µs)"),
-    Column("samples"),
-    Column("rounds"),
-    Column("status", is_numeric=False),
-)
+_TITLES = ("operator", "latency (µs)", "± (%)", "p10 (µs)", "p90 (µs)", "min (µs)", "samples", "rounds", "status")
+_SAMPLED = ("p10 (µs)", "p90 (µs)", "min (µs)", "samples", "rounds")  # what only a measurement has
 
 
 def operators_table(side: Side) -> Html:
-    """Every row of the LUT."""
+    """Every row of the LUT; the columns of samples only where there are any."""
     name = f"operators-{side.letter}"
-    rows = [
-        (
-            Value(row.operator),
-            _latency(row),
-            _half_width(row, side.target),
-            _figure(row.p10_us),
-            _figure(row.p90_us),
-            _figure(row.min_us),
-            Value(str(row.samples), row.samples),
-            Value(str(row.rounds), row.rounds),
-            Value(row.status),
-        )
-        for row in side.lut.rows
-    ]
-    return Html(filter_box(name) + sortable_table(name, f"All operators of {side.name}", _ROW_COLUMNS, rows))
+    cells = [_row_cells(row, side.target) for row in side.lut.rows]
+    is_sampled = any(row.samples for row in side.lut.rows)
+    shown = [title for title in _TITLES if is_sampled or title not in _SAMPLED]
+    columns = [Column(title, is_numeric=title not in ("operator", "status")) for title in shown]
+    rows = [[found[title] for title in shown] for found in cells]
+    return Html(filter_box(name) + sortable_table(name, f"All operators of {side.name}", columns, rows))
+
+
+def _row_cells(row: Row, target: float | None) -> dict[str, Value]:
+    """A row's cells by the titles of their columns."""
+    return {
+        "operator": Value(row.operator),
+        "latency (µs)": _latency(row),
+        "± (%)": _half_width(row, target),
+        "p10 (µs)": _figure(row.p10_us),
+        "p90 (µs)": _figure(row.p90_us),
+        "min (µs)": _figure(row.min_us),
+        "samples": Value(str(row.samples), row.samples),
+        "rounds": Value(str(row.rounds), row.rounds),
+        "status": Value(row.status),
+    }
 
 
 def _figure(value_us: float) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -21,14 +20,14 @@ def latency(latency_us: float) -> str:
     return format_latency(latency_us).replace(" us", " µs") if math.isfinite(latency_us) else NONE
 
 
-def microseconds(latency_us: float) -> str:
-    """Without a unit, microseconds, three significant digits or all before the point: 1.23, 45.6, 789, 1234."""
-    if not math.isfinite(latency_us):
+def three_digits(figure: float) -> str:
+    """Three significant digits, or all before the point: 0.123, 1.23, 45.6, 789, 1234."""
+    if not math.isfinite(figure):
         return NONE
-    if latency_us == 0:
+    if figure == 0:
         return "0"
-    digits = max(0, 2 - math.floor(math.log10(latency_us))) if latency_us < 100 else 0
-    return f"{latency_us:.{min(digits, 3)}f}"
+    digits = max(0, 2 - math.floor(math.log10(figure))) if figure < 100 else 0
+    return f"{figure:.{min(digits, 3)}f}"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -58,7 +57,7 @@ def interval(row: Row) -> str:
         return "0 by definition: a skip that changes nothing"
     if not has_interval(row):
         return "no interval known"
-    low, high = microseconds(row.ci_low_us), microseconds(row.ci_high_us)
+    low, high = three_digits(row.ci_low_us), three_digits(row.ci_high_us)
     return f"95 % interval {low} … {high} µs (±{percent(row.half_width)})"
 
 
@@ -75,7 +74,7 @@ def row_note(row: Row) -> str:
     lines.append(interval(row))
     if row.is_ok and math.isfinite(row.p10_us) and row.parts.is_measured:
         figures = {"p10": row.p10_us, "p90": row.p90_us, "min": row.min_us}
-        lines.append(" · ".join(f"{name} {microseconds(value)}" for name, value in figures.items()) + " µs")
+        lines.append(" · ".join(f"{name} {three_digits(value)}" for name, value in figures.items()) + " µs")
     if row.samples:
         lines.append(f"{plural(row.samples, 'sample')} in {plural(row.rounds, 'round')}")
     return "\n".join(lines)
@@ -90,7 +89,7 @@ def value(found: Any) -> str:
     if isinstance(found, (list, tuple)):
         return ", ".join(value(item) for item in found)
     if isinstance(found, Mapping):
-        return json.dumps(found, ensure_ascii=False, default=str)
+        return "; ".join(f"{key} {value(inner)}" for key, inner in found.items())
     return str(found)
 
 

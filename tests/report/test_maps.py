@@ -8,7 +8,7 @@ import pytest
 
 from lutbench.lut.table import failed_row
 from lutbench.report.colours import ink_on, latency_scale, ratio_scale
-from lutbench.report.maps import latency_map, ratio_map, spread
+from lutbench.report.maps import latency_map, latency_maps, ratio_map, spread
 from lutbench.report.side import sides_of
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space
@@ -86,3 +86,13 @@ def test_a_space_of_ones_own_is_found_in_its_lut(tiny_file: Path) -> None:
     assert side.spaces == (space,)
     (lost,) = sides_of([make_lut(replace(space, name="nobody_knows"))])
     assert lost.spaces == () and "nobody_knows" in lost.spaces_problem
+
+
+def test_long_latencies_are_written_in_milliseconds_in_every_map_of_the_space() -> None:
+    sides = sides_of([make_lut(), make_lut(rule=lambda op: 1000 * work_us(op))])
+    short, long = latency_maps(sides[:1], FBNET), latency_maps(sides, FBNET)
+    assert (short.unit, long.unit) == ("µs", "ms")
+    cell = long.maps[0][1].rows[10][7]
+    assert cell.value == short.maps[0][1].rows[10][7].value
+    assert float(cell.text) == pytest.approx(cell.value / 1000, rel=0.01)
+    assert all(len(cell.text) <= 5 for _, drawn in long.maps for cell in drawn.cells)

@@ -146,10 +146,8 @@ def test_an_unknown_space_still_gives_a_page_that_says_why_there_is_no_map(own: 
 
 def test_rows_without_an_interval_and_without_overhead() -> None:
     lut = make_lut(provenance="imported")
-    for row in lut.rows:
-        if row.parts.is_measured:  # as an importer makes them, of a source that has none
-            for figure in ("ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us"):
-                object.__setattr__(row, figure, math.nan)
+    unknown = dict.fromkeys(("ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us"), math.nan)
+    lut = replace(lut, rows=tuple(replace(row, **unknown) if row.parts.is_measured else row for row in lut.rows))
     text = page([lut])
     assert "no interval known" in text and "No row has an interval" in text
     both = page([make_lut(), lut])
@@ -236,3 +234,10 @@ def small() -> Lut:
     """A few rows, so that pages are quick."""
     lut = make_lut()
     return replace(lut, rows=tuple(row for row in lut.rows if row.parts.kind in ("pool", "overhead")))
+
+
+def test_columns_of_samples_are_there_only_where_something_was_sampled() -> None:
+    lut = make_lut(provenance="estimated")
+    unsampled = replace(lut, rows=tuple(replace(row, samples=0, rounds=0) for row in lut.rows))
+    for found, titles in ((lut, True), (unsampled, False)):
+        assert ("p10 (µs)" in page([found])) is titles

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SERIES = {"k3": ("o", "3×3"), "k5": ("s", "5×5"), "k7": ("D", "other kernels"), "k1": ("^", "fixed layers, 1×1")}
-_WIDE = 5.0  # from this span on ticks are powers of two
+_STEPS_UP_TO = 3.0  # the span of ratios up to which ticks are even steps
+_MANTISSAS_UP_TO = 30.0  # and up to which they are 1, 1.5, 2, 3, 5, 7; beyond it powers of two
 
 
 @styled
@@ -97,19 +98,23 @@ def draw_ratios(pairs: Sequence[Pair]) -> Figure:
 def _strip(axes: Axes, place: int, group: Sequence[Pair]) -> None:
     """The group's points, spread a little by their rank so that they do not hide each other."""
     ordered = sorted(group, key=lambda pair: pair.ratio)
-    for rank, pair in enumerate(ordered):
-        tint = colour(_series_of(pair.parts))
-        point = axes.scatter(
-            [pair.ratio],
-            [place + (rank % 3 - 1) * 0.16],
+    placed = [(pair, place + (rank % 3 - 1) * 0.16) for rank, pair in enumerate(ordered)]
+    tint = colour(_series_of(ordered[0].parts))
+    for is_filled in (True, False):
+        chosen = [(pair, y) for pair, y in placed if bool(pair.is_significant) == is_filled]
+        if not chosen:
+            continue
+        points = axes.scatter(
+            [pair.ratio for pair, _ in chosen],
+            [y for _, y in chosen],
             s=20,
-            facecolors=tint if pair.is_significant else "none",
-            edgecolors="none" if pair.is_significant else tint,
+            facecolors=tint if is_filled else "none",
+            edgecolors="none" if is_filled else tint,
             linewidths=1.0,
             alpha=0.85,
             zorder=3,
         )
-        set_tips(point, [_tip(pair)])
+        set_tips(points, [_tip(pair) for pair, _ in chosen])
     middle = ordered[len(ordered) // 2].ratio
     axes.plot([middle, middle], [place - 0.32, place + 0.32], color=colour("ink"), lw=1.6, zorder=4)
 
@@ -137,11 +142,15 @@ def _log_ticks(axes: Axes) -> None:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """At most about nine ratios between low < 1 and high > 1; 1 is one of them."""
-    if high / low >= _WIDE:
-        step = 2 ** math.ceil(math.log2(high / low) / 8)
+    """At most about ten ratios between low < 1 and high > 1; 1 is one of them."""
+    span = high / low
+    if span >= _MANTISSAS_UP_TO:
+        step = 2 ** math.ceil(math.log2(span) / 8)
         first, last = math.ceil(math.log(low, step)), math.floor(math.log(high, step))
         return [float(step) ** power for power in range(first, last + 1)]
+    if span >= _STEPS_UP_TO:
+        found = [mantissa * decade for decade in (0.01, 0.1, 1, 10) for mantissa in (1, 1.5, 2, 3, 5, 7)]
+        return [round(ratio, 3) for ratio in found if low <= ratio <= high]
     step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / step <= 8)
     first, last = math.ceil((low - 1) / step), math.floor((high - 1) / step)
     return [round(1 + step * number, 2) for number in range(first, last + 1)]

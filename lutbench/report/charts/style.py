@@ -177,4 +177,4 @@ def inline_svg(figure: Figure, name: str, description: str, natural: bool = Fals
         f'<svg class="chart{" natural" if natural else ""}" viewBox="0 0 {width_pt:g} {height_pt:g}" style="{size}"'
         f' role="img" aria-label="{attribute(description)}">'
     )
-    return Html(head + text[text.index(">") + 1 :].strip())
+    return Html(head + re.sub(r"\n\s*", "\n", text[text.index(">") + 1 :]).strip())
