@@ -15,6 +15,7 @@ from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer, Space
 from lutbench.units import ms_from_us
 
+_TWO_DECIMALS_FROM_MS = 0.095
 _LONGEST_IN_US = 9999.5  # from here on a cell has no room for microseconds
 State = Literal["ok", "identity", "failed", "missing", "none", "unsure"]
 
@@ -67,7 +68,7 @@ class LatencyMaps:
     unit: str
 
     def in_unit(self, latency_us: float) -> str:
-        return three_digits(ms_from_us(latency_us) if self.unit == "ms" else latency_us)
+        return _milliseconds(latency_us) if self.unit == "ms" else three_digits(latency_us)
 
 
 def latency_maps(sides: Sequence[Side], space: Space) -> LatencyMaps:
@@ -143,10 +144,16 @@ def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candida
     return _cell(layer, candidate, state, pair.ratio, times(pair.ratio), "\n".join([operator.name, head, *notes]))
 
 
+def _milliseconds(latency_us: float) -> str:
+    """Two decimals; three where two would leave a digit or none."""
+    latency_ms = ms_from_us(latency_us)
+    return times(latency_ms) if latency_ms >= _TWO_DECIMALS_FROM_MS else three_digits(latency_ms)
+
+
 def in_milliseconds(drawn: LayerMap) -> LayerMap:
     """A map of latencies whose cells say milliseconds; the values stay microseconds."""
     rows = tuple(
-        tuple(replace(cell, text=three_digits(ms_from_us(cell.value))) if cell.state == "ok" else cell for cell in row)
+        tuple(replace(cell, text=_milliseconds(cell.value)) if cell.state == "ok" else cell for cell in row)
         for row in drawn.rows
     )
     return replace(drawn, rows=rows)

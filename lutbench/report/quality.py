@@ -112,9 +112,12 @@ def _failed(side: Side) -> Html:
 
 def _origin(origin: Mapping[str, Any]) -> Html:
     """Where the rows of an estimated or imported LUT come from; its nets are drawn, and are left out here."""
-    shown = {_words(key): found for key, found in origin.items() if key != "nets"}
-    rows = [tag("tr", [tag("th", name, scope="row"), tag("td", value(found))]) for name, found in shown.items()]
-    return _table("Where the rows come from", {"": False, "as stated in the LUT": False}, rows) if rows else Html("")
+    shown = {_words(key): text for key, found in origin.items() if key != "nets" and (text := value(found))}
+    if not shown:
+        return Html("")
+    rows = [tag("tr", [tag("th", name, scope="row"), tag("td", text)]) for name, text in shown.items()]
+    columns = {"": False, "as stated in the LUT": False}
+    return tag("details", [tag("summary", "Where the rows come from"), _table("", columns, rows)])
 
 
 def _canaries(quality: Mapping[str, Any]) -> Html:
@@ -138,7 +141,9 @@ def _environment(side: Side) -> Html:
     """The device's state before the run, and after it where that differs."""
     environment = side.lut.metadata.environment
     if not environment:
-        return tag("p", "The LUT says nothing about the environment it was made in.", class_="quiet")
+        is_measured = side.lut.metadata.provenance == "measured"
+        text = "The LUT says nothing about the environment it was measured in."
+        return tag("p", text, class_="quiet") if is_measured else Html("")
     rows = [
         tag("tr", [tag("th", _words(key), scope="row"), tag("td", value(found)), tag("td", _after(environment, key))])
         for key, found in environment.items()
@@ -165,5 +170,5 @@ def _table(caption: str, columns: Mapping[str, bool], rows: list[Html]) -> Html:
         tag("th", name, scope="col", class_="number" if is_numeric else None) if name else tag("td")
         for name, is_numeric in columns.items()
     ]
-    parts = [tag("caption", caption), tag("thead", tag("tr", heads)), tag("tbody", rows)]
+    parts = [tag("caption", caption) if caption else "", tag("thead", tag("tr", heads)), tag("tbody", rows)]
     return tag("div", tag("table", parts, class_="plain"), class_="scroll")

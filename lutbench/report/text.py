@@ -39,7 +39,7 @@ def signed_percent(fraction: float, digits: int = 1) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio: 0.87, 1.04, 12.3."""
+    """A ratio, or another figure where two decimals do: 0.87, 1.04, 12.3."""
     if not math.isfinite(ratio):
         return NONE
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
