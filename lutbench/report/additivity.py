@@ -14,6 +14,9 @@ from lutbench.report.text import number, plural, table
 from lutbench.verified import read_results, results_path
 from lutbench.verify import net_of_key
 
+_NO_NETS = "The LUT names no whole nets; lutbench verify measures some and compares."
+_NO_NETS_IMPORTED = "The source has no whole nets: nothing says how well sums of its rows predict them."
+
 
 @dataclass(frozen=True)
 class NetPoint:
@@ -104,7 +107,8 @@ def _tuning(side: Side) -> Additivity:
     )
     problem = _first_of(problems) if problems else ""
     if not context.nets:
-        problem = "The LUT names no whole nets; lutbench verify measures some and compares."
+        is_imported = side.lut.metadata.provenance == "imported"
+        problem = _NO_NETS_IMPORTED if is_imported else _NO_NETS
     return Additivity(tuple(points), evidence, problem)
 
 

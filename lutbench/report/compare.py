@@ -6,18 +6,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutbench.lut.table import Lut, Row
-from lutbench.report.text import has_interval
+from lutbench.lut.table import Lut, Provenance, Row
+from lutbench.report.text import has_interval, interval, latency
 from lutbench.space.operator import Operator, parse_operator
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An operator's row in A and in B; None where a LUT lacks it."""
+    """An operator's row in A and in B; None where a LUT lacks it. provenances: of the two LUTs."""
 
     operator: str
     a: Row | None
     b: Row | None
+    provenances: tuple[Provenance, Provenance] = ("measured", "measured")
+
+    @property
+    def notes(self) -> tuple[str, str]:
+        """What there is to say of each row, one line each."""
+        a, b = (
+            f"{letter}: {_note(row, provenance)}"
+            for letter, row, provenance in zip("AB", (self.a, self.b), self.provenances, strict=True)
+        )
+        return a, b
 
     @property
     def parts(self) -> Operator:
@@ -60,7 +70,14 @@ class Pair:
 def compare_rows(a: Lut, b: Lut) -> tuple[Pair, ...]:
     """Every operator of either LUT, sorted by name."""
     names = sorted({*a.by_operator, *b.by_operator})
-    return tuple(Pair(name, a.by_operator.get(name), b.by_operator.get(name)) for name in names)
+    made = a.metadata.provenance, b.metadata.provenance
+    return tuple(Pair(name, a.by_operator.get(name), b.by_operator.get(name), made) for name in names)
+
+
+def _note(row: Row | None, provenance: Provenance) -> str:
+    if row is None:
+        return "not in this LUT"
+    return f"{latency(row.latency_us)}, {interval(row, provenance)}" if row.is_ok else row.status
 
 
 def typical_ratio(pairs: Sequence[Pair]) -> float:

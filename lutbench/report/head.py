@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lutbench.lut.table import Lut
+from lutbench.lut.table import UNKNOWN, Lut
 from lutbench.report.additivity import Additivity
 from lutbench.report.compare import compare_rows, typical_ratio
 from lutbench.report.html import Html, tag
 from lutbench.report.side import Side
-from lutbench.report.text import NONE, moment, number, percent, plural, table, threads, times, value
+from lutbench.report.text import moment, number, percent, plural, table, threads, times, value
 
 _PROVENANCE = {
     "measured": "measured on the device",
@@ -97,12 +97,12 @@ def _badge(side: Side) -> Html:
 
 
 def _facts(lut: Lut) -> dict[str, str]:
-    meta, space = lut.metadata, lut.metadata.space
+    meta = lut.metadata
+    stated = [text for text in (meta.runtime, meta.dtype) if text != UNKNOWN]
     found = {
         "CPU": value(meta.environment.get("cpu", "")),
-        "runtime": f"{meta.runtime}, {meta.dtype}, {threads(lut)}, batch {meta.batch}",
-        "space": f"{space.name} at {', '.join(map(str, space.resolutions)) or NONE}, width"
-        f" {', '.join(f'{width:g}' for width in space.widths) or NONE}",
+        "runtime": f"{', '.join(stated) or 'not stated'}, {threads(lut)}, batch {meta.batch}",
+        "space": _space(lut),
         "made": f"{moment(meta.measured_at)}, revision {meta.revision}"
         if meta.measured_at
         else f"revision {meta.revision}",
@@ -110,6 +110,14 @@ def _facts(lut: Lut) -> dict[str, str]:
         "lutbench": meta.lutbench,
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _space(lut: Lut) -> str:
+    space = lut.metadata.space
+    if not space.resolutions or not space.widths:
+        return "not the whole of one"
+    widths = ", ".join(f"{width:g}" for width in space.widths)
+    return f"{space.name} at {', '.join(map(str, space.resolutions))}, width {widths}"
 
 
 def _tiles(side: Side, found: Additivity) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Literal
 from lutbench.report.colours import Scale, latency_scale
 from lutbench.report.compare import Pair, compare_rows, typical_ratio
 from lutbench.report.side import Side
-from lutbench.report.text import interval, row_note, three_digits, times
+from lutbench.report.text import three_digits, times
 from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer, Space
 from lutbench.units import ms_from_us
@@ -118,10 +118,10 @@ def _latency_cell(side: Side, layer: Layer, candidate: Candidate) -> Cell:
     if row is None:
         return _cell(layer, candidate, "missing", note=f"{operator.name}\nnot in the LUT")
     if not row.is_ok:
-        return _cell(layer, candidate, "failed", text="✕", note=row_note(row))
+        return _cell(layer, candidate, "failed", text="✕", note=side.note(row))
     if not operator.is_measured:
-        return _cell(layer, candidate, "identity", 0.0, "0", row_note(row))
-    return _cell(layer, candidate, "ok", row.latency_us, three_digits(row.latency_us), row_note(row))
+        return _cell(layer, candidate, "identity", 0.0, "0", side.note(row))
+    return _cell(layer, candidate, "ok", row.latency_us, three_digits(row.latency_us), side.note(row))
 
 
 def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candidate: Candidate) -> Cell:
@@ -130,18 +130,14 @@ def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candida
     if pair is None or pair.a is None or pair.b is None:
         return _cell(layer, candidate, "missing", note=f"{operator.name}\n{pair.verdict if pair else 'in neither LUT'}")
     if not operator.is_measured:
-        return _cell(layer, candidate, "identity", text="0", note=row_note(pair.a))
-    notes = [
-        f"{letter}: {three_digits(row.latency_us)} µs, {interval(row)}" if row.is_ok else f"{letter}: {row.status}"
-        for letter, row in (("A", pair.a), ("B", pair.b))
-    ]
+        return _cell(layer, candidate, "identity", text="0", note="\n".join([operator.name, *pair.notes]))
     if not math.isfinite(pair.ratio):
-        return _cell(layer, candidate, "failed", text="✕", note="\n".join([operator.name, *notes]))
+        return _cell(layer, candidate, "failed", text="✕", note="\n".join([operator.name, *pair.notes]))
     state: State = "ok" if pair.is_significant else "unsure"
     head = (
         f"B / A {times(pair.ratio)}: {pair.verdict}\n{times(pair.ratio / typical)} times the typical {times(typical)}"
     )
-    return _cell(layer, candidate, state, pair.ratio, times(pair.ratio), "\n".join([operator.name, head, *notes]))
+    return _cell(layer, candidate, state, pair.ratio, times(pair.ratio), "\n".join([operator.name, head, *pair.notes]))
 
 
 def _milliseconds(latency_us: float) -> str:

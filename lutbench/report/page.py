@@ -44,7 +44,7 @@ def page(luts: Sequence[Lut]) -> Html:
     sides = sides_of(luts)
     evidence = [find_additivity(side) for side in sides]
     sections = [
-        ("map", "Layers and candidates", _MAP_LEAD, maps_section(sides)),
+        ("map", "Layers and candidates", _MAP_LEAD if any(side.spaces for side in sides) else "", maps_section(sides)),
         *([("operators", "Operators side by side", "", operators_section(sides))] if len(sides) > 1 else []),
         ("nets", "Published nets", _NETS_LEAD, nets_section(sides)),
         ("additivity", "Do sums of operators predict whole nets?", "", additivity_section(sides, evidence)),

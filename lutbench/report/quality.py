@@ -78,7 +78,9 @@ def _facts(side: Side) -> Html:
 def _prediction(side: Side) -> str:
     """The sum that gives a net's latency."""
     context = side.lut.metadata.context
-    if side.lut.metadata.provenance != "measured" and (context.scale, context.operator_us) == (1.0, 0.0):
+    if side.lut.metadata.provenance == "imported":
+        return "plain sum of the rows: the source has no empty graph"
+    if side.lut.metadata.provenance == "estimated" and (context.scale, context.operator_us) == (1.0, 0.0):
         return "overhead + sum of (row − overhead)"
     fitted = f"({context.operator_us:.2f} µs + {context.scale:.3f} × (row − overhead))"
     return f"overhead + sum of {fitted}, context depth {context.depth}"

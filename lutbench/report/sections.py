@@ -18,7 +18,7 @@ from lutbench.report.maps import latency_maps, ratio_map, spread
 from lutbench.report.quality import quality_of
 from lutbench.report.side import Side, all_spaces, drawn_nets
 from lutbench.report.tables import Column, Value, compared_table, operators_table, sortable_table
-from lutbench.report.text import latency, percent, plural, row_note, signed_percent, table, three_digits
+from lutbench.report.text import latency, percent, plural, signed_percent, table, three_digits
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
@@ -80,7 +80,7 @@ def _fixed(sides: Sequence[Side], space: Space) -> Html:
 def _fixed_item(sides: Sequence[Side], operator: Operator) -> Html:
     rows = [side.lut.by_operator.get(operator.name) for side in sides]
     figures = [three_digits(row.latency_us) if row else "–" for row in rows]
-    note = "\n".join(row_note(row) for row in rows if row)
+    note = "\n".join(side.note(row) for side, row in zip(sides, rows, strict=True) if row)
     return tag("span", [tag("span", operator.name), tag("b", f"{' | '.join(figures)} µs")], class_="item", title=note,
                tabindex="0")  # fmt: skip
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from lutbench.errors import LutbenchError
 from lutbench.lut.predict import Prediction, predict
 from lutbench.lut.table import IMPORTED_SPACE, Lut, Row
-from lutbench.report.text import has_interval, number, short
+from lutbench.report.text import has_interval, number, row_note, short
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -34,6 +34,10 @@ class Side:
     def name(self) -> str:
         """What the LUT is called in charts and tables: its device, with the letter where there are two."""
         return f"{self.letter.upper()}: {self.device}" if self.is_pair else self.device
+
+    def note(self, row: Row) -> str:
+        """Everything about one of the LUT's rows in a few lines."""
+        return row_note(row, self.lut.metadata.provenance)
 
     @cached_property
     def _found(self) -> tuple[tuple[Space, ...], str]:

@@ -81,22 +81,21 @@ _SAMPLED = ("p10 (µs)", "p90 (µs)", "min (µs)", "samples", "rounds")  # what 
 
 
 def operators_table(side: Side) -> Html:
-    """Every row of the LUT; the columns of samples only where there are any."""
+    """Every row of the LUT; a column of samples only where it has a figure."""
     name = f"operators-{side.letter}"
-    cells = [_row_cells(row, side.target) for row in side.lut.rows]
-    is_sampled = any(row.samples for row in side.lut.rows)
-    shown = [title for title in _TITLES if is_sampled or title not in _SAMPLED]
+    cells = [_row_cells(row, side) for row in side.lut.rows]
+    shown = [title for title in _TITLES if title not in _SAMPLED or any(row[title].number > 0 for row in cells)]
     columns = [Column(title, is_numeric=title not in ("operator", "status")) for title in shown]
     rows = [[found[title] for title in shown] for found in cells]
     return Html(filter_box(name) + sortable_table(name, f"All operators of {side.name}", columns, rows))
 
 
-def _row_cells(row: Row, target: float | None) -> dict[str, Value]:
+def _row_cells(row: Row, side: Side) -> dict[str, Value]:
     """A row's cells by the titles of their columns."""
     return {
         "operator": Value(row.operator),
-        "latency (µs)": _latency(row),
-        "± (%)": _half_width(row, target),
+        "latency (µs)": _latency(row, interval(row, side.lut.metadata.provenance)),
+        "± (%)": _half_width(row, side.target),
         "p10 (µs)": _figure(row.p10_us),
         "p90 (µs)": _figure(row.p90_us),
         "min (µs)": _figure(row.min_us),
@@ -110,10 +109,10 @@ def _figure(value_us: float) -> Value:
     return Value(f"{value_us:.2f}" if math.isfinite(value_us) else NONE, value_us)
 
 
-def _latency(row: Row | None) -> Value:
-    if row is None:
-        return Value(NONE, note="not in this LUT")
-    return Value(f"{row.latency_us:.2f}" if row.is_ok else NONE, row.latency_us, interval(row))
+def _latency(row: Row | None, note: str) -> Value:
+    if row is None or not row.is_ok:
+        return Value(NONE, note=note)
+    return Value(f"{row.latency_us:.2f}", row.latency_us, note)
 
 
 def _half_width(row: Row, target: float | None) -> Value:
@@ -139,8 +138,8 @@ def compared_table(pairs: Sequence[Pair]) -> Html:
     rows = [
         (
             Value(pair.operator),
-            _latency(pair.a),
-            _latency(pair.b),
+            _latency(pair.a, pair.notes[0]),
+            _latency(pair.b, pair.notes[1]),
             Value(times(pair.ratio), pair.ratio),
             Value(signed_percent(pair.ratio - 1), pair.ratio - 1),
             Value(tag("span", pair.verdict, class_=_verdict_class(pair))),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lutbench.lut.table import Lut, Row
+from lutbench.lut.table import Lut, Provenance, Row
 from lutbench.report.html import plain
 from lutbench.units import format_latency, format_percent
 
@@ -49,8 +49,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def interval(row: Row) -> str:
-    """A row's 95 % interval, or why there is none."""
+INTERVAL_NAMES: Mapping[Provenance, str] = {
+    "measured": "95 % interval",
+    "estimated": "95 % interval of the fit",
+    "imported": "interval",  # of 95 % or not, as the source has it
+}
+
+
+def interval(row: Row, provenance: Provenance) -> str:
+    """A row's interval, or why there is none."""
     if not row.is_ok:
         return row.status
     if not row.parts.is_measured:
@@ -58,7 +65,7 @@ def interval(row: Row) -> str:
     if not has_interval(row):
         return "no interval known"
     low, high = three_digits(row.ci_low_us), three_digits(row.ci_high_us)
-    return f"95 % interval {low} … {high} µs (±{percent(row.half_width)})"
+    return f"{INTERVAL_NAMES[provenance]} {low} … {high} µs (±{percent(row.half_width)})"
 
 
 def has_interval(row: Row) -> bool:
@@ -66,12 +73,12 @@ def has_interval(row: Row) -> bool:
     return row.is_ok and math.isfinite(row.ci_low_us) and math.isfinite(row.ci_high_us)
 
 
-def row_note(row: Row) -> str:
+def row_note(row: Row, provenance: Provenance) -> str:
     """Everything about a row in a few lines, for a tooltip."""
     lines = [row.operator]
     if row.is_ok and row.parts.is_measured:
         lines.append(latency(row.latency_us))
-    lines.append(interval(row))
+    lines.append(interval(row, provenance))
     if row.is_ok and math.isfinite(row.p10_us) and row.parts.is_measured:
         figures = {"p10": row.p10_us, "p90": row.p90_us, "min": row.min_us}
         lines.append(" · ".join(f"{name} {three_digits(value)}" for name, value in figures.items()) + " µs")

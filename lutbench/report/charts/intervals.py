@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lutbench.report.charts.style import colour, light_grid, new_figure, styled
 from lutbench.report.side import Side
+from lutbench.report.text import INTERVAL_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,8 @@ def draw_intervals(side: Side) -> Figure:
     edges = [low * math.exp(step * number) for number in range(_BINS + 1)]
     axes.hist(widths, bins=edges, color=colour(side.letter), edgecolor=colour("surface"), linewidth=0.6)
     axes.set(xscale="log", xlim=(low, high), ylabel="rows")
-    axes.set_xlabel("half-width of the 95 % interval (% of the latency)")
+    name = INTERVAL_NAMES[side.lut.metadata.provenance]
+    axes.set_xlabel(f"half-width of the {name} (% of the latency)")
     if side.target:
         _mark(axes, 100 * side.target, is_left=side.target * 100 > math.sqrt(low * high))
     _plain_ticks(axes)
