@@ -120,7 +120,7 @@ def _measure(
         with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.all) as journal:
             if journal.resumed:
                 report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
-            _install(agent, artifacts, failures, journal, canaries)
+            install_artifacts(agent, artifacts, failures, journal, canaries)
             campaign = Campaign(spaces, nets, canaries, journal, agent.measure, request.protocol, request.seed, report)
             context = campaign.run()
             rows = lut_rows(spaces, context, journal.measurements)
@@ -211,8 +211,8 @@ def _digest(values: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(f"{k} {v}" for k, v in sorted(values.items())).encode()).hexdigest()
 
 
-def _install(
-    agent: Agent, artifacts: Sequence[Artifact], failures: list[Failure], journal: Journal, canaries: Canaries
+def install_artifacts(
+    agent: Agent, artifacts: Sequence[Artifact], failures: Sequence[Failure], journal: Journal, canaries: Canaries
 ) -> None:
     """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
     failures = [*failures, *agent.install(artifacts)]

@@ -50,3 +50,11 @@ def format_percent(fraction: float, digits: int = 1) -> str:
     if not math.isfinite(fraction):
         return "unknown"
     return f"{100 * fraction:.{digits}f} %"
+
+
+def format_change(ratio: float) -> str:
+    """What a ratio of two latencies says of the first: 1.23x slower, 1.10x faster; as fast, where it rounds to 1."""
+    factor = ratio if ratio > 1 else 1 / ratio if ratio else math.inf
+    if f"{factor:.3f}" == "1.000":
+        return "as fast"
+    return f"{factor:.3f}x {'slower' if ratio > 1 else 'faster'}"

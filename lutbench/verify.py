@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,13 +22,13 @@ from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
-from lutbench.measure.rounds import RoundReport, measure_round
+from lutbench.measure.rounds import RoundReport
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
-from lutbench.measure.schedule import net_cycles
+from lutbench.netruns import measure_nets
 from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
-from lutbench.space.net import Net, parse_net
+from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
@@ -110,7 +108,11 @@ def verify(
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
     if request.device.name != lut.metadata.device:
         report(Note(f"the LUT is of device {lut.metadata.device}, measuring on {request.device.name}", True))
-    job = _Job(request, lut, spaces, exporter, report, open_device)
+    covered = lut.covered(spaces)
+    for space in spaces:
+        if space not in covered:
+            report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
+    job = _Job(request, lut, covered, exporter, report, open_device)
     try:
         with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
             results, drift, disturbed = job.run()
@@ -201,17 +203,20 @@ class _Job:
                 [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):
                 raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
-            while wanted := self._unfinished(names, journal):
-                number = journal.measurements.current_round
-                left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
-                cycles = net_cycles(
-                    random.Random(number).sample(left, len(left)), self._request.protocol, self._canaries.nets.name
-                )
-                keep = {(name, 0) for name in left}
-                outcome = measure_round(agent.measure, journal, cycles, keep, self._request.protocol)
+
+            def after_round(outcome: RoundReport) -> None:
                 for name, reason in journal.measurements.failures.items():
                     raise DeviceError(f"a net cannot run: {reason}", operator=name)
                 self._report(self._progress(outcome, names, journal, before, total))
+
+            measure_nets(
+                agent.measure,
+                journal,
+                lambda: self._unfinished(names, journal),
+                self._canaries.nets.name,
+                self._request.protocol,
+                after_round,
+            )
 
     def _unfinished(self, names: Sequence[str], journal: Journal) -> list[str]:
         """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""
@@ -301,18 +306,6 @@ class _Job:
             halves = median(medians[::2]), median(medians[1::2])
             results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
         return results
-
-
-def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
-    """The net that a key names; UsageError where it is no key, or its space is not among these."""
-    label, _, rest = key.partition(":")
-    head, _, candidates = rest.partition(":")
-    if not re.fullmatch(r"[0-9]{1,7}", head):
-        raise UsageError(f"{key!r} does not name a net", remedy="a key is SPACE@SCALE:HEAD:CANDIDATES")
-    for space in spaces:
-        if f"{space.name}@{space.label}" == label:
-            return parse_net(candidates, space, key, int(head))
-    raise UsageError(f"net {key} is of none of the LUT's spaces")
 
 
 def summarize_nets(

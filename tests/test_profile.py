@@ -22,8 +22,8 @@ from lutbench.lut.predict import predict
 from lutbench.measure.protocol import Protocol
 from lutbench.profile import InterruptedRunError, ProfileRequest, profile
 from lutbench.space.macro import Space
+from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
-from lutbench.verify import net_of_key
 from tests.conftest import OVERHEAD_NS, operator_ns
 
 OpenDevice = Callable[..., FakeAgent]

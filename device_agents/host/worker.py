@@ -5,7 +5,7 @@ nothing with the one that draws progress, and threads and affinity are set befor
 
 Requests, one JSON object a line on standard input; answers on standard output:
 
-    {"load": NAME, "path": PATH}                  -> {"loaded": NAME} or {"failed": NAME, "reason": TEXT}
+    {"load": NAME, "path": PATH}  -> {"loaded": NAME, "first_ns": of its first run} or {"failed": NAME, "reason": TEXT}
     {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [NAME, invocations,
      quiet_below_ns]}, "patience": SHARE}
         -> for each cycle {"cycle": i, "ns": [[...] per name], "canary_ns": [...]}
@@ -23,7 +23,7 @@ from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
-from device_agents.host.engines import ENGINES, Engine, Loaded
+from device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
@@ -55,11 +55,13 @@ class Worker:
         try:
             loaded = self._engine.load(name, path)
             loaded.rewrite_input()
+            start = perf_counter_ns()
             loaded.invoke()  # the first run plans memory; a refusal shows here, not in a round
+            first_ns = perf_counter_ns() - start
         except Exception as error:  # noqa: BLE001 - a runtime's own exception types are not public
-            return {"failed": name, "reason": _reason(error)}
+            return {"failed": name, "reason": reason_of(error)}
         self._loaded[name] = loaded
-        return {"loaded": name}
+        return {"loaded": name, "first_ns": first_ns}
 
     def canary(self, name: str, invocations: int) -> int:
         """Nanoseconds of a canary: the fastest of its invocations."""
@@ -120,14 +122,10 @@ class Worker:
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
                 worked_s += monotonic() - started
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
-                answer = {"failed": self._running, "reason": _reason(error)}
+                answer = {"failed": self._running, "reason": reason_of(error)}
             _say(out, {"cycle": number, **answer})
         _say(out, {"runtime_ns": self._spent_ns})
         out.flush()
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def _say(out: TextIO, answer: Answer) -> None:

@@ -27,7 +27,7 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     from lutbench.units import format_latency
 
     lut = open_lut(lut_path)
-    spaces = spaces_of(lut)
+    spaces = lut.covered(spaces_of(lut))
     found = [predict(lut, find_net(text, spaces)) for text in nets]
     if as_json:
         print_json(

@@ -1,4 +1,4 @@
-"""Artifact: an exported operator or net for one runtime, and the recipe that decides its bytes."""
+"""Artifact: an exported operator or whole net for one runtime, and the recipe that decides its bytes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
-Subject = Operator | Net
+Subject = Operator | Net | Model
 
 
 def subject_name(subject: Subject) -> str:
-    """The name an artifact is measured under: an operator's name or a net's key."""
+    """The name an artifact is measured under: an operator's name or a whole net's key."""
     return subject.name if isinstance(subject, Operator) else subject.key
 
 

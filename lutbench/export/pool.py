@@ -58,9 +58,9 @@ def _export_missing(
 
 
 def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, even while torch loads
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact
     torch.set_num_threads(1)
 

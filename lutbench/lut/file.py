@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import tomli_w
 from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
+from lutbench.lut.large import LARGE, read_columns
 from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
@@ -40,8 +41,14 @@ def format_lut(lut: Lut) -> str:
     text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
+    writer.writerows(_cells(row) for row in lut.rows)
     return text.getvalue()
+
+
+def _cells(row: Row) -> list[str]:
+    values, name_and_parts = row_cells(row), 1 + len(PART_COLUMNS)
+    parts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[:name_and_parts]]
+    return [*parts, *map(_cell, values[name_and_parts:])]  # parts as they stand in the name, however many decimals
 
 
 def _cell(value: Any) -> str:
@@ -101,21 +108,25 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    rows = tuple(_rows(lines[count:], count, path, MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())))
+    rows: Sequence[Row] | None = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
+    if rows is None:
+        may_lack = MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())
+        rows = tuple(_rows(lines[count:], count, path, may_lack))
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
             f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
         )
     metadata = metadata_from_toml(header, lines[:count], path)
-    _check_order(rows, count, path)
+    if isinstance(rows, tuple):
+        _check_order(rows, count, path)
     return Lut(metadata, rows, path)
 
 
 def _header(lines: list[str], path: Path) -> dict[str, Any]:
     try:
         header = tomllib.loads("\n".join(lines))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a TOMLDecodeError, or a number of 5000 digits
         raise LutError(f"is not a LUT: its header is not TOML ({error})", path=path) from error
     schema = header.pop("lutbench_lut", None)
     if not isinstance(schema, int) or isinstance(schema, bool):
@@ -185,7 +196,7 @@ def _number(cells: dict[str, str], column: str, optional: bool) -> float:
     return float(text)
 
 
-def _check_order(rows: tuple[Row, ...], offset: int, path: Path) -> None:
+def _check_order(rows: Sequence[Row], offset: int, path: Path) -> None:
     lines: dict[str, int] = {}
     for number, row in enumerate(rows):
         line = offset + 2 + number

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
 from lutbench.space.macro import Space
@@ -98,6 +98,19 @@ class Row:
         return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us if self.latency_us else 0.0
 
 
+def interval_quality(rows: Sequence[Row], target: float) -> dict[str, Any]:
+    """The share of measured operators whose half-width is within the target, those outside it, how many failed."""
+    measured = [row for row in rows if row.parts.is_measured]
+    good = [row for row in measured if row.is_ok]
+    outside = [row.operator for row in good if row.half_width > target]
+    return {
+        "target": target,
+        "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
+        "outside_target": outside,
+        "failed": len(measured) - len(good),
+    }
+
+
 def failed_row(operator: str, reason: str) -> Row:
     """A row that says why there is no latency. # and line ends would break the file's comments and lines."""
     text = " ".join(reason.replace("#", "no. ").split())[:200]
@@ -107,6 +120,54 @@ def failed_row(operator: str, reason: str) -> Row:
 def identity_row(operator: str) -> Row:
     """An identity's row: 0 by definition (FBNet, section 3.1: skip), not measured."""
     return Row(operator, *(0.0,) * 6, samples=0, rounds=0)
+
+
+class ColumnRows(Sequence[Row]):
+    """Rows kept as columns; a Row is made where one is asked for, so that a large LUT is read and compared without.
+
+    columns: for each of COLUMNS its values, all equally long, sorted by operator, and known to make Rows.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["operator"])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        figures = {name: self.columns[name][index] for name in (*LATENCY_COLUMNS, *COUNT_COLUMNS)}
+        return Row(self.columns["operator"][index], status=self.columns["status"][index], **figures)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, ColumnRows)) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _RowsByOperator(Mapping[str, Row]):
+    """Operator's name -> its row, of rows kept as columns."""
+
+    def __init__(self, rows: ColumnRows) -> None:
+        self._rows = rows
+        self._places = {name: place for place, name in enumerate(rows.columns["operator"])}
+
+    def __getitem__(self, operator: str) -> Row:
+        return self._rows[self._places[operator]]
+
+    def __contains__(self, operator: object) -> bool:
+        return operator in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @dataclass(frozen=True)
@@ -181,13 +242,18 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Lut:
-    """A latency lookup table: metadata and rows sorted by operator, each operator once."""
+    """A latency lookup table: metadata and rows sorted by operator, each operator once.
+
+    rows: a tuple, or ColumnRows where a large LUT was read.
+    """
 
     metadata: Metadata
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     path: Path | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.rows, ColumnRows):
+            return
         for before, after in zip(self.rows, self.rows[1:], strict=False):
             if before.operator == after.operator:
                 raise LutError("the operator is there twice", operator=after.operator, path=self.path)
@@ -200,8 +266,18 @@ class Lut:
                 raise LutError("the row has no interval or no percentiles", operator=row.operator, path=self.path)
 
     @cached_property
-    def by_operator(self) -> dict[str, Row]:
+    def by_operator(self) -> Mapping[str, Row]:
+        if isinstance(self.rows, ColumnRows):
+            return _RowsByOperator(self.rows)
         return {row.operator: row for row in self.rows}
+
+    @cached_property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The rows' values by column: for each of COLUMNS one per row."""
+        if isinstance(self.rows, ColumnRows):
+            return self.rows.columns
+        cells = [row_cells(row) for row in self.rows]
+        return {name: [row[place] for row in cells] for place, name in enumerate(COLUMNS)}
 
     def latency_us(self, operator: Operator) -> float:
         """The operator's latency; LutError, with the command that would measure it, where there is none."""
@@ -230,9 +306,17 @@ class Lut:
         return f"lutbench profile --device {device}{dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
-        """Whether the rows are of this space, at its resolution and width."""
+        """Whether the rows are of this space, at its resolution and width, and are all there.
+
+        A merged LUT may have 224x1.0 and 192x0.5 without 224x0.5.
+        """
         own = self.metadata.space
-        return own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        at_scale = own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        return at_scale and all(operator.name in self.by_operator for operator in space.operators)
+
+    def covered(self, spaces: Sequence[Space]) -> tuple[Space, ...]:
+        """Those of spaces that the rows cover; all where they cover none, so that a prediction says what is missing."""
+        return tuple(space for space in spaces if self.covers(space)) or tuple(spaces)
 
     @property
     def overhead_us(self) -> float:
@@ -248,7 +332,7 @@ class Lut:
         """The rows as a pandas DataFrame with the file's columns."""
         import pandas as pd
 
-        return pd.DataFrame([row_cells(row) for row in self.rows], columns=list(COLUMNS))
+        return pd.DataFrame(dict(self.columns))
 
 
 def row_cells(row: Row) -> list[Any]:

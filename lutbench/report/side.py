@@ -46,7 +46,7 @@ class Side:
             return (), "its rows are those of another project's table, of no search space that lutbench knows"
         try:
             spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
-        except (LutbenchError, OSError) as error:
+        except (LutbenchError, OSError, ValueError) as error:  # the name may be no path at all
             return (), error.problem if isinstance(error, LutbenchError) else str(error)
         return spaces, ""
 

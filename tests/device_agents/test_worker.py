@@ -38,7 +38,8 @@ def engine() -> ScriptedEngine:
 def worker(engine: ScriptedEngine) -> Worker:
     made = Worker(engine)
     for name in ("canary", "a", "b", "raises"):
-        assert made.load(name, "path") == {"loaded": name}
+        answer = made.load(name, "path")
+        assert answer["loaded"] == name and answer["first_ns"] > 0
     engine.calls.clear()
     return made
 
