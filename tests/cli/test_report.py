@@ -86,3 +86,9 @@ def test_a_page_loads_nothing_heavy_but_matplotlib(folder: Path) -> None:
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_diff_writes_the_same_page(folder: Path) -> None:
+    assert run("diff", "a.csv", "b.csv", "--html", "diff.html", cwd=folder).returncode == 0
+    assert run("report", "a.csv", "b.csv", "-o", "report.html", cwd=folder).returncode == 0
+    assert (folder / "diff.html").read_bytes() == (folder / "report.html").read_bytes()
