@@ -32,6 +32,7 @@ from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
+from lutbench.verified import NetResult, results_path, write_results
 
 WORST_SHOWN = 5
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
@@ -54,29 +55,6 @@ class VerifyRequest:
             raise UsageError(f"--nets {self.nets}: at least 2 nets are needed to compare")
         if self.rounds < 4:
             raise UsageError(f"--rounds {self.rounds}: at least 4 rounds are needed for two halves")
-
-
-@dataclass(frozen=True)
-class NetResult:
-    """One net, microseconds. predicted_us: by the LUT's rows and what the tuning nets ask for now.
-
-    uncorrected_us: by the LUT alone. half_a_us, half_b_us: of alternate rounds.
-    """
-
-    net: str
-    predicted_us: float
-    uncorrected_us: float
-    measured_us: float
-    half_a_us: float
-    half_b_us: float
-
-    @property
-    def error(self) -> float:
-        return self.predicted_us / self.measured_us - 1
-
-    @property
-    def noise(self) -> float:
-        return abs(self.half_a_us / self.half_b_us - 1)
 
 
 @dataclass(frozen=True)
@@ -116,6 +94,7 @@ def verify(
 ) -> tuple[VerifyReport, list[NetResult]]:
     """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
 
+    Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
     check_measurable(request.device)
@@ -144,6 +123,7 @@ def verify(
     found = summarize_nets(results, request, drift, disturbed)
     measured_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
+    write_results(results, results_path(request.lut_path, lut.metadata.revision))
     write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
     return found, results
 

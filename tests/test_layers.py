@@ -22,9 +22,11 @@ LAYERS = [
     ["search"],
     ["lutbench.tuning", "lutbench.campaign", "lutbench.results", "lutbench.netruns"],
     ["lutbench.profile"],
+    ["lutbench.verified"],
     ["lutbench.verify"],
     ["lutbench.paper", "lutbench.benchnets"],
     ["lutbench.bench"],
+    ["lutbench.report"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
 HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}

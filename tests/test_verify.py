@@ -15,8 +15,11 @@ from lutbench.errors import LutError, UsageError
 from lutbench.events import Note
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.space.macro import Space
+from lutbench.space.net import net_of_key
 from lutbench.tuning import TUNING_NETS
-from lutbench.verify import NetResult, VerifyRequest, summarize_nets, verify, worst
+from lutbench.verified import NetResult, read_results
+from lutbench.verify import VerifyRequest, summarize_nets, verify, worst
 
 OpenDevice = Callable[..., FakeAgent]
 QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
@@ -40,6 +43,20 @@ def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_devic
     assert found.noise_mean < 0.004
     written = read_lut(request_.lut_path).metadata.quality["additivity"]
     assert written["mean_abs_error"] == round(found.mean_abs_error, 5)
+
+
+def test_every_net_is_kept_for_pictures(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    verify(request_, QUIET, additive_device(scale=1.06))
+    _, again = verify(replace(request_, seed=1), QUIET, additive_device(scale=1.06))
+    kept = read_results(request_.lut_path.parent / "host.journal" / "verify-r1.csv")
+    assert [result.net for result in kept] == [result.net for result in again]
+    assert [r.measured_us for r in kept] == pytest.approx([r.measured_us for r in again], abs=0.0006)  # whole ns
+
+
+@pytest.mark.parametrize("key", ["", "fbnet", "fbnet@224x1.0:x:skip", "a:1:skip", "tiny@32x1.0:32:k9_e9", ":", "::"])
+def test_a_key_that_names_no_net_is_one_error(key: str, tiny: Space) -> None:
+    with pytest.raises(UsageError):
+        net_of_key(key, [tiny])
 
 
 def test_a_device_that_is_slower_now_is_told_by_the_tuning_nets(

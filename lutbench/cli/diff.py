@@ -59,7 +59,7 @@ def command(
     if csv_path is not None:
         write_rows(found, csv_path)
     if html_path is not None:
-        from lutbench.report.page import write_report  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from lutbench.report.page import write_report
 
         write_report([found.a, found.b], html_path)
     if as_json:

@@ -26,6 +26,7 @@ COMMANDS = {
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
+    "report": ("lutbench.cli.report:command", "A page and charts about one LUT, or two side by side."),
     "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
     "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates and parameters; one net's layers."),
