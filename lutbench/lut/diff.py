@@ -25,6 +25,11 @@ _MUST_AGREE = ("dtype", "threads", "batch")
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
 
 
+def apart(a_low_us: Any, a_high_us: Any, b_low_us: Any, b_high_us: Any) -> Any:
+    """Whether two intervals do not overlap, of numbers or element by element; never where a bound is NaN."""
+    return (b_low_us > a_high_us) | (a_low_us > b_high_us)
+
+
 @dataclass(frozen=True)
 class Change:
     """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds."""
@@ -45,7 +50,7 @@ class Change:
     @property
     def significant(self) -> bool:
         """Whether the intervals do not overlap."""
-        return self.b_ci_low_us > self.a_ci_high_us or self.a_ci_low_us > self.b_ci_high_us
+        return bool(apart(self.a_ci_low_us, self.a_ci_high_us, self.b_ci_low_us, self.b_ci_high_us))
 
 
 class Changes(Sequence[Change]):
@@ -64,7 +69,7 @@ class Changes(Sequence[Change]):
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
         _, a_low_us, a_high_us, _, b_low_us, b_high_us = self.figures_us
-        self.significant = (b_low_us > a_high_us) | (a_low_us > b_high_us)
+        self.significant = apart(a_low_us, a_high_us, b_low_us, b_high_us)
 
     def __len__(self) -> int:
         return len(self.order)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lutbench.lut.diff import apart
 from lutbench.lut.table import Lut, Provenance, Row
 from lutbench.report.text import has_interval, interval, latency
 from lutbench.space.operator import Operator, parse_operator
@@ -47,7 +48,7 @@ class Pair:
             return None
         if not (has_interval(self.a) and has_interval(self.b)):
             return None
-        return self.a.ci_high_us < self.b.ci_low_us or self.b.ci_high_us < self.a.ci_low_us
+        return bool(apart(self.a.ci_low_us, self.a.ci_high_us, self.b.ci_low_us, self.b.ci_high_us))
 
     @property
     def verdict(self) -> str:
