@@ -42,6 +42,16 @@ def pin(threads: int) -> list[int]:
         return []
 
 
+def preemptions() -> int:
+    """How often the system has taken the core from this thread; 0 where it does not say."""
+    try:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+    except (ImportError, AttributeError):
+        return 0
+
+
 class Worker:
     """One runtime and the artifacts loaded into it."""
 
@@ -79,14 +89,18 @@ class Worker:
     def cycle(self, names: list[str], warmup: int, repeats: int, canary: Callable[[], int], before: int) -> Reading:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
 
-        The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did.
+        The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did. It does not see
+        that the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised
+        by the time the turn took.
         """
         steps = [(name, self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
         durations: list[list[int]] = [[] for _ in names]
         canaries: list[int] = []
+        raised: list[int] = []
         clock = perf_counter_ns
         last = clock()
         for turn in range(warmup + repeats):
+            taken, began = preemptions(), clock()
             for position, (name, invoke, rewrite_input) in enumerate(steps):
                 self._running = name
                 rewrite_input()
@@ -96,11 +110,14 @@ class Worker:
                 self._spent_ns += duration
                 if turn >= warmup:
                     durations[position].append(duration)
+            if turn >= warmup:
+                raised.append(clock() - began if preemptions() > taken else 0)
             if turn == warmup + repeats - 1 or clock() - last > CANARY_EVERY_NS:
                 after = canary()
                 canaries += [max(before, after)] * (max(0, turn + 1 - warmup) - len(canaries))
                 before, last = after, clock()
-        return {"ns": durations, "canary_ns": canaries}, before
+        readings = [reading + more for reading, more in zip(canaries, raised, strict=True)]
+        return {"ns": durations, "canary_ns": readings}, before
 
     def measure(self, request: Answer, out: TextIO) -> None:
         """Every cycle of a request, each once its canary is quiet or the time for waiting is used up."""
