@@ -142,5 +142,7 @@ def _whole_nets(side: Side, found: Additivity) -> tuple[str, str] | None:
         return percent(error, 2), f"mean error of {f'{nets:.0f} ' if nets else ''}unseen nets"
     if not found.points:
         return None
-    kind = "published" if side.lut.metadata.provenance == "estimated" else "tuning"
-    return percent(found.mean_abs_error, 2), f"mean error of {plural(len(found.points), f'{kind} net')}"
+    error_text, nets_text = percent(found.mean_abs_error, 2), plural(len(found.points), "net")
+    if side.lut.metadata.provenance == "estimated":
+        return error_text, f"mean error of {nets_text}, each left out of the fit in turn"
+    return error_text, f"mean error of {nets_text} that tuned it"
