@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,3 +22,15 @@ def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
     (line,) = done.stderr.splitlines()
     assert line.startswith("lutbench: ")
     return line
+
+
+def started(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """The command running; Ctrl-C reaches it even where the tests themselves run in the background."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )

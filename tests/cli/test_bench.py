@@ -15,7 +15,7 @@ import pytest
 from lutbench.cli.bench import print_comparison
 from lutbench.errors import DeviceError
 from lutbench.paper import compare, paper_table
-from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run
+from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run, started
 from tests.onnx_models import convolution, tokens
 
 QUICK = ("--max-rounds", "12")
@@ -118,9 +118,7 @@ def start(folder: Path, journals: Path, lines: int) -> tuple[subprocess.Popen[st
     """A bench that never reaches its target, running until its journal has this many lines."""
     arguments = ["conv.onnx", "tokens.onnx", "--shape", "ids=1,9", "--target", "0.0001"]
     before = set(journals.glob("*.jsonl"))
-    process = subprocess.Popen(
-        [*COMMAND, "bench", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = started("bench", *arguments, cwd=folder)
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         for path in set(journals.glob("*.jsonl")) - before:

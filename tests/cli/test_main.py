@@ -13,7 +13,7 @@ import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.file import read_lut
-from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run
+from tests.cli.running import START_TIMEOUT_S, one_line, run, started
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -130,14 +130,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def start(folder: Path, journal_lines: int) -> subprocess.Popen[str]:
-    """A real profile of the tiny space, running until its journal has this many lines."""
-    process = subprocess.Popen(
-        [*COMMAND, "profile", "--space", "tiny.toml", "-o", "out.csv", "--max-rounds", "30"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """A real profile of the tiny space that never reaches its target, its journal this many lines long."""
+    endless = ("--target", "0.0001", "--max-rounds", "100000")
+    process = started("profile", "--space", "tiny.toml", "-o", "out.csv", *endless, cwd=folder)
     journal = folder / "out.journal" / "r1.jsonl"
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (journal.exists() and journal.read_bytes().count(b"\n") >= journal_lines):
