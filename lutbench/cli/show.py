@@ -85,6 +85,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         lines["nets"] = f"overhead + sum of (row - overhead), {_left_out(meta.origin)}"
         lines["caution"] = str(meta.origin.get("caution", ""))
         lines["intervals"] = "of what the fit leaves open (95 %); nothing was timed"
+    if outside := meta.quality.get("undelegated"):
+        lines["undelegated"] = f"a part of {len(outside)} artifacts, operators or nets: {', '.join(list(outside)[:3])}"
     width = max(len(name) for name in lines)
     for name, text in lines.items():
         click.echo(f"{name:{width}}  {text}")

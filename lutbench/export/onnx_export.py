@@ -1,4 +1,4 @@
-"""Operator or net -> ONNX for ONNX Runtime: int8 (QDQ) or fp32.
+"""Operator or whole net -> ONNX for ONNX Runtime: int8 (QDQ) or fp32.
 
 int8: weights int8 per output channel, activations uint8, graph inputs and outputs uint8, so that no conversion from
 float is timed. An operator that stands inside a net reads and writes (N, H, W, C): ONNX Runtime runs quantised
@@ -24,7 +24,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported, Subject, subject_name
+from lutbench.nn.graph import build_model
 from lutbench.nn.modules import build_net, build_operator, seed_of
+from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
@@ -36,6 +38,12 @@ MAX_ERROR = {"fp32": 1e-4, "int8": 0.06}
 MAX_NET_ERROR = {"fp32": 1e-4, "int8": 0.2}
 
 _Array = npt.NDArray[Any]
+
+_BUILDERS: dict[type, Callable[[Any], torch.nn.Module]] = {
+    Operator: build_operator,
+    Net: build_net,
+    Model: build_model,
+}
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,17 @@ class _Scales:
 def export_onnx(subject: Subject, dtype: str) -> Exported:
     """The subject's ONNX file, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
-    shape = _input_shape(subject)
+    shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    module = build_net(subject) if isinstance(subject, Net) else build_operator(subject)
+    module = _BUILDERS[type(subject)](subject)
     rng = np.random.default_rng(seed_of(name))
     sample = rng.standard_normal(shape, dtype=np.float32)
     try:
         model = _to_onnx(module, sample)
         scales, inner_in, inner_out = None, False, False
         if dtype == "int8":
-            model = _quantized(model, sample)
+            model = _quantized(_norms_as_convolutions(model), sample)
             inner_in = isinstance(subject, Operator) and subject.kind != "stem" and len(shape) == 4
             inner_out = isinstance(subject, Operator) and len(subject.output_shape) == 4
             scales = _integer_inputs_outputs(model, inner_in, inner_out)
@@ -69,16 +77,10 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
         error = _error_against_torch(data, module, sample, scales, inner_in, inner_out)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as failure:
         raise ExportError(f"ONNX export failed: {failure}", operator=name) from failure
-    limit = (MAX_NET_ERROR if isinstance(subject, Net) else MAX_ERROR)[dtype]
+    limit = (MAX_ERROR if isinstance(subject, Operator) else MAX_NET_ERROR)[dtype]
     if not error <= limit:
         raise ExportError(f"the {dtype} artifact is {error:.3g} off torch's output (limit {limit:g})", operator=name)
     return Exported(data, error)
-
-
-def _input_shape(subject: Subject) -> tuple[int, ...]:
-    if isinstance(subject, Operator):
-        return subject.input_shape
-    return subject.space.stem.input_shape
 
 
 def _empty_graph(dtype: str) -> bytes:
@@ -109,6 +111,26 @@ def _to_onnx(module: torch.nn.Module, sample: _Array) -> onnx.ModelProto:
             opset_version=OPSET,
         )
         return onnx.load(path)
+
+
+def _norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Batch norms that stand alone, as 1x1 depthwise convolutions: ONNX Runtime has those in int8, batch norms not."""
+    graph = model.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    norms = [node for node in graph.node if node.op_type == "BatchNormalization"]
+    for node in norms:
+        gamma, beta, mean, variance = (constants[name] for name in node.input[1:5])
+        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+        weight = (gamma / np.sqrt(variance + epsilon)).astype(np.float32)
+        names = [f"{node.output[0]}_weight", f"{node.output[0]}_bias"]
+        for name, values in zip(names, (weight.reshape(-1, 1, 1, 1), beta - mean * weight), strict=True):
+            graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+        inputs = [node.input[0], *names]
+        node.CopyFrom(helper.make_node("Conv", inputs, [node.output[0]], name=node.name, group=len(weight)))
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if norms and tensor.name not in used]:
+        graph.initializer.remove(tensor)
+    return model
 
 
 class _OneSample(CalibrationDataReader):  # type: ignore[misc]

@@ -26,6 +26,8 @@ LATENCY_COLUMNS = ("latency_us", "ci_low_us", "ci_high_us", "p10_us", "p90_us", 
 PERCENTILE_COLUMNS = ("p10_us", "p90_us", "min_us")
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
+# the package a LUT's runtime is named by -> the options that ask for it
+_RUNTIME_OPTIONS = {"executorch": " --runtime executorch", "torch": " --runtime torchscript{engine}"}
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,11 @@ class Lut:
     def measure_command(self) -> str:
         """The command that measures as this LUT was measured; the space and its scale are still to be added."""
         meta = self.metadata
+        package, _, rest = meta.runtime.partition(" ")
+        engine = rest.partition("(")[2].rstrip(")")
+        runtime = _RUNTIME_OPTIONS.get(package, "").format(engine=f" --engine {engine}" if engine else "")
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
-        return f"lutbench profile --device {meta.device} --dtype {meta.dtype}{threads}"
+        return f"lutbench profile --device {meta.device}{runtime} --dtype {meta.dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
         """Whether the rows are of this space, at its resolution and width."""

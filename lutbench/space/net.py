@@ -55,6 +55,11 @@ class Net:
         return f"{self.space.name}@{self.space.label}:{self.head_channels}:{self.candidates_text}"
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(N, C, H, W), N = 1."""
+        return self.space.stem.input_shape
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of the convolutions and the classifier, one image."""
         return sum(operator.macs for operator in self.operators)
