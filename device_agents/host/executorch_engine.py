@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,10 @@ class ExecuTorchEngine:
 
     def load(self, name: str, path: str) -> Loaded:
         del name
-        program = self._lib._load_program(path)
+        try:
+            program = self._lib._load_program(path)
+        except RuntimeError as error:
+            raise ValueError(f"{_what_is_at(path)} ({error})") from error
         method = program.load_method("forward")
         meta = method.method_meta()
         if (meta.num_inputs(), meta.num_outputs()) != (1, 1):
@@ -58,3 +62,12 @@ class ExecuTorchEngine:
             self._buffers[kind] = current = Buffers(kind, max(size, BUFFER_ELEMENTS))
         values = torch.from_numpy(current.input[:size])
         return (values.view(torch.int8) if dtype == _INT8 else values).view(shape), current, size
+
+
+def _what_is_at(path: str) -> str:
+    """Of a file that the runtime refused: its own errors are numbers."""
+    with Path(path).open("rb") as file:
+        kind = file.read(8)[4:]
+    if not kind.startswith(b"ET"):
+        return "not an ExecuTorch program"
+    return f"a program of format {kind.decode('ascii', 'replace')} that is damaged, or not of this ExecuTorch's version"
