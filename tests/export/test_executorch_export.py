@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import functools
+import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -11,6 +15,7 @@ from torch import nn
 
 from lutbench.errors import ExportError
 from lutbench.export import executorch_export, executorch_speed
+from lutbench.export.artifact import Exported, Subject
 from lutbench.export.check import MAX_ERROR, MAX_NET_ERROR
 from lutbench.export.executorch_export import export_executorch, run_program
 from lutbench.space.macro import Space
@@ -21,91 +26,86 @@ STEM, BLOCK, GROUPED = "stem_k3_3x32x32_16_s2", "ir_k5_e6_g1_16x8x8_16_s1", "ir_
 NAMES = [STEM, BLOCK, GROUPED, "conv_k1_16x8x8_24_s2", "pool_32x4x4", "fc_32_10", OVERHEAD.name]
 
 
-@pytest.fixture
-def lowered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
-    """What XNNPACK is told to run: the names of the nodes of each delegate, in order."""
+@functools.cache
+def lowered(name: str, dtype: str) -> tuple[Exported, list[list[str]]]:
+    """The operator's export, and what XNNPACK is told to run: the names of the nodes of each delegate, in order."""
+    return _lowered(parse_operator(name), dtype)
+
+
+def _lowered(subject: Subject, dtype: str) -> tuple[Exported, list[list[str]]]:
     delegates: list[list[str]] = []
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 
-    def remember(graph: object, data: object) -> object:
-        delegates.append([type(node.xnode_union).__name__.removeprefix("XNN") for node in graph.xnodes])  # type: ignore[attr-defined]
+    def remember(graph: Any, data: object) -> object:
+        delegates.append([type(node.xnode_union).__name__.removeprefix("XNN") for node in graph.xnodes])
         return serialize(graph, data)
 
-    monkeypatch.setattr(xnnpack_preprocess, "serialize_xnnpack_binary", remember)
-    yield delegates
+    with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", remember):
+        return export_executorch(subject, dtype), delegates
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["int8", "fp32"])
-def test_artifacts_compute_what_torch_computes_in_one_delegate(name: str, dtype: str, lowered: list[list[str]]) -> None:
-    exported = export_executorch(parse_operator(name), dtype)
+def test_artifacts_compute_what_torch_computes_in_one_delegate(name: str, dtype: str) -> None:
+    exported, delegates = lowered(name, dtype)
     assert exported.check_error <= MAX_ERROR[dtype]
     assert (exported.undelegated, exported.notes) == ((), ())
-    assert len(lowered) == 1
+    (nodes,) = delegates
     if "_g2_" not in name:  # the shuffle of grouped convolutions is the lowering's own, and the same in a net
-        assert "Convert" not in lowered[0]
+        assert "Convert" not in nodes
 
 
 @pytest.mark.parametrize("dtype", ["int8", "fp32"])
-def test_operators_inside_a_net_take_and_give_its_layout(dtype: str, lowered: list[list[str]]) -> None:
-    for name in (STEM, BLOCK, GROUPED):
-        export_executorch(parse_operator(name), dtype)
-    stem, block, grouped = lowered
+def test_operators_inside_a_net_take_and_give_its_layout(dtype: str) -> None:
+    (stem,), (block,), (grouped,) = (lowered(name, dtype)[1] for name in (STEM, BLOCK, GROUPED))
     assert stem == ["StaticTranspose", "Conv2d"]  # the image is (N, C, H, W), for the stem as for a net
     assert block == ["Conv2d", "DepthwiseConv2d", "Conv2d", "Add"]
     assert (grouped[0], grouped[-1]) == ("Conv2d", "Conv2d")
+    assert lowered("pool_32x4x4", dtype)[1][0][0] == "GlobalAvgPooling2d"
 
 
 def test_int8_programs_take_and_give_integers() -> None:
-    data = export_executorch(parse_operator(BLOCK), "int8").data
+    data = lowered(BLOCK, "int8")[0].data
     given = torch.zeros(1, 16, 8, 8, dtype=torch.int8).to(memory_format=torch.channels_last)
     assert run_program(data, given).dtype == torch.int8
     with pytest.raises(RuntimeError):
         run_program(data, given.float())
 
 
-def test_a_whole_net_is_one_delegate(tiny: Space, lowered: list[list[str]]) -> None:
+def test_a_whole_net_is_one_delegate(tiny: Space) -> None:
     (net,) = random_nets(tiny, 1, 0, "test")
-    exported = export_executorch(net, "int8")
+    exported, delegates = _lowered(net, "int8")
     assert exported.check_error <= MAX_NET_ERROR["int8"]
     assert exported.undelegated == ()
-    (nodes,) = lowered
+    (nodes,) = delegates
     assert nodes[0] == "StaticTranspose" and nodes[-1] == "FullyConnected"
 
 
-_EXPORT_AND_DIGEST = f"""
-import hashlib, logging, sys
-logging.disable(logging.WARNING)
-from executorch.backends.xnnpack import xnnpack_preprocess
-from lutbench.export import executorch_speed
-from lutbench.export.executorch_export import export_executorch
-from lutbench.space.operator import parse_operator
+def digests() -> list[str]:
+    """Of two programs, but for their debug handles: those lead back to a node's history, which fast exports drop."""
+    serialize = xnnpack_preprocess.serialize_xnnpack_binary
 
-serialize = xnnpack_preprocess.serialize_xnnpack_binary
+    def without_debug_handles(graph: Any, data: object) -> object:
+        for node in graph.xnodes:
+            node.debug_handle = 0
+        return serialize(graph, data)
 
-def without_debug_handles(graph, data):  # numbers that lead back to the history of a node, which fast exports drop
-    for node in graph.xnodes:
-        node.debug_handle = 0
-    return serialize(graph, data)
-
-xnnpack_preprocess.serialize_xnnpack_binary = without_debug_handles
-if sys.argv[1] == "slow":
-    executorch_speed._remedies = dict
-for name in ({BLOCK!r}, {GROUPED!r}):
-    print(hashlib.sha256(export_executorch(parse_operator(name), "int8").data).hexdigest())
-"""
+    with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", without_debug_handles):
+        exported = [export_executorch(parse_operator(name), "int8").data for name in (BLOCK, GROUPED)]
+    return [hashlib.sha256(data).hexdigest() for data in exported]
 
 
 def test_the_remedies_for_speed_do_not_change_what_runs() -> None:
     """The same exports in a process where none of them is in place."""
-    digests = [
-        subprocess.run(
-            [sys.executable, "-c", _EXPORT_AND_DIGEST, speed], capture_output=True, text=True, check=True
-        ).stdout
-        for speed in ("slow", "fast")
-    ]
-    assert digests[0] == digests[1]
-    assert len(set(digests[0].split())) == 2
+    code = (
+        "from lutbench.export import executorch_speed\n"
+        "executorch_speed._remedies = dict\n"
+        "from tests.export.test_executorch_export import digests\n"
+        "print(*digests())"
+    )
+    root = Path(__file__).parents[2]
+    slow = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert slow.split() == digests()
 
 
 def test_every_remedy_has_its_place_in_the_version_installed() -> None:
