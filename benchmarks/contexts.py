@@ -21,7 +21,6 @@ from _machine import machine
 from device_agents.agent import AgentSettings
 from device_agents.host.agent import HostAgent
 from lutbench.events import ExportProgress
-from lutbench.export.artifact import Subject
 from lutbench.export.cache import ArtifactCache, default_cache_folder
 from lutbench.export.exporters import EXPORTERS
 from lutbench.measure.journal import Journal
@@ -36,6 +35,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains, random_nets
+from lutbench.space.subject import Subject
 from lutbench.tuning import choose_canaries
 
 DEPTHS = (0, 1, 2, 4, 8, 26)  # 26 others: a whole net's length

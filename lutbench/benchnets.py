@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lutbench.errors import ExportError, UsageError
 from lutbench.events import Report
-from lutbench.export.artifact import Artifact, subject_name
+from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache, default_cache_folder
 from lutbench.export.exporters import Exporter
 from lutbench.export.onnx_counts import Counts, count_onnx
@@ -19,6 +19,7 @@ from lutbench.space.graph import Model
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
+from lutbench.space.subject import subject_name
 from lutbench.space.zoo import find_whole_net
 
 WholeNet = Net | Model | FactoryNet  # what the exporters make artifacts of

@@ -16,7 +16,7 @@ from lutbench import __version__
 from lutbench.campaign import Campaign
 from lutbench.errors import DeviceError, ExportError, LutbenchError, UsageError
 from lutbench.events import ExportProgress, Note, Report
-from lutbench.export.artifact import Artifact, Subject, subject_name
+from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache, default_cache_folder
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.pool import export_all
@@ -26,10 +26,11 @@ from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.table import Lut, Metadata, space_section
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
-from lutbench.results import context_section, environment_section, lut_rows, quality_section
+from lutbench.results import context_section, environment_section, lut_rows, quality_section, undelegated_section
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
+from lutbench.space.subject import Subject, subject_name
 from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
 
 OpenAgent = Callable[[Device, AgentSettings], Agent]
@@ -44,11 +45,15 @@ class InterruptedRunError(LutbenchError):
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT."""
+    """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
+
+    engine: of a runtime that has several; none means the machine's default.
+    """
 
     device: Device
     runtime: str = DEFAULT_RUNTIME
     dtype: str = DEFAULT_DTYPE
+    engine: str = ""
     space: str = "fbnet"
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = (1.0,)
@@ -63,7 +68,9 @@ class ProfileRequest:
         if self.output is not None:
             return self.output
         extra = [
-            name for name, usual in ((self.runtime, DEFAULT_RUNTIME), (self.dtype, DEFAULT_DTYPE)) if name != usual
+            name
+            for name, usual in ((self.runtime, DEFAULT_RUNTIME), (self.engine, ""), (self.dtype, DEFAULT_DTYPE))
+            if name != usual
         ]
         path = self.device.lut
         return path.with_name("_".join([path.stem, *extra]) + path.suffix)
@@ -75,7 +82,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
     check_measurable(request.device)
-    exporter = find_exporter(request.runtime, request.dtype)
+    exporter = find_exporter(request.runtime, request.dtype, request.engine)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
     base = Metadata(
@@ -114,6 +121,7 @@ def _measure(
     nets, canaries = draw_tuning_nets(spaces, request.seed), choose_canaries(spaces, request.protocol)
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
+    outside = undelegated_section(artifacts, exporter.delegate, report)
     settings = AgentSettings(request.runtime, request.dtype, request.threads)
     with open_device(request.device, settings) as agent:
         before = agent.describe()
@@ -130,7 +138,7 @@ def _measure(
                 measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 context=context_section(context, nets, canaries, journal.measurements),
                 environment=environment_section(before.environment, agent.describe().environment),
-                quality=quality_section(rows, request.protocol, canaries, journal, wall_s),
+                quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,
             )
     return Lut(metadata, rows, request.lut_path)
 
@@ -156,11 +164,15 @@ def export_subjects(
     """Artifacts sorted by name, and those that could not be made; progress as they come."""
     artifacts: list[Artifact] = []
     failures: list[Failure] = []
+    noted: set[str] = set()
     for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache), start=1):
         if isinstance(result, ExportError):
             failures.append(Failure(subject_name(subject), result.problem))
         else:
             artifacts.append(result)
+            for text in sorted(set(result.notes) - noted):
+                report(Note(text, warning=True))
+            noted.update(result.notes)
         report(ExportProgress(done, len(subjects)))
     return sorted(artifacts, key=lambda artifact: artifact.name), failures
 
@@ -183,7 +195,7 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
         mine, theirs = getattr(base, name), getattr(old, name)
         if mine != theirs:
             raise UsageError(f"the LUT there has {name} {theirs}, not {mine}", path=path, remedy="give another -o")
-    if old.runtime.split()[0] != base.runtime.split()[0]:
+    if _without_version(old.runtime) != _without_version(base.runtime):
         raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")
     if old.space != base.space:
         raise UsageError(
@@ -192,6 +204,12 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
             remedy="give another -o, or the same --space, --resolution and --width",
         )
     return replace(base, revision=old.revision + 1, previous=file_sha256(path))
+
+
+def _without_version(runtime: str) -> list[str]:
+    """torch 2.13.0 (x86) -> torch, (x86)"""
+    package, *rest = runtime.split()
+    return [package, *rest[1:]]
 
 
 def _identity(base: Metadata, request: ProfileRequest, artifacts: Sequence[Artifact], cpu: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from lutbench.campaign import Context
 from lutbench.errors import DeviceError
+from lutbench.events import Note, Report
+from lutbench.export.artifact import Artifact
 from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
@@ -15,6 +17,8 @@ from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries
+
+_UNDELEGATED_SHOWN = 3
 
 
 def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,3 +91,19 @@ def quality_section(
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }
+
+
+def undelegated_section(artifacts: Sequence[Artifact], delegate: str, report: Report) -> dict[str, Any]:
+    """What runs outside the runtime's delegate, by artifact, after one warning; nothing where it has it all."""
+    found = {artifact.name: list(artifact.undelegated) for artifact in artifacts if artifact.undelegated}
+    if not found:
+        return {}
+    names = ", ".join(list(found)[:_UNDELEGATED_SHOWN]) + (", ..." if len(found) > _UNDELEGATED_SHOWN else "")
+    report(
+        Note(
+            f"{delegate} does not take all of {len(found)} of {len(artifacts)} artifacts: {names}"
+            " (the LUT's quality.undelegated names the kernels)",
+            warning=True,
+        )
+    )
+    return {"undelegated": found}

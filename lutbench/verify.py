@@ -13,7 +13,7 @@ from device_agents.agent import AgentSettings
 from device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
-from lutbench.export.artifact import Artifact, Subject
+from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache, default_cache_folder
 from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.locks import device_lock
@@ -30,6 +30,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
+from lutbench.space.subject import Subject
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
 from lutbench.verified import NetResult, results_path, write_results

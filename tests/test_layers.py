@@ -29,8 +29,13 @@ LAYERS = [
     ["lutbench.report"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
-HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}
-HEAVY_ALLOWED = ("lutbench.nn", "lutbench.export.onnx_export")
+HEAVY = {"torch", "torchao", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}
+HEAVY_ALLOWED = (
+    "lutbench.nn",
+    "lutbench.export.onnx_export",
+    "lutbench.export.executorch_export",
+    "lutbench.export.torchscript_export",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -191,4 +191,20 @@ def _rewriting(copies: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> C
     return rewrite
 
 
-ENGINES: dict[str, Callable[[int], Engine]] = {"onnx": OnnxEngine}
+def _executorch(threads: int) -> Engine:
+    from device_agents.host.executorch_engine import ExecuTorchEngine
+
+    return ExecuTorchEngine(threads)
+
+
+def _torchscript(threads: int) -> Engine:
+    from device_agents.host.torchscript_engine import TorchScriptEngine
+
+    return TorchScriptEngine(threads)
+
+
+ENGINES: dict[str, Callable[[int], Engine]] = {
+    "onnx": OnnxEngine,
+    "executorch": _executorch,
+    "torchscript": _torchscript,
+}

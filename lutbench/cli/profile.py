@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from lutbench.cli.options import INTEGERS, NUMBERS
+from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
 @click.command("profile")
 @click.option("--device", "device_name", default="host", show_default=True, help="`lutbench devices` lists them.")
-@click.option("--runtime", default="onnx", show_default=True, help="What runs the operators: onnx.")
+@click.option("--runtime", default="onnx", show_default=True, help=f"What runs the operators: {', '.join(EXPORTERS)}.")
+@click.option("--engine", default="", help=ENGINES_HELP)
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32.")
 @click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
 @click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
@@ -25,6 +27,7 @@ from lutbench.cli.options import INTEGERS, NUMBERS
 def command(
     device_name: str,
     runtime: str,
+    engine: str,
     dtype: str,
     space: str,
     resolution: tuple[int, ...],
@@ -54,6 +57,7 @@ def command(
     request = ProfileRequest(
         device=device,
         runtime=runtime,
+        engine=engine,
         dtype=dtype,
         space=space,
         resolutions=resolution,

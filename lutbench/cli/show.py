@@ -80,6 +80,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
+    if outside := meta.quality.get("undelegated"):
+        lines["undelegated"] = f"a part of {len(outside)} artifacts, operators or nets: {', '.join(list(outside)[:3])}"
     width = max(len(name) for name in lines)
     for name, text in lines.items():
         click.echo(f"{name:{width}}  {text}")

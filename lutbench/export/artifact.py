@@ -8,18 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lutbench.space.factory import FactoryNet
-from lutbench.space.graph import Model
-from lutbench.space.net import Net
-from lutbench.space.operator import Operator
-
-Subject = Operator | Net | Model | FactoryNet
-
-
-def subject_name(subject: Subject) -> str:
-    """The name an artifact is measured under: an operator's name or a whole net's key."""
-    return subject.name if isinstance(subject, Operator) else subject.key
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,15 +26,24 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Exported:
-    """An exporter's result. check_error: root mean square error of its output against torch's, over torch's."""
+    """An exporter's result. check_error: root mean square error of its output against torch's, over torch's.
+
+    undelegated: kernels that run outside the runtime's delegate, where it has one. notes: what a person should know
+    of the export itself; not kept with the artifact.
+    """
 
     data: bytes
     check_error: float
+    undelegated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes."""
+    """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes.
+
+    undelegated, notes: as in Exported.
+    """
 
     name: str
     runtime: str
@@ -55,3 +52,5 @@ class Artifact:
     sha256: str
     size_bytes: int
     check_error: float
+    undelegated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,11 @@ class ArtifactCache:
             "sha256": hashlib.sha256(exported.data).hexdigest(),
             "size_bytes": len(exported.data),
             "check_error": exported.check_error,
+            "undelegated": list(exported.undelegated),
         }
         write_atomically(payload, exported.data)
         write_atomically(note, json.dumps(entry).encode())
-        return _artifact(recipe, payload, entry)
+        return replace(_artifact(recipe, payload, entry), notes=exported.notes)
 
     def _paths(self, recipe: Recipe, suffix: str) -> tuple[Path, Path]:
         key = recipe.key
@@ -75,6 +77,7 @@ def _artifact(recipe: Recipe, payload: Path, entry: dict[str, Any]) -> Artifact:
         sha256=str(entry["sha256"]),
         size_bytes=int(entry["size_bytes"]),
         check_error=float(entry["check_error"]),
+        undelegated=tuple(str(kernel) for kernel in entry.get("undelegated", ())),
     )
 
 

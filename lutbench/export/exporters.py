@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import cast
 
 from lutbench.errors import UsageError
-from lutbench.export.artifact import Exported, Recipe, Subject, subject_name
+from lutbench.export.artifact import Exported, Recipe
+from lutbench.space.subject import Subject, subject_name
 
-ExportFunction = Callable[[Subject, str], Exported]
+ExportFunction = Callable[..., Exported]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Exporter:
     """How a runtime's artifacts are made. function: module:name, imported when first needed, for torch is slow to load.
 
     revision: raised whenever the exporter's own output changes. packages: whose versions decide the bytes.
+    delegate: what inside the runtime computes, where it has a name of its own. engines: of which the runtime has to be
+    told one, engine; its function then takes it as a third argument.
     """
 
     runtime: str
@@ -29,20 +34,29 @@ class Exporter:
     function: str
     revision: int
     packages: tuple[str, ...]
+    delegate: str = ""
+    engines: tuple[str, ...] = ()
+    engine: str = ""
 
-    def load(self) -> ExportFunction:
+    def export(self, subject: Subject, dtype: str) -> Exported:
+        """The subject's checked artifact; ExportError where it cannot be made or is wrong."""
         module, name = self.function.split(":")
-        return cast(ExportFunction, getattr(import_module(module), name))
+        function = cast(ExportFunction, getattr(import_module(module), name))
+        return function(subject, dtype, self.engine) if self.engine else function(subject, dtype)
 
     @property
     def runtime_version(self) -> str:
-        """As a LUT names it: onnxruntime 1.31.1."""
-        return f"{self.package} {_version(self.package)}"
+        """As a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
+        inside = self.engine or self.delegate
+        return f"{self.package} {_version(self.package)}" + (f" ({inside})" if inside else "")
 
     def recipe(self, subject: Subject, dtype: str) -> Recipe:
         """What decides the artifact's bytes; needs no torch."""
         versions = {package: _version(package) for package in self.packages}
-        return Recipe(subject_name(subject), self.runtime, dtype, {"exporter": str(self.revision), **versions})
+        engine = {"engine": self.engine} if self.engine else {}
+        return Recipe(
+            subject_name(subject), self.runtime, dtype, {"exporter": str(self.revision), **engine, **versions}
+        )
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -55,24 +69,71 @@ EXPORTERS: dict[str, Exporter] = {
         revision=1,
         packages=("torch", "onnx", "onnxruntime"),
     ),
+    "executorch": Exporter(
+        runtime="executorch",
+        package="executorch",
+        suffix=".pte",
+        dtypes=("int8", "fp32"),
+        function="lutbench.export.executorch_export:export_executorch",
+        revision=1,
+        packages=("torch", "torchao", "executorch"),
+        delegate="xnnpack",
+    ),
+    "torchscript": Exporter(
+        runtime="torchscript",
+        package="torch",
+        suffix=".pt",
+        dtypes=("int8", "fp32"),
+        function="lutbench.export.torchscript_export:export_torchscript",
+        revision=1,
+        packages=("torch",),
+        engines=("x86", "onednn", "qnnpack"),
+    ),
 }
+ENGINES_HELP = "; ".join(f"Of {e.runtime}: {', '.join(e.engines)}" for e in EXPORTERS.values() if e.engines) + (
+    "; none: this machine's fastest."
+)
 
 
-def find_exporter(runtime: str, dtype: str) -> Exporter:
-    """The exporter of a runtime; UsageError where the runtime or its dtype is not there."""
+def find_exporter(runtime: str, dtype: str, engine: str = "") -> Exporter:
+    """The exporter of a runtime; UsageError where the runtime, its dtype or its engine is not there.
+
+    engine: none means the machine's default, for a runtime that has several.
+    """
     if runtime not in EXPORTERS:
         raise UsageError(f"no runtime is called {runtime!r}", remedy=f"there is {', '.join(EXPORTERS)}")
     exporter = EXPORTERS[runtime]
     if dtype not in exporter.dtypes:
         raise UsageError(f"{runtime} has no dtype {dtype!r}", remedy=f"it has {', '.join(exporter.dtypes)}")
-    return exporter
+    engines = exporter.engines if dtype == "int8" else ()
+    if engine and engine not in engines:
+        known = f"it has {', '.join(engines)}" if engines else "leave --engine out"
+        raise UsageError(f"{runtime} {dtype} has no engine {engine!r}", remedy=known)
+    return replace(exporter, engine=engine or default_engine()) if engines else exporter
+
+
+def default_engine() -> str:
+    """torch's quantised engine that is the fastest of those right on this machine; figures in docs/runtimes.md."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return "qnnpack"
+    return "onednn" if "vnni" in _cpu_flags() else "x86"  # without VNNI, onednn's 8-bit sums can overflow
+
+
+def _cpu_flags() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")
 
 
 def exporter_of(runtime_version: str) -> Exporter:
-    """The exporter whose runtime a LUT names (`onnxruntime 1.31.1`); UsageError where this version has none."""
+    """The exporter whose runtime a LUT names (`torch 2.13.0 (x86)`); UsageError where this version has none."""
+    package, _, rest = runtime_version.partition(" ")
+    inside = rest.partition("(")[2].rstrip(")")
     for exporter in EXPORTERS.values():
-        if exporter.package == runtime_version.split(" ")[0]:
-            return exporter
+        if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
+            return replace(exporter, engine=inside if exporter.engines else "")
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
 
 

@@ -22,31 +22,19 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from lutbench.errors import ExportError, UsageError
-from lutbench.export.artifact import Exported, Subject, subject_name
-from lutbench.nn.factory import build_factory_net
-from lutbench.nn.graph import build_model
-from lutbench.nn.modules import build_net, build_operator, seed_of
-from lutbench.space.factory import FactoryNet
-from lutbench.space.graph import Model
-from lutbench.space.net import Net
+from lutbench.errors import ExportError
+from lutbench.export.artifact import Exported
+from lutbench.export.check import check_error
+from lutbench.nn.modules import seed_of
+from lutbench.nn.subject import build_subject
 from lutbench.space.operator import Operator
+from lutbench.space.subject import Subject, subject_name
 
 OPSET = 17
 INPUT, OUTPUT = "input", "output"
 NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
-# Root mean square error over the output's own. int8 rounds every activation; over the 30 layers of a net that adds up.
-MAX_ERROR = {"fp32": 1e-4, "int8": 0.06}
-MAX_NET_ERROR = {"fp32": 1e-4, "int8": 0.2}
 
 _Array = npt.NDArray[Any]
-
-_BUILDERS: dict[type, Callable[[Any], torch.nn.Module]] = {
-    Operator: build_operator,
-    Net: build_net,
-    Model: build_model,
-    FactoryNet: build_factory_net,
-}
 
 
 @dataclass(frozen=True)
@@ -65,10 +53,7 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
     shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    try:
-        module = _BUILDERS[type(subject)](subject)
-    except UsageError as failure:  # a user's own factory: it costs its net
-        raise ExportError(failure.problem, operator=name, remedy=failure.remedy) from failure
+    module = build_subject(subject)
     rng = np.random.default_rng(seed_of(name))
     sample = rng.standard_normal(shape, dtype=np.float32)
     try:
@@ -83,9 +68,7 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
         error = _error_against_torch(data, module, sample, scales, inner_in, inner_out)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as failure:
         raise ExportError(f"ONNX export failed: {failure}", operator=name) from failure
-    limit = (MAX_ERROR if isinstance(subject, Operator) else MAX_NET_ERROR)[dtype]
-    if not error <= limit:
-        raise ExportError(f"the {dtype} artifact is {error:.3g} off torch's output (limit {limit:g})", operator=name)
+    check_error(error, subject, dtype)
     return Exported(data, error)
 
 

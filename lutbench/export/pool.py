@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import multiprocessing
@@ -11,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from lutbench.errors import ExportError
-from lutbench.export.artifact import Artifact, Subject, subject_name
+from lutbench.errors import ExportError, UsageError
+from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
-from lutbench.export.exporters import EXPORTERS, Exporter
+from lutbench.export.exporters import Exporter
 from lutbench.space.factory import FactoryNet
+from lutbench.space.subject import Subject, subject_name
 
 Result = tuple[Subject, Artifact | ExportError]
 
@@ -41,26 +43,35 @@ def _export_missing(
     subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache
 ) -> Iterator[Result]:
     workers = min(os.cpu_count() or 1, 4, len(subjects))
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+    pool = _pool(workers)
     try:
         # the slowest first, so that no worker is left with a whole net at the end
         ordered = sorted(subjects, key=_work, reverse=True)
         futures: dict[Future[Artifact | ExportError], Subject] = {
-            pool.submit(_export_one, exporter.runtime, dtype, subject, cache): subject for subject in ordered
+            pool.submit(_export_one, exporter, dtype, subject, cache): subject for subject in ordered
         }
+        left = dict.fromkeys(ordered)
         for future in as_completed(futures):
-            subject = futures[future]
-            try:
-                yield subject, future.result()
-            except BrokenProcessPool:
-                raise ExportError(
-                    "a process that exports died, perhaps for lack of memory",
-                    operator=subject_name(subject),
-                    remedy="what was exported is kept; run the same command again",
-                ) from None
+            with contextlib.suppress(BrokenProcessPool):
+                yield futures[future], future.result()
+                del left[futures[future]]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    for subject in left:  # a worker died and took the pool along: one of these did it
+        yield subject, _export_alone(subject, exporter, dtype, cache)
+
+
+def _export_alone(subject: Subject, exporter: Exporter, dtype: str, cache: ArtifactCache) -> Artifact | ExportError:
+    """In a process of its own, so that one that kills it costs itself and nothing else."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_export_one, exporter, dtype, subject, cache).result()
+        except BrokenProcessPool:
+            return ExportError("the process that exports it died", operator=subject_name(subject))
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker)
 
 
 def _work(subject: Subject) -> float:
@@ -75,10 +86,11 @@ def _prepare_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _export_one(runtime: str, dtype: str, subject: Subject, cache: ArtifactCache) -> Artifact | ExportError:
-    exporter = EXPORTERS[runtime]
+def _export_one(exporter: Exporter, dtype: str, subject: Subject, cache: ArtifactCache) -> Artifact | ExportError:
     try:
-        exported = exporter.load()(subject, dtype)
+        exported = exporter.export(subject, dtype)
     except ExportError as error:
         return error
+    except UsageError as error:  # a user's own factory: it costs its net
+        return ExportError(error.problem, operator=subject_name(subject), remedy=error.remedy)
     return cache.put(exporter.recipe(subject, dtype), exporter.suffix, exported)

@@ -34,6 +34,8 @@ MAY_BE_UNKNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
+# the package a LUT's runtime is named by -> the options that ask for it
+_RUNTIME_OPTIONS = {"executorch": " --runtime executorch", "torch": " --runtime torchscript{engine}"}
 
 
 @dataclass(frozen=True)
@@ -301,9 +303,12 @@ class Lut:
         """
         meta = self.metadata
         device = "DEVICE" if meta.device == UNKNOWN else meta.device
+        package, _, rest = meta.runtime.partition(" ")
+        engine = rest.partition("(")[2].rstrip(")")
+        runtime = _RUNTIME_OPTIONS.get(package, "").format(engine=f" --engine {engine}" if engine else "")
         dtype = "" if meta.dtype == UNKNOWN else f" --dtype {meta.dtype}"
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
-        return f"lutbench profile --device {device}{dtype}{threads}"
+        return f"lutbench profile --device {device}{runtime}{dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
         """Whether the rows are of this space, at its resolution and width, and are all there.

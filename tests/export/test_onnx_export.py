@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lutbench.errors import ExportError
-from lutbench.export import onnx_export
+from lutbench.export import check, onnx_export
 from lutbench.export.onnx_export import export_onnx
 from lutbench.space.fbnet import fbnet
 from lutbench.space.graph import GraphBuilder, Model
@@ -44,7 +44,7 @@ def optimised(data: bytes, tmp_path: Path) -> Counter[str]:
 @pytest.mark.parametrize("dtype", ["int8", "fp32"])
 def test_artifacts_compute_what_torch_computes(name: str, dtype: str) -> None:
     exported = export_onnx(parse_operator(name), dtype)
-    assert exported.check_error <= onnx_export.MAX_ERROR[dtype]
+    assert exported.check_error <= check.MAX_ERROR[dtype]
     session = ort.InferenceSession(exported.data, providers=["CPUExecutionProvider"])
     expected = {"int8": "tensor(uint8)", "fp32": "tensor(float)"}[dtype]
     assert [given.type for given in (*session.get_inputs(), *session.get_outputs())] == [expected] * 2
@@ -96,7 +96,7 @@ def test_the_same_operator_gives_the_same_bytes_in_any_process() -> None:
 def test_a_whole_net(tiny: Space, tmp_path: Path) -> None:
     (net,) = random_nets(tiny, 1, 0, "test")
     exported = export_onnx(net, "int8")
-    assert exported.check_error <= onnx_export.MAX_NET_ERROR["int8"]
+    assert exported.check_error <= check.MAX_NET_ERROR["int8"]
     session = ort.InferenceSession(exported.data, providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == [1, 3, 32, 32]
     assert session.get_outputs()[0].shape == [1, 10]
@@ -160,7 +160,7 @@ def every_layer() -> Model:
 
 @pytest.mark.parametrize("dtype", ["int8", "fp32"])
 def test_every_kind_of_layer_computes_what_torch_computes(dtype: str) -> None:
-    assert export_onnx(every_layer(), dtype).check_error <= onnx_export.MAX_ERROR[dtype]
+    assert export_onnx(every_layer(), dtype).check_error <= check.MAX_ERROR[dtype]
 
 
 def test_what_runs_in_float_is_hswish_and_hsigmoid_alone(tmp_path: Path) -> None:

@@ -1,0 +1,244 @@
+"""Operator or whole net -> .pte for ExecuTorch's XNNPACK delegate: int8 or fp32.
+
+int8: XNNPACK's own quantizer (weights per output channel, symmetric; activations affine), and int8 inputs and outputs,
+so that no conversion from float is timed. Inputs and outputs are the caller's memory, not the program's.
+
+XNNPACK computes in (N, H, W, C). An operator that stands inside a net takes and gives that layout (torch's
+channels_last), else it would be wrapped in two transposes that a net does not have. A net, and the stem, which reads
+the image, take (N, C, H, W).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
+from executorch.exir import EdgeCompileConfig, EdgeProgramManager, ExecutorchBackendConfig, to_edge
+from executorch.exir.backend.utils import get_non_lowered_nodes
+from executorch.exir.dialects._ops import ops as edge_ops
+from executorch.exir.passes import MemoryPlanningPass
+from torch import Tensor, nn
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+from lutbench.errors import ExportError
+from lutbench.export.artifact import Exported
+from lutbench.export.check import check_error, relative_error
+from lutbench.export.executorch_speed import speed_up, without_collector
+from lutbench.nn.modules import initialised
+from lutbench.nn.subject import build_subject, sample_input
+from lutbench.space.operator import OVERHEAD, Operator
+from lutbench.space.subject import Subject, subject_name
+
+_QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
+_DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What an integer means: real = (integer - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+
+    def integers(self, real: Tensor) -> Tensor:
+        return (real / self.scale).round().add(self.zero_point).clamp(self.low, self.high).to(torch.int8)
+
+    def real(self, integers: Tensor) -> Tensor:
+        return (integers.float() - self.zero_point) * self.scale
+
+
+class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
+    """Without the patterns of quantisation-aware training: they match nothing here, and take 2.4 s to build a call."""
+
+    SUPPORTED_PATTERNS = [  # noqa: RUF012 - the base class's own
+        pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if not pattern.is_qat
+    ]
+
+
+class _Partitioner(XnnpackPartitioner):  # type: ignore[misc]
+    """Without the advice against to_backend, for which it reads the source of every function on the stack.
+
+    to_edge_transform_and_lower gives the same program and decomposes it three times for it.
+    """
+
+    def _check_if_called_from_to_backend(self) -> bool:
+        return False
+
+
+class _ChannelsLast(nn.Module):
+    """A module whose output lies in memory as (N, H, W, C)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)"""
+        return torch.ops.aten._to_copy.default(  # type: ignore[no-any-return]
+            self.module(x), dtype=torch.float32, memory_format=torch.channels_last
+        )
+
+
+def export_executorch(subject: Subject, dtype: str) -> Exported:
+    """The subject's program, checked against torch; ExportError where it cannot be made or is wrong."""
+    name = subject_name(subject)
+    notes = speed_up()
+    module = _empty() if subject == OVERHEAD else build_subject(subject)
+    sample = sample_input(subject, name)
+    try:
+        with torch.no_grad(), without_collector(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's to its own callers
+            exported = _export(module, _laid_out(sample, subject), dtype, subject)
+    except Exception as failure:
+        raise ExportError(f"ExecuTorch export failed: {_shortest(failure)}", operator=name) from failure
+    check_error(exported.check_error, subject, dtype)
+    return replace(exported, notes=notes)
+
+
+def _empty() -> nn.Module:
+    """The least that XNNPACK takes: one product. What is left is the overhead of a call, the delegate's included."""
+    return initialised(nn.Linear(1, 1), OVERHEAD.name)
+
+
+def _laid_out(sample: Tensor, subject: Subject) -> Tensor:
+    """The sample as it lies in memory before the subject."""
+    if subject == OVERHEAD:
+        return sample.flatten(1)
+    inner = isinstance(subject, Operator) and subject.kind != "stem" and sample.dim() == 4
+    return sample.to(memory_format=torch.channels_last) if inner else sample
+
+
+def _export(module: nn.Module, sample: Tensor, dtype: str, subject: Subject) -> Exported:
+    expected = module(sample)
+    inner = isinstance(subject, Operator) and expected.dim() == 4
+    if inner and not expected.is_contiguous(memory_format=torch.channels_last):
+        module = _ChannelsLast(module)
+    program = torch.export.export(module, (sample,))
+    fed, scale = sample, None
+    if dtype == "int8":
+        graph = _quantized(program, sample)
+        given, scale = _integer_inputs_outputs(graph)
+        fed = given.integers(sample)
+        expected = module(given.real(fed))
+        program = torch.export.export(graph, (fed,))
+    edge = _lowered(program)
+    undelegated = _undelegated(edge)
+    planning = MemoryPlanningPass(alloc_graph_input=False, alloc_graph_output=False)
+    data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
+    got = run_program(data, fed)
+    return Exported(data, relative_error(scale.real(got) if scale else got, expected), undelegated)
+
+
+def _quantized(program: torch.export.ExportedProgram, sample: Tensor) -> torch.fx.GraphModule:
+    """Calibrated with one sample: latency does not depend on the scales, the check does not need better ones."""
+    quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
+    prepared(sample)
+    return convert_pt2e(prepared)  # type: ignore[no-any-return]
+
+
+def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[_Scale, _Scale]:
+    """Takes the quantisation of the input and the dequantisation of the output out of the graph, in place.
+
+    As ExecuTorch's own passes for it do later in the edge dialect; before it, to_edge sees the integers at once.
+    """
+    graph: Any = module.graph
+    (given,) = graph.find_nodes(op="placeholder")
+    quantizers = list(given.users)
+    if not quantizers or any(node.target is not _QUANTIZE for node in quantizers):
+        raise ValueError("the quantizer left the graph's input in float")
+    input_scale = _scale_of(quantizers[0])
+    for node in quantizers:
+        node.replace_all_uses_with(given)
+        graph.erase_node(node)
+    output = graph.output_node()
+    (last,) = output.args[0]
+    moved = last.target is not _DEQUANTIZE  # into another layout, after the dequantisation
+    dequantizer = last.args[0] if moved else last
+    if dequantizer.target is not _DEQUANTIZE:
+        raise ValueError("the quantizer left the graph's output in float")
+    if moved:
+        with graph.inserting_before(output):
+            last = graph.call_function(_QUANTIZE, (last, *dequantizer.args[1:]))
+    output.args = ((last if moved else dequantizer.args[0],),)
+    graph.eliminate_dead_code()
+    module.recompile()
+    return input_scale, _scale_of(dequantizer)
+
+
+def _scale_of(node: Any) -> _Scale:
+    scale, zero_point, low, high = node.args[1:5]
+    return _Scale(float(scale), int(zero_point), int(low), int(high))
+
+
+def _lowered(program: torch.export.ExportedProgram) -> EdgeProgramManager:
+    """The program with everything that XNNPACK takes handed to it."""
+    partitioner = _Partitioner()
+    preserved, _ = partitioner.ops_to_not_decompose(program)
+    config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(preserved))
+    edge = to_edge(program, compile_config=config)
+    _drop_idle_strides(edge.exported_program().graph)
+    return edge.to_backend(partitioner)
+
+
+def _drop_idle_strides(graph: Any) -> None:
+    """Takes out as_strided where it keeps the shape, in place.
+
+    torch puts one behind the average pool of a channels_last tensor; no delegate takes it, and it would part the
+    operator in two with a kernel that a net does not run.
+    """
+    for node in graph.find_nodes(op="call_function", target=edge_ops.edge.aten.as_strided_copy.default):
+        if list(node.args[0].meta["val"].shape) == list(node.args[1]):
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+
+
+def _undelegated(edge: EdgeProgramManager) -> tuple[str, ...]:
+    """Kernels outside the delegate, in order; more than one delegate counts, for data then goes in and out of it."""
+    graph = edge.exported_program().graph
+    names = [node.target.__name__ for node in get_non_lowered_nodes(graph) if node.op == "call_function"]
+    delegates = sum("call_delegate" in str(node.target) for node in graph.nodes if node.op == "call_function")
+    parts = [f"{delegates} delegates"] if delegates > 1 else []
+    return (*parts, *(name for name in names if name != "getitem"))
+
+
+def run_program(data: bytes, given: Tensor) -> Tensor:
+    """A program's output, by one thread."""
+    with _quiet():
+        from executorch.extension.pybindings import portable_lib
+
+        portable_lib._unsafe_reset_threadpool(1)
+        program = portable_lib._load_program_from_buffer(data)
+        (output,) = program.load_method("forward").call([given])
+        return cast(Tensor, output)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the runtime writes on standard error past Python: which files of /sys it read, how many threads."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _shortest(failure: BaseException) -> str:
+    """The first line of what went wrong at the bottom: the lowering wraps it in the text of its whole graph."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0][:200]

@@ -1,0 +1,125 @@
+"""Operator or whole net -> TorchScript, traced and frozen: int8 for one of torch's quantised engines, or fp32.
+
+PyTorch has deprecated TorchScript and its FX quantisation; this file and its engine are all there is of them.
+
+int8: the engine's own default (activations uint8; weights int8, per output channel but for qnnpack), uint8 inputs and
+outputs, so that no conversion from float is timed. Quantised convolutions compute in (N, H, W, C): an operator that
+stands inside a net takes that layout (torch's channels_last). fp32 keeps (N, C, H, W) throughout, as its nets do.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.ao.quantization import get_default_qconfig_mapping
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+from lutbench.errors import ExportError
+from lutbench.export.artifact import Exported
+from lutbench.export.check import check_error, relative_error
+from lutbench.nn.subject import build_subject, sample_input
+from lutbench.space.operator import Operator
+from lutbench.space.subject import Subject, subject_name
+
+_COARSER = {"x86": 2.0}  # its activations have 7 bits, so that no sum overflows on a processor without VNNI
+DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it has to know beforehand
+
+
+@dataclass(frozen=True)
+class Description:
+    """How the module is to be fed. engine: that its weights are packed for. scale: of a uint8 input; 0 for a float."""
+
+    shape: tuple[int, ...]
+    channels_last: bool
+    engine: str = ""
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+def export_torchscript(subject: Subject, dtype: str, engine: str = "") -> Exported:
+    """The subject's module, checked against torch; ExportError where it cannot be made or is wrong."""
+    name = subject_name(subject)
+    inner = isinstance(subject, Operator) and subject.kind not in ("stem", "overhead") and dtype == "int8"
+    module, sample = build_subject(subject), sample_input(subject, name)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that all of this is deprecated
+            if dtype == "int8":
+                exported = _export_int8(module, sample, inner and sample.dim() == 4, engine)
+            else:
+                exported = _exported(module, sample, Description(tuple(sample.shape), False), module(sample))
+    except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as failure:
+        problem = (str(failure).strip().splitlines() or [type(failure).__name__])[0][:200]
+        raise ExportError(f"TorchScript export failed: {problem}", operator=name) from failure
+    check_error(exported.check_error, subject, dtype, _COARSER.get(engine, 1.0))
+    return exported
+
+
+def _export_int8(module: nn.Module, sample: Tensor, channels_last: bool, engine: str) -> Exported:
+    if engine not in torch.backends.quantized.supported_engines:
+        known = ", ".join(torch.backends.quantized.supported_engines)
+        raise ValueError(f"torch has no quantised engine {engine!r} on this machine; it has {known}")
+    torch.backends.quantized.engine = engine
+    has_weights = any(True for _ in module.parameters())
+    graph, scale, zero_point = _quantized(module, sample, engine) if has_weights else (module, *_scale_of(sample))
+    fed = torch.quantize_per_tensor(sample, scale, zero_point, torch.quint8)
+    fed = fed.contiguous(memory_format=torch.channels_last) if channels_last else fed
+    about = Description(tuple(sample.shape), channels_last, engine, scale, zero_point)
+    return _exported(graph, fed, about, module(fed.dequantize()))
+
+
+def _exported(module: nn.Module, given: Tensor, about: Description, expected: Tensor) -> Exported:
+    frozen = torch.jit.freeze(torch.jit.trace(module, given).eval())  # type: ignore[no-untyped-call]
+    file = io.BytesIO()
+    torch.jit.save(frozen, file, _extra_files={DESCRIPTION: json.dumps(asdict(about))})
+    file.seek(0)
+    got = torch.jit.load(file)(given)  # type: ignore[no-untyped-call]
+    return Exported(file.getvalue(), relative_error(got.dequantize() if got.is_quantized else got, expected))
+
+
+def _quantized(module: nn.Module, sample: Tensor, engine: str) -> tuple[fx.GraphModule, float, int]:
+    """The module from uint8 to uint8, and what its input's integers mean. Calibrated with one sample."""
+    _flatten_by_function(module)
+    prepared = prepare_fx(module, get_default_qconfig_mapping(engine), (sample,))
+    prepared(sample)
+    converted = convert_fx(prepared)
+    graph: Any = converted.graph
+    (given,) = graph.find_nodes(op="placeholder")
+    (output,) = graph.find_nodes(op="output")
+    (first,), last = given.users, output.args[0]
+    if first.target is not torch.quantize_per_tensor or last.target != "dequantize":
+        raise ValueError("the quantizer left the graph's input or output in float")
+    scale, zero_point = (float(getattr(converted, node.target)) for node in first.args[1:3])  # get_attr nodes
+    first.replace_all_uses_with(given)
+    graph.erase_node(first)
+    output.args = (last.args[0],)
+    graph.eliminate_dead_code()
+    converted.recompile()
+    return converted, scale, int(zero_point)
+
+
+class _Flatten(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C * H * W)"""
+        return torch.flatten(x, 1)
+
+
+def _flatten_by_function(module: nn.Module) -> None:
+    """Replaces nn.Flatten, in place: the quantizer knows the function, and runs the module in float."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Flatten):
+                setattr(parent, name, _Flatten())
+
+
+def _scale_of(sample: Tensor) -> tuple[float, int]:
+    """Of uint8 over the sample's range, for a module that computes with integers as it is: the quantizer skips it."""
+    low, high = float(sample.min()), float(sample.max())
+    scale = max(high - low, 1e-6) / 255
+    return scale, min(255, max(0, round(-low / scale)))

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from executorch.backends.xnnpack import xnnpack_preprocess
+from torch import nn
+
+from lutbench.errors import ExportError
+from lutbench.export import executorch_export, executorch_speed
+from lutbench.export.artifact import Exported
+from lutbench.export.check import MAX_ERROR, MAX_NET_ERROR
+from lutbench.export.executorch_export import export_executorch, run_program
+from lutbench.space.macro import Space
+from lutbench.space.operator import OVERHEAD, parse_operator
+from lutbench.space.sampling import random_nets
+from lutbench.space.subject import Subject
+
+STEM, BLOCK, GROUPED = "stem_k3_3x32x32_16_s2", "ir_k5_e6_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_24_s2"
+NAMES = [STEM, BLOCK, GROUPED, "conv_k1_16x8x8_24_s2", "pool_32x4x4", "fc_32_10", OVERHEAD.name]
+
+
+@functools.cache
+def lowered(name: str, dtype: str) -> tuple[Exported, list[list[str]]]:
+    """The operator's export, and what XNNPACK is told to run: the names of the nodes of each delegate, in order."""
+    return _lowered(parse_operator(name), dtype)
+
+
+def _lowered(subject: Subject, dtype: str) -> tuple[Exported, list[list[str]]]:
+    delegates: list[list[str]] = []
+    serialize = xnnpack_preprocess.serialize_xnnpack_binary
+
+    def remember(graph: Any, data: object) -> object:
+        delegates.append([type(node.xnode_union).__name__.removeprefix("XNN") for node in graph.xnodes])
+        return serialize(graph, data)
+
+    with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", remember):
+        return export_executorch(subject, dtype), delegates
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["int8", "fp32"])
+def test_artifacts_compute_what_torch_computes_in_one_delegate(name: str, dtype: str) -> None:
+    exported, delegates = lowered(name, dtype)
+    assert exported.check_error <= MAX_ERROR[dtype]
+    assert (exported.undelegated, exported.notes) == ((), ())
+    (nodes,) = delegates
+    if "_g2_" not in name:  # the shuffle of grouped convolutions is the lowering's own, and the same in a net
+        assert "Convert" not in nodes
+
+
+@pytest.mark.parametrize("dtype", ["int8", "fp32"])
+def test_operators_inside_a_net_take_and_give_its_layout(dtype: str) -> None:
+    (stem,), (block,), (grouped,) = (lowered(name, dtype)[1] for name in (STEM, BLOCK, GROUPED))
+    assert stem == ["StaticTranspose", "Conv2d"]  # the image is (N, C, H, W), for the stem as for a net
+    assert block == ["Conv2d", "DepthwiseConv2d", "Conv2d", "Add"]
+    assert (grouped[0], grouped[-1]) == ("Conv2d", "Conv2d")
+    assert lowered("pool_32x4x4", dtype)[1][0][0] == "GlobalAvgPooling2d"
+
+
+def test_int8_programs_take_and_give_integers() -> None:
+    data = lowered(BLOCK, "int8")[0].data
+    given = torch.zeros(1, 16, 8, 8, dtype=torch.int8).to(memory_format=torch.channels_last)
+    assert run_program(data, given).dtype == torch.int8
+    with pytest.raises(RuntimeError):
+        run_program(data, given.float())
+
+
+def test_a_whole_net_is_one_delegate(tiny: Space) -> None:
+    (net,) = random_nets(tiny, 1, 0, "test")
+    exported, delegates = _lowered(net, "int8")
+    assert exported.check_error <= MAX_NET_ERROR["int8"]
+    assert exported.undelegated == ()
+    (nodes,) = delegates
+    assert nodes[0] == "StaticTranspose" and nodes[-1] == "FullyConnected"
+
+
+def digests() -> list[str]:
+    """Of two programs, but for their debug handles: those lead back to a node's history, which fast exports drop."""
+    serialize = xnnpack_preprocess.serialize_xnnpack_binary
+
+    def without_debug_handles(graph: Any, data: object) -> object:
+        for node in graph.xnodes:
+            node.debug_handle = 0
+        return serialize(graph, data)
+
+    with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", without_debug_handles):
+        exported = [export_executorch(parse_operator(name), "int8").data for name in (BLOCK, GROUPED)]
+    return [hashlib.sha256(data).hexdigest() for data in exported]
+
+
+def test_the_remedies_for_speed_do_not_change_what_runs() -> None:
+    """The same exports in a process where none of them is in place."""
+    code = (
+        "from lutbench.export import executorch_speed\n"
+        "executorch_speed._remedies = dict\n"
+        "from tests.export.test_executorch_export import digests\n"
+        "print(*digests())"
+    )
+    root = Path(__file__).parents[2]
+    slow = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert slow.split() == digests()
+
+
+def test_every_remedy_has_its_place_in_the_version_installed() -> None:
+    assert executorch_speed.speed_up() == ()
+
+
+def test_a_version_without_what_a_remedy_replaces_is_only_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise AttributeError("no such function")
+
+    monkeypatch.setattr(executorch_speed, "_remedies", lambda: {"something_private": gone})
+    executorch_speed.speed_up.cache_clear()
+    exported = export_executorch(parse_operator("fc_32_10"), "int8")
+    executorch_speed.speed_up.cache_clear()
+    assert len(exported.notes) == 1 and "something_private" in exported.notes[0]
+
+
+class _Odd(nn.Module):
+    """Something that XNNPACK does not take, between two things that it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Linear(32, 16), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(torch.cumsum(self.before(x), dim=1))  # type: ignore[no-any-return]
+
+
+def test_what_the_delegate_does_not_take_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executorch_export, "build_subject", lambda _subject: _Odd().eval())
+    exported = export_executorch(parse_operator("fc_32_10"), "fp32")
+    assert exported.undelegated == ("2 delegates", "aten.cumsum.default")
+
+
+def test_an_artifact_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = executorch_export.run_program
+    monkeypatch.setattr(executorch_export, "run_program", lambda data, given: 2 * run(data, given))
+    with pytest.raises(ExportError, match="off torch's output"):
+        export_executorch(parse_operator("fc_32_10"), "fp32")
+
+
+def test_a_module_that_cannot_be_exported_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Branching(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x if x.sum() > 0 else -x
+
+    monkeypatch.setattr(executorch_export, "build_subject", lambda _subject: Branching())
+    with pytest.raises(ExportError, match="ExecuTorch export failed") as caught:
+        export_executorch(parse_operator("fc_32_10"), "fp32")
+    assert len(str(caught.value)) < 400
