@@ -10,7 +10,7 @@ from functools import partial
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Cycle, Protocol
-from lutbench.measure.rounds import MeasureBatch, measure_round
+from lutbench.measure.rounds import MeasureBatch, is_done, measure_round, rounds_left
 from lutbench.measure.scale import (
     FEWEST_NETS,
     DepthTrial,
@@ -21,7 +21,7 @@ from lutbench.measure.scale import (
     try_depths,
 )
 from lutbench.measure.schedule import net_cycles, operator_cycles
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains
@@ -68,8 +68,7 @@ class Campaign:
         self._seed = seed
         self._report = report
         self._data = journal.measurements
-        measured = {op.name for space in spaces for op in space.operators if op.is_measured}
-        self.operators = tuple(sorted(measured))
+        self.operators = tuple(op.name for op in distinct_operators(spaces) if op.is_measured)
 
     def run(self) -> Context:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
@@ -111,15 +110,8 @@ class Campaign:
 
     def unfinished(self, depth: int) -> list[str]:
         """Operators that still need samples."""
-        return [name for name in self._alive(self.operators) if not self._is_done(name, depth)]
-
-    def _is_done(self, name: str, depth: int) -> bool:
-        if self._data.visits(name, depth) >= self._protocol.max_rounds:
-            return True
-        summary = self._data.summary(name, depth)
-        if summary is None or summary.rounds < self._protocol.min_rounds:
-            return False
-        return summary.half_width <= self._protocol.target
+        alive = self._alive(self.operators)
+        return [name for name in alive if not is_done(self._data, name, depth, self._protocol)]
 
     def _try_depths(self) -> list[DepthTrial]:
         """What each depth gave over the trial rounds; none where nets or the empty graph failed."""
@@ -188,17 +180,15 @@ class Campaign:
         )
 
     def _remaining_s(self, depth: int, unfinished: Sequence[str]) -> float:
-        """Runtime that is left: intervals narrow with the square root of rounds; nets and canary up to NET_ROUNDS."""
+        """Runtime that is left; nets and canary up to NET_ROUNDS."""
         total_us = 0.0
         protocol = self._protocol
         for name in unfinished:
             summary = self._data.summary(name, depth)
             if summary is None:
                 continue
-            needed = summary.rounds * (summary.half_width / protocol.target) ** 2
-            needed = min(max(needed, protocol.min_rounds), protocol.max_rounds)
             visit_us = summary.latency_us * (protocol.warmup + protocol.repeats(summary.latency_us)) * (depth + 1)
-            total_us += max(1.0, needed - summary.rounds) * visit_us
+            total_us += rounds_left(summary, protocol) * visit_us
         for key in self._unfinished_nets:
             summary = self._data.summary(key, 0)
             if summary:

@@ -23,12 +23,12 @@ from lutbench.export.pool import export_all
 from lutbench.files import check_writable, file_sha256
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
-from lutbench.lut.table import Lut, Metadata, SpaceSection
+from lutbench.lut.table import Lut, Metadata, space_section
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.results import context_section, environment_section, lut_rows, quality_section, undelegated_section
 from lutbench.space.find import find_spaces
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
 
@@ -84,18 +84,12 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
     exporter = find_exporter(request.runtime, request.dtype, request.engine)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
-    section = SpaceSection(
-        spaces[0].name,
-        tuple(dict.fromkeys(space.resolution for space in spaces)),
-        tuple(dict.fromkeys(space.width for space in spaces)),
-        definition,
-    )
     base = Metadata(
         device=request.device.name,
         runtime=exporter.runtime_version,
         dtype=request.dtype,
         threads=request.threads,
-        space=section,
+        space=space_section(spaces, definition),
         lutbench=__version__,
     )
     try:
@@ -133,7 +127,7 @@ def _measure(
         with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.all) as journal:
             if journal.resumed:
                 report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
-            _install(agent, artifacts, failures, journal, canaries)
+            install_artifacts(agent, artifacts, failures, journal, canaries)
             campaign = Campaign(spaces, nets, canaries, journal, agent.measure, request.protocol, request.seed, report)
             context = campaign.run()
             rows = lut_rows(spaces, context, journal.measurements)
@@ -183,15 +177,19 @@ def export_subjects(
 
 
 def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
-    operators = {op.name: op for space in spaces for op in space.operators if op.is_measured}
-    return [*operators.values(), *nets]
+    return [*(op for op in distinct_operators(spaces) if op.is_measured), *nets]
 
 
 def _next_revision(base: Metadata, path: Path) -> Metadata:
-    """base with the revision after that of the LUT at path; UsageError where that LUT is of something else."""
+    """base with the revision after that of the LUT at path; UsageError where that LUT is of something else.
+
+    An estimate or an import of the same device gives way whatever it covers: a measurement is what replaces it.
+    """
     if not path.exists():
         return base
     old = read_lut(path).metadata
+    if old.provenance != "measured" and old.device == base.device:
+        return replace(base, revision=old.revision + 1, previous=file_sha256(path))
     for name in ("device", "dtype", "threads", "batch"):
         mine, theirs = getattr(base, name), getattr(old, name)
         if mine != theirs:
@@ -235,8 +233,8 @@ def _digest(values: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(f"{k} {v}" for k, v in sorted(values.items())).encode()).hexdigest()
 
 
-def _install(
-    agent: Agent, artifacts: Sequence[Artifact], failures: list[Failure], journal: Journal, canaries: Canaries
+def install_artifacts(
+    agent: Agent, artifacts: Sequence[Artifact], failures: Sequence[Failure], journal: Journal, canaries: Canaries
 ) -> None:
     """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
     failures = [*failures, *agent.install(artifacts)]

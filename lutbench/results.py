@@ -9,12 +9,12 @@ from lutbench.campaign import Context
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
-from lutbench.lut.table import ContextSection, Row, failed_row, identity_row
+from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
-from lutbench.space.macro import Space
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.tuning import Canaries
 
@@ -28,7 +28,8 @@ def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measurements) -> tuple[Row, ...]:
     rows = []
-    for name, operator in sorted({op.name: op for space in spaces for op in space.operators}.items()):
+    for operator in distinct_operators(spaces):
+        name = operator.name
         if not operator.is_measured:
             rows.append(identity_row(name))
         elif name in measurements.failures:
@@ -80,15 +81,9 @@ def quality_section(
     rows: Sequence[Row], protocol: Protocol, canaries: Canaries, journal: Journal, wall_s: float
 ) -> dict[str, Any]:
     """How good the numbers are: intervals, what failed, how the machine behaved."""
-    measured = [row for row in rows if row.parts.is_measured]
-    good = [row for row in measured if row.is_ok]
-    outside = [row.operator for row in good if row.half_width > protocol.target]
     data = journal.measurements
     return {
-        "target": protocol.target,
-        "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
-        "outside_target": outside,
-        "failed": len(measured) - len(good),
+        **interval_quality(rows, protocol.target),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
         "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries.all},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,16 +22,17 @@ from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
-from lutbench.measure.rounds import RoundReport, measure_round
+from lutbench.measure.rounds import RoundReport
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
-from lutbench.measure.schedule import net_cycles
+from lutbench.netruns import measure_nets
 from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
-from lutbench.space.net import Net, parse_net
+from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
+from lutbench.verified import NetResult, results_path, write_results
 
 WORST_SHOWN = 5
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
@@ -55,29 +55,6 @@ class VerifyRequest:
             raise UsageError(f"--nets {self.nets}: at least 2 nets are needed to compare")
         if self.rounds < 4:
             raise UsageError(f"--rounds {self.rounds}: at least 4 rounds are needed for two halves")
-
-
-@dataclass(frozen=True)
-class NetResult:
-    """One net, microseconds. predicted_us: by the LUT's rows and what the tuning nets ask for now.
-
-    uncorrected_us: by the LUT alone. half_a_us, half_b_us: of alternate rounds.
-    """
-
-    net: str
-    predicted_us: float
-    uncorrected_us: float
-    measured_us: float
-    half_a_us: float
-    half_b_us: float
-
-    @property
-    def error(self) -> float:
-        return self.predicted_us / self.measured_us - 1
-
-    @property
-    def noise(self) -> float:
-        return abs(self.half_a_us / self.half_b_us - 1)
 
 
 @dataclass(frozen=True)
@@ -117,6 +94,7 @@ def verify(
 ) -> tuple[VerifyReport, list[NetResult]]:
     """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
 
+    Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
     check_measurable(request.device)
@@ -130,7 +108,11 @@ def verify(
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
     if request.device.name != lut.metadata.device:
         report(Note(f"the LUT is of device {lut.metadata.device}, measuring on {request.device.name}", True))
-    job = _Job(request, lut, spaces, exporter, report, open_device)
+    covered = lut.covered(spaces)
+    for space in spaces:
+        if space not in covered:
+            report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
+    job = _Job(request, lut, covered, exporter, report, open_device)
     try:
         with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
             results, drift, disturbed = job.run()
@@ -141,6 +123,7 @@ def verify(
     found = summarize_nets(results, request, drift, disturbed)
     measured_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
+    write_results(results, results_path(request.lut_path, lut.metadata.revision))
     write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
     return found, results
 
@@ -220,17 +203,20 @@ class _Job:
                 [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):
                 raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
-            while wanted := self._unfinished(names, journal):
-                number = journal.measurements.current_round
-                left = [name for name in wanted if not journal.measurements.has(number, name, 0)]
-                cycles = net_cycles(
-                    random.Random(number).sample(left, len(left)), self._request.protocol, self._canaries.nets.name
-                )
-                keep = {(name, 0) for name in left}
-                outcome = measure_round(agent.measure, journal, cycles, keep, self._request.protocol)
+
+            def after_round(outcome: RoundReport) -> None:
                 for name, reason in journal.measurements.failures.items():
                     raise DeviceError(f"a net cannot run: {reason}", operator=name)
                 self._report(self._progress(outcome, names, journal, before, total))
+
+            measure_nets(
+                agent.measure,
+                journal,
+                lambda: self._unfinished(names, journal),
+                self._canaries.nets.name,
+                self._request.protocol,
+                after_round,
+            )
 
     def _unfinished(self, names: Sequence[str], journal: Journal) -> list[str]:
         """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""
@@ -320,15 +306,6 @@ class _Job:
             halves = median(medians[::2]), median(medians[1::2])
             results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
         return results
-
-
-def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
-    """The net that a key names; UsageError where its space is not among these."""
-    label, head, candidates = key.split(":", 2)
-    for space in spaces:
-        if f"{space.name}@{space.label}" == label:
-            return parse_net(candidates, space, key, int(head))
-    raise UsageError(f"net {key} is of none of the LUT's spaces")
 
 
 def summarize_nets(

@@ -12,8 +12,8 @@ from device_agents.fake import FakeAgent
 from device_agents.registry import Device
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
+from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD, parse_operator
-from lutbench.verify import net_of_key
 
 TINY_TOML = """\
 name = "tiny"

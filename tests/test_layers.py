@@ -20,9 +20,13 @@ LAYERS = [
     ["lutbench.export"],
     ["device_agents"],
     ["search"],
-    ["lutbench.tuning", "lutbench.campaign", "lutbench.results"],
+    ["lutbench.tuning", "lutbench.campaign", "lutbench.results", "lutbench.netruns"],
     ["lutbench.profile"],
+    ["lutbench.verified"],
     ["lutbench.verify"],
+    ["lutbench.paper", "lutbench.benchnets"],
+    ["lutbench.bench"],
+    ["lutbench.report"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
 HEAVY = {"torch", "torchao", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}

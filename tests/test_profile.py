@@ -17,13 +17,14 @@ from lutbench.campaign import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
 from lutbench.errors import DeviceError, JournalError, LutError, OutputError, UsageError
 from lutbench.files import file_sha256
 from lutbench.locks import device_lock
-from lutbench.lut.file import read_lut
+from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut, Metadata, SpaceSection
 from lutbench.measure.protocol import Protocol
 from lutbench.profile import InterruptedRunError, ProfileRequest, profile
 from lutbench.space.macro import Space
+from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
-from lutbench.verify import net_of_key
 from tests.conftest import OVERHEAD_NS, operator_ns
 
 OpenDevice = Callable[..., FakeAgent]
@@ -137,6 +138,22 @@ def test_measuring_again_is_the_next_revision(
     assert lut.by_operator[OVERHEAD.name].latency_us == pytest.approx(4.5, rel=0.01)
     folder = request_.lut_path.with_suffix(".journal")
     assert sorted(path.name for path in folder.iterdir()) == ["r1.jsonl", "r2.jsonl"]
+
+
+@pytest.mark.parametrize("provenance", ["estimated", "imported"])
+def test_a_measurement_replaces_an_estimate_of_the_device_whatever_it_covers(
+    provenance: str, request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    section = SpaceSection("fbnet", (224, 96), (1.0,))
+    meta = Metadata("host", "caffe2", "fp32", 4, section, provenance=provenance)  # type: ignore[arg-type]
+    write_lut(Lut(meta, ()), request_.lut_path)
+    before = file_sha256(request_.lut_path)
+    found = profile(request_, QUIET, additive_device()).metadata
+    assert (found.provenance, found.revision, found.previous) == ("measured", 2, before)
+    other = replace(meta, device="phone")
+    write_lut(Lut(other, ()), request_.lut_path)
+    with pytest.raises(UsageError, match="has device phone"):
+        profile(request_, QUIET, additive_device())
 
 
 def test_fresh_puts_an_unfinished_journal_aside(

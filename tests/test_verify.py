@@ -12,10 +12,14 @@ import pytest
 from device_agents.fake import FakeAgent
 from device_agents.registry import Device
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.file import read_lut
+from lutbench.events import Note
+from lutbench.lut.file import read_lut, write_lut
 from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.space.macro import Space
+from lutbench.space.net import net_of_key
 from lutbench.tuning import TUNING_NETS
-from lutbench.verify import NetResult, VerifyRequest, summarize_nets, verify, worst
+from lutbench.verified import NetResult, read_results
+from lutbench.verify import VerifyRequest, summarize_nets, verify, worst
 
 OpenDevice = Callable[..., FakeAgent]
 QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
@@ -41,6 +45,20 @@ def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_devic
     assert written["mean_abs_error"] == round(found.mean_abs_error, 5)
 
 
+def test_every_net_is_kept_for_pictures(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    verify(request_, QUIET, additive_device(scale=1.06))
+    _, again = verify(replace(request_, seed=1), QUIET, additive_device(scale=1.06))
+    kept = read_results(request_.lut_path.parent / "host.journal" / "verify-r1.csv")
+    assert [result.net for result in kept] == [result.net for result in again]
+    assert [r.measured_us for r in kept] == pytest.approx([r.measured_us for r in again], abs=0.0006)  # whole ns
+
+
+@pytest.mark.parametrize("key", ["", "fbnet", "fbnet@224x1.0:x:skip", "a:1:skip", "tiny@32x1.0:32:k9_e9", ":", "::"])
+def test_a_key_that_names_no_net_is_one_error(key: str, tiny: Space) -> None:
+    with pytest.raises(UsageError):
+        net_of_key(key, [tiny])
+
+
 def test_a_device_that_is_slower_now_is_told_by_the_tuning_nets(
     request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
@@ -56,6 +74,18 @@ def test_nets_that_the_lut_was_tuned_on_are_never_judged(
     used = set(read_lut(request_.lut_path).metadata.context.nets)
     _, results = verify(replace(request_, nets=60), QUIET, additive_device())
     assert used and not used & {result.net for result in results}
+
+
+def test_nets_are_drawn_of_the_scales_that_the_rows_cover(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    lut = read_lut(request_.lut_path)
+    claimed = replace(lut.metadata.space, resolutions=(64, 32))  # as merging may leave it: a scale without rows
+    write_lut(replace(lut, metadata=replace(lut.metadata, space=claimed)), request_.lut_path)
+    events: list[object] = []
+    _, results = verify(request_, events.append, additive_device(scale=1.06))
+    assert {result.net.split(":")[0] for result in results} == {"tiny@32x1.0"}
+    assert any("does not cover tiny at 64x1.0" in event.text for event in events if isinstance(event, Note))
 
 
 def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:

@@ -20,6 +20,7 @@ from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Sa
 START_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 60.0
 INVOCATION_TIMEOUT_S = 30.0  # of one invocation, before the runtime counts as hanging
+_SLOWER = 5  # than its first run an invocation may be
 _READ_BYTES = 1 << 16
 
 
@@ -33,6 +34,7 @@ class HostAgent:
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._artifacts: dict[str, Artifact] = {}
+        self._first_s: dict[str, float] = {}  # how long each artifact's first run took
         self._process: subprocess.Popen[bytes] | None = None
         self._pending = b""
         self._cores: list[int] = []
@@ -89,7 +91,9 @@ class HostAgent:
 
     def _ask_to_load(self, artifact: Artifact) -> dict[str, Any]:
         self._send({"load": artifact.name, "path": str(artifact.path)})
-        return self._receive(LOAD_TIMEOUT_S)
+        answer = self._receive(LOAD_TIMEOUT_S)
+        self._first_s[artifact.name] = answer.get("first_ns", 0) / 1e9
+        return answer
 
     def _run(self, batch: Batch) -> Iterator[Outcome]:
         names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
@@ -102,9 +106,9 @@ class HostAgent:
         }
         self._send(request)
         outcomes: list[Outcome] = []
-        invocations = sum(len(cycle.artifacts) * (cycle.warmup + cycle.repeats) for cycle in cycles)
+        timeout_s = INVOCATION_TIMEOUT_S + sum(self._expected_s(cycle) for cycle in cycles)
         while True:
-            answer = self._receive(INVOCATION_TIMEOUT_S + invocations * 0.1)
+            answer = self._receive(timeout_s)
             if "runtime_ns" in answer:
                 break
             cycle = cycles[answer["cycle"]]
@@ -117,6 +121,11 @@ class HostAgent:
                 outcomes.append(Failure(answer["failed"], answer["reason"]))
         yield from outcomes
         yield Spent(answer["runtime_ns"])
+
+    def _expected_s(self, cycle: Cycle) -> float:
+        """Time that a cycle may take, generously: a batch answers in one go, and slow nets are no hanging ones."""
+        each_s = (0.1 + _SLOWER * self._first_s.get(name, 0.0) for name in cycle.artifacts)
+        return (cycle.warmup + cycle.repeats) * sum(each_s)
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "device_agents.host.worker", self._settings.runtime]

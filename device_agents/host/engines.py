@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +12,28 @@ import numpy as np
 import numpy.typing as npt
 
 BUFFER_ELEMENTS = 1 << 22  # of the shared input and output; larger ones where an artifact needs them
+_ALIGNMENT = 64  # elements: every tensor of a buffer begins a cache line
+
+# ONNX's name of a tensor's type -> numpy's
+ONNX_DTYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(uint16)": np.uint16,
+    "tensor(int16)": np.int16,
+    "tensor(uint32)": np.uint32,
+    "tensor(int32)": np.int32,
+    "tensor(uint64)": np.uint64,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+# what ONNX Runtime puts before its own words: error code, path of the file, C++ source and function
+_CLUTTER = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : |Load model from \S+ failed:|\S*/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z])"
+)
+_SHARED = (np.uint8, np.float32)  # what exported operators and nets take: their buffers have BUFFER_ELEMENTS at least
 
 
 @dataclass(frozen=True)
@@ -32,23 +56,55 @@ class Engine(Protocol):
         """The artifact, ready; RuntimeError or ValueError where the runtime refuses it."""
 
 
+def reason_of(error: Exception) -> str:
+    """One line that says what a runtime refused."""
+    text = _CLUTTER.sub("", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def random_values(dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:
+    """Seeded values: any byte, standard normal floats, and 0 or 1 for wider integers and bools.
+
+    Those are indices and masks more often than quantities, and 0 and 1 are in the range of every index.
+    """
+    rng = np.random.default_rng(0)
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return rng.standard_normal(size, dtype=np.float32).astype(kind)
+    if kind.itemsize == 1 and kind.kind != "b":
+        limits = np.iinfo(kind)
+        return rng.integers(limits.min, limits.max + 1, size, dtype=kind)
+    return rng.integers(0, 2, size, dtype=np.uint8).astype(kind)
+
+
 class Buffers:
-    """Inputs and outputs of every artifact share two buffers, as the layers of a net share its arena.
+    """Inputs and outputs of every artifact share two buffers per dtype, as the layers of a net share its arena.
 
     The values are random once: kernels take the same time for any, but not for denormal floats.
     """
 
     def __init__(self, dtype: npt.DTypeLike, size: int) -> None:
-        rng = np.random.default_rng(0)
-        self.dtype = np.dtype(dtype)
-        integers = self.dtype == np.uint8
-        self.source: npt.NDArray[Any] = (
-            rng.integers(0, 256, size, dtype=np.uint8)
-            if integers
-            else rng.standard_normal(size, dtype=np.float32).astype(self.dtype)
-        )
+        self.source = random_values(dtype, size)
         self.input = self.source.copy()
         self.output = np.zeros_like(self.source)
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """An input or output of a session and its place in its dtype's buffer. shape: None where only a run tells it."""
+
+    name: str
+    dtype: type[np.generic]
+    shape: tuple[int, ...] | None
+    start: int = 0
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape or ())
+
+    @property
+    def place(self) -> slice:
+        return slice(self.start, self.start + self.size)
 
 
 class OnnxEngine:
@@ -74,25 +130,65 @@ class OnnxEngine:
         options.log_severity_level = 3
         options.add_session_config_entry("session.use_env_allocators", "1")
         session = self._ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        (given,), (made,) = session.get_inputs(), session.get_outputs()
-        dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}.get(given.type)
-        if dtype is None or made.type != given.type:
-            raise ValueError(f"input {given.type} and output {made.type} are not both uint8 or float")
-        size_in, size_out = int(np.prod(given.shape)), int(np.prod(made.shape))
+        inputs, outputs = _tensors(session.get_inputs()), _tensors(session.get_outputs())
+        unknown = [tensor.name for tensor in inputs if tensor.shape is None]
+        if unknown:
+            raise ValueError(f"the shape of input {', '.join(unknown)} is not fixed")
+        buffers = self._buffers_for([*inputs, *outputs])
         binding = session.io_binding()
-        buffers = self._buffers_for(dtype, max(size_in, size_out))
-        binding.bind_input(given.name, "cpu", 0, dtype, given.shape, buffers.input.ctypes.data)
-        binding.bind_output(made.name, "cpu", 0, dtype, made.shape, buffers.output.ctypes.data)
-        target, source = buffers.input[:size_in], buffers.source[:size_in]
+        copies = []
+        for tensor in inputs:
+            target, source = buffers[tensor.dtype].input[tensor.place], buffers[tensor.dtype].source[tensor.place]
+            binding.bind_input(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
+            copies.append((target, source))
+        for tensor in outputs:
+            if tensor.shape is None:
+                binding.bind_output(tensor.name, "cpu")  # the runtime allocates it in each run
+                continue
+            target = buffers[tensor.dtype].output[tensor.place]
+            binding.bind_output(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
         run = session.run_with_iobinding
-        return Loaded(lambda: run(binding), lambda: np.copyto(target, source), buffers)
+        return Loaded(lambda: run(binding), _rewriting(copies), buffers)
 
-    def _buffers_for(self, dtype: Any, size: int) -> Buffers:
-        """The shared buffers; a larger pair from here on where these are too small (earlier bindings keep theirs)."""
-        current = self._buffers.get(dtype)
-        if current is None or len(current.source) < size:
-            self._buffers[dtype] = current = Buffers(dtype, max(size, BUFFER_ELEMENTS))
-        return current
+    def _buffers_for(self, tensors: Sequence[_Tensor]) -> dict[Any, Buffers]:
+        """The shared buffers of each dtype; a larger pair from here on where these are too small.
+
+        Earlier bindings keep theirs.
+        """
+        for dtype in {tensor.dtype for tensor in tensors}:
+            size = max(tensor.place.stop for tensor in tensors if tensor.dtype == dtype)
+            current = self._buffers.get(dtype)
+            if current is None or len(current.source) < size:
+                self._buffers[dtype] = Buffers(dtype, max(size, BUFFER_ELEMENTS if dtype in _SHARED else 1))
+        return {tensor.dtype: self._buffers[tensor.dtype] for tensor in tensors}
+
+
+def _tensors(given: Sequence[Any]) -> list[_Tensor]:
+    """A session's inputs or outputs, one behind the other in their dtype's buffer."""
+    found: list[_Tensor] = []
+    ends: dict[Any, int] = {}
+    for value in given:
+        if value.type not in ONNX_DTYPES:
+            raise ValueError(f"{value.name} is a {value.type}, which cannot be bound")
+        dtype = ONNX_DTYPES[value.type]
+        fixed = value.shape is not None and all(isinstance(size, int) and size >= 0 for size in value.shape)
+        tensor = _Tensor(value.name, dtype, tuple(value.shape) if fixed else None, ends.get(dtype, 0))
+        ends[dtype] = -(-tensor.place.stop // _ALIGNMENT) * _ALIGNMENT
+        found.append(tensor)
+    return found
+
+
+def _rewriting(copies: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Callable[[], object]:
+    """A function that writes every input anew."""
+    if len(copies) == 1:
+        target, source = copies[0]
+        return lambda: np.copyto(target, source)
+
+    def rewrite() -> None:
+        for target, source in copies:
+            np.copyto(target, source)
+
+    return rewrite
 
 
 def _executorch(threads: int) -> Engine:

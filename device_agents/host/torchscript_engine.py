@@ -71,7 +71,7 @@ class _Memory:
     def __init__(self, torch: Any, buffers: Buffers) -> None:
         self.buffers = buffers
         self.values = buffers.input
-        if buffers.dtype != np.uint8:
+        if self.values.dtype != np.uint8:
             self.tensor = torch.from_numpy(self.values)
             return
         size = len(self.values)

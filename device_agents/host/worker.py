@@ -5,7 +5,7 @@ nothing with the one that draws progress, and threads and affinity are set befor
 
 Requests, one JSON object a line on standard input; answers on standard output:
 
-    {"load": NAME, "path": PATH}                  -> {"loaded": NAME} or {"failed": NAME, "reason": TEXT}
+    {"load": NAME, "path": PATH}  -> {"loaded": NAME, "first_ns": of its first run} or {"failed": NAME, "reason": TEXT}
     {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [NAME, invocations,
      quiet_below_ns]}, "patience": SHARE}
         -> for each cycle {"cycle": i, "ns": [[...] per name], "canary_ns": [...]}
@@ -23,7 +23,7 @@ from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
-from device_agents.host.engines import ENGINES, Engine, Loaded
+from device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
@@ -42,6 +42,16 @@ def pin(threads: int) -> list[int]:
         return []
 
 
+def preemptions() -> int:
+    """How often the system has taken the core from this thread; 0 where it does not say."""
+    try:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+    except (ImportError, AttributeError):
+        return 0
+
+
 class Worker:
     """One runtime and the artifacts loaded into it."""
 
@@ -55,11 +65,13 @@ class Worker:
         try:
             loaded = self._engine.load(name, path)
             loaded.rewrite_input()
+            start = perf_counter_ns()
             loaded.invoke()  # the first run plans memory; a refusal shows here, not in a round
+            first_ns = perf_counter_ns() - start
         except Exception as error:  # noqa: BLE001 - a runtime's own exception types are not public
-            return {"failed": name, "reason": _reason(error)}
+            return {"failed": name, "reason": reason_of(error)}
         self._loaded[name] = loaded
-        return {"loaded": name}
+        return {"loaded": name, "first_ns": first_ns}
 
     def canary(self, name: str, invocations: int) -> int:
         """Nanoseconds of a canary: the fastest of its invocations."""
@@ -77,14 +89,18 @@ class Worker:
     def cycle(self, names: list[str], warmup: int, repeats: int, canary: Callable[[], int], before: int) -> Reading:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
 
-        The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did.
+        The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did. It does not see
+        that the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised
+        by the time the turn took.
         """
         steps = [(name, self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
         durations: list[list[int]] = [[] for _ in names]
         canaries: list[int] = []
+        raised: list[int] = []
         clock = perf_counter_ns
         last = clock()
         for turn in range(warmup + repeats):
+            taken, began = preemptions(), clock()
             for position, (name, invoke, rewrite_input) in enumerate(steps):
                 self._running = name
                 rewrite_input()
@@ -94,11 +110,14 @@ class Worker:
                 self._spent_ns += duration
                 if turn >= warmup:
                     durations[position].append(duration)
+            if turn >= warmup:
+                raised.append(clock() - began if preemptions() > taken else 0)
             if turn == warmup + repeats - 1 or clock() - last > CANARY_EVERY_NS:
                 after = canary()
                 canaries += [max(before, after)] * (max(0, turn + 1 - warmup) - len(canaries))
                 before, last = after, clock()
-        return {"ns": durations, "canary_ns": canaries}, before
+        readings = [reading + more for reading, more in zip(canaries, raised, strict=True)]
+        return {"ns": durations, "canary_ns": readings}, before
 
     def measure(self, request: Answer, out: TextIO) -> None:
         """Every cycle of a request, each once its canary is quiet or the time for waiting is used up."""
@@ -120,14 +139,10 @@ class Worker:
                 answer, before = self.cycle(names, warmup, repeats, canary, before)
                 worked_s += monotonic() - started
             except Exception as error:  # noqa: BLE001 - as above; the run goes on without this artifact
-                answer = {"failed": self._running, "reason": _reason(error)}
+                answer = {"failed": self._running, "reason": reason_of(error)}
             _say(out, {"cycle": number, **answer})
         _say(out, {"runtime_ns": self._spent_ns})
         out.flush()
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def _say(out: TextIO, answer: Answer) -> None:

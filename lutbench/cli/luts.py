@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from lutbench.lut.table import Lut
+    from lutbench.space.macro import Space
 
 
 def open_lut(path: Path) -> Lut:
@@ -22,14 +23,22 @@ def open_lut(path: Path) -> Lut:
     return lut
 
 
+def spaces_of(lut: Lut) -> tuple[Space, ...]:
+    """The spaces whose operators a LUT holds, one per resolution and width; none for imported rows of no space."""
+    from lutbench.lut.table import IMPORTED_SPACE
+    from lutbench.space.find import find_spaces
+
+    section = lut.metadata.space
+    if section.name == IMPORTED_SPACE and lut.metadata.provenance == "imported":
+        return ()
+    return find_spaces(section.name, section.resolutions, section.widths, section.definition)[0]
+
+
 def provenance_note(lut: Lut) -> str:
     """One line on what an estimated or imported LUT is and how a measurement replaces it; "" for a measured one."""
     meta = lut.metadata
     if meta.provenance == "measured":
         return ""
     source = str(meta.origin.get("source", "another source"))
-    how = f"fitted to {source}" if meta.provenance == "estimated" else f"imported from {source}"
-    return (
-        f"note: {lut.path} is {meta.provenance}, {how}, not measured by lutbench;"
-        f" `{lut.measure_command}` on that device replaces it"
-    )
+    how = f"estimated, fitted to {source}" if meta.provenance == "estimated" else f"imported from {source}"
+    return f"note: {lut.path} is {how}, not measured by lutbench; `{lut.measure_command}` on that device replaces it"

@@ -22,9 +22,14 @@ COMMANDS = {
     "profile": ("lutbench.cli.profile:command", "Time every operator of a space on a device; write the LUT."),
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
     "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
+    "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
+    "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
+    "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),
     "verify": ("lutbench.cli.verify:command", "Random whole nets on the device against the LUT's predictions."),
+    "report": ("lutbench.cli.report:command", "A page and charts about one LUT, or two side by side."),
     "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
-    "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates, parameters, resolution."),
+    "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
+    "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates and parameters; one net's layers."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }
 INTERRUPTED = 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 
 import click
@@ -19,16 +20,14 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width) or a string of candidates,
     one per layer, separated by commas, blanks or |.
     """
-    from lutbench.cli.luts import open_lut
+    from lutbench.cli.luts import open_lut, spaces_of
     from lutbench.cli.render import print_json, print_table
     from lutbench.lut.predict import predict
-    from lutbench.space.find import find_spaces
     from lutbench.space.zoo import find_net
     from lutbench.units import format_latency
 
     lut = open_lut(lut_path)
-    section = lut.metadata.space
-    spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
+    spaces = lut.covered(spaces_of(lut))
     found = [predict(lut, find_net(text, spaces)) for text in nets]
     if as_json:
         print_json(
@@ -52,7 +51,7 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
             [
                 p.net.name,
                 format_latency(p.latency_us),
-                f"{format_latency(p.ci_low_us)} .. {format_latency(p.ci_high_us)}",
+                "unknown" if isnan(p.ci_low_us) else f"{format_latency(p.ci_low_us)} .. {format_latency(p.ci_high_us)}",
                 f"{p.net.macs / 1e6:.2f}",
             ]
             for p in found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,18 +72,14 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "device": f"{meta.device} ({meta.environment.get('cpu', 'unknown CPU')})",
         "made": f"{meta.provenance} {meta.measured_at}, revision {meta.revision}",
         "runtime": f"{meta.runtime}, {meta.dtype}, {meta.threads} thread{'s' if meta.threads > 1 else ''}",
-        "space": f"{meta.space.name} at {scales}, width {widths}",
+        "space": f"{meta.space.name} at {scales}, width {widths}" if scales else "not the whole of one",
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
         "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x row), context depth"
         f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
-    }
-    if meta.provenance == "estimated":
-        lines["nets"] = f"overhead + sum of (row - overhead), {_left_out(meta.origin)}"
-        lines["caution"] = str(meta.origin.get("caution", ""))
-        lines["intervals"] = "of what the fit leaves open (95 %); nothing was timed"
+    } | _unmeasured_lines(lut)
     if outside := meta.quality.get("undelegated"):
         lines["undelegated"] = f"a part of {len(outside)} artifacts, operators or nets: {', '.join(list(outside)[:3])}"
     width = max(len(name) for name in lines)
@@ -112,13 +107,43 @@ def print_summary(lut: Lut, slowest: int) -> None:
         )
 
 
-def _left_out(origin: Mapping[str, Any]) -> str:
+def _unmeasured_lines(lut: Lut) -> dict[str, str]:
+    """What an estimated or imported LUT says in place of a measured one's lines."""
+    provenance = lut.metadata.provenance
+    return (
+        _estimated_lines(lut) if provenance == "estimated" else _imported_lines(lut) if provenance == "imported" else {}
+    )
+
+
+def _estimated_lines(lut: Lut) -> dict[str, str]:
     from lutbench.units import format_percent
 
-    mean, largest = (origin.get(f"left_out_{which}_error") for which in ("mean", "max"))
-    if not isinstance(mean, float) or not isinstance(largest, float):
-        return "error of nets left out of the fit not stated"
-    return f"nets left out of the fit: mean error {format_percent(mean)}, largest {format_percent(largest)}"
+    origin = lut.metadata.origin
+    errors = [origin.get(f"left_out_{which}_error") for which in ("mean", "max")]
+    mean, largest = (format_percent(error) if isinstance(error, float) else "not stated" for error in errors)
+    return {
+        "intervals": "of what the fit leaves open (95 %); nothing was timed",
+        "nets": f"overhead + sum of (row - overhead); nets left out of the fit: mean error {mean}, largest {largest}",
+        "caution": str(origin.get("caution", "not stated")),
+        "verified": "not possible: nothing here was measured",
+    }
+
+
+def _imported_lines(lut: Lut) -> dict[str, str]:
+    """What an imported LUT says in place of a measured one's lines."""
+    from lutbench.lut.table import UNKNOWN
+
+    meta = lut.metadata
+    measured = [row for row in lut.rows if row.is_ok and row.parts.is_measured]
+    foreign = sum(row.parts.kind == "foreign" for row in measured)
+    cannot_verify = {"verified": "not possible: its runtime is unknown"} if meta.runtime == UNKNOWN else {}
+    return cannot_verify | {
+        "device": meta.device,
+        "made": f"imported from {meta.origin.get('source')}",
+        "rows": f"{len(lut.rows)} ({foreign} foreign: operators of the source's own)",
+        "intervals": f"known for {sum(row.has_interval for row in measured)} of {len(measured)} rows",
+        "nets": "plain sum of the rows: the source has no empty graph and no whole nets",
+    }
 
 
 def _additivity(found: Any) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
-Subject = Operator | Net | Model
+Subject = Operator | Net | Model | FactoryNet
 
 
 def subject_name(subject: Subject) -> str:

@@ -28,7 +28,7 @@ from executorch.exir.passes import MemoryPlanningPass
 from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from lutbench.errors import ExportError
+from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Subject, subject_name
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.executorch_speed import speed_up, without_collector
@@ -92,12 +92,14 @@ def export_executorch(subject: Subject, dtype: str) -> Exported:
     """The subject's program, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
     notes = speed_up()
-    module = _empty() if subject == OVERHEAD else build_subject(subject)
     sample = sample_input(subject, name)
     try:
+        module = _empty() if subject == OVERHEAD else build_subject(subject)
         with torch.no_grad(), without_collector(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's to its own callers
             exported = _export(module, _laid_out(sample, subject), dtype, subject)
+    except UsageError as failure:  # a user's own factory: it costs its net
+        raise ExportError(failure.problem, operator=name, remedy=failure.remedy) from failure
     except Exception as failure:
         raise ExportError(f"ExecuTorch export failed: {_shortest(failure)}", operator=name) from failure
     check_error(exported.check_error, subject, dtype)

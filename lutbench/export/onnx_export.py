@@ -22,12 +22,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from lutbench.errors import ExportError
+from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Subject, subject_name
-from lutbench.nn.graph import build_model
-from lutbench.nn.modules import build_net, build_operator, seed_of
-from lutbench.space.graph import Model
-from lutbench.space.net import Net
+from lutbench.nn.modules import seed_of
+from lutbench.nn.subject import build_subject
 from lutbench.space.operator import Operator
 
 OPSET = 17
@@ -38,12 +36,6 @@ MAX_ERROR = {"fp32": 1e-4, "int8": 0.06}
 MAX_NET_ERROR = {"fp32": 1e-4, "int8": 0.2}
 
 _Array = npt.NDArray[Any]
-
-_BUILDERS: dict[type, Callable[[Any], torch.nn.Module]] = {
-    Operator: build_operator,
-    Net: build_net,
-    Model: build_model,
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,10 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
     shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    module = _BUILDERS[type(subject)](subject)
+    try:
+        module = build_subject(subject)
+    except UsageError as failure:  # a user's own factory: it costs its net
+        raise ExportError(failure.problem, operator=name, remedy=failure.remedy) from failure
     rng = np.random.default_rng(seed_of(name))
     sample = rng.standard_normal(shape, dtype=np.float32)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -15,15 +16,20 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Artifact, Subject, subject_name
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
+from lutbench.space.factory import FactoryNet
 
 Result = tuple[Subject, Artifact | ExportError]
 
 
 def export_all(subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache) -> Iterator[Result]:
-    """Every subject's artifact, or why it has none, as they come; cached ones first."""
+    """Every subject's artifact, or why it has none, as they come; cached ones first.
+
+    A factory's net is exported each time: the code behind its name may have changed.
+    """
     missing = []
     for subject in subjects:
-        artifact = cache.get(exporter.recipe(subject, dtype), exporter.suffix)
+        known = not isinstance(subject, FactoryNet)
+        artifact = cache.get(exporter.recipe(subject, dtype), exporter.suffix) if known else None
         if artifact is None:
             missing.append(subject)
         else:
@@ -39,7 +45,7 @@ def _export_missing(
     pool = _pool(workers)
     try:
         # the slowest first, so that no worker is left with a whole net at the end
-        ordered = sorted(subjects, key=lambda subject: -subject.macs)
+        ordered = sorted(subjects, key=_work, reverse=True)
         futures: dict[Future[Artifact | ExportError], Subject] = {
             pool.submit(_export_one, exporter, dtype, subject, cache): subject for subject in ordered
         }
@@ -67,10 +73,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker)
 
 
+def _work(subject: Subject) -> float:
+    return math.inf if isinstance(subject, FactoryNet) else subject.macs
+
+
 def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, even while torch loads
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact
     torch.set_num_threads(1)
 

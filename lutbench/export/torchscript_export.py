@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from lutbench.errors import ExportError
+from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Subject, subject_name
 from lutbench.export.check import check_error, relative_error
 from lutbench.nn.subject import build_subject, sample_input
@@ -45,14 +45,17 @@ def export_torchscript(subject: Subject, dtype: str, engine: str = "") -> Export
     """The subject's module, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
     inner = isinstance(subject, Operator) and subject.kind not in ("stem", "overhead") and dtype == "int8"
-    module, sample = build_subject(subject), sample_input(subject, name)
+    sample = sample_input(subject, name)
     try:
+        module = build_subject(subject)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that all of this is deprecated
             if dtype == "int8":
                 exported = _export_int8(module, sample, inner and sample.dim() == 4, engine)
             else:
                 exported = _exported(module, sample, Description(tuple(sample.shape), False), module(sample))
+    except UsageError as failure:  # a user's own factory: it costs its net
+        raise ExportError(failure.problem, operator=name, remedy=failure.remedy) from failure
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as failure:
         problem = (str(failure).strip().splitlines() or [type(failure).__name__])[0][:200]
         raise ExportError(f"TorchScript export failed: {problem}", operator=name) from failure

@@ -14,10 +14,12 @@ from lutbench.errors import LatencyTableError, LutError, UsageError
 from lutbench.lut.cost_fit import CostFit, NetWork, Prior, device_prior, fit_costs, general_prior
 from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS, Work, layers_work
 from lutbench.lut.latencies import PUBLISHED, LatencyTable, read_latencies
-from lutbench.lut.table import Lut, Metadata, Row, SpaceSection, identity_row
+from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section
 from lutbench.space.expand import net_graph, operator_graph
 from lutbench.space.find import find_spaces
-from lutbench.space.macro import Space
+from lutbench.space.macro import distinct_operators
+from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
+from lutbench.space.operator import Operator
 from lutbench.space.published import SOURCE
 
 _QUANTILE = 1.96  # of a normal distribution, for 95 %
@@ -64,32 +66,25 @@ def estimate(request: EstimateRequest, path: Path) -> Estimate:
     dtype = request.dtype or table.settings.get("dtype", "int8")
     if dtype not in BYTES_PER_ELEMENT:
         raise UsageError(f"dtype {dtype!r} is unknown", remedy=f"known: {', '.join(BYTES_PER_ELEMENT)}")
-    operators = {op.name: op for space in spaces for op in space.operators if op.is_measured}
-    work = {name: layers_work(operator_graph(op), dtype) for name, op in operators.items()}
+    work = {op.name: layers_work(operator_graph(op), dtype) for op in distinct_operators(spaces)}
     nets = [NetWork(t.name, t.latency_us, layers_work(net_graph(t.net), dtype)) for t in table.nets]
     kinds = _kinds([*work.values(), *(net.layers for net in nets)])
     prior = _prior(request.prior, kinds)
     _check_enough(request, nets, prior)
     fit = fit_costs(nets, prior)
-    section = SpaceSection(
-        spaces[0].name,
-        tuple(dict.fromkeys(space.resolution for space in spaces)),
-        tuple(dict.fromkeys(space.width for space in spaces)),
-        definition,
-    )
     metadata = Metadata(
         device=request.device,
         runtime=request.runtime or table.settings.get("runtime", "unknown"),
         dtype=dtype,
         threads=request.threads or _threads(table),
-        space=section,
+        space=space_section(spaces, definition),
         provenance="estimated",
         measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         lutbench=__version__,
         origin=_origin(request, table, fit),
     )
-    rows = tuple(sorted((_row(name, work[name], fit) for name in operators), key=lambda row: row.operator))
-    return Estimate(Lut(metadata, _with_identities(rows, spaces), path), fit, table)
+    rows = tuple(_row(operator, work[operator.name], fit) for operator in distinct_operators(spaces))
+    return Estimate(Lut(metadata, rows, path), fit, table)
 
 
 def _kinds(works: Iterable[Sequence[Work]]) -> set[str]:
@@ -120,7 +115,7 @@ def _check_enough(request: EstimateRequest, nets: Sequence[NetWork], prior: Prio
         return
     remedy = "time more nets" if request.prior else "time more nets, or give --prior with a similar device's estimate"
     raise LatencyTableError(
-        f"{len(nets)} nets of a known architecture are too few for {len(prior.costs_us)} costs: {fewest} are needed",
+        f"{len(nets)} of a known architecture are too few nets for {len(prior.costs_us)} costs: {fewest} are needed",
         path=request.source,
         device=request.source_device,
         remedy=remedy,
@@ -134,15 +129,19 @@ def _threads(table: LatencyTable) -> int:
     return int(text)
 
 
-def _row(name: str, layers: Sequence[Work], fit: CostFit) -> Row:
+def _row(operator: Operator, layers: Sequence[Work], fit: CostFit) -> Row:
     """An operator's row: the overhead of a call, as in a measured one, and the cost of its layers."""
     overhead_us = fit.costs[OVERHEAD]
-    if not layers:  # the empty graph
+    if not operator.is_measured:
+        return identity_row(operator.name)
+    if operator == EMPTY_GRAPH:
         low_us, high_us = fit.cost_interval(OVERHEAD)
-        return _estimated_row(name, overhead_us, low_us, high_us)
+        return _estimated_row(operator.name, overhead_us, low_us, high_us)
     own_us = fit.latency_us(layers)
     factor = math.exp(_QUANTILE * fit.spread(layers))
-    return _estimated_row(name, overhead_us + own_us, overhead_us + own_us / factor, overhead_us + own_us * factor)
+    return _estimated_row(
+        operator.name, overhead_us + own_us, overhead_us + own_us / factor, overhead_us + own_us * factor
+    )
 
 
 def _estimated_row(name: str, latency_us: float, low_us: float, high_us: float) -> Row:
@@ -157,11 +156,6 @@ def _estimated_row(name: str, latency_us: float, low_us: float, high_us: float) 
         samples=0,
         rounds=0,
     )
-
-
-def _with_identities(rows: tuple[Row, ...], spaces: Sequence[Space]) -> tuple[Row, ...]:
-    identities = {op.name for space in spaces for op in space.operators if not op.is_measured}
-    return tuple(sorted((*rows, *map(identity_row, identities)), key=lambda row: row.operator))
 
 
 def _caution(request: EstimateRequest, fit: CostFit) -> str:

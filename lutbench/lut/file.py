@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ import tomli_w
 from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
+from lutbench.lut.large import LARGE, read_columns
 from lutbench.lut.table import (
     COLUMNS,
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
+    MAY_BE_UNKNOWN,
     PART_COLUMNS,
-    PERCENTILE_COLUMNS,
     SCHEMA,
     Lut,
     Provenance,
@@ -37,11 +38,17 @@ def format_lut(lut: Lut) -> str:
     """The file's text; latencies with 3 decimals (1 ns), so that measuring again changes only what changed."""
     header = tomli_w.dumps({"lutbench_lut": SCHEMA, "rows": len(lut.rows), **metadata_to_toml(lut.metadata)})
     text = io.StringIO()
-    text.writelines(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row_cells(row)] for row in lut.rows)
+    writer.writerows(_cells(row) for row in lut.rows)
     return text.getvalue()
+
+
+def _cells(row: Row) -> list[str]:
+    values, name_and_parts = row_cells(row), 1 + len(PART_COLUMNS)
+    parts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[:name_and_parts]]
+    return [*parts, *map(_cell, values[name_and_parts:])]  # parts as they stand in the name, however many decimals
 
 
 def _cell(value: Any) -> str:
@@ -57,13 +64,26 @@ def write_lut(lut: Lut, path: Path) -> None:
     write_atomically(path, format_lut(lut).encode())
 
 
-def check_replaces(path: Path, provenance: Provenance) -> None:
-    """OutputError where a LUT of another provenance is at path: an estimate must not replace a measurement."""
+def check_replaces(path: Path, provenance: Provenance, source_format: str = "") -> None:
+    """OutputError where path holds anything but a LUT made this way, for an estimate must not replace a measurement.
+
+    source_format: of an import; another format's is not replaced either.
+    """
     if not path.exists():
         return
-    found = read_lut(path).metadata.provenance
-    if found != provenance:
-        raise OutputError(f"the LUT there is {found}, not {provenance}", path=path, remedy="give another -o")
+    try:
+        old = read_lut(path).metadata
+    except LutError as error:
+        raise OutputError(
+            "a file that is not a LUT is there and is not replaced", path=path, remedy="give another -o"
+        ) from error
+    old_format = str(old.origin.get("format", "")) if old.provenance == "imported" else ""
+    if (old.provenance, old_format) != (provenance, source_format):
+        kind = f"{old.provenance} ({old_format})" if old_format else old.provenance
+        mine = f"{provenance} ({source_format})" if source_format else provenance
+        raise OutputError(
+            f"the LUT there is {kind}, which one {mine} does not replace", path=path, remedy="give another -o"
+        )
 
 
 def read_lut(path: Path) -> Lut:
@@ -88,21 +108,25 @@ def parse_lut(text: str, path: Path) -> Lut:
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
         raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
-    rows = tuple(_rows(lines[count:], count, path))
+    rows: Sequence[Row] | None = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
+    if rows is None:
+        may_lack = MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())
+        rows = tuple(_rows(lines[count:], count, path, may_lack))
     expected = header.pop("rows", None)
     if expected != len(rows):
         raise LutError(
             f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
         )
     metadata = metadata_from_toml(header, lines[:count], path)
-    _check_order(rows, count, path)
+    if isinstance(rows, tuple):
+        _check_order(rows, count, path)
     return Lut(metadata, rows, path)
 
 
 def _header(lines: list[str], path: Path) -> dict[str, Any]:
     try:
         header = tomllib.loads("\n".join(lines))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a TOMLDecodeError, or a number of 5000 digits
         raise LutError(f"is not a LUT: its header is not TOML ({error})", path=path) from error
     schema = header.pop("lutbench_lut", None)
     if not isinstance(schema, int) or isinstance(schema, bool):
@@ -119,7 +143,7 @@ def _header(lines: list[str], path: Path) -> dict[str, Any]:
     return header
 
 
-def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
+def _rows(lines: list[str], offset: int, path: Path, optional: Collection[str]) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     try:
         columns = next(reader, [])
@@ -130,7 +154,7 @@ def _rows(lines: list[str], offset: int, path: Path) -> Iterator[Row]:
                 continue
             if len(cells) != len(columns):
                 raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)
-            yield _row({name: cells[position] for name, position in positions.items()}, line, path)
+            yield _row({name: cells[position] for name, position in positions.items()}, line, path, optional)
     except csv.Error as error:
         raise LutError(f"not CSV: {error}", path=path, line=offset + reader.line_num) from error
 
@@ -142,7 +166,7 @@ def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
     return {name: columns.index(name) for name in COLUMNS}
 
 
-def _row(cells: dict[str, str], line: int, path: Path) -> Row:
+def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]) -> Row:
     try:
         operator = parse_operator(cells["operator"])
         for column in PART_COLUMNS:
@@ -150,9 +174,8 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
             if stated != str(actual) and (column == "kind" or float(stated) != actual):
                 raise LutError(f"column {column} says {stated}, the operator's name {actual}", operator=operator.name)
         failed = cells["status"] != "ok"
+        latencies = {column: _number(cells, column, failed or column in optional) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
-        may_be_empty = LATENCY_COLUMNS if failed else () if counts["samples"] else PERCENTILE_COLUMNS
-        latencies = {column: _number(cells, column, column in may_be_empty) for column in LATENCY_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
         return Row(operator.name, status=cells["status"], **figures)
     except LutError as error:
@@ -164,16 +187,16 @@ def _row(cells: dict[str, str], line: int, path: Path) -> Row:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
 
 
-def _number(cells: dict[str, str], column: str, may_be_empty: bool) -> float:
+def _number(cells: dict[str, str], column: str, optional: bool) -> float:
     text = cells[column]
-    if may_be_empty and text == "":
+    if optional and text == "":
         return math.nan
     if text == "" or math.isnan(float(text)):
         raise LutError(f"{column} is {text or 'empty'}, not a number", operator=cells["operator"])
     return float(text)
 
 
-def _check_order(rows: tuple[Row, ...], offset: int, path: Path) -> None:
+def _check_order(rows: Sequence[Row], offset: int, path: Path) -> None:
     lines: dict[str, int] = {}
     for number, row in enumerate(rows):
         line = offset + 2 + number

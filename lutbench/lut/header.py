@@ -99,10 +99,19 @@ def _checked(kind: type[Any], raw: dict[str, Any], lines: list[str], path: Path,
         if not isinstance(value, expected) or isinstance(value, bool) or wrong_item:
             line = _line(lines, field.name)
             raise LutError(f"{prefix}{field.name} must be {description}, not {value!r}", path=path, line=line)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise LutError(f"{prefix}{field.name} is {value}", path=path, line=_line(lines, field.name))
+        odd = [number for number in (value if isinstance(value, list) else [value]) if not _is_finite(number)]
+        if odd:
+            raise LutError(f"{prefix}{field.name} is {odd[0]}", path=path, line=_line(lines, field.name))
         found[field.name] = tuple(value) if isinstance(value, list) else value
     return found
+
+
+def _is_finite(value: Any) -> bool:
+    """False for a number that is none, or too large to compute with: TOML has whole numbers of any size."""
+    try:
+        return not isinstance(value, (int, float)) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _line(lines: list[str], key: str) -> int | None:

@@ -19,7 +19,7 @@ class Prediction:
     """A net's predicted latency, microseconds, and the 95 % interval that rows and the fit to nets leave open.
 
     The interval holds what is uncertain about the LUT's own numbers; how far sums of operators are from whole nets on
-    top of that is what `lutbench verify` measures.
+    top of that is what `lutbench verify` measures. It is NaN where a row of an imported LUT has no interval.
     """
 
     net: Net
@@ -44,7 +44,8 @@ def predict(lut: Lut, net: Net) -> Prediction:
     fitted = max(1, len(context.nets))
     fit_half_us = _HALF_WIDTH_PER_MEAN_ERROR * context.net_error / math.sqrt(fitted) * latency_us
     half_us = math.hypot(fit_half_us, *halves_us.values())
-    return Prediction(net, latency_us, max(0.0, latency_us - half_us), latency_us + half_us)
+    low_us = latency_us - half_us
+    return Prediction(net, latency_us, low_us if math.isnan(low_us) else max(0.0, low_us), latency_us + half_us)
 
 
 def _check_operators(lut: Lut, net: Net) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
 from lutbench.space.macro import Space
@@ -18,12 +19,19 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 Provenance = Literal["measured", "estimated", "imported"]
+UNKNOWN = "unknown"  # a device, runtime or dtype that the source of an imported LUT does not state
+IMPORTED_SPACE = "imported"  # the space of rows that are not the whole of a space that comes along
 OK = "ok"
 FAILED_PREFIX = "failed: "
 
 PART_COLUMNS = ("kind", "c_in", "h_in", "w_in", "c_out", "kernel", "stride", "expansion", "groups")
 LATENCY_COLUMNS = ("latency_us", "ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us")
 PERCENTILE_COLUMNS = ("p10_us", "p90_us", "min_us")
+INTERVAL_COLUMNS = ("ci_low_us", "ci_high_us")
+# What an ok row may lack, as NaN and an empty cell: an estimate has no samples, an import has what its source states.
+MAY_BE_UNKNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"measured": (), "estimated": PERCENTILE_COLUMNS, "imported": (*INTERVAL_COLUMNS, *PERCENTILE_COLUMNS)}
+)
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
 # the package a LUT's runtime is named by -> the options that ask for it
@@ -35,7 +43,8 @@ class Row:
     """One operator's latency, microseconds: median over rounds, its 95 % interval, percentiles of samples.
 
     A failed row has NaN figures and says why in status; it is impossible to make an ok row without a latency.
-    An identity is 0 by definition, with no samples. A row without samples has no percentiles: they are NaN.
+    An identity is 0 by definition, with no samples. What MAY_BE_UNKNOWN lists may be NaN; Lut checks that
+    its provenance allows it.
     """
 
     operator: str
@@ -58,19 +67,26 @@ class Row:
             raise LutError(f"latency_us is {self.latency_us}, not a number of microseconds", operator=self.operator)
         if self.latency_us < 0 or (self.latency_us == 0 and self.parts.is_measured):
             raise LutError(f"latency_us {self.latency_us} is not positive", operator=self.operator)
-        if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us:
+        if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us and self.has_interval:
             raise LutError("latency_us is not inside [ci_low_us, ci_high_us]", operator=self.operator)
+        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf and self.has_percentiles:
+            raise LutError("min_us, p10_us and p90_us are not in order", operator=self.operator)
         if self.samples < 0 or self.rounds < 0:
             raise LutError("samples or rounds is negative", operator=self.operator)
-        percentiles = self.min_us, self.p10_us, self.p90_us
-        if not self.samples and all(map(math.isnan, percentiles)):
-            return
-        if not 0 <= self.min_us <= self.p10_us <= self.p90_us < math.inf:
-            raise LutError("min_us, p10_us and p90_us are not in order", operator=self.operator)
 
     @property
     def is_ok(self) -> bool:
         return self.status == OK
+
+    @property
+    def has_interval(self) -> bool:
+        """False where ci_low_us and ci_high_us are both NaN."""
+        return not (math.isnan(self.ci_low_us) and math.isnan(self.ci_high_us))
+
+    @property
+    def has_percentiles(self) -> bool:
+        """False where min_us, p10_us and p90_us are all NaN."""
+        return not all(math.isnan(value) for value in (self.min_us, self.p10_us, self.p90_us))
 
     @property
     def parts(self) -> Operator:
@@ -78,10 +94,23 @@ class Row:
 
     @property
     def half_width(self) -> float:
-        """Half the 95 % interval over the latency; 0 for an identity, infinite for a failed row."""
-        if not self.is_ok:
+        """Half the 95 % interval over the latency; 0 for an identity, infinite for a failed row or no interval."""
+        if not self.is_ok or not self.has_interval:
             return math.inf
         return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us if self.latency_us else 0.0
+
+
+def interval_quality(rows: Sequence[Row], target: float) -> dict[str, Any]:
+    """The share of measured operators whose half-width is within the target, those outside it, how many failed."""
+    measured = [row for row in rows if row.parts.is_measured]
+    good = [row for row in measured if row.is_ok]
+    outside = [row.operator for row in good if row.half_width > target]
+    return {
+        "target": target,
+        "within_target": (len(good) - len(outside)) / len(measured) if measured else 0.0,
+        "outside_target": outside,
+        "failed": len(measured) - len(good),
+    }
 
 
 def failed_row(operator: str, reason: str) -> Row:
@@ -95,6 +124,54 @@ def identity_row(operator: str) -> Row:
     return Row(operator, *(0.0,) * 6, samples=0, rounds=0)
 
 
+class ColumnRows(Sequence[Row]):
+    """Rows kept as columns; a Row is made where one is asked for, so that a large LUT is read and compared without.
+
+    columns: for each of COLUMNS its values, all equally long, sorted by operator, and known to make Rows.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["operator"])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        figures = {name: self.columns[name][index] for name in (*LATENCY_COLUMNS, *COUNT_COLUMNS)}
+        return Row(self.columns["operator"][index], status=self.columns["status"][index], **figures)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, ColumnRows)) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _RowsByOperator(Mapping[str, Row]):
+    """Operator's name -> its row, of rows kept as columns."""
+
+    def __init__(self, rows: ColumnRows) -> None:
+        self._rows = rows
+        self._places = {name: place for place, name in enumerate(rows.columns["operator"])}
+
+    def __getitem__(self, operator: str) -> Row:
+        return self._rows[self._places[operator]]
+
+    def __contains__(self, operator: object) -> bool:
+        return operator in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 @dataclass(frozen=True)
 class SpaceSection:
     """What the rows cover. definition: the TOML text of a user's own space, else empty."""
@@ -103,6 +180,16 @@ class SpaceSection:
     resolutions: tuple[int, ...]
     widths: tuple[float, ...]
     definition: str = ""
+
+
+def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
+    """What rows of these spaces, one at several scales, cover."""
+    return SpaceSection(
+        spaces[0].name,
+        tuple(dict.fromkeys(space.resolution for space in spaces)),
+        tuple(dict.fromkeys(space.width for space in spaces)),
+        definition,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,22 +244,42 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Lut:
-    """A latency lookup table: metadata and rows sorted by operator, each operator once."""
+    """A latency lookup table: metadata and rows sorted by operator, each operator once.
+
+    rows: a tuple, or ColumnRows where a large LUT was read.
+    """
 
     metadata: Metadata
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     path: Path | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.rows, ColumnRows):
+            return
         for before, after in zip(self.rows, self.rows[1:], strict=False):
             if before.operator == after.operator:
                 raise LutError("the operator is there twice", operator=after.operator, path=self.path)
             if before.operator > after.operator:
                 raise LutError("rows are not sorted by operator", operator=after.operator, path=self.path)
+        may_lack = MAY_BE_UNKNOWN[self.metadata.provenance]
+        no_interval, no_percentiles = "ci_low_us" in may_lack, "p10_us" in may_lack
+        for row in self.rows:
+            if row.is_ok and not ((row.has_interval or no_interval) and (row.has_percentiles or no_percentiles)):
+                raise LutError("the row has no interval or no percentiles", operator=row.operator, path=self.path)
 
     @cached_property
-    def by_operator(self) -> dict[str, Row]:
+    def by_operator(self) -> Mapping[str, Row]:
+        if isinstance(self.rows, ColumnRows):
+            return _RowsByOperator(self.rows)
         return {row.operator: row for row in self.rows}
+
+    @cached_property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The rows' values by column: for each of COLUMNS one per row."""
+        if isinstance(self.rows, ColumnRows):
+            return self.rows.columns
+        cells = [row_cells(row) for row in self.rows]
+        return {name: [row[place] for row in cells] for place, name in enumerate(COLUMNS)}
 
     def latency_us(self, operator: Operator) -> float:
         """The operator's latency; LutError, with the command that would measure it, where there is none."""
@@ -190,29 +297,47 @@ class Lut:
 
     @property
     def measure_command(self) -> str:
-        """The command that measures as this LUT was measured; the space and its scale are still to be added."""
+        """The command that measures as this LUT was measured; the space and its scale are still to be added.
+
+        A device that is not known is left for the reader to name (DEVICE), a dtype that is not known is left out.
+        """
         meta = self.metadata
         package, _, rest = meta.runtime.partition(" ")
         engine = rest.partition("(")[2].rstrip(")")
         runtime = _RUNTIME_OPTIONS.get(package, "").format(engine=f" --engine {engine}" if engine else "")
+        device = "DEVICE" if meta.device == UNKNOWN else meta.device
+        dtype = "" if meta.dtype == UNKNOWN else f" --dtype {meta.dtype}"
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
-        return f"lutbench profile --device {meta.device}{runtime} --dtype {meta.dtype}{threads}"
+        return f"lutbench profile --device {device}{runtime}{dtype}{threads}"
 
     def covers(self, space: Space) -> bool:
-        """Whether the rows are of this space, at its resolution and width."""
+        """Whether the rows are of this space, at its resolution and width, and are all there.
+
+        A merged LUT may have 224x1.0 and 192x0.5 without 224x0.5.
+        """
         own = self.metadata.space
-        return own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        at_scale = own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        return at_scale and all(operator.name in self.by_operator for operator in space.operators)
+
+    def covered(self, spaces: Sequence[Space]) -> tuple[Space, ...]:
+        """Those of spaces that the rows cover; all where they cover none, so that a prediction says what is missing."""
+        return tuple(space for space in spaces if self.covers(space)) or tuple(spaces)
 
     @property
     def overhead_us(self) -> float:
-        """What the runtime takes for an empty graph."""
+        """What the runtime takes for an empty graph; 0 for an imported LUT whose source timed none.
+
+        Such a source predicts a net by the plain sum of its rows, and so does lutbench from it.
+        """
+        if self.metadata.provenance == "imported" and OVERHEAD.name not in self.by_operator:
+            return 0.0
         return self.latency_us(OVERHEAD)
 
     def to_frame(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame with the file's columns."""
         import pandas as pd
 
-        return pd.DataFrame([row_cells(row) for row in self.rows], columns=list(COLUMNS))
+        return pd.DataFrame(dict(self.columns))
 
 
 def row_cells(row: Row) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One round: its cycles in two batches, each journalled when it is done."""
+"""One round: its cycles in two batches, each journalled when it is done; and how many rounds there are to be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lutbench.measure.journal import Journal, Record
+from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Batch, Cycle, Failure, Outcome, Protocol, Samples, Spent
+from lutbench.measure.statistics import Summary
 
 MeasureBatch = Callable[[Batch], Iterable[Outcome]]
 
@@ -52,6 +54,22 @@ def measure_round(
         journal.append(records)
     journal.append([{"end": number}])
     return RoundReport(number, data.disturbed_share_of(number))
+
+
+def is_done(data: Measurements, artifact: str, depth: int, protocol: Protocol) -> bool:
+    """Whether an artifact has reached the target, or the most visits it gets."""
+    if data.visits(artifact, depth) >= protocol.max_rounds:
+        return True
+    summary = data.summary(artifact, depth)
+    if summary is None or summary.rounds < protocol.min_rounds:
+        return False
+    return summary.half_width <= protocol.target
+
+
+def rounds_left(summary: Summary, protocol: Protocol) -> float:
+    """Rounds that an unfinished artifact still needs: intervals narrow with the square root of rounds."""
+    needed = summary.rounds * (summary.half_width / protocol.target) ** 2
+    return max(1.0, min(max(needed, protocol.min_rounds), protocol.max_rounds) - summary.rounds)
 
 
 def _sample_record(number: int, samples: Samples) -> Record:

@@ -46,6 +46,12 @@ def operator_cycles(
     return cycles
 
 
-def net_cycles(nets: Iterable[str], protocol: Protocol, canary: str) -> list[Cycle]:
-    """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches."""
-    return [Cycle((net,), 0, protocol.net_warmup, protocol.net_repeats, canary) for net in nets]
+def net_cycles(
+    nets: Iterable[str], protocol: Protocol, canary: str, visit: Callable[[str], tuple[int, int]] | None = None
+) -> list[Cycle]:
+    """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches.
+
+    visit: a net's warm-up and timed invocations; none: the protocol's.
+    """
+    usual = protocol.net_warmup, protocol.net_repeats
+    return [Cycle((net,), 0, *(visit(net) if visit else usual), canary) for net in nets]

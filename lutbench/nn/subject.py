@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lutbench.nn.factory import build_factory_net
 from lutbench.nn.graph import build_model
 from lutbench.nn.modules import build_net, build_operator, seed_of
+from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
@@ -18,15 +20,16 @@ _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
     Operator: build_operator,
     Net: build_net,
     Model: build_model,
+    FactoryNet: build_factory_net,
 }
 
 
-def build_subject(subject: Operator | Net | Model) -> nn.Module:
-    """The subject's module, weights seeded by its name."""
+def build_subject(subject: Operator | Net | Model | FactoryNet) -> nn.Module:
+    """The subject's module, weights seeded by its name; UsageError where a user's own factory does not make one."""
     return _BUILDERS[type(subject)](subject)
 
 
-def sample_input(subject: Operator | Net | Model, name: str) -> Tensor:
+def sample_input(subject: Operator | Net | Model | FactoryNet, name: str) -> Tensor:
     """A normally distributed input of the subject's shape, seeded by its name; before a pool it has passed a ReLU.
 
     Means of values around 0 would be smaller than the steps of the integers they are to be checked in.

@@ -16,7 +16,19 @@ from lutbench.errors import SpaceError
 from lutbench.space.macro import format_width
 
 NodeKind = Literal[
-    "input", "conv", "norm", "fc", "max_pool", "avg_pool", "global_pool", "add", "mul", "concat", "slice", "shuffle"
+    "input",
+    "conv",
+    "norm",
+    "fc",
+    "max_pool",
+    "avg_pool",
+    "global_pool",
+    "add",
+    "mul",
+    "concat",
+    "slice",
+    "gather",
+    "shuffle",
 ]
 Activation = Literal["none", "relu", "relu6", "hswish", "swish", "sigmoid", "hsigmoid"]
 Shape = tuple[int, int, int]
@@ -28,6 +40,7 @@ class Node:
 
     conv: KxK, padding (kernel - 1) // 2, then batch norm (norm) or a bias (bias). norm: a batch norm that stands alone.
     fc: classifier with bias. mul: the second input is broadcast over H and W. slice: channels start to start + C.
+    gather: channel i is the input's channel indices[i], which may occur more than once or not at all.
     shuffle: channels interleaved over groups. activation: applied to the output.
     """
 
@@ -41,6 +54,7 @@ class Node:
     bias: bool = False
     activation: Activation = "none"
     start: int = 0
+    indices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,11 @@ _WEIGHTS: dict[str, Callable[[Shape, Node], int]] = {
 }
 
 
+def windows(size: int, kernel: int, stride: int) -> int:
+    """Output size of a convolution or pool: ceil(size / stride) for odd kernels, floor for 2x2 with stride 2."""
+    return (size + 2 * ((kernel - 1) // 2) - kernel) // stride + 1
+
+
 class GraphBuilder:
     """Appends layers and gives their positions; SpaceError for what cannot be."""
 
@@ -123,7 +142,7 @@ class GraphBuilder:
             raise SpaceError(f"a convolution of kernel {kernel}, stride {stride} and {groups} groups cannot be")
         if c_in % groups or channels % groups:
             raise SpaceError(f"{c_in} and {channels} channels do not divide into {groups} groups")
-        shape = (channels, -(-height // stride), -(-width // stride))
+        shape = (channels, windows(height, kernel, stride), windows(width, kernel, stride))
         return self._add(Node("conv", (given,), shape, kernel, stride, groups, norm, bias, activation))
 
     def depthwise(self, given: int, kernel: int, stride: int = 1, activation: Activation = "none") -> int:
@@ -135,7 +154,8 @@ class GraphBuilder:
 
     def pool(self, kind: Literal["max_pool", "avg_pool"], given: int, kernel: int, stride: int) -> int:
         channels, height, width = self.shape(given)
-        return self._add(Node(kind, (given,), (channels, -(-height // stride), -(-width // stride)), kernel, stride))
+        shape = (channels, windows(height, kernel, stride), windows(width, kernel, stride))
+        return self._add(Node(kind, (given,), shape, kernel, stride))
 
     def global_pool(self, given: int) -> int:
         return self._add(Node("global_pool", (given,), (self.shape(given)[0], 1, 1)))
@@ -164,6 +184,12 @@ class GraphBuilder:
         if not 0 <= start < start + channels <= self.shape(given)[0]:
             raise SpaceError(f"no channels {start} to {start + channels} in {self.shape(given)}")
         return self._add(Node("slice", (given,), (channels, *self.shape(given)[1:]), start=start))
+
+    def gather(self, given: int, indices: Sequence[int]) -> int:
+        channels, height, width = self.shape(given)
+        if not indices or not 0 <= min(indices) <= max(indices) < channels:
+            raise SpaceError(f"channels to gather that {self.shape(given)} does not have, or none")
+        return self._add(Node("gather", (given,), (len(indices), height, width), indices=tuple(indices)))
 
     def shuffle(self, given: int, groups: int) -> int:
         if self.shape(given)[0] % groups:

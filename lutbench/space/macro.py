@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -170,3 +170,8 @@ class Space:
             head_channels=scaled_channels(self.head_channels, width),
             other_heads=tuple(scaled_channels(head, width) for head in self.other_heads),
         )
+
+
+def distinct_operators(spaces: Iterable[Space]) -> tuple[Operator, ...]:
+    """Every row that a LUT of these spaces has, each once, sorted by name."""
+    return tuple(sorted({op for space in spaces for op in space.operators}, key=lambda operator: operator.name))

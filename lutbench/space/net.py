@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from lutbench.errors import SpaceError
+from lutbench.errors import SpaceError, UsageError
 from lutbench.space.candidate import Candidate, parse_candidate
 from lutbench.space.macro import Space
 from lutbench.space.operator import Operator
@@ -75,3 +76,13 @@ def parse_net(text: str, space: Space, name: str = "", head_channels: int | None
     words = [word for word in re.split(r"[\s,|]+", text) if word]
     choice = tuple(parse_candidate(word) for word in words)
     return Net(name or text, space, choice, head_channels or space.head_channels)
+
+
+def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
+    """The net that a key names; UsageError where it is none, or its space is not among these."""
+    label, _, rest = key.partition(":")
+    head, _, candidates = rest.partition(":")
+    for space in spaces:
+        if f"{space.name}@{space.label}" == label and re.fullmatch(r"[1-9]\d{0,5}", head):
+            return parse_net(candidates, space, key, int(head))
+    raise UsageError(f"net {key} is of none of the LUT's spaces")

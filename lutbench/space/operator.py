@@ -17,9 +17,11 @@ from typing import Literal, get_args
 from lutbench.errors import SpaceError
 from lutbench.space.candidate import Candidate
 
-Kind = Literal["stem", "ir", "conv", "pool", "fc", "identity", "overhead"]
+Kind = Literal["stem", "ir", "conv", "pool", "fc", "identity", "overhead", "foreign"]
 
 _LARGEST = 1 << 20  # of any field: beyond it a name is junk, not an operator
+_LONGEST_LABEL = 200
+_LABEL = re.compile(rf"[A-Za-z0-9:._-]{{1,{_LONGEST_LABEL}}}")
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +31,8 @@ class Operator:
     stem: KxK convolution + BN + ReLU that reads the image. conv: the same inside a net (the head, or the 1x1 that
     stands in for a skip which changes the shape). ir: FBNet's block (Figure 3). pool: global average pool to (N, C).
     fc: classifier, (N, c_in) -> (N, c_out). identity: a skip that changes nothing. overhead: the empty graph.
+    foreign: an operator of somebody else's table that is none of these; label is what that table calls it, and its
+    shape, multiply-accumulates and weights are not known.
     """
 
     kind: Kind
@@ -40,6 +44,7 @@ class Operator:
     stride: int = 1
     expansion: float = 0
     groups: int = 1
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in _NAMES:
@@ -54,6 +59,8 @@ class Operator:
             raise SpaceError(f"{self.kind} cannot change {self.c_in} channels into {self.c_out}")
         if self.kind == "ir":
             self._check_groups()
+        if not _LABEL.fullmatch(self.label) if self.kind == "foreign" else self.label:
+            raise SpaceError(f"{self.kind}: {self.label[:_LONGEST_LABEL]!r} cannot be its label")
 
     def _check_groups(self) -> None:
         if self.mid_channels < 1 or self.groups < 1:
@@ -85,12 +92,14 @@ class Operator:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(N, C, H, W), or (N, C) for the classifier; N = 1."""
+        """(N, C, H, W), or (N, C) for the classifier; N = 1. SpaceError for a foreign operator."""
+        self._check_known("shape")
         return (1, self.c_in) if self.kind == "fc" else (1, self.c_in, self.h_in, self.w_in)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """(N, C, H, W), or (N, C) from the pool and the classifier; N = 1."""
+        """(N, C, H, W), or (N, C) from the pool and the classifier; N = 1. SpaceError for a foreign operator."""
+        self._check_known("shape")
         return (1, self.c_out) if self.kind in ("fc", "pool") else (1, self.c_out, self.h_out, self.w_out)
 
     @property
@@ -100,7 +109,8 @@ class Operator:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the convolutions and the classifier."""
+        """Multiply-accumulates of the convolutions and the classifier. SpaceError for a foreign operator."""
+        self._check_known("number of multiply-accumulates")
         return _MACS[self.kind](self)
 
     @property
@@ -111,8 +121,16 @@ class Operator:
 
     @property
     def params(self) -> int:
-        """Weights, and the classifier's bias; batch norms are folded into the convolutions before them."""
+        """Weights, and the classifier's bias; batch norms are folded into the convolutions before them.
+
+        SpaceError for a foreign operator.
+        """
+        self._check_known("number of weights")
         return _PARAMS[self.kind](self)
+
+    def _check_known(self, what: str) -> None:
+        if self.kind == "foreign":
+            raise SpaceError(f"the {what} of {self.name} is not known: it is an operator of an imported table")
 
 
 def _strided(op: Operator, size: int) -> int:
@@ -134,6 +152,7 @@ _NAMES: dict[str, Callable[[Operator], str]] = {
     "fc": lambda op: f"fc_{op.c_in}_{op.c_out}",
     "identity": lambda op: f"identity_{_shape_in(op)}",
     "overhead": lambda _op: "runtime_overhead",
+    "foreign": lambda op: f"foreign_{op.label}",
 }
 
 _SHAPE = r"(?P<c_in>\d{1,7})x(?P<h_in>\d{1,7})x(?P<w_in>\d{1,7})"
@@ -148,7 +167,11 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
     "pool": re.compile(rf"pool_{_SHAPE}"),
     "fc": re.compile(r"fc_(?P<c_in>\d{1,7})_(?P<c_out>\d{1,7})"),
     "identity": re.compile(rf"identity_{_SHAPE}"),
+    "foreign": re.compile(rf"foreign_(?P<label>{_LABEL.pattern})"),
 }
+_FLAT = {"h_in": 1, "w_in": 1}
+_IMPLIED: dict[str, dict[str, int]] = {"fc": _FLAT, "foreign": {**_FLAT, "c_in": 1, "c_out": 1}}
+_FIELD_TYPES: dict[str, Callable[[str], int | float | str]] = {"expansion": float, "label": str}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -158,10 +181,10 @@ def parse_operator(name: str) -> Operator:
         return OVERHEAD
     for kind, pattern in _PATTERNS.items():
         if match := pattern.fullmatch(name):
-            found = {key: float(text) if key == "expansion" else int(text) for key, text in match.groupdict().items()}
+            found = {key: _FIELD_TYPES.get(key, int)(text) for key, text in match.groupdict().items()}
             same_channels = {"c_out": found["c_in"]} if kind in ("pool", "identity") else {}
-            flat = {"h_in": 1, "w_in": 1} if kind == "fc" else {}
-            operator = Operator(kind, **(flat | found | same_channels))  # type: ignore[arg-type]
+            implied = _IMPLIED.get(kind, {})
+            operator = Operator(kind, **(implied | found | same_channels))  # type: ignore[arg-type]
             if operator.name != name:  # leading zeros and the like: one operator has one name
                 break
             return operator
@@ -205,6 +228,14 @@ _PARAMS: dict[str, Callable[[Operator], int]] = {
 
 
 OVERHEAD = Operator("overhead", 1, 1, 1, 1)
+
+
+def foreign_operator(key: str) -> Operator:
+    """The operator that stands for a row of somebody else's table, labelled with the row's key there.
+
+    Characters that a name cannot hold become dots. SpaceError for an empty or very long key.
+    """
+    return Operator("foreign", 1, 1, 1, 1, label=re.sub(r"[^A-Za-z0-9:._-]", ".", key))
 
 
 def block_operator(candidate: Candidate, c_in: int, h_in: int, w_in: int, c_out: int, stride: int) -> Operator:

@@ -8,10 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lutbench.errors import SpaceError, UsageError
+from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
 from lutbench.space.graph import Graph, Model
 from lutbench.space.macro import Space, format_width
-from lutbench.space.models import mnasnet, mobilenet_v2, shufflenet_v2
+from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
+from lutbench.space.models.fbnetv2 import FBNETV2
+from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2
+from lutbench.space.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from lutbench.space.models.shufflenet import SHUFFLENET_V2_WIDTHS, shufflenet_v2
 from lutbench.space.net import Net, parse_net
 
 
@@ -86,7 +91,13 @@ _MODEL_ENTRIES = (
         ((224, 1.0), (224, 1.3), (224, 1.4), (224, 0.35), (192, 0.5), (128, 1.0), (128, 0.5), (96, 0.35)),
     ),
     ModelEntry("mnasnet", mnasnet, ((224, 1.0), (224, 0.35), (128, 1.0))),
-    ModelEntry("shufflenet_v2", shufflenet_v2, ((224, 1.5), (224, 2.0)), (0.5, 1.0, 1.5, 2.0)),
+    ModelEntry("shufflenet_v2", shufflenet_v2, ((224, 1.5), (224, 2.0), (224, 1.0), (224, 0.5)), SHUFFLENET_V2_WIDTHS),
+    ModelEntry("condensenet_g4", condensenet_g4, widths=(1.0,)),
+    ModelEntry("condensenet_g8", condensenet_g8, widths=(1.0,)),
+    ModelEntry("mobilenet_v3_large", mobilenet_v3_large, ((224, 1.0), (224, 0.75), (224, 1.25))),
+    ModelEntry("mobilenet_v3_small", mobilenet_v3_small, ((224, 1.0), (224, 0.75))),
+    ModelEntry("efficientnet_b0", efficientnet_b0, widths=(1.0,)),
+    *(ModelEntry(name, build, ((resolution, 1.0),), (1.0,)) for name, (build, resolution) in FBNETV2.items()),
 )
 MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
 
@@ -107,10 +118,10 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
     if entry.widths and width not in entry.widths:
         known = ", ".join(f"{w:g}" for w in entry.widths)
         raise UsageError(f"{entry.name} has no width {width:g}", remedy=f"it has {known}")
-    if not 32 <= resolution <= 4096 or not 0.01 <= width <= 10:
-        raise UsageError(
-            f"{entry.name}: resolution {resolution} is not between 32 and 4096, or width {width:g} not sane"
-        )
+    if not 32 <= resolution <= 4096:
+        raise UsageError(f"{entry.name}: resolution {resolution} is not between 32 and 4096")
+    if not 0.01 <= width <= 10:
+        raise UsageError(f"{entry.name}: width {width:g} is not between 0.01 and 10")
     own = (resolution, width) == entry.scales[0]
     name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
     return Model(name, resolution, width, entry.build(resolution, width))
@@ -129,14 +140,15 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
     entry = MODELS[base]
     resolution, width = entry.scales[0]
     if scale:
-        resolution, width = int(scale["resolution"]), float(scale["width"] or 1)
+        resolution, width = int(scale["resolution"]), float(scale["width"] or width)
     return _model(entry, resolution, width)
 
 
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
 
-    spaces: what the LUT at hand covers; candidate strings may carry the scale too (`k3_e1|...@192x0.5`).
+    spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
+    carry the scale too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
     scale = _SCALE.fullmatch(text)
@@ -150,7 +162,7 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
     if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"k\d+_?e\d.*", base):
         return parse_net(base, _space_at(scale, spaces, text), text)
-    if base in MODELS:
+    if base in MODELS or parse_factory_net(text):
         raise UsageError(
             f"{base} is not made of this space's operators, so no LUT of it predicts it",
             remedy=f"`lutbench bench {text}` times it",
@@ -168,6 +180,11 @@ def _zoo_head(entry: ZooEntry, space: Space) -> int:
 
 
 def _space_at(scale: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
+    if not spaces:
+        raise SpaceError(
+            f"net {text!r}: candidates need a search space, and the LUT names none",
+            remedy="name a net of the zoo; `lutbench nets` lists them",
+        )
     if scale is None:
         return spaces[0]
     resolution, width = int(scale["resolution"]), float(scale["width"] or 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,39 +13,7 @@ import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.file import read_lut
-
-COMMAND = [sys.executable, "-m", "lutbench"]
-START_TIMEOUT_S = 60.0
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
-
-
-def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
-    """The error, having checked that it is one line with the right status and no result."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("lutbench: ")
-    return line
-
-
-@pytest.fixture(scope="session")
-def measured(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
-    """A real LUT of the tiny space, measured on this machine by the real command."""
-    from tests.conftest import TINY_TOML
-
-    folder = tmp_path_factory.mktemp("measured")
-    (folder / "tiny.toml").write_text(TINY_TOML)
-    environment = {**os.environ, "LUTBENCH_CACHE": str(shared_cache), "LUTBENCH_CONFIG": str(folder)}
-    arguments = ["profile", "--device", "host", "--space", "tiny.toml", "-o", "tiny.csv", "--max-rounds", "30"]
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "context depth" in done.stdout
-    return folder / "tiny.csv"
+from tests.cli.running import START_TIMEOUT_S, one_line, run, started
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -163,14 +130,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def start(folder: Path, journal_lines: int) -> subprocess.Popen[str]:
-    """A real profile of the tiny space, running until its journal has this many lines."""
-    process = subprocess.Popen(
-        [*COMMAND, "profile", "--space", "tiny.toml", "-o", "out.csv", "--max-rounds", "30"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """A real profile of the tiny space that never reaches its target, its journal this many lines long."""
+    endless = ("--target", "0.0001", "--max-rounds", "100000")
+    process = started("profile", "--space", "tiny.toml", "-o", "out.csv", *endless, cwd=folder)
     journal = folder / "out.journal" / "r1.jsonl"
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (journal.exists() and journal.read_bytes().count(b"\n") >= journal_lines):

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from device_agents.host.engines import Loaded
-from device_agents.host.worker import Worker
+from device_agents.host.worker import Worker, preemptions
 
 
 class ScriptedEngine:
@@ -38,7 +38,8 @@ def engine() -> ScriptedEngine:
 def worker(engine: ScriptedEngine) -> Worker:
     made = Worker(engine)
     for name in ("canary", "a", "b", "raises"):
-        assert made.load(name, "path") == {"loaded": name}
+        answer = made.load(name, "path")
+        assert answer["loaded"] == name and answer["first_ns"] > 0
     engine.calls.clear()
     return made
 
@@ -66,6 +67,21 @@ def test_cycles_alternate_and_warm_ups_are_not_samples(worker: Worker, engine: S
 def test_the_canary_stands_before_and_after(worker: Worker, engine: ScriptedEngine) -> None:
     answers(worker, [[["a"], 0, 3, "c"], [["b"], 0, 3, "c"]])
     assert engine.calls == ["canary"] * 2 + ["a"] * 3 + ["canary"] * 2 + ["b"] * 3 + ["canary"] * 2
+
+
+def test_a_turn_that_lost_its_core_reads_as_disturbed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count rises within the third of four turns, the second timed one."""
+    counts = iter([0, 0, 0, 0, 1, 1, 1])  # before each turn; after each timed one
+    monkeypatch.setattr("device_agents.host.worker.preemptions", lambda: next(counts))
+    monkeypatch.setattr(worker, "canary", lambda _name, _invocations: 1)
+    first, _ = answers(worker, [[["a"], 1, 3, "c"]])
+    readings = first["canary_ns"]
+    assert isinstance(readings, list)
+    assert (readings[0], readings[2]) == (1, 1) and readings[1] > 1
+
+
+def test_preemptions_are_counted_where_the_system_tells() -> None:
+    assert preemptions() >= 0
 
 
 def test_what_raises_in_a_cycle_is_the_one_that_fails(worker: Worker) -> None:

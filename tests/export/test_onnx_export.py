@@ -14,9 +14,12 @@ import torch
 from lutbench.errors import ExportError
 from lutbench.export import onnx_export
 from lutbench.export.onnx_export import export_onnx
+from lutbench.space.fbnet import fbnet
+from lutbench.space.graph import GraphBuilder, Model
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
+from lutbench.space.zoo import find_whole_net
 
 NAMES = [
     "stem_k3_3x32x32_16_s2",
@@ -117,3 +120,53 @@ def test_an_artifact_that_computes_something_else_is_refused(monkeypatch: pytest
     monkeypatch.setattr(onnx_export, "_to_onnx", exported_as_another)
     with pytest.raises(ExportError, match="off torch's output"):
         export_onnx(parse_operator(NAMES[1]), "int8")
+
+
+FLOAT_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2@32x0.35", "mnasnet@32x0.35", "shufflenet_v2@32x0.5"])
+def test_a_published_model_runs_in_int8_from_end_to_end(name: str, tmp_path: Path) -> None:
+    model = find_whole_net(name, (fbnet(32, 1.0),))
+    exported = export_onnx(model, "int8")
+    session = ort.InferenceSession(exported.data, providers=["CPUExecutionProvider"])
+    assert [given.type for given in (*session.get_inputs(), *session.get_outputs())] == ["tensor(uint8)"] * 2
+    kinds = optimised(exported.data, tmp_path)
+    assert not [kind for kind in FLOAT_CONVERSIONS if kinds[kind]]
+    assert isinstance(model, Model)
+    assert kinds["QLinearConv"] == sum(node.kind == "conv" for node in model.graph.nodes)
+    assert not kinds["Conv"]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2@32x0.35", "shufflenet_v2@32x0.5"])
+def test_a_published_model_in_fp32(name: str) -> None:
+    assert export_onnx(find_whole_net(name, (fbnet(32, 1.0),)), "fp32").check_error < 1e-5
+
+
+def every_layer() -> Model:
+    """Squeeze-and-excitation with hsigmoid and sigmoid gates, swish, a batch norm that stands alone, every pool."""
+    net = GraphBuilder(3, 32, 32)
+    first = net.conv(0, 16, 3, 2, activation="hswish")
+    gate = net.conv(net.global_pool(first), 8, norm=False, bias=True, activation="relu")
+    gated = net.mul(first, net.conv(gate, 16, norm=False, bias=True, activation="hsigmoid"))
+    swish = net.depthwise(net.add(first, gated), 3, 1, "swish")
+    gate = net.conv(net.global_pool(swish), 16, norm=False, bias=True, activation="sigmoid")
+    joined = net.norm(net.concat([net.mul(swish, gate), net.conv(swish, 16, activation="relu6")]), "relu")
+    shuffled = net.shuffle(joined, 2)
+    halves = net.concat([net.slice(shuffled, 0, 16), net.conv(net.slice(shuffled, 16, 16), 16)])
+    net.fc(net.global_pool(net.pool("max_pool", net.pool("avg_pool", halves, 2, 2), 3, 2)), 10)
+    return Model("every_layer", 32, 1.0, net.graph())
+
+
+@pytest.mark.parametrize("dtype", ["int8", "fp32"])
+def test_every_kind_of_layer_computes_what_torch_computes(dtype: str) -> None:
+    assert export_onnx(every_layer(), dtype).check_error <= onnx_export.MAX_ERROR[dtype]
+
+
+def test_what_runs_in_float_is_hswish_and_hsigmoid_alone(tmp_path: Path) -> None:
+    """ONNX Runtime has no int8 kernel for these two: one hswish and one hsigmoid, each between two conversions."""
+    kinds = optimised(export_onnx(every_layer(), "int8").data, tmp_path)
+    assert kinds["HardSigmoid"] == 2 and kinds["Mul"] == 1
+    assert kinds["DequantizeLinear"] == kinds["QuantizeLinear"] == 2
+    for name in ("BatchNormalization", "Conv", "Sigmoid", "Concat", "Add", "AveragePool", "Gemm", "Relu", "Clip"):
+        assert not kinds[name], name

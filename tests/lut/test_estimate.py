@@ -99,7 +99,7 @@ def test_too_few_nets(tmp_path: Path, s8: Estimate) -> None:
     path = tmp_path / "few.csv"
     path.write_text("net,latency_ms\nfbnet_a,10\nfbnet_b,12\nmnasnet,12\n")
     few = EstimateRequest(str(path), "phone", "phone")
-    with pytest.raises(LatencyTableError, match=r"3 nets .* too few for 10 costs: 12 are needed"):
+    with pytest.raises(LatencyTableError, match=r"3 of .* too few nets for 10 costs: 12 are needed"):
         estimate(few, tmp_path / "x.csv")
     with_prior = estimate(replace(few, prior=s8.lut), tmp_path / "x.csv")
     assert len(with_prior.fit.nets) == 3

@@ -85,6 +85,11 @@ def test_a_lut_survives_its_file(lut: Lut) -> None:
     assert format_lut(again) == format_lut(lut)
 
 
+def test_an_expansion_of_many_decimals_survives_its_file() -> None:
+    name = "ir_k3_e0.333333_g1_12x7x7_12_s1"
+    assert parse_lut(format_lut(Lut(METADATA, (row(name),))), Path("x.csv")).rows[0].operator == name
+
+
 def test_pandas_and_git_can_read_it(lut: Lut, tmp_path: Path) -> None:
     import pandas as pd
 
@@ -115,6 +120,10 @@ def damaged(lut: Lut, old: str, new: str) -> str:
         ("threads = 1", "threads = 0", "threads 0 is not positive"),
         ("scale = 1.0", "scale = -1.0", "scale"),
         ("revision = 1", "revision = [", "header is not TOML"),
+        ("revision = 1", "revision = " + "9" * 5000, "header is not TOML"),
+        ("revision = 1", "revision = " + "9" * 400, "revision is 9"),
+        ("scale = 1.0", "scale = inf", "context.scale is inf"),
+        ("    1.0,", "    nan,", "space.widths is nan"),
         ('provenance = "measured"', 'provenance = "guessed"', "provenance 'guessed'"),
         ("latency_us,", "latency,", "column latency_us is missing"),
         ("127.125,125", "nan,125", "latency_us is nan, not a number"),

@@ -7,7 +7,8 @@ import pytest
 from device_agents.fake import FakeAgent
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Cycle, Protocol
-from lutbench.measure.rounds import measure_round
+from lutbench.measure.rounds import is_done, measure_round, rounds_left
+from lutbench.measure.statistics import summarize
 
 PROTOCOL = Protocol()
 CANARIES = (Canary("canary", "canary", 1, 0.04),)
@@ -62,3 +63,28 @@ def test_an_interrupted_round_keeps_its_first_batch(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.jsonl", {}, CANARIES) as again:
         assert again.measurements.current_round == 0
         assert [again.measurements.has(0, f"op{n}", 0) for n in range(4)] == [True, True, False, False]
+
+
+def test_done_is_the_target_or_the_most_visits(tmp_path: Path) -> None:
+    agent = FakeAgent(lambda _artifact, _depth, invocation: 1000 + 100 * (invocation // 3 % 5))
+    wide, narrow = Protocol(target=0.01, min_rounds=12, max_rounds=20), Protocol(target=0.3, min_rounds=12)
+    done: list[tuple[bool, bool]] = []
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        for _ in range(20):
+            measure_round(agent.measure, journal, CYCLES[:1], {("op0", 0)}, PROTOCOL)
+            done.append(
+                (is_done(journal.measurements, "op0", 0, wide), is_done(journal.measurements, "op0", 0, narrow))
+            )
+    assert [wide_done for wide_done, _ in done] == [False] * 19 + [True]
+    assert [narrow_done for _, narrow_done in done] == [False] * 11 + [True] * 9
+
+
+def test_rounds_left_follow_the_square_of_the_interval() -> None:
+    summary = summarize([[1000], [1040], [1020], [1000], [1040], [1020]])
+    half_width = 20 / 1020
+    assert summary.half_width == pytest.approx(half_width)
+    expected = 6 * (half_width / 0.01) ** 2 - 6
+    assert rounds_left(summary, Protocol(target=0.01, min_rounds=6)) == pytest.approx(expected)
+    assert rounds_left(summary, Protocol(target=0.01, min_rounds=40)) == 40 - 6
+    assert rounds_left(summary, Protocol(target=0.001, max_rounds=50)) == 50 - 6
+    assert rounds_left(summary, Protocol(target=0.5, min_rounds=6)) == 1

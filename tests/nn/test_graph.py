@@ -1,4 +1,4 @@
-"""Graphs as torch modules: the shapes and the weights that the data says."""
+"""Graphs against the torch modules made of them."""
 
 from __future__ import annotations
 
@@ -7,58 +7,110 @@ import torch
 from torch import nn
 
 from lutbench.nn.graph import GraphModule, build_model
-from lutbench.space.graph import Graph, GraphBuilder
-from lutbench.space.zoo import find_whole_net
+from lutbench.space.fbnet import fbnet
+from lutbench.space.graph import GraphBuilder, Model
+from lutbench.space.zoo import MODELS, find_whole_net, zoo_models
 
 
-def every_kind() -> Graph:
-    net = GraphBuilder(3, 21, 18)
-    last = net.conv(0, 8, 3, 2, activation="hswish")
-    last = net.norm(net.depthwise(last, 5, 1, "swish"), "relu")
-    gate = net.conv(net.global_pool(last), 8, norm=False, bias=True, activation="hsigmoid")
-    last = net.add(net.mul(last, gate), last, "relu6")
-    last = net.concat([net.slice(last, 0, 4), net.pool("avg_pool", last, 3, 1), net.pool("max_pool", last, 3, 1)])
-    last = net.shuffle(net.conv(last, 20, groups=4, activation="sigmoid"), 5)
-    net.fc(net.global_pool(last), 7)
-    return net.graph()
+def model(text: str) -> Model:
+    found = find_whole_net(text, (fbnet(224, 1.0),))
+    assert isinstance(found, Model)
+    return found
 
 
-def test_every_kind_of_node_runs_with_its_shape() -> None:
-    graph = every_kind()
-    module = GraphModule(graph).eval()
-    seen = []
-    for layer in module.activations:
-        layer.register_forward_hook(lambda _m, _i, output: seen.append(tuple(output.shape[1:])))
-    assert module(torch.randn(graph.input_shape)).shape == (1, 7)
-    expected = [node.shape for node in graph.nodes[1:]]
-    assert [shape if len(shape) == 3 else (*shape, 1, 1) for shape in seen] == expected
+def shapeless(found: Model) -> GraphModule:
+    """Its module without numbers: torch works out shapes alone."""
+    with torch.device("meta"):
+        return GraphModule(found.graph).eval()
 
 
-def test_weights_are_those_the_graph_counts() -> None:
-    graph = every_kind()
-    module = GraphModule(graph)
-    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    weights = sum(p.weight.numel() + (p.bias.numel() if p.bias is not None else 0) for p in convs)
-    assert weights == graph.params
+def run(module: GraphModule, size: int) -> tuple[list[torch.Size], int]:
+    """The output shape of every layer, (N, C, H, W), and the multiply-accumulates that hooks count."""
+    shapes, macs = [], 0
 
+    def hook(_layer: nn.Module, _given: object, output: torch.Tensor) -> None:
+        shapes.append(output.shape)
 
-def test_macs_are_those_of_the_convolutions_that_run() -> None:
-    model = find_whole_net("shufflenet_v2@64x1.5", ())
-    module = build_model(model)  # type: ignore[arg-type]
-    counted = []
+    def count(layer: nn.Module, _given: object, output: torch.Tensor) -> None:
+        nonlocal macs
+        assert isinstance(layer, (nn.Conv2d, nn.Linear))
+        macs += layer.weight.numel() * output.numel() // output.shape[1]
 
-    def count(part: nn.Module, _given: object, output: torch.Tensor) -> None:
-        counted.append(part.weight[0].numel() * output.numel())  # type: ignore[index, union-attr, operator]
-
+    for layer in module.layers:
+        layer.register_forward_hook(hook)
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
+        if isinstance(part, (nn.Conv2d, nn.Linear)):
             part.register_forward_hook(count)
-    module(torch.zeros(1, 3, 64, 64))
-    assert sum(counted) == model.macs
+    with torch.no_grad():
+        module(torch.zeros(1, 3, size, size, device="meta"))
+    return shapes, macs
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2@64x0.35", "mnasnet@64x0.5"])
-def test_the_same_model_has_the_same_weights(name: str) -> None:
-    model = find_whole_net(name, ())
-    one, two = (build_model(model).state_dict() for _ in range(2))  # type: ignore[arg-type]
-    assert all(torch.equal(one[key], two[key]) for key in one)
+@pytest.mark.parametrize("size", [32, 33, 64, 96, 97])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_has_the_shape_and_work_that_the_graph_says(name: str, size: int) -> None:
+    found = model(f"{name}@{size}")
+    shapes, macs = run(shapeless(found), size)
+    for node, shape in zip(found.graph.nodes[1:], shapes, strict=True):
+        assert (1, *node.shape) == (*shape, *(1,) * (4 - len(shape)))
+    assert macs == found.macs
+
+
+@pytest.mark.parametrize("found", zoo_models(), ids=lambda found: found.name)
+def test_parameters_are_those_of_the_module_without_batch_norms(found: Model) -> None:
+    module = shapeless(found)
+    norms = sum(p.numel() for part in module.modules() if isinstance(part, nn.BatchNorm2d) for p in part.parameters())
+    assert sum(p.numel() for p in module.parameters()) - norms == found.params
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("mobilenet_v2", 3_504_872),
+        ("mnasnet", 4_383_312),
+        ("shufflenet_v2@224x0.5", 1_366_792),
+        ("shufflenet_v2@224x1.0", 2_278_604),
+        ("shufflenet_v2", 3_503_624),
+        ("shufflenet_v2@224x2.0", 7_393_996),
+        ("mobilenet_v3_small", 2_542_856),
+        ("mobilenet_v3_large", 5_483_032),
+        ("efficientnet_b0", 5_288_548),
+    ],
+)
+def test_parameters_equal_those_torchvision_documents(name: str, params: int) -> None:
+    """num_params of torchvision's weights, batch norms counted."""
+    assert sum(p.numel() for p in shapeless(model(name)).parameters()) == params
+
+
+def test_gather_and_slice_and_shuffle_move_the_channels_they_say() -> None:
+    net = GraphBuilder(4, 2, 2)
+    net.shuffle(net.slice(net.gather(0, [3, 1, 1, 0, 2]), 1, 4), 2)
+    given = torch.arange(16.0).reshape(1, 4, 2, 2)
+    assert torch.equal(GraphModule(net.graph())(given), given[:, [1, 0, 1, 2]])
+
+
+def test_a_squeeze_multiplies_by_its_gate() -> None:
+    found = model("mobilenet_v3_small@32")
+    gates = [node for node in found.graph.nodes if node.kind == "mul"]
+    assert len(gates) == 9
+    for node in gates:
+        gate = found.graph.nodes[node.inputs[1]]
+        assert (gate.activation, gate.bias, gate.norm) == ("hsigmoid", True, False)
+
+
+def test_weights_are_the_same_wherever_they_are_made() -> None:
+    found = model("fbnetv2_f1@32")
+    one, other = build_model(found).state_dict(), build_model(found).state_dict()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_outputs_neither_grow_with_depth_nor_forget_the_input(name: str) -> None:
+    """What is left after all layers must be able to show that an artifact computes something else."""
+    module = build_model(model(f"{name}@64"))
+    given = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        one, other = module(given), module(-given)
+    assert one.shape == (1, 1000)
+    assert 0.1 < one.std() < 10
+    assert (one - other).std() > 0.01 * one.std()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lutbench.errors import SpaceError
 from lutbench.space.candidate import SKIP, Candidate, parse_candidate
-from lutbench.space.operator import OVERHEAD, Operator, block_operator, parse_operator
+from lutbench.space.operator import OVERHEAD, Operator, block_operator, foreign_operator, parse_operator
 
 channels = st.integers(1, 128).map(lambda n: 4 * n)
 sizes = st.integers(1, 256)
@@ -18,6 +18,7 @@ pools = st.builds(
     lambda kind, c, h, w: Operator(kind, c, h, w, c), st.sampled_from(["pool", "identity"]), channels, sizes, sizes
 )
 classifiers = st.builds(lambda c, k: Operator("fc", c, 1, 1, k), channels, channels)
+foreigners = st.builds(foreign_operator, st.text(min_size=1, max_size=200))
 
 
 def valid_blocks() -> st.SearchStrategy[Operator]:
@@ -29,7 +30,7 @@ def valid_blocks() -> st.SearchStrategy[Operator]:
     )  # fmt: skip
 
 
-@given(st.one_of(valid_blocks(), convs, pools, classifiers, st.just(OVERHEAD)))
+@given(st.one_of(valid_blocks(), convs, pools, classifiers, foreigners, st.just(OVERHEAD)))
 def test_a_name_says_everything(operator: Operator) -> None:
     assert parse_operator(operator.name) == operator
 
@@ -63,6 +64,22 @@ def test_macs_and_params_by_hand() -> None:
     assert grouped.params == 16 * 16 // 2 + 9 * 16 + 16 * 24 // 2
     classifier = Operator("fc", 1504, 1, 1, 1000)
     assert (classifier.macs, classifier.params) == (1504 * 1000, 1505 * 1000)
+
+
+def test_what_a_foreign_operator_does_is_not_known() -> None:
+    operator = foreign_operator("Conv_2-input:1x1x1152, hs=1")
+    assert operator.name == "foreign_Conv_2-input:1x1x1152..hs.1"
+    assert operator.is_measured
+    for unknown in ("macs", "params", "touched", "input_shape", "output_shape"):
+        with pytest.raises(SpaceError, match="is not known"):
+            getattr(operator, unknown)
+
+
+@pytest.mark.parametrize("arguments", [("foreign", ""), ("foreign", "a b"), ("foreign", "x" * 201), ("fc", "a")])
+def test_labels_that_cannot_be(arguments: tuple[str, str]) -> None:
+    kind, label = arguments
+    with pytest.raises(SpaceError, match="label"):
+        Operator(kind, 1, 1, 1, 1, label=label)  # type: ignore[arg-type]
 
 
 def test_shapes() -> None:

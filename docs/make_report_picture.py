@@ -1,0 +1,39 @@
+"""Draws docs/report.png: the top of the page that `lutbench report` makes of a LUT, in a headless Chromium.
+
+python docs/make_report_picture.py luts/host.csv
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+WIDTH, HEIGHT = 1240, 2035
+SCALE = 0.75
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        subprocess.run([sys.executable, "-m", "lutbench", "report", *sys.argv[1:], "-o", str(page)], check=True)
+        options = ChromeOptions()
+        options.binary_location = str(shutil.which("chromium"))
+        for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder}/profile"):
+            options.add_argument(flag)
+        with Chrome(options=options, service=Service(shutil.which("chromedriver"))) as browser:
+            size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": SCALE, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            browser.get(page.as_uri())
+            data = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
+    (Path(__file__).parent / "report.png").write_bytes(base64.b64decode(data))
+
+
+if __name__ == "__main__":
+    main()

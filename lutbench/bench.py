@@ -1,0 +1,351 @@
+"""bench: whole nets on a device, by the protocol that operators are timed by."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_agents.agent import Agent, AgentSettings
+from device_agents.registry import Device, check_measurable, open_agent
+from lutbench.benchnets import BenchNet, Wanted, parse_net_text, prepare_nets
+from lutbench.errors import LutError, UsageError
+from lutbench.events import Note, Report, RoundProgress
+from lutbench.export.artifact import Artifact
+from lutbench.export.cache import default_cache_folder
+from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.onnx_counts import Counts
+from lutbench.files import check_writable, write_atomically
+from lutbench.locks import device_lock
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
+from lutbench.measure.journal import Journal
+from lutbench.measure.protocol import Protocol
+from lutbench.measure.rounds import RoundReport, is_done, rounds_left
+from lutbench.measure.statistics import Summary
+from lutbench.netruns import measure_nets
+from lutbench.profile import (
+    DEFAULT_DTYPE,
+    DEFAULT_RUNTIME,
+    InterruptedRunError,
+    OpenAgent,
+    install_artifacts,
+    set_aside,
+)
+from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.tuning import choose_canaries
+from lutbench.units import US_PER_S
+
+NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
+MIN_ROUNDS = 40
+ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more than one of its states
+OK = "ok"
+CSV_COLUMNS = (
+    "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
+    "dtype", "threads",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What to time. shapes: of ONNX files' inputs, by name. lut: predicts the nets that it covers.
+
+    output: a CSV file of the results; none means no file.
+    """
+
+    device: Device
+    nets: tuple[str, ...]
+    runtime: str = DEFAULT_RUNTIME
+    dtype: str = DEFAULT_DTYPE
+    threads: int = 1
+    lut: Lut | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    output: Path | None = None
+    fresh: bool = False
+    protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS))
+
+    def __post_init__(self) -> None:
+        if not self.nets:
+            raise UsageError("no net to time", remedy="name some, or give --paper-table")
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """One net. summary: its figures, or None where it failed. predicted_us: None where no LUT covers it."""
+
+    net: BenchNet
+    status: str
+    summary: Summary | None
+    counts: Counts
+    predicted_us: float | None
+
+    @property
+    def gmacs_per_s(self) -> float | None:
+        if self.summary is None or not self.counts.macs:
+            return None
+        return self.counts.macs / 1e9 / (self.summary.latency_us / US_PER_S)
+
+    @property
+    def error(self) -> float | None:
+        """Of the prediction, a fraction."""
+        if self.summary is None or self.predicted_us is None:
+            return None
+        return self.predicted_us / self.summary.latency_us - 1
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Every net's result in the order asked for. runtime: with its version.
+
+    target: of the protocol. disturbed_share: of samples, which do not count.
+    """
+
+    device: str
+    cpu: str
+    runtime: str
+    dtype: str
+    threads: int
+    target: float
+    disturbed_share: float
+    results: tuple[BenchResult, ...]
+
+    @property
+    def failed(self) -> tuple[BenchResult, ...]:
+        return tuple(result for result in self.results if result.summary is None)
+
+    def latencies_us(self) -> dict[str, float]:
+        """Of the nets that ran, by their text."""
+        return {r.net.text: r.summary.latency_us for r in self.results if r.summary is not None}
+
+
+def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_agent) -> BenchReport:
+    """Times the nets and writes the CSV file where one is asked for; a run that is cut off goes on from its journal.
+
+    A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
+    """
+    check_measurable(request.device)
+    exporter = find_exporter(request.runtime, request.dtype)
+    if request.output is not None:
+        check_writable(request.output)
+    spaces = _spaces(request.lut)
+    wanted = {text: parse_net_text(text, spaces) for text in request.nets}
+    if request.lut is not None:
+        for text in lut_differences(request, exporter):
+            report(Note(text, warning=True))
+    job = _Job(request, exporter, report, open_device)
+    try:
+        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
+            found = job.run(wanted)
+            if request.output is not None and len(found.failed) < len(found.results):
+                write_atomically(request.output, csv_table(found).encode())
+            job.set_journals_aside()
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted", remedy=f"what was measured is kept in {job.folder}; the same command goes on from it"
+        ) from None
+    return found
+
+
+def lut_differences(request: BenchRequest, exporter: Exporter) -> list[str]:
+    """What sets the LUT's predictions apart from what is measured here, one line each."""
+    assert request.lut is not None
+    meta = request.lut.metadata
+    pairs = {
+        "device": (meta.device, request.device.name),
+        "runtime": (meta.runtime, exporter.runtime_version),
+        "dtype": (meta.dtype, request.dtype),
+        "threads": (str(meta.threads), str(request.threads)),
+    }
+    return [
+        f"the LUT's {name} is {theirs}, here it is {mine}: its predictions are of something else"
+        for name, (theirs, mine) in pairs.items()
+        if theirs != mine
+    ]
+
+
+def _spaces(lut: Lut | None) -> tuple[Space, ...]:
+    """Where candidate strings belong: the LUT's spaces, else FBNet's own."""
+    if lut is None:
+        return (fbnet(FBNET.resolution, 1.0),)
+    section = lut.metadata.space
+    return find_spaces(section.name, section.resolutions, section.widths, section.definition)[0]
+
+
+class _Job:
+    """The measuring part of bench: groups of nets, each with a journal of its own."""
+
+    def __init__(self, request: BenchRequest, exporter: Exporter, report: Report, open_device: OpenAgent) -> None:
+        self._request = request
+        self._exporter = exporter
+        self._report = report
+        self._open_device = open_device
+        self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol)
+        self._journals: list[Path] = []
+        self._texts: dict[str, str] = {}  # artifact -> the net as the user wrote it
+        self.folder = default_cache_folder() / "bench"
+
+    def run(self, wanted: dict[str, Wanted]) -> BenchReport:
+        request = self._request
+        nets, canaries = prepare_nets(
+            wanted, self._canaries.operators, self._exporter, request.dtype, request.shapes, self._report
+        )
+        artifacts = list({net.artifact.name: net.artifact for net in nets if net.artifact}.values())
+        self._texts = {net.artifact.name: net.text for net in nets if net.artifact}
+        found: dict[str, Summary | str] = {}
+        disturbed: list[float] = []
+        cpu = ""
+        for start in range(0, len(artifacts), NETS_PER_GROUP):
+            group = artifacts[start : start + NETS_PER_GROUP]
+            settings = AgentSettings(request.runtime, request.dtype, request.threads)
+            with self._open_device(request.device, settings) as agent:
+                cpu = agent.describe().cpu
+                with self._open_journal(group, cpu) as journal:
+                    self._measure(agent, [*group, *canaries], group, journal)
+                    found |= _outcomes(group, journal)
+                    disturbed.append(journal.measurements.disturbed_share)
+        return BenchReport(
+            request.device.name,
+            cpu,
+            self._exporter.runtime_version,
+            request.dtype,
+            request.threads,
+            request.protocol.target,
+            sum(disturbed) / len(disturbed) if disturbed else 0.0,
+            tuple(self._result(net, found) for net in nets),
+        )
+
+    def set_journals_aside(self) -> None:
+        """The next bench measures anew."""
+        for path in self._journals:
+            set_aside(path)
+
+    def _open_journal(self, group: Sequence[Artifact], cpu: str) -> Journal:
+        """The journal that these samples belong to: its name is made of all that decides them."""
+        request, protocol = self._request, self._request.protocol
+        identity: dict[str, Any] = {
+            "bench": request.device.name,
+            "cpu": cpu,
+            "runtime": self._exporter.runtime_version,
+            "dtype": request.dtype,
+            "threads": request.threads,
+            "warmup": protocol.net_warmup,
+            "artifacts": {artifact.name: artifact.sha256 for artifact in group},
+        }
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        path = self.folder / f"{digest[:16]}.jsonl"
+        if request.fresh:
+            set_aside(path)
+        self._journals.append(path)
+        journal = Journal(path, identity, self._canaries.all)
+        if journal.resumed:
+            self._report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
+        return journal
+
+    def _measure(
+        self, agent: Agent, artifacts: Sequence[Artifact], group: Sequence[Artifact], journal: Journal
+    ) -> None:
+        install_artifacts(agent, artifacts, (), journal, self._canaries)
+        data, protocol = journal.measurements, self._request.protocol
+
+        def unfinished() -> list[str]:
+            # one whose worker dies beside others but not alone gives no samples, round after round
+            alive = [artifact.name for artifact in group if artifact.name not in data.failures]
+            stuck = {name for name in alive if data.rounds_ended - data.visits(name, 0) >= protocol.max_rounds}
+            return [name for name in alive if name not in stuck and not is_done(data, name, 0, protocol)]
+
+        def visit(name: str) -> tuple[int, int]:
+            return visit_of(data.summary(name, 0), len(group), protocol)
+
+        def after_round(outcome: RoundReport) -> None:
+            self._report(self._progress(outcome, unfinished(), len(group), journal))
+
+        measure_nets(agent.measure, journal, unfinished, self._canaries.nets.name, protocol, after_round, visit)
+
+    def _progress(self, outcome: RoundReport, unfinished: Sequence[str], total: int, journal: Journal) -> RoundProgress:
+        data, protocol = journal.measurements, self._request.protocol
+        summaries = {name: summary for name in unfinished if (summary := data.summary(name, 0))}
+        left_us = sum(
+            rounds_left(s, protocol) * s.latency_us * sum(visit_of(s, total, protocol)) for s in summaries.values()
+        )
+        widths = sorted(((s.half_width, self._texts[name]) for name, s in summaries.items()), reverse=True)
+        return RoundProgress(
+            stage="timing nets",
+            round_number=outcome.number,
+            done=total - len(unfinished),
+            total=total,
+            remaining_s=left_us / US_PER_S,
+            unstable=tuple((name, width) for width, name in widths[:2]),
+            disturbed=outcome.disturbed,
+        )
+
+    def _result(self, net: BenchNet, found: Mapping[str, Summary | str]) -> BenchResult:
+        outcome = found[net.artifact.name] if net.artifact else net.reason
+        if isinstance(outcome, str):
+            return BenchResult(net, f"failed: {outcome}", None, Counts(None, None), None)
+        return BenchResult(net, OK, outcome, net.counts(), self._predicted_us(net))
+
+    def _predicted_us(self, net: BenchNet) -> float | None:
+        if self._request.lut is None or not isinstance(net.wanted, Net):
+            return None
+        try:
+            return predict(self._request.lut, net.wanted).latency_us
+        except LutError:  # not covered: the table shows that there is no prediction
+            return None
+
+
+def visit_of(summary: Summary | None, nets: int, protocol: Protocol) -> tuple[int, int]:
+    """Warm-up and timed invocations of one of so many nets in a round: short and few ones get more.
+
+    Half of what is beyond the protocol's own is timed, up to its max_repeats; the rest keeps the core at work.
+    """
+    if summary is None:
+        return protocol.net_warmup, protocol.net_repeats
+    invocations = round(ROUND_US / nets / summary.latency_us)
+    repeats = max(protocol.net_repeats, min(protocol.max_repeats, invocations // 2))
+    return max(protocol.net_warmup, invocations - repeats), repeats
+
+
+def _outcomes(group: Sequence[Artifact], journal: Journal) -> dict[str, Summary | str]:
+    """Each artifact's figures, or why it has none."""
+    data = journal.measurements
+    found: dict[str, Summary | str] = {}
+    for artifact in group:
+        summary = data.best_summary(artifact.name, 0)
+        failure = data.failures.get(artifact.name) or ("" if summary else "the device gave no sample of it")
+        found[artifact.name] = failure or (summary if summary else "")
+    return found
+
+
+def csv_table(found: BenchReport) -> str:
+    """The nets that ran, one line each, as `lutbench estimate` reads them; no resolution and width for ONNX files."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for result in found.results:
+        if result.summary is None:
+            continue
+        resolution, width = result.net.scale or ("", "")
+        summary, counts = result.summary, result.counts
+        writer.writerow(
+            [
+                result.net.label,
+                resolution,
+                width,
+                found.device,
+                *(f"{value:.3f}" for value in (summary.latency_us, summary.ci_low_us, summary.ci_high_us)),
+                "" if counts.macs is None else f"{counts.macs / 1e6:.3f}",
+                "" if counts.params is None else f"{counts.params / 1e6:.4f}",
+                found.runtime,
+                result.net.dtype,
+                found.threads,
+            ]
+        )
+    return text.getvalue()

@@ -1,0 +1,233 @@
+"""`lutbench bench`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.options import json_option
+from lutbench.export.exporters import EXPORTERS
+
+if TYPE_CHECKING:
+    from lutbench.bench import BenchReport, BenchResult
+    from lutbench.paper import Comparison
+
+_PHONES = {"s8": "S8", "iphonex": "iPhone X"}
+
+
+class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
+    """An input's shape such as input=1,3,224,224."""
+
+    name = "NAME=SIZES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        name, _, sizes = str(value).rpartition("=")
+        found = [size.strip() for size in sizes.split(",")]
+        if not name or not all(size.isascii() and size.isdigit() and 0 < int(size) < 1 << 31 for size in found):
+            self.fail(f"{value!r} is not NAME=SIZES, such as input=1,3,224,224", param, ctx)
+        return name, tuple(int(size) for size in found)
+
+
+@click.command("bench")
+@click.option("--device", "device_name", default="host", show_default=True, help="Where to measure.")
+@click.argument("nets", nargs=-1, metavar="[NET]...")
+@click.option("--lut", "lut_path", type=click.Path(path_type=Path), help="A LUT whose predictions to print beside.")
+@click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
+@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
+@click.option(
+    "--paper-table",
+    "tables",
+    type=click.Choice(["3", "4", "5"]),
+    multiple=True,
+    help="The nets of a table of FBNet's paper, beside its phones.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file that `lutbench estimate` reads.")
+@click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
+@click.option("--target", type=float, default=0.01, show_default=True, help="Half-width of the 95 % interval to reach.")
+@click.option("--max-rounds", type=click.IntRange(12), default=150, show_default=True, help="Rounds at most.")
+@json_option
+def command(
+    device_name: str,
+    nets: tuple[str, ...],
+    lut_path: Path | None,
+    runtime: str,
+    dtype: str,
+    threads: int | None,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    tables: tuple[str, ...],
+    output: Path | None,
+    fresh: bool,
+    target: float,
+    max_rounds: int,
+    as_json: bool,
+) -> None:
+    """Time whole nets on a device.
+
+    NET is a name of `lutbench nets` (fbnet_a, mobilenet_v2@192x0.5), a string of candidates, or an ONNX file. A net
+    that fails costs its row, and the exit status is 3. Run the same command again to go on after an interruption.
+    """
+    from device_agents.registry import find_device
+    from lutbench.bench import MIN_ROUNDS, BenchRequest, bench
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import Progress, print_json
+    from lutbench.errors import DeviceError, UsageError
+    from lutbench.measure.protocol import Protocol
+    from lutbench.paper import compare, paper_table
+
+    device = find_device(device_name)
+    if not 0.0001 <= target <= 0.5:
+        raise UsageError(f"--target {target} is not between 0.0001 and 0.5")
+    papers = [paper_table(int(number)) for number in dict.fromkeys(tables)]
+    texts = (*nets, *(text for paper in papers for text in paper.nets))
+    request = BenchRequest(
+        device=device,
+        nets=tuple(dict.fromkeys(texts)),
+        runtime=runtime,
+        dtype=dtype,
+        threads=threads or device.threads,
+        lut=open_lut(lut_path) if lut_path else None,
+        shapes=dict(shapes),
+        output=output,
+        fresh=fresh,
+        protocol=Protocol(target=target, min_rounds=min(MIN_ROUNDS, max_rounds), max_rounds=max_rounds),
+    )
+    with Progress() as progress:
+        found = bench(request, progress)
+    comparisons = [compare(paper, found.latencies_us()) for paper in papers]
+    if as_json:
+        print_json(summary(found, comparisons))
+    else:
+        _print_results(found, with_lut=request.lut is not None)
+        for comparison in comparisons:
+            print_comparison(comparison, found.device)
+    if found.failed:
+        names = ", ".join(result.net.text for result in found.failed)
+        raise DeviceError(f"{len(found.failed)} of {len(found.results)} nets failed: {names}", device=found.device)
+
+
+def summary(found: BenchReport, comparisons: list[Comparison]) -> dict[str, Any]:
+    """Everything as plain values; fractions, microseconds."""
+    return {
+        "device": found.device,
+        "cpu": found.cpu,
+        "runtime": found.runtime,
+        "dtype": found.dtype,
+        "threads": found.threads,
+        "target": found.target,
+        "disturbed_share": found.disturbed_share,
+        "nets": [_plain(result) for result in found.results],
+        "paper": [
+            {
+                "table": comparison.table.number,
+                "nets": [
+                    {"net": net, "latency_us": us, "paper_us": comparison.table.nets[net], "ratio": ratios}
+                    for (net, us), ratios in zip(comparison.latency_us.items(), comparison.ratios.values(), strict=True)
+                ],
+                "kendall_tau": comparison.taus,
+                "left_out": [{"net": net, "reason": reason} for net, reason in comparison.table.left_out],
+                "apart": dict(comparison.table.apart),
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+def _plain(result: BenchResult) -> dict[str, Any]:
+    figures, counts = result.summary, result.counts
+    scale = result.net.scale
+    return {
+        "net": result.net.text,
+        "status": result.status,
+        "latency_us": figures.latency_us if figures else None,
+        "ci_low_us": figures.ci_low_us if figures else None,
+        "ci_high_us": figures.ci_high_us if figures else None,
+        "predicted_us": result.predicted_us,
+        "error": result.error,
+        "rounds": figures.rounds if figures else 0,
+        "samples": figures.samples if figures else 0,
+        "mmacs": None if counts.macs is None else counts.macs / 1e6,
+        "params_m": None if counts.params is None else counts.params / 1e6,
+        "gmacs_per_s": result.gmacs_per_s,
+        "resolution": scale[0] if scale else None,
+        "width": scale[1] if scale else None,
+        "dtype": result.net.dtype,
+    }
+
+
+def _print_results(found: BenchReport, with_lut: bool) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_percent
+
+    columns = {"net": False, "latency": True, "±": True, "MMACs": True, "params (M)": True, "GMAC/s": True}
+    if with_lut:
+        columns |= {"predicted": True, "error": True}
+    if found.failed:
+        columns["status"] = False
+    outside = sum(r.summary.half_width > found.target for r in found.results if r.summary)
+    wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
+    files = " (ONNX files in their own)" if any(r.net.is_file for r in found.results) else ""
+    device = f"{found.device} ({found.cpu})" if found.cpu else found.device
+    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
+    print_table(
+        "",
+        columns,
+        [_row(result, with_lut, bool(found.failed)) for result in found.results],
+        caption=f"{device}, {found.runtime}, {found.dtype}{files}, {threads};"
+        f" ± of the 95 % interval of the median{wider}",
+    )
+
+
+def _row(result: BenchResult, with_lut: bool, with_status: bool) -> list[str]:
+    from lutbench.units import format_latency, format_percent
+
+    figures, counts, predicted_us, error = result.summary, result.counts, result.predicted_us, result.error
+    cells = [
+        result.net.text,
+        format_latency(figures.latency_us) if figures else "-",
+        format_percent(figures.half_width) if figures else "-",
+        "-" if counts.macs is None else f"{counts.macs / 1e6:.2f}",
+        "-" if counts.params is None else f"{counts.params / 1e6:.3f}",
+        "-" if result.gmacs_per_s is None else f"{result.gmacs_per_s:.1f}",
+    ]
+    if with_lut:
+        cells.append("-" if predicted_us is None else format_latency(predicted_us))
+        cells.append("-" if error is None else format_percent(error, 2))
+    return [*cells, result.status] if with_status else cells
+
+
+def print_comparison(comparison: Comparison, device: str) -> None:
+    """A table of the paper beside the device: those that ran, those that did not and why."""
+    from lutbench.cli.render import print_table
+    from lutbench.units import ms_from_us
+
+    table, phones = comparison.table, comparison.table.phones
+    columns = {f"table {table.number}": False, **{f"{_PHONES[p]} (ms)": True for p in phones}, f"{device} (ms)": True}
+    columns |= {f"{device} / {_PHONES[phone]}": True for phone in phones}
+    rows = []
+    for net, published_us in table.nets.items():
+        here_us = comparison.latency_us.get(net)
+        ratios = comparison.ratios.get(net, {})
+        rows.append(
+            [
+                net,
+                *(f"{ms_from_us(published_us[phone]):.2f}" for phone in phones),
+                "-" if here_us is None else f"{ms_from_us(here_us):.3f}",
+                *(f"{ratios[phone]:.3f}" if phone in ratios else "-" for phone in phones),
+            ]
+        )
+    rows += [[net, *["-"] * (2 * len(phones) + 1)] for net, _ in table.left_out]
+    taus = ", ".join(f"{_PHONES[phone]} {tau:.3f}" for phone, tau in comparison.taus.items())
+    print_table("", columns, rows, caption=f"phones: as published; rank agreement (Kendall tau) with the {taus}")
+    reasons: dict[str, list[str]] = {}
+    for net, reason in table.left_out:
+        reasons.setdefault(reason, []).append(net)
+    for reason, nets in reasons.items():
+        click.echo(f"not run: {', '.join(nets)}: {reason}")
+    for net, reason in table.apart.items():
+        click.echo(f"not in the rank agreement: {net}: {reason}")

@@ -1,0 +1,70 @@
+"""`lutbench diff`"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from lutbench.cli.options import json_option
+
+
+@click.command("diff")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Operators to list at either end.")
+@click.option("--all", "show_all", is_flag=True, help="List every operator.")
+@click.option("--force", is_flag=True, help="Compare LUTs of different dtype, threads or batch, with a warning.")
+@click.option(
+    "--fail-over",
+    "limit",
+    type=float,
+    metavar="R",
+    help="Exit 1 where B / A is above R: the geometric mean, any net, or any operator whose intervals do not overlap.",
+)
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every operator's row to a CSV file.")
+@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write an HTML page of both LUTs.")
+@json_option
+def command(
+    a: Path,
+    b: Path,
+    top: int,
+    show_all: bool,
+    force: bool,
+    limit: float | None,
+    csv_path: Path | None,
+    html_path: Path | None,
+    as_json: bool,
+) -> None:
+    """What is slower or faster in LUT B than in LUT A.
+
+    Ratios are B / A: 1.25 is a quarter slower in B. A ratio is significant where the 95 % intervals of the two
+    latencies do not overlap. Operators that are in one LUT only, or failed, are listed and never fail a check.
+    """
+    from lutbench.cli.diff_text import diff_json, print_diff, write_rows
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import print_json
+    from lutbench.errors import CheckFailedError, UsageError
+    from lutbench.lut.diff import diff, worst_over
+
+    if limit is not None and not (math.isfinite(limit) and limit > 0):
+        raise UsageError(f"--fail-over {limit:g} is not a positive number", remedy="1.05 allows 5 % more")
+    for output in (csv_path, html_path):
+        if output is not None and output.resolve() in (a.resolve(), b.resolve()):
+            raise UsageError("is one of the LUTs to compare", path=output, remedy="write to another file")
+    found = diff(open_lut(a), open_lut(b), force)
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if csv_path is not None:
+        write_rows(found, csv_path)
+    if html_path is not None:
+        from lutbench.report.page import write_report
+
+        write_report([found.a, found.b], html_path)
+    if as_json:
+        print_json(diff_json(found))
+    else:
+        print_diff(found, len(found.operators) if show_all else top)
+    if limit is not None and (worst := worst_over(found, limit)):
+        raise CheckFailedError(worst)

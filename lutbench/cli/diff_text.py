@@ -1,0 +1,184 @@
+"""A diff for people, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.render import print_table
+from lutbench.files import write_atomically
+from lutbench.units import format_change, format_latency, format_percent
+
+if TYPE_CHECKING:
+    from lutbench.lut.diff import Change, Diff, FailedPair
+    from lutbench.lut.table import Lut
+
+_FEW = 5  # names in a line
+
+
+def change_json(change: Change, kind: str) -> dict[str, Any]:
+    """kind: what the change is of, operator or net."""
+    values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
+    return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
+
+
+def diff_json(found: Diff) -> dict[str, Any]:
+    """What --json prints; microseconds, ratios B / A."""
+    return {
+        "a": _lut_json(found.a),
+        "b": _lut_json(found.b),
+        "geomean_ratio": found.geomean_ratio,
+        "compared": len(found.operators),
+        "significant": int(found.operators.significant.sum()),
+        "clock_ratio": found.clock_ratio,
+        "operators": [change_json(change, "operator") for change in found.operators],
+        "failed": [asdict(pair) for pair in found.failed],
+        "only_in_a": list(found.only_in_a),
+        "only_in_b": list(found.only_in_b),
+        "groups": {by.replace(" ", "_"): [asdict(group) for group in groups] for by, groups in found.groups.items()},
+        "nets": [change_json(net, "net") for net in found.nets],
+        "nets_not_covered": list(found.nets_not_covered),
+        "warnings": list(found.warnings),
+        "notes": [found.clock_note] if found.clock_note else [],
+    }
+
+
+def _lut_json(lut: Lut) -> dict[str, Any]:
+    meta = lut.metadata
+    return {
+        "path": str(lut.path),
+        "device": meta.device,
+        "provenance": meta.provenance,
+        "runtime": meta.runtime,
+        "dtype": meta.dtype,
+        "threads": meta.threads,
+        "batch": meta.batch,
+        "revision": meta.revision,
+        "measured_at": meta.measured_at,
+    }
+
+
+def write_rows(found: Diff, path: Path) -> None:
+    """Every compared operator as a row of CSV, in one step; OutputError where that fails."""
+    text = io.StringIO()
+    rows = [change_json(change, "operator") for change in found.operators]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def print_diff(found: Diff, top: int) -> None:
+    """For people: what A and B are, how B stands to A overall, by group, by operator (top at either end) and by net."""
+    for label, lut in (("A", found.a), ("B", found.b)):
+        click.echo(f"{label}  {_describe(lut)}")
+    click.echo(_verdict(found))
+    if found.clock_note:
+        click.echo(f"note: {found.clock_note}")
+    for text, names in (("in A only", found.only_in_a), ("in B only", found.only_in_b)):
+        if names:
+            click.echo(f"{len(names)} {_operators(len(names))} {text}: {_few(names, top)}")
+    if found.failed:
+        count = len(found.failed)
+        click.echo(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
+    _print_groups(found)
+    _print_operators(found, top)
+    _print_nets(found)
+    click.echo("±: half the 95 % interval; * significant: the two intervals do not overlap")
+
+
+def _describe(lut: Lut) -> str:
+    meta = lut.metadata
+    threads = f"{meta.threads} thread{'s' if meta.threads > 1 else ''}"
+    cpu = f" ({meta.environment['cpu']})" if "cpu" in meta.environment else ""
+    made = " ".join(text for text in (meta.provenance, meta.measured_at) if text)
+    return (
+        f"{lut.path}: {meta.device}{cpu}, {meta.runtime}, {meta.dtype}, {threads}, {made}, revision {meta.revision},"
+        f" {len(lut.rows)} rows"
+    )
+
+
+def _failure(pair: FailedPair) -> str:
+    statuses = (("A", pair.a_status), ("B", pair.b_status))
+    return f"{pair.operator} ({', '.join(f'{text} in {label}' for label, text in statuses if text != 'ok')})"
+
+
+def _operators(count: int) -> str:
+    return "operator" if count == 1 else "operators"
+
+
+def _verdict(found: Diff) -> str:
+    changes = found.operators
+    slower = int((changes.significant & (changes.ratio > 1)).sum())
+    faster = int((changes.significant & (changes.ratio < 1)).sum())
+    change = format_change(found.geomean_ratio)
+    return (
+        f"B is {change} {'as' if change == 'as fast' else 'than'} A: geometric mean of {len(changes)}"
+        f" {_operators(len(changes))}, of which {slower} significantly slower and {faster} significantly faster"
+    )
+
+
+def _few(names: Sequence[str], top: int) -> str:
+    shown = max(top, _FEW)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def _print_groups(found: Diff) -> None:
+    print_table(
+        "",
+        {"geometric means": False, "operators": True, "significant": True, "B / A": True},
+        [
+            [
+                f"{'' if by == 'kind' else 'ir, '}{by} {group.value}",
+                str(group.count),
+                str(group.significant),
+                f"{group.geomean_ratio:.3f}",
+            ]
+            for by, groups in found.groups.items()
+            for group in groups
+        ],
+    )
+
+
+def _print_operators(found: Diff, top: int) -> None:
+    changes = found.operators
+    if 2 * top >= len(changes):
+        _print_changes("operators by B / A", changes)
+    elif top:
+        _print_changes(f"{top} largest B / A", changes[:top])
+        _print_changes(f"{top} smallest B / A", changes[-top:])
+
+
+def _print_nets(found: Diff) -> None:
+    if found.nets:
+        _print_changes("nets, predicted", found.nets)
+    if found.nets_not_covered:
+        missing, names = len(found.nets_not_covered), ", ".join(found.nets_not_covered)
+        click.echo(f"not covered by both: {missing} of {missing + len(found.nets)} nets of the zoo ({names})")
+
+
+def _print_changes(title: str, changes: Iterable[Change]) -> None:
+    print_table(
+        "",
+        {title: False, "A": True, "B": True, "B / A": True},
+        [
+            [
+                change.name,
+                _with_half_width(change.a_us, change.a_ci_low_us, change.a_ci_high_us),
+                _with_half_width(change.b_us, change.b_ci_low_us, change.b_ci_high_us),
+                f"{change.ratio:.3f} {'*' if change.significant else ' '}",
+            ]
+            for change in changes
+        ],
+    )
+
+
+def _with_half_width(latency_us: float, low_us: float, high_us: float) -> str:
+    return f"{format_latency(latency_us)} ±{format_percent((high_us - low_us) / 2 / latency_us)}"

@@ -1,0 +1,102 @@
+"""`lutbench import`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.options import json_option
+
+if TYPE_CHECKING:
+    from lutbench.lut.table import Lut
+
+_SHOWN = 3  # left-out rows that are named; the LUT's origin has them all
+
+
+@click.command("import")
+@click.argument("format_name", metavar="FORMAT")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT to write.")
+@click.option("--select", default="", help="Which part: the device (hw-nas-bench), the op_dtype (nni).")
+@click.option("--unit", default="", help="Of the file's latencies: s, ms, us or ns; none: as the format has it.")
+@click.option("--device", default="", help="The device's name; none: what the file says, else unknown.")
+@click.option("--runtime", default="unknown", show_default=True, help="What ran the operators, with its version.")
+@click.option("--dtype", default="", help="int8, fp32, ...; none: what the file says, else unknown.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: 1 is assumed.")
+@json_option
+def command(
+    format_name: str,
+    file: Path,
+    output: Path,
+    select: str,
+    unit: str,
+    device: str,
+    runtime: str,
+    dtype: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Make a LUT of a latency table that others published.
+
+    FORMAT is ofa (once-for-all, ProxylessNAS: YAML), hw-nas-bench (pickle), nni (lut.txt, or JSON or YAML) or
+    fbnet-text (22 layers x 9 candidates). What is not an operator of lutbench is kept under its own name, foreign_...;
+    what cannot be kept is listed, here and in the LUT.
+    """
+    from lutbench.cli.render import print_json
+    from lutbench.files import check_writable
+    from lutbench.lut.file import check_replaces, write_lut
+    from lutbench.lut.importers.build import ImportRequest, import_table
+    from lutbench.lut.importers.formats import find_importer
+
+    find_importer(format_name)
+    check_writable(output)
+    check_replaces(output, "imported", format_name)
+    lut = import_table(ImportRequest(file, format_name, select, unit, device, runtime, dtype, threads))
+    write_lut(lut, output)
+    if as_json:
+        print_json({"lut": str(output), **summary(lut)})
+    else:
+        _print(lut, output)
+
+
+def summary(lut: Lut) -> dict[str, Any]:
+    """What was imported; left_out: every row that was not, with the reason."""
+    meta = lut.metadata
+    return {
+        "device": meta.device,
+        "provenance": meta.provenance,
+        "runtime": meta.runtime,
+        "dtype": meta.dtype,
+        "threads": meta.threads,
+        "space": meta.space.name,
+        "resolutions": list(meta.space.resolutions),
+        **meta.origin,
+    }
+
+
+def _print(lut: Lut, output: Path) -> None:
+    from lutbench.lut.table import IMPORTED_SPACE
+
+    meta, origin = lut.metadata, lut.metadata.origin
+    space = meta.space
+    scales = ", ".join(str(size) for size in space.resolutions)
+    own = origin["rows"] - origin["foreign"]
+    lines = {
+        "LUT": str(output),
+        "source": f"{origin['source']}, latencies in {origin['unit']}",
+        "device": f"{meta.device}; runtime {meta.runtime}, dtype {meta.dtype}",
+        "space": "not the whole of one" if space.name == IMPORTED_SPACE else f"{space.name} at {scales}",
+        "rows": f"{origin['rows']}: {own} operators of lutbench, {origin['foreign']} kept as foreign",
+        "left out": str(len(origin["left_out"])),
+    }
+    width = max(len(name) for name in lines)
+    for name, text in lines.items():
+        click.echo(f"{name:{width}}  {text}")
+    for note in origin["notes"]:
+        click.echo(f"note: {note}", err=True)
+    for text in origin["left_out"][:_SHOWN]:
+        click.echo(f"left out: {text}", err=True)
+    if len(origin["left_out"]) > _SHOWN:
+        click.echo(f"left out: {len(origin['left_out']) - _SHOWN} more, all in [origin] of the LUT", err=True)

@@ -1,0 +1,68 @@
+"""`lutbench merge`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lutbench.cli.options import json_option
+
+
+@click.command("merge")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The merged LUT; not one of A B...."
+)
+@click.option(
+    "--conflict",
+    type=click.Choice(["narrower", "refuse"]),
+    default="narrower",
+    show_default=True,
+    help="An operator with different latencies: keep the row of the narrower 95 % interval, or refuse.",
+)
+@json_option
+def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool) -> None:
+    """LUTs of one device, runtime, dtype, thread setting, batch and space into one.
+
+    Resolutions and widths may differ. What else differs is refused.
+    """
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import print_json
+    from lutbench.errors import UsageError
+    from lutbench.files import check_writable
+    from lutbench.lut.file import write_lut
+    from lutbench.lut.merge import ON_CONFLICT, merge
+
+    if len(paths) < 2:
+        raise UsageError("one LUT is nothing to merge", remedy="name two or more")
+    if output.resolve() in {path.resolve() for path in paths}:
+        raise UsageError("is one of the LUTs to merge", path=output, remedy="give another -o")
+    luts = [open_lut(path) for path in paths]
+    check_writable(output)
+    found = merge(luts, next(way for way in ON_CONFLICT if way == conflict))
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    write_lut(found.lut, output)
+    failed = sum(not row.is_ok for row in found.lut.rows)
+    if as_json:
+        print_json(
+            {
+                "output": str(output),
+                "rows": len(found.lut.rows),
+                "failed": failed,
+                "conflicts": list(found.conflicts),
+                "sources": [{"path": str(p), "rows": n} for p, n in zip(paths, found.rows_from, strict=True)],
+                "resolutions": list(found.lut.metadata.space.resolutions),
+                "widths": list(found.lut.metadata.space.widths),
+                "scale": found.lut.metadata.context.scale,
+                "operator_us": found.lut.metadata.context.operator_us,
+                "net_error": found.lut.metadata.context.net_error,
+                "warnings": list(found.warnings),
+            }
+        )
+        return
+    shares = ", ".join(f"{number} from {path}" for path, number in zip(paths, found.rows_from, strict=True))
+    click.echo(f"{output}: {len(found.lut.rows)} rows ({failed} failed): {shares}")
+    if found.conflicts:
+        click.echo(f"different latencies of {len(found.conflicts)} of them, the narrower interval kept")

@@ -1,0 +1,360 @@
+"""Two LUTs compared: operators by the ratio B / A, groups of them, the nets of the zoo, and the device's clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+from lutbench.errors import LutError, UsageError
+from lutbench.lut.predict import Prediction, predict
+from lutbench.lut.table import OK, Lut
+from lutbench.space.operator import OVERHEAD
+from lutbench.space.zoo import zoo_nets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    _Places: TypeAlias = NDArray[np.int64]
+
+CLOCK_TOLERANCE = 0.01  # of a canary's time, a fraction: closer than that, two runs had the same clock
+_LONGEST_US = 1e12  # beyond it a canary's time is junk
+_MUST_AGREE = ("dtype", "threads", "batch")
+_FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
+
+
+def apart(a_low_us: Any, a_high_us: Any, b_low_us: Any, b_high_us: Any) -> Any:
+    """Whether two intervals do not overlap, of numbers or element by element; never where a bound is NaN."""
+    return (b_low_us > a_high_us) | (a_low_us > b_high_us)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds."""
+
+    name: str
+    a_us: float
+    a_ci_low_us: float
+    a_ci_high_us: float
+    b_us: float
+    b_ci_low_us: float
+    b_ci_high_us: float
+
+    @property
+    def ratio(self) -> float:
+        """b_us / a_us: above 1, B is slower."""
+        return self.b_us / self.a_us
+
+    @property
+    def significant(self) -> bool:
+        """Whether the intervals do not overlap."""
+        return bool(apart(self.a_ci_low_us, self.a_ci_high_us, self.b_ci_low_us, self.b_ci_high_us))
+
+
+class Changes(Sequence[Change]):
+    """Operators by ratio, largest first. figures_us: shape (6, operators), in the order of Change's fields."""
+
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64]) -> None:
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # a file may hold 1e300
+            ratio = figures_us[3] / figures_us[0]
+            log_ratio = np.log(figures_us[3]) - np.log(figures_us[0])
+        order = np.argsort(-ratio, kind="stable")  # of equal ones the names are sorted already
+        self.order = order
+        self._names = names
+        self.figures_us = figures_us[:, order]
+        self.ratio = ratio[order]
+        self.log_ratio = log_ratio[order]
+        _, a_low_us, a_high_us, _, b_low_us, b_high_us = self.figures_us
+        self.significant = apart(a_low_us, a_high_us, b_low_us, b_high_us)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        return Change(self._names[self.order[index]], *self.figures_us[:, index].tolist())
+
+    def __iter__(self) -> Iterator[Change]:
+        names = (self._names[place] for place in self.order.tolist())
+        return (Change(name, *us) for name, us in zip(names, self.figures_us.T.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operators that have something in common. value: such as 5 of kernel; significant: how many of count differ."""
+
+    value: str
+    count: int
+    significant: int
+    geomean_ratio: float
+
+
+@dataclass(frozen=True)
+class FailedPair:
+    """An operator that both LUTs have a row of, at least one of them without a latency."""
+
+    operator: str
+    a_status: str
+    b_status: str
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What differs between the LUTs a and b.
+
+    operators: those ok in both, identities (latency 0) left out. groups: by kernel, expansion, groups and feature map
+    of the searchable blocks, and by kind of all. nets: of the zoo, those that both cover. clock_ratio: B's time over
+    A's of the canary that both runs timed all along, None where they have none in common. warnings: what to know
+    before reading on.
+    """
+
+    a: Lut
+    b: Lut
+    operators: Changes
+    failed: tuple[FailedPair, ...]
+    only_in_a: tuple[str, ...]
+    only_in_b: tuple[str, ...]
+    groups: Mapping[str, tuple[Group, ...]]
+    nets: tuple[Change, ...]
+    nets_not_covered: tuple[str, ...]
+    clock_ratio: float | None
+    warnings: tuple[str, ...]
+
+    @property
+    def geomean_ratio(self) -> float:
+        """The geometric mean of the operators' ratios."""
+        return _exp(math.fsum(self.operators.log_ratio.tolist()) / len(self.operators))
+
+    @property
+    def clock_note(self) -> str:
+        """One line where the clock differed by more than CLOCK_TOLERANCE; else ""."""
+        ratio = self.clock_ratio
+        if ratio is None or abs(ratio - 1) <= CLOCK_TOLERANCE:
+            return ""
+        return (
+            f"the clock differed: the small canary took {ratio:.3f}x as long in B's run as in A's; ratios are as"
+            f" measured (overall {self.geomean_ratio:.3f}), over the canary's the overall one is"
+            f" {self.geomean_ratio / ratio:.3f}"
+        )
+
+
+def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
+    """Compares b to a; UsageError where they cannot be compared or, without force, had better not be."""
+    warnings = _check_comparable(a, b, force)
+    names = a.columns["operator"]
+    in_a, in_b = _common(a, b)
+    if all(names[place] == OVERHEAD.name for place in in_a[:2].tolist()):  # which every LUT has
+        raise UsageError(f"there is no operator in both: A is {_coverage(a)}, B is {_coverage(b)}")
+    ok = _is_ok(a)[in_a] & _is_ok(b)[in_b]
+    latency = (_column(a, "latency_us")[in_a] > 0) & (_column(b, "latency_us")[in_b] > 0)
+    if not (ok & latency).any():
+        raise UsageError(f"none of the {len(in_a)} operators in both LUTs has a latency in both")
+    found = _changes(a, b, in_a[ok & latency], in_b[ok & latency])
+    status_a, status_b = a.columns["status"], b.columns["status"]
+    failed = zip(in_a[~ok].tolist(), in_b[~ok].tolist(), strict=True)
+    nets, not_covered = _nets(a, b)
+    return Diff(
+        a=a,
+        b=b,
+        operators=found,
+        failed=tuple(FailedPair(names[i], status_a[i], status_b[j]) for i, j in failed),
+        only_in_a=tuple(_without(names, in_a)),
+        only_in_b=tuple(_without(b.columns["operator"], in_b)),
+        groups=_groups(a, in_a[ok & latency][found.order], found),
+        nets=nets,
+        nets_not_covered=not_covered,
+        clock_ratio=clock_ratio(a, b),
+        warnings=warnings,
+    )
+
+
+def worst_over(found: Diff, limit: float) -> str:
+    """What is slower in B by more than limit, a ratio: the worst by name and how many there are; "" where nothing is.
+
+    Looked at: the overall geometric mean, each net, and each operator whose intervals do not overlap.
+    """
+    places = ((found.operators.ratio > limit) & found.operators.significant).nonzero()[0].tolist()
+    nets = sorted((net for net in found.nets if net.ratio > limit), key=lambda net: -net.ratio)
+    worst = [(net.ratio, f"net {net.name}") for net in nets[:1]]
+    worst += [(found.operators[place].ratio, f"operator {found.operators[place].name}") for place in places[:1]]
+    if found.geomean_ratio > limit:
+        worst.append((found.geomean_ratio, "the geometric mean of all operators"))
+    if not worst:
+        return ""
+    ratio, name = max(worst)
+    return (
+        f"B / A is {ratio:.4g} for {name}, above {limit:g} ({len(places)} of {len(found.operators)} operators,"
+        f" {len(nets)} of {len(found.nets)} nets are; overall {found.geomean_ratio:.4g})"
+    )
+
+
+def _check_comparable(a: Lut, b: Lut, force: bool) -> tuple[str, ...]:
+    """What to warn of; UsageError with every field that differs and must not, unless force."""
+    one, other = a.metadata, b.metadata
+    wrong = [
+        f"{field} {getattr(one, field)} in A and {getattr(other, field)} in B"
+        for field in _MUST_AGREE
+        if getattr(one, field) != getattr(other, field)
+    ]
+    if wrong and not force:
+        raise UsageError(
+            f"the LUTs are of different things: {', '.join(wrong)}", remedy="--force compares them nevertheless"
+        )
+    warnings = [f"compared by force: {text}" for text in wrong]
+    if one.runtime != other.runtime:
+        warnings.append(f"the runtimes differ: {one.runtime} in A, {other.runtime} in B")
+    depths = one.context.depth, other.context.depth
+    if depths[0] != depths[1] and one.provenance == other.provenance == "measured":
+        warnings.append(
+            f"operators were timed in different contexts (depth {depths[0]} in A, {depths[1]} in B), which moves rows"
+            " by a per cent or two; nets are predicted with each LUT's own fit"
+        )
+    return tuple(warnings)
+
+
+def _exp(log_ratio: float) -> float:
+    return math.exp(log_ratio) if log_ratio < 700 else math.inf
+
+
+def _coverage(lut: Lut) -> str:
+    space = lut.metadata.space
+    sizes = ", ".join(str(size) for size in space.resolutions)
+    return f"{space.name} at {sizes}, width {', '.join(f'{width:g}' for width in space.widths)}"
+
+
+def _common(a: Lut, b: Lut) -> tuple[_Places, _Places]:
+    """Where the operators that are in both stand in a and in b."""
+    import numpy as np
+
+    places_b = {name: place for place, name in enumerate(b.columns["operator"])}
+    in_b = np.array([places_b.get(name, -1) for name in a.columns["operator"]], dtype=np.int64)
+    in_a = np.flatnonzero(in_b >= 0)
+    return in_a, in_b[in_a]
+
+
+def _without(names: Sequence[str], places: _Places) -> list[str]:
+    """The names that stand elsewhere."""
+    import numpy as np
+
+    return [names[place] for place in np.delete(np.arange(len(names)), places).tolist()]
+
+
+def _column(lut: Lut, name: str) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.array(lut.columns[name], dtype=np.float64)
+
+
+def _is_ok(lut: Lut) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.array([status == OK for status in lut.columns["status"]])
+
+
+def _changes(a: Lut, b: Lut, in_a: _Places, in_b: _Places) -> Changes:
+    import numpy as np
+
+    figures_us = [_column(lut, name)[places] for lut, places in ((a, in_a), (b, in_b)) for name in _FIGURES]
+    names = a.columns["operator"]
+    return Changes([names[place] for place in in_a.tolist()], np.array(figures_us))
+
+
+# what the searchable blocks are grouped by -> their columns
+_BLOCK_GROUPS = {
+    "kernel": ("kernel",),
+    "expansion": ("expansion",),
+    "groups": ("groups",),
+    "feature map": ("h_in", "w_in"),
+}
+
+
+def _groups(a: Lut, places: _Places, changes: Changes) -> dict[str, tuple[Group, ...]]:
+    """places: where the operators of changes stand in a."""
+    import numpy as np
+
+    kinds = a.columns["kind"]
+    blocks = np.array([kind == "ir" for kind in kinds])[places]
+    found = {}
+    for by, names in _BLOCK_GROUPS.items():
+        codes, labels = _coded([a.columns[name] for name in names])
+        found[by] = _grouped(codes[places], labels, blocks, changes)
+    codes, labels = _coded([kinds])
+    found["kind"] = _grouped(codes[places], labels, np.ones_like(blocks), changes)
+    return found
+
+
+def _coded(columns: Sequence[Sequence[Any]]) -> tuple[_Places, list[str]]:
+    """A number for each row's values in the columns, in the order of those, and what the numbers stand for."""
+    import numpy as np
+
+    codes, labels = np.zeros(len(columns[0]), np.int64), [""]
+    for values in columns:
+        distinct = sorted(set(values))
+        numbers = {value: number for number, value in enumerate(distinct)}
+        codes = codes * len(distinct) + np.fromiter(map(numbers.__getitem__, values), np.int64, len(values))
+        labels = [f"{label}x{_label(value)}" if label else _label(value) for label in labels for value in distinct]
+    return codes, labels
+
+
+def _label(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _grouped(codes: _Places, labels: Sequence[str], chosen: NDArray[np.bool_], changes: Changes) -> tuple[Group, ...]:
+    """A group per label that any of the chosen changes has."""
+    import numpy as np
+
+    codes = codes[chosen]
+    counts = np.bincount(codes, minlength=len(labels)).tolist()
+    logs = np.bincount(codes, changes.log_ratio[chosen], len(labels)).tolist()
+    significant = np.bincount(codes, changes.significant[chosen], len(labels)).tolist()
+    return tuple(
+        Group(label, count, int(differing), _exp(log / count))
+        for label, count, differing, log in zip(labels, counts, significant, logs, strict=True)
+        if count
+    )
+
+
+def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+    """The zoo's nets under both, and the names of those that one of them cannot predict."""
+    found, not_covered = [], []
+    for net in zoo_nets():
+        try:
+            found.append(_net_change(predict(a, net), predict(b, net)))
+        except (LutError, OverflowError):  # an operator is missing or failed, or rows are beyond any sum
+            not_covered.append(net.name)
+    return tuple(found), tuple(not_covered)
+
+
+def _net_change(a: Prediction, b: Prediction) -> Change:
+    return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, b.latency_us, b.ci_low_us, b.ci_high_us)
+
+
+def clock_ratio(a: Lut, b: Lut) -> float | None:
+    """B's small canary over A's, where both were timed on the same device and with the same operator."""
+    one, other = a.metadata, b.metadata
+    same = (
+        one.provenance == other.provenance == "measured"
+        and one.device == other.device
+        and one.runtime == other.runtime
+        and one.environment.get("cpu") == other.environment.get("cpu")
+        and one.context.canaries[:1] == other.context.canaries[:1]
+    )
+    times_us = [_small_canary_us(lut) for lut in (a, b)]
+    return times_us[1] / times_us[0] if same and min(times_us) > 0 else None
+
+
+def _small_canary_us(lut: Lut) -> float:
+    """0 where the LUT keeps no sane one."""
+    canaries = lut.metadata.quality.get("canary_us")
+    value = canaries.get("small") if isinstance(canaries, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0

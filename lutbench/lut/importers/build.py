@@ -1,0 +1,185 @@
+"""From a reader's entries to a LUT of provenance "imported"; the same for every format."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lutbench import __version__
+from lutbench.errors import LutError, UsageError
+from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable, read_source
+from lutbench.lut.importers.formats import Importer, find_importer
+from lutbench.lut.importers.plausible import check_plausible
+from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row
+from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.operator import parse_operator
+from lutbench.units import TO_US
+
+_Z_95 = 1.96  # of a normal mean's 95 % interval
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import and what the file does not say. unit: "" for the format's own; select: which part of the file."""
+
+    path: Path
+    format: str
+    select: str = ""
+    unit: str = ""
+    device: str = ""
+    runtime: str = UNKNOWN
+    dtype: str = ""
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit and self.unit not in TO_US:
+            raise UsageError(f"no unit is called {self.unit!r}", remedy=f"there is {', '.join(TO_US)}")
+        if not self.runtime.strip():
+            raise UsageError("--runtime is empty", remedy="leave it out where it is not known")
+        for name, value in (("device", self.device), ("runtime", self.runtime), ("dtype", self.dtype)):
+            if not value.isprintable():
+                raise UsageError(f"--{name} {value!r} holds characters that cannot be printed")
+
+
+def import_table(request: ImportRequest) -> Lut:
+    """The file's table as a LUT whose origin says where each thing comes from.
+
+    LutError where the file is none of its format, UsageError where an option does not fit it.
+    """
+    importer = find_importer(request.format)
+    if request.select and not importer.selects:
+        raise UsageError(f"{request.format} has nothing to select: such a file is of one device")
+    data = read_source(request.path)
+    reading = importer.read(data, request.path, request.select)
+    unit = request.unit or importer.unit
+    if not request.unit:
+        check_plausible(reading.entries, unit, request.path)
+    rows, too_short = _rows(reading.entries, unit)
+    left_out = (*reading.left_out, *too_short)
+    if not rows:
+        first = f" (the first: {left_out[0]})" if left_out else ""
+        raise LutError(f"holds no latency that a LUT can keep{first}", path=request.path)
+    metadata = Metadata(
+        device=request.device or printable(reading.device),
+        runtime=request.runtime,
+        dtype=request.dtype or reading.dtype,
+        threads=request.threads or 1,
+        space=_space(rows),
+        provenance="imported",
+        lutbench=__version__,
+        origin=_origin(request, importer, reading, rows, left_out) | {"sha256": hashlib.sha256(data).hexdigest()},
+    )
+    return Lut(metadata, rows)
+
+
+def _rows(entries: Sequence[Entry], unit: str) -> tuple[tuple[Row, ...], list[LeftOut]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.operator.name, []).append(entry)
+    rows, left_out = [], []
+    for name, group in sorted(groups.items()):
+        if not group[0].operator.is_measured:
+            rows.append(identity_row(name))
+            continue
+        row = _row(name, group, unit)
+        if row is None:
+            left_out += [
+                LeftOut(entry.key, f"{entry.latency:g} {unit} is below 1 ns or beyond measure") for entry in group
+            ]
+        else:
+            rows.append(row)
+    return tuple(rows), left_out
+
+
+def _row(name: str, group: Sequence[Entry], unit: str) -> Row | None:
+    """One row for all of an operator's entries: their median, and an interval that covers all of theirs.
+
+    One entry has the interval of its mean, or none (NaN) where the source states no spread. None: not a time.
+    """
+    to_us = TO_US[unit]
+    values_us = [to_us(entry.latency) for entry in group]
+    halves_us = [to_us(_half_width(entry)) for entry in group]
+    latency_us = round(median(values_us), 3)
+    if not 0 < latency_us < math.inf or not all(value < math.inf for value in values_us):
+        return None
+    low_us = high_us = math.nan
+    if len(group) > 1 or not math.isnan(halves_us[0]):
+        wide_us = [0.0 if math.isnan(half) else half for half in halves_us]
+        low_us = max(0.0, round(min(v - w for v, w in zip(values_us, wide_us, strict=True)), 3))
+        high_us = round(max(v + w for v, w in zip(values_us, wide_us, strict=True)), 3)
+    samples = sum(entry.count for entry in group)
+    return Row(name, latency_us, low_us, high_us, math.nan, math.nan, math.nan, samples=samples, rounds=0)
+
+
+def _half_width(entry: Entry) -> float:
+    """1.96 standard errors of the mean; NaN where the spread or the count is not stated."""
+    return _Z_95 * entry.std / math.sqrt(entry.count) if entry.count > 1 else math.nan
+
+
+def _space(rows: Sequence[Row]) -> SpaceSection:
+    """FBNet's space where every operator to be searched is there, at the resolutions where that is so."""
+    there = {row.operator for row in rows}
+    first = fbnet(FBNET.resolution, 1.0).layers[0]
+    sizes = {
+        op.h_in for op in map(parse_operator, there) if (op.kind, op.c_in, op.c_out) == ("ir", first.c_in, first.c_in)
+    }
+    found = []
+    for resolution in sorted(size * FBNET.stem_stride for size in sizes if 4 <= size <= 2048):
+        searchable = fbnet(resolution, 1.0).searchable_operators
+        if all(operator.name in there for operator in searchable if operator.is_measured):
+            found.append(resolution)
+    return SpaceSection(FBNET.name, tuple(found), (1.0,)) if found else SpaceSection(IMPORTED_SPACE, (), ())
+
+
+def _origin(
+    request: ImportRequest, importer: Importer, reading: Reading, rows: Sequence[Row], left_out: Sequence[LeftOut]
+) -> dict[str, Any]:
+    part = f", {reading.select}" if importer.selects and reading.select else ""
+    return {
+        "source": printable(f"{request.path.name} ({request.format}{part})"),
+        "format": request.format,
+        "select": printable(reading.select),
+        "unit": request.unit or importer.unit,
+        "rows": len(rows),
+        "foreign": sum(row.parts.kind == "foreign" for row in rows),
+        "left_out": [str(row) for row in left_out],
+        "notes": list(_notes(request, reading, rows)),
+    }
+
+
+def _notes(request: ImportRequest, reading: Reading, rows: Sequence[Row]) -> list[str]:
+    """What of the rows is lutbench's doing and not the source's word, in sentences."""
+    notes = list(reading.notes)
+    groups: dict[str, list[float]] = {}
+    for entry in reading.entries:
+        groups.setdefault(entry.operator.name, []).append(entry.latency)
+    measured = [row for row in rows if row.parts.is_measured]
+    shared = {row.operator: groups[row.operator] for row in measured if len(groups[row.operator]) > 1}
+    single = [row for row in measured if row.operator not in shared]
+    if shared:
+        notes.append(_shared_note(shared))
+    if any(row.has_interval for row in single):
+        notes.append("ci_low_us and ci_high_us: the mean -+ 1.96 std / sqrt(count)")
+    unknown = sum(not row.has_interval for row in single)
+    if unknown:
+        notes.append(f"rows without an interval: {unknown}; the source states no spread")
+    unit = request.unit or find_importer(request.format).unit
+    free_us = [TO_US[unit](entry.latency) for entry in reading.entries if not entry.operator.is_measured]
+    if any(free_us):
+        notes.append(f"an identity is 0 by definition; the source has up to {max(free_us):.3f} us for one")
+    if request.threads is None:
+        notes.append("the source does not state its threads: 1 is assumed")
+    return notes
+
+
+def _shared_note(shared: Mapping[str, Sequence[float]]) -> str:
+    widest = max(max(values) / min(values) for values in shared.values())
+    return (
+        f"operators with several values in the source: {len(shared)} (up to {widest:.2f} times apart); latency_us is"
+        " their median, ci_low_us and ci_high_us cover them all"
+    )

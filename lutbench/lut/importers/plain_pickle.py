@@ -1,0 +1,93 @@
+"""Pickles that are data only: dictionaries, lists, texts and numbers. Nothing else is built, imported or called."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lutbench.errors import LutError
+
+# The Python unpickler, not the C one: its table of opcodes can be cut down to data, so that nothing else can run, and
+# its memo is a dictionary (a few bytes can make the C one fill all memory). Tuples are built as lists: as keys of a
+# dictionary, nested tuples take exponential time to hash.
+_DATA = (
+    *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "DUP", "NONE", "NEWTRUE", "NEWFALSE"),
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS"),
+    *("GET", "BINGET", "LONG_BINGET", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"),
+)
+_REFUSING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID")  # they say what they want
+_BROKEN = (
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+
+class _Refused(Exception):  # noqa: N818
+    """The pickle asks for more than data."""
+
+
+class _Opcodes(dict[int, Callable[..., Any]]):
+    def __missing__(self, opcode: int) -> NoReturn:
+        raise _Refused(f"holds more than data (opcode 0x{opcode:02x})")
+
+
+class _DataUnpickler(pickle._Unpickler):
+    """Builds data; whatever would import or call something raises."""
+
+    dispatch = _Opcodes(
+        {opcode: pickle._Unpickler.dispatch[opcode] for opcode in (getattr(pickle, n)[0] for n in (*_DATA, *_REFUSING))}
+    )
+
+    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
+        raise _Refused(f"wants to load code: {module_name}.{global_name}")
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise _Refused(f"wants to load an object from outside: {pid!r:.80}")
+
+    def get_extension(self, code: int) -> NoReturn:
+        raise _Refused(f"wants to load code: extension {code}")
+
+    def load_empty_tuple(self) -> None:
+        self.append([])  # type: ignore[attr-defined]
+
+    def load_tuple(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        self.append(items)  # type: ignore[attr-defined]
+
+    def load_short_tuple(self, size: int) -> None:
+        stack = self.stack  # type: ignore[attr-defined]
+        if len(stack) < size:
+            raise IndexError("too few values for a tuple")
+        stack[-size:] = [stack[-size:]]
+
+    dispatch[pickle.EMPTY_TUPLE[0]] = load_empty_tuple
+    dispatch[pickle.TUPLE[0]] = load_tuple
+    dispatch[pickle.TUPLE1[0]] = lambda self: self.load_short_tuple(1)
+    dispatch[pickle.TUPLE2[0]] = lambda self: self.load_short_tuple(2)
+    dispatch[pickle.TUPLE3[0]] = lambda self: self.load_short_tuple(3)
+
+
+def load_data(data: bytes, path: Path) -> object:
+    """What the pickle holds, tuples as lists; LutError where it is broken or holds more than data."""
+    try:
+        found: object = _DataUnpickler(io.BytesIO(data)).load()
+    except _Refused as error:
+        raise LutError(f"the pickle {error}", path=path, remedy="nothing of it was run or taken in") from None
+    except _BROKEN as error:
+        raise LutError(f"is not a whole pickle ({type(error).__name__}: {error})", path=path) from error
+    return found

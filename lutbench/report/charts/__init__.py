@@ -1,0 +1,1 @@
+"""Charts drawn by matplotlib, one file each; style.py holds their colours and turns them into SVG or files."""

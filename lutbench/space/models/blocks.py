@@ -1,0 +1,100 @@
+"""What several families share: the rounding of channel counts and the inverted residual block.
+
+Channel counts are made divisible by 8 as most authors' code does: to the nearest multiple, by at most 10 % down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lutbench.space.graph import Activation, Graph, GraphBuilder
+
+CLASSES = 1000
+
+
+def divisible(channels: float, divisor: int = 8, at_least: float = 0.9) -> int:
+    """channels rounded to the nearest multiple of divisor, the one above where that is below at_least of it."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < at_least * channels else rounded
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """Squeeze-and-excitation: pool, 1x1 to channels with activation, 1x1 back with gate, multiply."""
+
+    channels: int
+    activation: Activation = "relu"
+    gate: Activation = "hsigmoid"
+
+
+def squeeze_excite(net: GraphBuilder, given: int, squeeze: Squeeze) -> int:
+    """given times its gate; both 1x1 convolutions have biases and no batch norm."""
+    channels = net.shape(given)[0]
+    last = net.global_pool(given)
+    last = net.conv(last, squeeze.channels, activation=squeeze.activation, norm=False, bias=True)
+    return net.mul(given, net.conv(last, channels, activation=squeeze.gate, norm=False, bias=True))
+
+
+def inverted_residual(
+    net: GraphBuilder,
+    given: int,
+    channels: int,
+    kernel: int,
+    stride: int,
+    mid: int,
+    activation: Activation,
+    squeeze: Squeeze | None = None,
+) -> int:
+    """MobileNetV2's block, mid channels wide inside: no first 1x1 where that is its input's width.
+
+    squeeze stands behind the depthwise convolution; the residual is there where the shape does not change.
+    """
+    c_in = net.shape(given)[0]
+    last = net.conv(given, mid, activation=activation) if mid != c_in else given
+    last = net.depthwise(last, kernel, stride, activation)
+    last = net.conv(squeeze_excite(net, last, squeeze) if squeeze else last, channels)
+    return net.add(given, last) if stride == 1 and c_in == channels else last
+
+
+@dataclass(frozen=True)
+class MBConv:
+    """repeats inverted residual blocks; the first has the stride. Expansion 1: no first 1x1."""
+
+    expansion: float
+    kernel: int
+    channels: int
+    repeats: int
+    stride: int
+
+
+def mobile(
+    resolution: int,
+    width: Callable[[int], int],
+    stages: Sequence[MBConv],
+    head: int,
+    activation: Activation,
+    squeeze: Callable[[int], Squeeze] | None = None,
+) -> Graph:
+    """Stem, stages of blocks, 1x1 head, pool, classifier. width: from a published channel count to this net's.
+
+    squeeze: from a block's input channels to what stands in it.
+    """
+    net = GraphBuilder(3, resolution, resolution)
+    last = net.conv(0, width(32), 3, 2, activation=activation)
+    for stage in stages:
+        for repeat in range(stage.repeats):
+            c_in = net.shape(last)[0]
+            last = inverted_residual(
+                net,
+                last,
+                width(stage.channels),
+                stage.kernel,
+                stage.stride if repeat == 0 else 1,
+                round(c_in * stage.expansion),
+                activation,
+                squeeze(c_in) if squeeze else None,
+            )
+    last = net.conv(last, head, activation=activation)
+    net.fc(net.global_pool(last), CLASSES)
+    return net.graph()

@@ -1,0 +1,92 @@
+"""The real ONNX Runtime with inputs and outputs of every number and kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.onnx_file import prepare_onnx_file
+from tests.onnx_models import convolution, save_model, tokens
+
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+@pytest.fixture(scope="module")
+def engine() -> OnnxEngine:
+    return OnnxEngine(1)
+
+
+def test_several_inputs_and_outputs_of_several_dtypes(engine: OnnxEngine, tmp_path: Path) -> None:
+    path = prepare_onnx_file(tokens(tmp_path / "t.onnx"), {"ids": (1, 6)}, ArtifactCache(tmp_path)).artifact.path
+    loaded = engine.load("t", str(path))
+    buffers = loaded.buffers
+    assert isinstance(buffers, dict)
+    loaded.rewrite_input()
+    loaded.invoke()
+    ids, mask = buffers[np.int64].input[:6], buffers[np.bool_].input[:6]
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)[ids] * mask[:, None]
+    assert buffers[np.float32].output[:12].tolist() == rows.ravel().tolist()
+    assert buffers[np.float32].output[64:66].tolist() == rows.sum(0).tolist()
+
+
+def test_inputs_of_one_dtype_do_not_overlap_and_are_rewritten(engine: OnnxEngine, tmp_path: Path) -> None:
+    kinds = {"a": (FLOAT, [3]), "b": (FLOAT, [])}, {"y": (FLOAT, [3])}
+    path = save_model(tmp_path / "a.onnx", [helper.make_node("Add", ["a", "b"], ["y"])], *kinds)
+    loaded = engine.load("a", str(path))
+    buffers = loaded.buffers[np.float32]  # type: ignore[index]
+    buffers.input[:128] = 0
+    loaded.invoke()
+    assert buffers.output[:3].tolist() == [0, 0, 0]
+    loaded.rewrite_input()
+    loaded.invoke()
+    assert buffers.output[:3].tolist() == (buffers.source[:3] + buffers.source[64]).tolist()
+    assert not buffers.input[3:64].any()
+
+
+def test_an_output_whose_shape_only_a_run_tells(engine: OnnxEngine, tmp_path: Path) -> None:
+    kinds = {"x": (INT64, [4, 4])}, {"y": (INT64, [2, "n"])}
+    path = save_model(tmp_path / "a.onnx", [helper.make_node("NonZero", ["x"], ["y"])], *kinds)
+    loaded = engine.load("a", str(path))
+    loaded.invoke()
+    loaded.invoke()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "problem"), [(TensorProto.STRING, [2], "tensor\\(string\\)"), (FLOAT, ["n"], "is not fixed")]
+)
+def test_what_cannot_be_bound(
+    kind: int, shape: list[int | str], problem: str, engine: OnnxEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.onnx"
+    save_model(path, [helper.make_node("Identity", ["x"], ["y"])], {"x": (kind, shape)}, {"y": (kind, shape)})
+    with pytest.raises(ValueError, match=problem):
+        engine.load("a", str(path))
+
+
+def test_random_values_are_valid_indices_and_masks_and_never_the_same_for_all() -> None:
+    for dtype in (np.int32, np.int64, np.uint64, np.bool_):
+        assert set(random_values(dtype, 1000).tolist()) == {0, 1}
+    assert len(set(random_values(np.uint8, 10_000).tolist())) == 256
+    assert random_values(np.int8, 10_000).min() == -128
+    for dtype in (np.float16, np.float32, np.float64):
+        values = random_values(dtype, 10_000)
+        assert values.dtype == dtype and abs(float(values.astype(np.float64).mean())) < 0.05
+    assert Buffers(np.int16, 3).input.tolist() == random_values(np.int16, 3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"), [({"ir_version": 99}, "Unsupported model IR version"), ({"opset": 99}, "Opset 99")]
+)
+def test_a_reason_is_one_line_without_the_runtimes_own_paths(
+    options: dict[str, int], problem: str, engine: OnnxEngine, tmp_path: Path
+) -> None:
+    path = convolution(tmp_path / "a.onnx", **options)
+    with pytest.raises(Exception, match=problem) as caught:
+        engine.load("a", str(path))
+    reason = reason_of(caught.value)  # type: ignore[arg-type]
+    assert problem in reason and "onnxruntime_src" not in reason and "\n" not in reason and str(path) not in reason

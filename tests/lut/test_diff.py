@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutbench.errors import UsageError
+from lutbench.lut.diff import Change, diff, worst_over
+from lutbench.lut.file import format_lut, parse_lut
+from lutbench.lut.predict import predict
+from lutbench.lut.table import ColumnRows, Lut, Row, failed_row
+from lutbench.space.fbnet import fbnet
+from lutbench.space.operator import Operator
+from lutbench.space.zoo import find_net
+from tests.lut.made import METADATA, clocked, fitted, made_lut, made_row, with_row, without
+
+SPACE = fbnet(224, 1.0)
+BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
+
+
+def large_kernels_slower(operator: Operator) -> float:
+    return 1.5 if operator.kind == "ir" and operator.kernel == 5 else 1.0
+
+
+def test_a_lut_is_as_fast_as_itself() -> None:
+    found = diff(made_lut(), made_lut())
+    assert found.geomean_ratio == 1
+    assert len(found.operators) == sum(op.is_measured for op in SPACE.operators)
+    assert not found.operators.significant.any()
+    assert not (found.failed or found.only_in_a or found.only_in_b or found.warnings or found.clock_note)
+    assert [net.ratio for net in found.nets] == [1.0] * 5
+    assert found.nets_not_covered == ("fbnet_96_035_1",)
+    assert worst_over(found, 1.0) == ""
+
+
+def test_rows_are_sorted_by_ratio_and_groups_say_what_changed() -> None:
+    a, b = made_lut(), made_lut(large_kernels_slower)
+    found = diff(a, b)
+    blocks = [op for op in SPACE.operators if op.kind == "ir"]
+    slow = [op.name for op in blocks if op.kernel == 5]
+    assert [row.name for row in found.operators[: len(slow)]] == slow  # equal ratios: by name
+    assert found.operators[0] == Change(slow[0], 12.0, 12 * 0.995, 12 * 1.005, 18.0, 18 * 0.995, 18 * 1.005)
+    assert [row.significant for row in found.operators] == found.operators.significant.tolist()
+    assert int(found.operators.significant.sum()) == len(slow)
+    assert found.geomean_ratio == pytest.approx(1.5 ** (len(slow) / len(found.operators)))
+    kernels = {group.value: group for group in found.groups["kernel"]}
+    assert kernels["5"].geomean_ratio == pytest.approx(1.5) and kernels["3"].geomean_ratio == 1
+    assert (kernels["5"].count, kernels["5"].significant) == (len(slow), len(slow))
+    assert kernels["3"].significant == 0
+    for by in ("expansion", "groups", "feature map"):
+        assert [group.geomean_ratio for group in found.groups[by]] == pytest.approx(
+            [math.sqrt(1.5)] * len(found.groups[by])
+        )
+        assert sum(group.count for group in found.groups[by]) == len(blocks)
+    assert [group.value for group in found.groups["feature map"]] == ["7x7", "14x14", "28x28", "56x56", "112x112"]
+    assert [group.value for group in found.groups["expansion"]] == ["1", "3", "6"]
+    kinds = {group.value: group.count for group in found.groups["kind"]}
+    assert set(kinds) == {"conv", "fc", "ir", "overhead", "pool", "stem"}
+    assert sum(kinds.values()) == len(found.operators)
+
+
+def test_significant_only_where_intervals_do_not_overlap() -> None:
+    a = with_row(made_lut(), Row(BLOCK, 10.0, 9.0, 11.0, 10.0, 10.0, 10.0, 36, 12))
+    for low_us, high_us, expected in ((11.0, 13.0, False), (11.001, 13.0, True), (7.0, 9.0, False), (7.0, 8.999, True)):
+        us = (low_us + high_us) / 2
+        found = diff(a, with_row(made_lut(), Row(BLOCK, us, low_us, high_us, us, us, us, 36, 12)))
+        (row,) = (row for row in found.operators if row.name == BLOCK)
+        assert row.significant is expected and (row.ratio == us / 10)
+        assert int(found.operators.significant.sum()) == expected
+
+
+def test_nets_are_predicted_by_each_luts_own_fit() -> None:
+    a = made_lut()
+    b = fitted(made_lut(large_kernels_slower), scale=1.1, scale_ci_low=1.0, scale_ci_high=1.2, operator_us=1.0)
+    net = find_net("fbnet_a", (SPACE,))
+    (change,) = (change for change in diff(a, b).nets if change.name == "fbnet_a")
+    one, other = predict(a, net), predict(b, net)
+    assert change == Change(
+        "fbnet_a", one.latency_us, one.ci_low_us, one.ci_high_us, other.latency_us, other.ci_low_us, other.ci_high_us
+    )
+
+
+def test_failed_rows_and_rows_of_one_lut_only_stand_apart() -> None:
+    a = with_row(without(made_lut(), "fc_1504_1000"), failed_row("pool_1504x7x7", "crashed"))
+    b = with_row(without(made_lut(), BLOCK), failed_row("stem_k3_3x224x224_16_s2", "no memory"))
+    found = diff(a, b)
+    assert found.only_in_a == (BLOCK,) and found.only_in_b == ("fc_1504_1000",)
+    assert [(pair.operator, pair.a_status, pair.b_status) for pair in found.failed] == [
+        ("pool_1504x7x7", "failed: crashed", "ok"),
+        ("stem_k3_3x224x224_16_s2", "ok", "failed: no memory"),
+    ]
+    compared = {row.name for row in found.operators}
+    assert compared.isdisjoint({BLOCK, "fc_1504_1000", "pool_1504x7x7", "stem_k3_3x224x224_16_s2"})
+    assert found.nets == () and len(found.nets_not_covered) == 6
+
+
+@pytest.mark.parametrize(("field", "value"), [("dtype", "fp32"), ("threads", 4), ("batch", 8)])
+def test_different_things_are_refused_unless_forced(field: str, value: object) -> None:
+    a, b = made_lut(), made_lut(**{field: value})
+    with pytest.raises(UsageError, match=f"{field} {getattr(METADATA, field)} in A and {value} in B") as caught:
+        diff(a, b)
+    assert caught.value.exit_status == 2
+    (warning,) = diff(a, b, force=True).warnings
+    assert f"{field} {getattr(METADATA, field)} in A and {value} in B" in warning
+
+
+def test_other_runtimes_and_contexts_are_warned_of_and_other_devices_are_not() -> None:
+    assert diff(made_lut(), made_lut(device="android-s8")).warnings == ()
+    (warning,) = diff(made_lut(), made_lut(runtime="executorch 0.5")).warnings
+    assert "onnxruntime 1.31.1 in A, executorch 0.5 in B" in warning
+    (warning,) = diff(made_lut(), fitted(made_lut(), depth=3)).warnings
+    assert "depth 0 in A, 3 in B" in warning
+
+
+def test_no_operator_in_both_names_what_each_covers() -> None:
+    with pytest.raises(UsageError, match=r"A is fbnet at 224, width 1, B is fbnet at 192, width 0\.5"):
+        diff(made_lut(), made_lut(space=fbnet(192, 0.5)))
+    with pytest.raises(UsageError, match="no operator in both"):
+        diff(made_lut(), replace(made_lut(), rows=()))
+
+
+def test_no_latency_in_both_is_an_error() -> None:
+    failed = replace(made_lut(), rows=tuple(failed_row(row.operator, "crashed") for row in made_lut().rows))
+    with pytest.raises(UsageError, match="has a latency in both"):
+        diff(made_lut(), failed)
+
+
+def test_a_change_of_the_clock_is_said_and_not_divided_by() -> None:
+    a, b = clocked(made_lut(), 40.0), clocked(made_lut(lambda _operator: 1.05), 42.0)
+    found = diff(a, b)
+    assert found.clock_ratio == pytest.approx(1.05)
+    assert found.geomean_ratio == pytest.approx(1.05)
+    assert "1.050x" in found.clock_note and "the overall one is 1.000" in found.clock_note
+    assert diff(a, clocked(made_lut(), 40.3)).clock_note == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made_lut(),
+        clocked(made_lut(device="android-s8"), 50.0),
+        clocked(made_lut(provenance="estimated"), 50.0),
+        clocked(made_lut(runtime="onnxruntime 2"), 50.0),
+        clocked(made_lut(environment={"cpu": "another"}), 50.0),
+        clocked(made_lut(), 0.0),
+        replace(made_lut(), metadata=replace(METADATA, quality={"canary_us": {"small": 50.0}})),  # of another operator
+        replace(made_lut(), metadata=replace(METADATA, quality={"canary_us": 5})),
+    ],
+)
+def test_clocks_of_different_things_are_not_compared(other: Lut) -> None:
+    assert diff(clocked(made_lut(), 40.0), other).clock_ratio is None
+
+
+def test_worst_over_names_the_worst() -> None:
+    b = with_row(made_lut(), made_row(BLOCK, 60.0))
+    found = diff(made_lut(), b)
+    assert f"5 for operator {BLOCK}, above 1.2 (1 of 110 operators" in worst_over(found, 1.2)
+    assert worst_over(found, 5.0) == ""
+    unsure = diff(made_lut(), with_row(made_lut(), made_row(BLOCK, 60.0, half_width=0.9)))
+    assert "net fbnet" in worst_over(unsure, 1.05)  # the operator itself is not significant
+    everything = diff(made_lut(half_width=0.5), made_lut(lambda _op: 1.1, half_width=0.5))
+    assert "the geometric mean of all operators" in worst_over(everything, 1.05) or "net" in worst_over(
+        everything, 1.05
+    )
+    assert worst_over(everything, 1.2) == ""
+
+
+def test_rows_kept_as_columns_compare_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = with_row(made_lut(), failed_row(BLOCK, "crashed")), made_lut(large_kernels_slower)
+    monkeypatch.setattr("lutbench.lut.file.LARGE", 0)
+    a_read, b_read = (parse_lut(format_lut(lut), Path("x.csv")) for lut in (a, b))
+    assert isinstance(a_read.rows, ColumnRows)
+    read = diff(a_read, b_read)
+    made = diff(replace(a_read, rows=tuple(a_read.rows)), replace(b_read, rows=tuple(b_read.rows)))
+    assert read.groups == made.groups and read.failed == made.failed and read.nets == made.nets
+    assert list(read.operators) == list(made.operators) == [made.operators[n] for n in range(len(made.operators))]
+
+
+def latencies() -> st.SearchStrategy[dict[str, float]]:
+    names = [op.name for op in SPACE.operators if op.is_measured]
+    return st.dictionaries(st.sampled_from(names), st.floats(1e-300, 1e300), max_size=12)
+
+
+@given(latencies(), latencies())
+def test_b_to_a_is_the_inverse_of_a_to_b(a_us: dict[str, float], b_us: dict[str, float]) -> None:
+    a, b = (
+        Lut(METADATA, tuple(made_row(name, us[name], 0.0) for name in sorted(us)), Path("x.csv")) for us in (a_us, b_us)
+    )
+    common = set(a_us) & set(b_us)
+    if not common - {"runtime_overhead"}:
+        with pytest.raises(UsageError):
+            diff(a, b)
+        return
+    there, back = diff(a, b), diff(b, a)
+    assert {row.name for row in there.operators} == {row.name for row in back.operators} == common
+    assert (there.only_in_a, there.only_in_b) == (back.only_in_b, back.only_in_a)
+    assert set(there.only_in_a) == set(a_us) - common
+    assert there.operators.significant.sum() == back.operators.significant.sum()
+    if 0 < there.geomean_ratio < math.inf and 0 < back.geomean_ratio < math.inf:
+        assert math.log(there.geomean_ratio) == pytest.approx(-math.log(back.geomean_ratio), abs=1e-9)

@@ -1,0 +1,54 @@
+"""The docs say what the commands are, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from lutbench.cli.main import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "luts" / "README.md", *(ROOT / "docs").glob("*.md")]
+)
+
+
+def load(path: Path) -> object:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    made = load(ROOT / "docs" / "make_commands.py").commands_text()  # type: ignore[attr-defined]
+    assert (ROOT / "docs" / "commands.md").read_text() == made, "run python docs/make_commands.py"
+
+
+def test_the_readme_names_every_command() -> None:
+    named = set(re.findall(r"lutbench ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert set(COMMANDS) <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_pages_name_no_command_or_option_that_does_not_exist(page: Path) -> None:
+    text = page.read_text()
+    commands = (ROOT / "docs" / "commands.md").read_text()
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", commands)) | {"--help", "--debug", "--version"}
+    for line in re.findall(r"lutbench [a-z]+ [^\n`]*", text):
+        command = line.split()[1]
+        if command in COMMANDS:
+            assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)) <= known, line
+    for command in re.findall(r"^    lutbench ([a-z]+)", text, re.MULTILINE):
+        assert command in COMMANDS, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
