@@ -56,12 +56,11 @@ class ExecuTorchEngine:
         import torch
 
         size = math.prod(shape)
-        kind: Any = np.uint8 if dtype == _INT8 else np.float32
+        kind: Any = np.int8 if dtype == _INT8 else np.float32
         current = self._buffers.get(kind)
         if current is None or len(current.source) < size:
             self._buffers[kind] = current = Buffers(kind, max(size, BUFFER_ELEMENTS))
-        values = torch.from_numpy(current.input[:size])
-        return (values.view(torch.int8) if dtype == _INT8 else values).view(shape), current, size
+        return torch.from_numpy(current.input[:size]).view(shape), current, size
 
 
 def _what_is_at(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
     from lutbench.bench import BenchReport, BenchResult
@@ -35,7 +36,7 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 @click.option("--device", "device_name", default="host", show_default=True, help="Where to measure.")
 @click.argument("nets", nargs=-1, metavar="[NET]...")
 @click.option("--lut", "lut_path", type=click.Path(path_type=Path), help="A LUT whose predictions to print beside.")
-@click.option("--runtime", default="onnx", show_default=True, help="What runs the nets: onnx.")
+@click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
 @click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
