@@ -16,7 +16,7 @@ from lutbench.files import write_atomically
 from lutbench.units import format_change, format_latency, format_percent
 
 if TYPE_CHECKING:
-    from lutbench.lut.diff import Change, Diff, FailedPair
+    from lutbench.lut.diff import Change, Diff, FailedPair, Group
     from lutbench.lut.table import Lut
 
 _FEW = 5  # names in a line
@@ -41,7 +41,9 @@ def diff_json(found: Diff) -> dict[str, Any]:
         "failed": [asdict(pair) for pair in found.failed],
         "only_in_a": list(found.only_in_a),
         "only_in_b": list(found.only_in_b),
-        "groups": {by.replace(" ", "_"): [asdict(group) for group in groups] for by, groups in found.groups.items()},
+        "groups": {
+            by.replace(" ", "_"): [_group_json(group) for group in groups] for by, groups in found.groups.items()
+        },
         "nets": [change_json(net, "net") for net in found.nets],
         "nets_not_covered": list(found.nets_not_covered),
         "warnings": list(found.warnings),
@@ -79,6 +81,8 @@ def print_diff(found: Diff, top: int) -> None:
     for label, lut in (("A", found.a), ("B", found.b)):
         click.echo(f"{label}  {_describe(lut)}")
     click.echo(_verdict(found))
+    if found.a.metadata.runtime != found.b.metadata.runtime:
+        click.echo(_winners(found))
     if found.clock_note:
         click.echo(f"note: {found.clock_note}")
     for text, names in (("in A only", found.only_in_a), ("in B only", found.only_in_b)):
@@ -124,6 +128,25 @@ def _verdict(found: Diff) -> str:
     )
 
 
+def _winners(found: Diff) -> str:
+    """Which runtime is faster for which kinds of operators, where a group's are mostly significantly so."""
+    wins: list[list[str]] = [[], []]
+    for by, groups in found.groups.items():
+        for group in groups:
+            name = f"{'' if by == 'kind' else 'ir, '}{by} {group.value}"
+            for side, faster in enumerate((group.faster_in_a, group.faster_in_b)):
+                if 2 * faster > group.count:
+                    wins[side].append(f"{name} ({faster} of {group.count})")
+    return "\n".join(
+        f"{lut.metadata.runtime} is faster for {'; '.join(names) or 'no group of operators'}"
+        for lut, names in zip((found.a, found.b), wins, strict=True)
+    )
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    return {**asdict(group), "significant": group.significant}
+
+
 def _few(names: Sequence[str], top: int) -> str:
     shown = max(top, _FEW)
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
@@ -133,12 +156,13 @@ def _few(names: Sequence[str], top: int) -> str:
 def _print_groups(found: Diff) -> None:
     print_table(
         "",
-        {"geometric means": False, "operators": True, "significant": True, "B / A": True},
+        {"geometric means": False, "operators": True, "A faster": True, "B faster": True, "B / A": True},
         [
             [
                 f"{'' if by == 'kind' else 'ir, '}{by} {group.value}",
                 str(group.count),
-                str(group.significant),
+                str(group.faster_in_a),
+                str(group.faster_in_b),
                 f"{group.geomean_ratio:.3f}",
             ]
             for by, groups in found.groups.items()

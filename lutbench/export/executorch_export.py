@@ -32,6 +32,7 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.executorch_speed import speed_up, without_collector
+from lutbench.nn.fold import norms_folded
 from lutbench.nn.modules import initialised
 from lutbench.nn.subject import build_subject, sample_input
 from lutbench.space.operator import OVERHEAD, Operator
@@ -121,9 +122,10 @@ def _laid_out(sample: Tensor, subject: Subject) -> Tensor:
 def _export(module: nn.Module, sample: Tensor, dtype: str, subject: Subject) -> Exported:
     expected = module(sample)
     inner = isinstance(subject, Operator) and expected.dim() == 4
+    traced = norms_folded(module)
     if inner and not expected.is_contiguous(memory_format=torch.channels_last):
-        module = _ChannelsLast(module)
-    program = torch.export.export(module, (sample,))
+        traced = _ChannelsLast(traced)
+    program = torch.export.export(traced, (sample,))
     fed, scale = sample, None
     if dtype == "int8":
         graph = _quantized(program, sample)

@@ -90,12 +90,21 @@ class Changes(Sequence[Change]):
 
 @dataclass(frozen=True)
 class Group:
-    """Operators that have something in common. value: such as 5 of kernel; significant: how many of count differ."""
+    """Operators that have something in common. value: such as 5 of kernel.
+
+    faster_in_a, faster_in_b: how many of count are significantly faster in that LUT.
+    """
 
     value: str
     count: int
-    significant: int
+    faster_in_a: int
+    faster_in_b: int
     geomean_ratio: float
+
+    @property
+    def significant(self) -> int:
+        """How many differ."""
+        return self.faster_in_a + self.faster_in_b
 
 
 @dataclass(frozen=True)
@@ -316,10 +325,11 @@ def _grouped(codes: _Places, labels: Sequence[str], chosen: NDArray[np.bool_], c
     codes = codes[chosen]
     counts = np.bincount(codes, minlength=len(labels)).tolist()
     logs = np.bincount(codes, changes.log_ratio[chosen], len(labels)).tolist()
-    significant = np.bincount(codes, changes.significant[chosen], len(labels)).tolist()
+    differing, ratio = changes.significant[chosen], changes.ratio[chosen]
+    in_a, in_b = (np.bincount(codes, differing & faster, len(labels)).tolist() for faster in (ratio > 1, ratio < 1))
     return tuple(
-        Group(label, count, int(differing), _exp(log / count))
-        for label, count, differing, log in zip(labels, counts, significant, logs, strict=True)
+        Group(label, count, int(a), int(b), _exp(log / count))
+        for label, count, a, b, log in zip(labels, counts, in_a, in_b, logs, strict=True)
         if count
     )
 

@@ -93,7 +93,8 @@ def test_json(folder: Path) -> None:
     }
     assert found["failed"] == [{"operator": "pool_1504x7x7", "a_status": "ok", "b_status": "failed: crashed"}]
     assert set(found["groups"]) == {"kernel", "expansion", "groups", "feature_map", "kind"}
-    group = {"value": "5", "count": 48, "significant": 48, "geomean_ratio": pytest.approx(1.5)}
+    wins = {"faster_in_a": 48, "faster_in_b": 0, "significant": 48}
+    group = {"value": "5", "count": 48, "geomean_ratio": pytest.approx(1.5), **wins}
     assert found["groups"]["kernel"][1] == group
     assert found["clock_ratio"] == pytest.approx(1.02) and "1.020x" in found["notes"][0]
     nets = {net["net"]: net for net in found["nets"]}
