@@ -26,7 +26,7 @@ from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.table import Lut, Metadata, space_section
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
-from lutbench.results import context_section, environment_section, lut_rows, quality_section, undelegated_section
+from lutbench.results import context_section, delegation_section, environment_section, lut_rows, quality_section
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
@@ -121,7 +121,7 @@ def _measure(
     nets, canaries = draw_tuning_nets(spaces, request.seed), choose_canaries(spaces, request.protocol)
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
-    outside = undelegated_section(artifacts, exporter.delegate, report)
+    outside = delegation_section(artifacts, exporter.delegate, report)
     settings = AgentSettings(request.runtime, request.dtype, request.threads)
     with open_device(request.device, settings) as agent:
         before = agent.describe()

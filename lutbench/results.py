@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from lutbench.campaign import Context
@@ -93,11 +94,17 @@ def quality_section(
     }
 
 
-def undelegated_section(artifacts: Sequence[Artifact], delegate: str, report: Report) -> dict[str, Any]:
-    """What runs outside the runtime's delegate, by artifact, after one warning; nothing where it has it all."""
+def delegation_section(artifacts: Sequence[Artifact], delegate: str, report: Report) -> dict[str, Any]:
+    """What share of the kernels the runtime's delegate takes, and what it does not, by artifact, after one warning.
+
+    Nothing for a runtime without a delegate.
+    """
+    if not delegate:
+        return {}
+    share = {"delegated_share": fmean(artifact.delegated_share for artifact in artifacts) if artifacts else 0.0}
     found = {artifact.name: list(artifact.undelegated) for artifact in artifacts if artifact.undelegated}
     if not found:
-        return {}
+        return share
     names = ", ".join(list(found)[:_UNDELEGATED_SHOWN]) + (", ..." if len(found) > _UNDELEGATED_SHOWN else "")
     report(
         Note(
@@ -106,4 +113,4 @@ def undelegated_section(artifacts: Sequence[Artifact], delegate: str, report: Re
             warning=True,
         )
     )
-    return {"undelegated": found}
+    return {**share, "undelegated": found}

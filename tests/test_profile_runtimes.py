@@ -17,7 +17,7 @@ from lutbench.export.exporters import Exporter, default_engine, exporter_of, fin
 from lutbench.lut.file import read_lut
 from lutbench.measure.protocol import Protocol
 from lutbench.profile import ProfileRequest, profile
-from lutbench.results import undelegated_section
+from lutbench.results import delegation_section
 from lutbench.verify import VerifyRequest, verify
 
 ONE_BLOCK = """\
@@ -56,6 +56,7 @@ def test_a_lut_of_every_operator_that_verifies(request_: ProfileRequest, runtime
     assert lut.metadata.runtime.endswith(inside)
     assert summary(lut)["runtime"] == lut.metadata.runtime
     assert "undelegated" not in lut.metadata.quality
+    assert lut.metadata.quality.get("delegated_share") == (1.0 if runtime == "executorch" else None)
     assert not [event for event in events if isinstance(event, Note) and event.warning]
     assert f"--runtime {runtime}" in read_lut(request_.lut_path).measure_command
     with pytest.raises(UsageError, match="not onnxruntime"):
@@ -122,15 +123,27 @@ def test_luts_of_engines_are_told_apart(host: Device, request_: ProfileRequest) 
 def test_what_is_outside_the_delegate_is_named_once() -> None:
     events: list[Event] = []
     artifacts = [
-        Artifact(f"op{i}", "executorch", "int8", Path("x"), "", 0, 0.0, ("aten.cumsum.default",) if i else ())
+        Artifact(
+            f"op{i}",
+            "executorch",
+            "int8",
+            Path("x"),
+            "",
+            0,
+            0.0,
+            ("aten.cumsum.default",) if i else (),
+            0.8 if i else 1.0,
+        )
         for i in range(6)
     ]
-    section = undelegated_section(artifacts, "xnnpack", events.append)
-    assert section == {"undelegated": {f"op{i}": ["aten.cumsum.default"] for i in range(1, 6)}}
+    section = delegation_section(artifacts, "xnnpack", events.append)
+    kernels = {f"op{i}": ["aten.cumsum.default"] for i in range(1, 6)}
+    assert section == {"delegated_share": pytest.approx(5 / 6), "undelegated": kernels}
     (note,) = events
     assert isinstance(note, Note) and note.warning
     assert note.text.startswith("xnnpack does not take all of 5 of 6 artifacts: op1, op2, op3, ...")
-    assert undelegated_section(artifacts[:1], "xnnpack", events.append) == {}
+    assert delegation_section(artifacts[:1], "xnnpack", events.append) == {"delegated_share": 1.0}
+    assert delegation_section(artifacts, "", events.append) == {} and len(events) == 1
 
 
 def _dies(exporter: Exporter, dtype: str, subject: object, cache: object) -> object:

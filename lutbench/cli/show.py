@@ -80,7 +80,10 @@ def print_summary(lut: Lut, slowest: int) -> None:
         f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
-    if outside := meta.quality.get("undelegated"):
+    share, outside = meta.quality.get("delegated_share"), meta.quality.get("undelegated")
+    if isinstance(share, float):
+        lines["delegated"] = f"{format_percent(share)} of the kernels"
+    if isinstance(outside, dict) and outside:
         lines["undelegated"] = f"a part of {len(outside)} artifacts, operators or nets: {', '.join(list(outside)[:3])}"
     width = max(len(name) for name in lines)
     for name, text in lines.items():

@@ -28,13 +28,15 @@ class Recipe:
 class Exported:
     """An exporter's result. check_error: root mean square error of its output against torch's, over torch's.
 
-    undelegated: kernels that run outside the runtime's delegate, where it has one. notes: what a person should know
+    undelegated: kernels that run outside the runtime's delegate, where it has one; delegated_share: the others' share,
+    by number. notes: what a person should know
     of the export itself; not kept with the artifact.
     """
 
     data: bytes
     check_error: float
     undelegated: tuple[str, ...] = ()
+    delegated_share: float = 1.0
     notes: tuple[str, ...] = ()
 
 
@@ -42,7 +44,7 @@ class Exported:
 class Artifact:
     """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes.
 
-    undelegated, notes: as in Exported.
+    undelegated, delegated_share, notes: as in Exported.
     """
 
     name: str
@@ -53,4 +55,5 @@ class Artifact:
     size_bytes: int
     check_error: float
     undelegated: tuple[str, ...] = ()
+    delegated_share: float = 1.0
     notes: tuple[str, ...] = ()

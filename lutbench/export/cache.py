@@ -57,6 +57,7 @@ class ArtifactCache:
             "size_bytes": len(exported.data),
             "check_error": exported.check_error,
             "undelegated": list(exported.undelegated),
+            "delegated_share": exported.delegated_share,
         }
         write_atomically(payload, exported.data)
         write_atomically(note, json.dumps(entry).encode())
@@ -77,7 +78,8 @@ def _artifact(recipe: Recipe, payload: Path, entry: dict[str, Any]) -> Artifact:
         sha256=str(entry["sha256"]),
         size_bytes=int(entry["size_bytes"]),
         check_error=float(entry["check_error"]),
-        undelegated=tuple(str(kernel) for kernel in entry.get("undelegated", ())),
+        undelegated=tuple(str(kernel) for kernel in entry["undelegated"]),
+        delegated_share=float(entry["delegated_share"]),
     )
 
 

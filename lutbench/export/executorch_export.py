@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -133,12 +133,13 @@ def _export(module: nn.Module, sample: Tensor, dtype: str, subject: Subject) -> 
         fed = given.integers(sample)
         expected = module(given.real(fed))
         program = torch.export.export(graph, (fed,))
-    edge = _lowered(program)
-    undelegated = _undelegated(edge)
+    edge, kernels = _lowered(program)
+    outside = _outside(edge)
     planning = MemoryPlanningPass(alloc_graph_input=False, alloc_graph_output=False)
     data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
     got = run_program(data, fed)
-    return Exported(data, relative_error(scale.real(got) if scale else got, expected), undelegated)
+    error = relative_error(scale.real(got) if scale else got, expected)
+    return Exported(data, error, (*_partings(edge), *outside), delegated_share=1 - len(outside) / max(1, kernels))
 
 
 def _quantized(program: torch.export.ExportedProgram, sample: Tensor) -> torch.fx.GraphModule:
@@ -183,14 +184,14 @@ def _scale_of(node: Any) -> _Scale:
     return _Scale(float(scale), int(zero_point), int(low), int(high))
 
 
-def _lowered(program: torch.export.ExportedProgram) -> EdgeProgramManager:
-    """The program with everything that XNNPACK takes handed to it."""
+def _lowered(program: torch.export.ExportedProgram) -> tuple[EdgeProgramManager, int]:
+    """The program with everything that XNNPACK takes handed to it, and how many kernels it had before."""
     partitioner = _Partitioner()
     preserved, _ = partitioner.ops_to_not_decompose(program)
     config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(preserved))
     edge = to_edge(program, compile_config=config)
     _drop_idle_strides(edge.exported_program().graph)
-    return edge.to_backend(partitioner)
+    return edge.to_backend(partitioner), len(_kernels(edge.exported_program().graph.nodes))
 
 
 def _drop_idle_strides(graph: Any) -> None:
@@ -205,13 +206,21 @@ def _drop_idle_strides(graph: Any) -> None:
             graph.erase_node(node)
 
 
-def _undelegated(edge: EdgeProgramManager) -> tuple[str, ...]:
-    """Kernels outside the delegate, in order; more than one delegate counts, for data then goes in and out of it."""
-    graph = edge.exported_program().graph
-    names = [node.target.__name__ for node in get_non_lowered_nodes(graph) if node.op == "call_function"]
-    delegates = sum("call_delegate" in str(node.target) for node in graph.nodes if node.op == "call_function")
-    parts = [f"{delegates} delegates"] if delegates > 1 else []
-    return (*parts, *(name for name in names if name != "getitem"))
+def _kernels(nodes: Iterable[Any]) -> tuple[str, ...]:
+    names = [node.target.__name__ for node in nodes if node.op == "call_function"]
+    return tuple(name for name in names if name != "getitem")
+
+
+def _outside(edge: EdgeProgramManager) -> tuple[str, ...]:
+    """Kernels outside the delegate, in order."""
+    return _kernels(get_non_lowered_nodes(edge.exported_program().graph))
+
+
+def _partings(edge: EdgeProgramManager) -> tuple[str, ...]:
+    """That there is more than one delegate, for data then goes in and out of it."""
+    nodes = edge.exported_program().graph.nodes
+    delegates = sum("call_delegate" in str(node.target) for node in nodes if node.op == "call_function")
+    return (f"{delegates} delegates",) if delegates > 1 else ()
 
 
 def run_program(data: bytes, given: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def _lowered(subject: Subject, dtype: str) -> tuple[Exported, list[list[str]]]:
 def test_artifacts_compute_what_torch_computes_in_one_delegate(name: str, dtype: str) -> None:
     exported, delegates = lowered(name, dtype)
     assert exported.check_error <= MAX_ERROR[dtype]
-    assert (exported.undelegated, exported.notes) == ((), ())
+    assert (exported.undelegated, exported.delegated_share, exported.notes) == ((), 1.0, ())
     (nodes,) = delegates
     if "_g2_" not in name:  # the shuffle of grouped convolutions is the lowering's own, and the same in a net
         assert "Convert" not in nodes
@@ -139,6 +139,7 @@ def test_what_the_delegate_does_not_take_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(executorch_export, "build_subject", lambda _subject: _Odd().eval())
     exported = export_executorch(parse_operator("fc_32_10"), "fp32")
     assert exported.undelegated == ("2 delegates", "aten.cumsum.default")
+    assert 0.5 <= exported.delegated_share < 1
 
 
 def test_an_artifact_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
