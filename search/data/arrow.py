@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from search.data.source import SplitSource
 from search.data.split import IntArray, choose_classes, hold_out
 
 TEST_NAMES = ("validation", "val", "valid", "test")  # the first of them that is there
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)  # of a data set on the hub or in its cache
 TEST_SHARE = 0.2  # where the data has no split of its own
 
 
@@ -73,19 +75,29 @@ def _load(where: str) -> dict[str, Any]:
         raise UsageError(
             "hf: reads through the library datasets, which is not installed", remedy="pip install 'lutbench[arrow]'"
         ) from None
-    path = Path(where)
-    load: dict[str, Callable[[], Any]] = {
-        ".arrow": lambda: datasets.Dataset.from_file(where),
-        ".parquet": lambda: datasets.load_dataset("parquet", data_files=where),
-    }
     try:
-        if any((path / name).exists() for name in ("dataset_dict.json", "state.json")):
-            found = datasets.load_from_disk(where)
-        else:
-            found = load.get(path.suffix, lambda: datasets.load_dataset(where))()
+        found = _loader(where, datasets)()
+    except DataError:
+        raise
     except Exception as error:  # whatever the library, Arrow or the network raise: the data is no use
         raise DataError(f"datasets cannot read it: {_first_line(error)}", path=where) from error
     return dict(found) if isinstance(found, dict) else {"train": found}
+
+
+def _loader(where: str, datasets: Any) -> Callable[[], Any]:
+    """What reads it. A folder is never searched: the library would go through everything below it."""
+    path = Path(where)
+    if any((path / name).exists() for name in ("dataset_dict.json", "state.json")):
+        return lambda: datasets.load_from_disk(where)
+    if path.is_file():
+        if path.suffix == ".parquet":
+            return lambda: datasets.load_dataset("parquet", data_files=where)
+        return lambda: datasets.Dataset.from_file(where)
+    if path.is_dir():
+        raise DataError("is no data set that `datasets` saved", path=path, remedy="name its folder, or a file")
+    if not _NAME.fullmatch(where):
+        raise DataError("is not there", path=path)
+    return lambda: datasets.load_dataset(where)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -54,7 +54,7 @@ class DecodedImages(Dataset[Tensor | Broken]):
             with self.open_image(position) as image:
                 return torch.from_numpy(square(image, self.size))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
-            return Broken(self.name_of(position), " ".join(str(error).split()) or type(error).__name__)
+            return Broken(self.name_of(position), _reason(error))
 
     def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:
         """(n, 3, S, S) uint8 for each batch; DataError, with the image's name, for one that cannot be read."""
@@ -75,6 +75,12 @@ class DecodedImages(Dataset[Tensor | Broken]):
         sampler = [[int(position) for position in batch] for batch in batches]
         workers = min(self.workers, len(sampler))
         return iter(DataLoader(self, batch_sampler=sampler, num_workers=workers, collate_fn=_as_list))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its text repeats the path, or an address in memory
+        return "no image of a known format"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _as_list(items: list[Tensor | Broken]) -> list[Tensor | Broken]:

@@ -187,7 +187,7 @@ def _random_objects(
         angle=uniform(0, 2 * np.pi),
         squeeze=uniform(0.75, 1.0),
         fill_angle=uniform(0, 2 * np.pi),
-        fill_waves=uniform(2.0, 3.5),
+        fill_waves=uniform(4.0, 6.0),
         softness=uniform(0.6, 1.6),
         colours=np.stack([first, second], axis=1).astype(np.float32),
     )

@@ -26,7 +26,7 @@ from search.data.split import choose_classes
 DEFAULT_IMAGES, DEFAULT_RESOLUTION = 10_000, 64
 MIN_IMAGES, MAX_IMAGES = 4 * len(CLASS_NAMES), 10_000_000
 TEST_SHARE = 0.5  # of the training images, drawn beside them: enough to tell nets apart that differ by 2 %
-_SIZE = re.compile(r"(?P<images>\d{1,9})?(?:@(?P<resolution>\d{1,5}))?")
+_SIZE = re.compile(r"(?P<images>\d{1,9})?(?:@(?P<resolution>\d{1,5}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ShapesSize:
 
 def parse_size(text: str | None, resolution: int | None) -> ShapesSize:
     """ "N@RES", "N", "@RES" or None; resolution: what was asked for beside it."""
-    match = _SIZE.fullmatch(text or "", re.ASCII) if text != "" else None
+    match = _SIZE.fullmatch(text or "") if text != "" else None
     if match is None:
         raise UsageError(f"{text!r} is no number and size of shapes", remedy="as in shapes:10000@64")
     side = int(match["resolution"] or resolution or DEFAULT_RESOLUTION)
