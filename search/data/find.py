@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,4 +83,4 @@ def _is_folder(text: str) -> bool:
 def _path(rest: str | None, usage: str) -> Path:
     if not rest or "\0" in rest:
         raise UsageError("no path is given", remedy=f"--data {usage}")
-    return Path(rest).expanduser()
+    return Path(os.path.expanduser(rest))  # noqa: PTH111 - Path.expanduser raises for ~nobody

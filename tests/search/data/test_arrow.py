@@ -63,7 +63,9 @@ def test_one_arrow_file_decoded_in_workers(tmp_path: Path) -> None:
 def test_rows_without_an_image_are_named(tmp_path: Path) -> None:
     rows = {"picture": [{"bytes": b"nonsense", "path": None}, *table(19)[:]["picture"]], "kind": [0, 1] * 10}
     datasets.Dataset.from_dict(rows, features=FEATURES).save_to_disk(tmp_path / "set")
-    with pytest.raises(DataError, match=r"1 of \d+ images of .* cannot be read \(.* row 0: no image of a known format\)"):
+    with pytest.raises(
+        DataError, match=r"1 of \d+ images of .* cannot be read \(.* row 0: no image of a known format\)"
+    ):
         find_data(f"hf:{tmp_path / 'set'}", OPTIONS)
 
 
