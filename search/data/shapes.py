@@ -28,7 +28,7 @@ MAX_CLUTTER = 3
 MAIN_RADIUS = (0.24, 0.42)
 CLUTTER_RADIUS = (0.05, 0.12)
 MIN_CONTRAST = 0.35
-MAX_NOISE = 0.10
+MAX_NOISE = 0.08
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _random_objects(
     margin = radius[:, None] * np.float32(0.8)  # a fifth of the radius may lie outside
     away = np.where(ground > 0.5, -1, 1) * uniform(MIN_CONTRAST, 0.7, 3)
     first = np.clip(ground + away, 0, 1)
-    second = np.clip(first + rng.choice((-1, 1), (count, 1)) * uniform(MIN_CONTRAST, 0.7, 3), 0, 1)
+    second = np.clip(first + np.where(first > 0.5, -1, 1) * uniform(MIN_CONTRAST, 0.7, 3), 0, 1)
     return _Objects(
         labels=labels,
         centre=margin + uniform(0, 1, 2) * (resolution - 2 * margin),
