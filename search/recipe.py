@@ -48,7 +48,7 @@ class Recipe:
 
 
 PAPER = Recipe()
-SMALL = Recipe(epochs=30, batch_size=64, learning_rate=0.025, milestones=(0.5, 0.75, 0.9))
+SMALL = Recipe(epochs=30, batch_size=64, learning_rate=0.05, milestones=(0.5, 0.75, 0.9))
 
 
 def default_recipe(images: int) -> Recipe:

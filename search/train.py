@@ -25,6 +25,7 @@ from search.seeding import seeded
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the time of the default layout on CPU
 WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
 
@@ -81,7 +82,7 @@ def evaluate(net: nn.Module, batches: Batches, device: str = "cpu") -> Score:
     loss, right, count = torch.zeros((), device=device), torch.zeros((), device=device), 0
     with torch.no_grad():
         for images, labels in batches:
-            outputs, labels = net(images.to(device)), labels.to(device)
+            outputs, labels = net(images.to(device, memory_format=LAYOUT)), labels.to(device)
             loss += F.cross_entropy(outputs, labels, reduction="sum")
             right += (outputs.argmax(1) == labels).sum()
             count += len(labels)
@@ -113,7 +114,7 @@ class _Training:
         self._device = torch.device(request.device)
         self._checkpoint = request.folder / CHECKPOINT
         self._identity = _identity(request)
-        self._net = request.net.to(self._device)
+        self._net = request.net.to(self._device).to(memory_format=LAYOUT)
         recipe = request.recipe
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
@@ -192,8 +193,8 @@ class _Training:
         total = math.ceil(request.data.count("all") / request.recipe.batch_size)
         tally = _Tally(epoch)
         for step, (images, labels) in enumerate(batches):
-            images, labels = images.to(self._device), labels.to(self._device)
-            outputs = self._net(images)
+            labels = labels.to(self._device)
+            outputs = self._net(images.to(self._device, memory_format=LAYOUT))
             loss = F.cross_entropy(outputs, labels)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -20,11 +20,12 @@ FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.int64]
 
-VERSION = 1  # of the pictures: counts up when the same recipe draws other bytes
+VERSION = 2  # of the pictures: counts up when the same recipe draws other bytes
 CHUNK = 256  # images drawn together: about what a core's cache holds at 64 x 64
 MAX_CLUTTER = 3
 
-# Radii as fractions of the image's side; edges, noise and contrast in the units of the image, 0 to 1.
+# Radii are fractions of the image's side; contrast and noise in units of the image, 0 to 1. Chosen so that a small net
+# starts to learn in the first epoch and still errs after the last one (benchmarks/shapes_difficulty.py).
 MAIN_RADIUS = (0.24, 0.42)
 CLUTTER_RADIUS = (0.05, 0.12)
 MIN_CONTRAST = 0.35
@@ -154,7 +155,8 @@ def _draw_chunk(labels: IntArray, resolution: int, rng: np.random.Generator) -> 
 def _background(images: int, resolution: int, rng: np.random.Generator) -> FloatArray:
     """(n, 3, R, R): a slow gradient of colours and a faint grating."""
     knots = 5
-    corners = rng.uniform(0.1, 0.9, (images, 3, 1, 1)) + rng.uniform(-0.25, 0.25, (images, 3, knots, knots))
+    grey, tint = rng.uniform(0.2, 0.8, (images, 1, 1, 1)), rng.uniform(-0.15, 0.15, (images, 3, 1, 1))
+    corners = grey + tint + rng.uniform(-0.15, 0.15, (images, 3, knots, knots))
     position = np.linspace(0, knots - 1, resolution)
     weights = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(knots))).astype(np.float32)
     canvas = weights @ corners.astype(np.float32) @ weights.T
@@ -177,9 +179,8 @@ def _random_objects(
 
     radius = uniform(*radii) * resolution
     margin = radius[:, None] * np.float32(0.8)  # a fifth of the radius may lie outside
-    away = np.where(ground > 0.5, -1, 1) * uniform(MIN_CONTRAST, 0.7, 3)
-    first = np.clip(ground + away, 0, 1)
-    second = np.clip(first + np.where(first > 0.5, -1, 1) * uniform(MIN_CONTRAST, 0.7, 3), 0, 1)
+    first = np.clip(ground + _away(ground) * uniform(MIN_CONTRAST, 0.7, 3), 0, 1)
+    second = np.clip(first + _away(first) * uniform(MIN_CONTRAST, 0.7, 3), 0, 1)
     return _Objects(
         labels=labels,
         centre=margin + uniform(0, 1, 2) * (resolution - 2 * margin),
@@ -191,6 +192,11 @@ def _random_objects(
         softness=uniform(0.6, 1.6),
         colours=np.stack([first, second], axis=1).astype(np.float32),
     )
+
+
+def _away(colours: FloatArray) -> FloatArray:
+    """(n, 3) -> (n, 1): -1 for bright ones, 1 for dark ones; the same for every channel, so that brightness changes."""
+    return np.where(colours.mean(axis=1, keepdims=True) > 0.5, -1, 1).astype(np.float32)
 
 
 def _paint(canvas: FloatArray, images: IntArray, objects: _Objects) -> None:

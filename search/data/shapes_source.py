@@ -117,6 +117,7 @@ def _draw(recipe: ShapesRecipe, path: Path, shape: tuple[int, ...], report: Repo
             done += len(chunk)
             report(StepProgress(f"drawing shapes to {recipe.part} with", done, recipe.images))
         pixels.flush()
+        Path(name).chmod(0o644)
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
