@@ -114,7 +114,8 @@ class _Training:
         self._device = torch.device(request.device)
         self._checkpoint = request.folder / CHECKPOINT
         self._identity = _identity(request)
-        self._net = request.net.to(self._device).to(memory_format=LAYOUT)
+        self._net = request.net.to(self._device)
+        self._net.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # torch's stubs lack it
         recipe = request.recipe
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
