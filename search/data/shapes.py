@@ -20,16 +20,16 @@ FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.int64]
 
-VERSION = 2  # of the pictures: counts up when the same recipe draws other bytes
+VERSION = 3  # of the pictures: counts up when the same recipe draws other bytes
 CHUNK = 256  # images drawn together: about what a core's cache holds at 64 x 64
-MAX_CLUTTER = 3
+MAX_CLUTTER = 4
 
 # Radii are fractions of the image's side; contrast and noise in units of the image, 0 to 1. Chosen so that a small net
 # starts to learn in the first epoch and still errs after the last one (benchmarks/shapes_difficulty.py).
-MAIN_RADIUS = (0.24, 0.42)
-CLUTTER_RADIUS = (0.05, 0.12)
-MIN_CONTRAST = 0.35
-MAX_NOISE = 0.08
+MAIN_RADIUS = (0.22, 0.40)
+CLUTTER_RADIUS = (0.05, 0.15)
+MIN_CONTRAST = 0.28
+MAX_NOISE = 0.15
 
 
 @dataclass(frozen=True)
