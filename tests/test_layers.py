@@ -29,12 +29,32 @@ LAYERS = [
     ["lutbench.report"],
     ["lutbench.cli", "lutbench.__main__"],
 ]
-HEAVY = {"torch", "torchao", "onnx", "onnxruntime", "executorch", "adb_shell", "pandas", "matplotlib", "scipy"}
+HEAVY = {
+    "torch",
+    "torchao",
+    "onnx",
+    "onnxruntime",
+    "executorch",
+    "adb_shell",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "kornia",
+    "sklearn",
+    "datasets",
+}
+# torch code through and through: whoever imports one of these is about to run it
 HEAVY_ALLOWED = (
     "lutbench.nn",
     "lutbench.export.onnx_export",
     "lutbench.export.executorch_export",
     "lutbench.export.torchscript_export",
+    "search.checkpoint",
+    "search.data.augment",
+    "search.data.images",
+    "search.data.source",
+    "search.seeding",
+    "search.train",
 )
 
 
