@@ -77,6 +77,24 @@ class LatencyTableError(LutbenchError):
     exit_status = 4
 
 
+class DataError(LutbenchError):
+    """Images that cannot be read, or are too few."""
+
+    exit_status = 4
+
+
+class CheckpointError(LutbenchError):
+    """A checkpoint that cannot be read, or is of something else."""
+
+    exit_status = 4
+
+
+class TrainingError(LutbenchError):
+    """A training that cannot go on."""
+
+    exit_status = 1
+
+
 class JournalError(LutbenchError):
     """A journal of raw samples that cannot be used for this run."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,5 +40,17 @@ class RoundProgress:
     disturbed: float = 0.0
 
 
-Event = Note | ExportProgress | RoundProgress
+@dataclass(frozen=True)
+class StepProgress:
+    """done of total units of a stage; detail: figures so far; remaining_s: an estimate, NaN where there is none."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str = ""
+    detail: str = ""
+    remaining_s: float = math.nan
+
+
+Event = Note | ExportProgress | RoundProgress | StepProgress
 Report = Callable[[Event], None]

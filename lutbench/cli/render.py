@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lutbench.events import Event, ExportProgress, Note, RoundProgress
+from lutbench.events import Event, ExportProgress, Note, RoundProgress, StepProgress
 from lutbench.units import format_percent, format_seconds
 
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
@@ -87,9 +87,13 @@ class Progress:
             click.echo(text, err=True)
 
 
-def _lines(event: ExportProgress | RoundProgress) -> list[str]:
+def _lines(event: ExportProgress | RoundProgress | StepProgress) -> list[str]:
     if isinstance(event, ExportProgress):
         return [f"exporting: {event.done} of {event.total} artifacts"]
+    if isinstance(event, StepProgress):
+        left = f", about {format_seconds(event.remaining_s)} left" if math.isfinite(event.remaining_s) else ""
+        unit, detail = f" {event.unit}" if event.unit else "", f", {event.detail}" if event.detail else ""
+        return [f"{event.stage}: {event.done:,} of {event.total:,}{unit}{detail}{left}"]
     lines = [
         f"{event.stage}: {event.done} of {event.total} done, round {event.round_number + 1},"
         f" about {format_seconds(event.remaining_s)} left"
@@ -103,7 +107,7 @@ def _lines(event: ExportProgress | RoundProgress) -> list[str]:
     return lines
 
 
-def _renderable(event: ExportProgress | RoundProgress) -> Any:
+def _renderable(event: ExportProgress | RoundProgress | StepProgress) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table

@@ -1,0 +1,129 @@
+"""Arrow data sets through the library `datasets`: a folder it saved, an .arrow or .parquet file, or a name it knows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lutbench.errors import DataError, UsageError
+from lutbench.events import Note, Report
+from search.data.images import DecodedImages
+from search.data.options import DataOptions
+from search.data.photos import Photos, photo_size, photo_source
+from search.data.source import SplitSource
+from search.data.split import IntArray, choose_classes, hold_out
+
+TEST_NAMES = ("validation", "val", "valid", "test")  # the first of them that is there
+TEST_SHARE = 0.2  # where the data has no split of its own
+
+
+@dataclass(frozen=True)
+class _OpenRow:
+    rows: Any
+    column: str
+
+    def __call__(self, position: int) -> Image.Image:
+        image = self.rows[position][self.column]
+        if not isinstance(image, Image.Image):
+            raise ValueError("the row has no image")  # noqa: TRY004 - a broken image, as others are
+        return image
+
+
+@dataclass(frozen=True)
+class _NameRow:
+    where: str
+
+    def __call__(self, position: int) -> str:
+        return f"{self.where} row {position}"
+
+
+def arrow(where: str, options: DataOptions, report: Report) -> SplitSource:
+    """The data set's images and labels; DataError where they cannot be found or read."""
+    tables = _load(where)
+    train = tables.get("train") if len(tables) > 1 else next(iter(tables.values()))
+    if train is None:
+        raise DataError(f"has no split called train, but {', '.join(tables)}", path=where)
+    test = next((tables[name] for name in TEST_NAMES if name in tables and tables[name] is not train), None)
+    image, label, names = _columns(train, where)
+    chosen = choose_classes(names, options.classes, options.seed, where)
+
+    def photos(table: Any, part: str, rows: IntArray | None = None) -> Photos:
+        return _photos(table, f"{where} ({part})", image, label, chosen, options, rows)
+
+    if test is None:
+        kept, held = hold_out(_labels(train, label, where), TEST_SHARE, options.seed)
+        report(Note(f"{where} has no {' or '.join(TEST_NAMES)} split: a fifth of each class is held out to test with"))
+        parts = photos(train, "train", kept), photos(train, "held out", held)
+    else:
+        parts = photos(train, "train"), photos(test, "test")
+    return photo_source(f"hf:{where}", tuple(names[n] for n in chosen), *parts, options, report)
+
+
+def _load(where: str) -> dict[str, Any]:
+    """Split name -> table."""
+    try:
+        import datasets
+    except ImportError:
+        raise UsageError(
+            "hf: reads through the library datasets, which is not installed", remedy="pip install 'lutbench[arrow]'"
+        ) from None
+    path = Path(where)
+    load: dict[str, Callable[[], Any]] = {
+        ".arrow": lambda: datasets.Dataset.from_file(where),
+        ".parquet": lambda: datasets.load_dataset("parquet", data_files=where),
+    }
+    try:
+        if any((path / name).exists() for name in ("dataset_dict.json", "state.json")):
+            found = datasets.load_from_disk(where)
+        else:
+            found = load.get(path.suffix, lambda: datasets.load_dataset(where))()
+    except Exception as error:  # whatever the library, Arrow or the network raise: the data is no use
+        raise DataError(f"datasets cannot read it: {_first_line(error)}", path=where) from error
+    return dict(found) if isinstance(found, dict) else {"train": found}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _columns(table: Any, where: str) -> tuple[str, str, list[str]]:
+    """The columns of images and labels, and the classes' names."""
+    import datasets
+
+    features = table.features
+    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
+    labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    if not images or not labels:
+        lacking = "images (datasets.Image)" if not images else "classes (datasets.ClassLabel)"
+        raise DataError(f"has no column of {lacking}; it has {', '.join(features) or 'none'}", path=where)
+    label = "label" if "label" in labels else labels[0]
+    return images[0], label, list(features[label].names)
+
+
+def _labels(table: Any, label: str, where: str) -> IntArray:
+    if label not in table.features:
+        raise DataError(f"the test split has no column {label}", path=where)
+    values = table.with_format("numpy")[label][:]
+    return np.asarray(values, np.int64)
+
+
+def _photos(
+    table: Any, where: str, image: str, label: str, chosen: list[int], options: DataOptions, rows: IntArray | None
+) -> Photos:
+    labels = _labels(table, label, where)
+    positions = np.arange(len(labels)) if rows is None else rows
+    positions = positions[np.isin(labels[positions], chosen)]
+    signature = hashlib.sha256(f"{table._fingerprint} {len(positions)} {positions.tolist()}".encode()).hexdigest()
+    return Photos(
+        what=f"images of {where}",
+        images=DecodedImages(_OpenRow(table, image), _NameRow(where), photo_size(options), options.decoders),
+        labels=np.searchsorted(chosen, labels[positions]),
+        positions=positions,
+        signature=signature[:32],
+    )

@@ -1,0 +1,85 @@
+"""The data a person names: digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lutbench.errors import UsageError
+from lutbench.events import Event, Report
+from search.data.options import DataOptions
+
+if TYPE_CHECKING:
+    from search.data.source import SplitSource
+
+
+def _digits(rest: str | None, options: DataOptions, _report: Report) -> SplitSource:
+    from search.data.digits import digits
+
+    if rest is not None:
+        raise UsageError(f"digits takes nothing behind it, not {rest!r}", remedy="--data digits")
+    return digits(options)
+
+
+def _shapes(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
+    from search.data.shapes_source import parse_size, shapes
+
+    return shapes(parse_size(rest, options.resolution), options, report)
+
+
+def _imagefolder(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
+    from search.data.folder import imagefolder
+
+    return imagefolder(_path(rest, "imagefolder:PATH"), options, report)
+
+
+def _arrow(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
+    from search.data.arrow import arrow
+
+    return arrow(str(_path(rest, "hf:PATH")), options, report)
+
+
+KINDS: dict[str, Callable[[str | None, DataOptions, Report], SplitSource]] = {
+    "digits": _digits,
+    "shapes": _shapes,
+    "imagefolder": _imagefolder,
+    "hf": _arrow,
+}
+USAGE = "digits, shapes[:N@RES], imagefolder:PATH or hf:PATH"
+
+
+def _keep_quiet(_event: Event) -> None:
+    pass
+
+
+def find_data(text: str, options: DataOptions | None = None, report: Report = _keep_quiet) -> SplitSource:
+    """The source that a text names; UsageError for none, DataError for one that cannot be used.
+
+    Drawing shapes or checking a folder's images the first time takes a while; report hears how far it is.
+    """
+    kind, colon, rest = text.strip().partition(":")
+    if kind not in KINDS:
+        raise UsageError(f"no data is called {text!r}", remedy=f"{_hint(text, kind)}known: {USAGE}")
+    return KINDS[kind](rest if colon else None, options or DataOptions(), report)
+
+
+def _hint(text: str, kind: str) -> str:
+    if _is_folder(text):
+        return f"did you mean imagefolder:{text.strip()}? "
+    near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.4)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return bool(text.strip()) and Path(text.strip()).is_dir()
+    except (OSError, ValueError):  # a name too long, or with a zero byte, is no path
+        return False
+
+
+def _path(rest: str | None, usage: str) -> Path:
+    if not rest or "\0" in rest:
+        raise UsageError("no path is given", remedy=f"--data {usage}")
+    return Path(rest).expanduser()

@@ -1,0 +1,92 @@
+"""Where pixels come from: an array, or files decoded in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lutbench.errors import DataError
+from search.data.split import IntArray
+
+CHECKED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """(N, C, H, W) uint8, in memory or mapped from a file."""
+
+    pixels: npt.NDArray[np.uint8]
+
+    def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:
+        for batch in batches:
+            yield torch.from_numpy(self.pixels[batch])
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An image that cannot be read. It crosses process borders as a value: an exception would come as a traceback."""
+
+    where: str
+    reason: str
+
+
+Opener = Callable[[int], Image.Image]  # position -> the image, not decoded yet; it crosses process borders
+
+
+@dataclass(frozen=True)
+class DecodedImages(Dataset[Tensor | Broken]):
+    """Photographs, each decoded and brought to a square of RGB. name_of: what to call a position in an error."""
+
+    open_image: Opener
+    name_of: Callable[[int], str]
+    size: int
+    workers: int
+
+    def __getitem__(self, position: int) -> Tensor | Broken:
+        try:
+            with self.open_image(position) as image:
+                return torch.from_numpy(square(image, self.size))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
+            return Broken(self.name_of(position), " ".join(str(error).split()) or type(error).__name__)
+
+    def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:
+        """(n, 3, S, S) uint8 for each batch; DataError, with the image's name, for one that cannot be read."""
+        for images in self._decoded(batches):
+            broken = next((image for image in images if isinstance(image, Broken)), None)
+            if broken is not None:
+                raise DataError(f"not a readable image: {broken.reason}", path=broken.where)
+            yield torch.stack([image for image in images if isinstance(image, Tensor)])
+
+    def broken(self, positions: IntArray) -> Iterator[tuple[int, list[tuple[int, Broken]]]]:
+        """Decodes every image once, some at a time: how many, and the positions of those that cannot be read."""
+        lots = [positions[start : start + CHECKED_AT_ONCE] for start in range(0, len(positions), CHECKED_AT_ONCE)]
+        for lot, images in zip(lots, self._decoded(lots), strict=True):
+            pairs = zip(lot, images, strict=True)
+            yield len(lot), [(int(position), image) for position, image in pairs if isinstance(image, Broken)]
+
+    def _decoded(self, batches: Sequence[IntArray]) -> Iterator[list[Tensor | Broken]]:
+        sampler = [[int(position) for position in batch] for batch in batches]
+        workers = min(self.workers, len(sampler))
+        return iter(DataLoader(self, batch_sampler=sampler, num_workers=workers, collate_fn=_as_list))
+
+
+def _as_list(items: list[Tensor | Broken]) -> list[Tensor | Broken]:
+    return items
+
+
+def square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """The image's central square, (3, size, size) RGB."""
+    image.draft("RGB", (size, size))  # a JPEG is decoded at the smallest of its scales that is no smaller than this
+    with image.convert("RGB") as picture:
+        width, height = picture.size
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        resized = picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+    return np.array(resized).transpose(2, 0, 1).copy()

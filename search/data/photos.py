@@ -1,0 +1,100 @@
+"""Photographs of any kind as a source: every image is decoded once before the first use, so that a damaged one is known
+before a search and not hours into it. The outcome is kept in the cache folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutbench.errors import DataError
+from lutbench.events import Note, Report, StepProgress
+from lutbench.export.cache import default_cache_folder
+from lutbench.files import write_atomically
+from search.data.augment import PhotoAugmentation, stored_size
+from search.data.images import Broken, DecodedImages
+from search.data.options import DataOptions
+from search.data.source import LabelledImages, SplitSource
+from search.data.split import IntArray, name_some
+
+DEFAULT_RESOLUTION = 224
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+
+
+@dataclass(frozen=True)
+class Photos:
+    """A set before it is checked. labels: (N,), of the images at positions. signature: changes with any image."""
+
+    what: str
+    images: DecodedImages
+    labels: IntArray
+    positions: IntArray
+    signature: str
+
+
+def photo_resolution(options: DataOptions) -> int:
+    return options.resolution or DEFAULT_RESOLUTION
+
+
+def photo_size(options: DataOptions) -> int:
+    """Side of the squares that are decoded, from which a crop is taken."""
+    return stored_size(photo_resolution(options))
+
+
+def photo_source(
+    name: str, class_names: tuple[str, ...], train: Photos, test: Photos, options: DataOptions, report: Report
+) -> SplitSource:
+    """The source; DataError where images cannot be read (unless they are to be skipped) or a class has too few."""
+    whole_train, whole_test = (_without_broken(photos, options, report) for photos in (train, test))
+    empty = [c for number, c in enumerate(class_names) if number not in whole_test.labels]
+    if empty:
+        raise DataError(
+            f"{len(empty)} of {len(class_names)} classes have no image to test with ({name_some(empty)})", path=name
+        )
+    resolution = photo_resolution(options)
+    return SplitSource(
+        name,
+        class_names,
+        resolution,
+        whole_train,
+        whole_test,
+        PhotoAugmentation(resolution),
+        split_seed=options.seed,
+        mean=MEAN,
+        std=STD,
+        device=options.device,
+    )
+
+
+def _without_broken(photos: Photos, options: DataOptions, report: Report) -> LabelledImages:
+    broken = _broken(photos, report)
+    if not broken:
+        return LabelledImages(photos.images, photos.labels, photos.positions)
+    names = name_some([f"{image.where}: {image.reason}" for image in broken.values()])
+    problem = f"{len(broken):,} of {len(photos.positions):,} {photos.what} cannot be read ({names})"
+    if not options.skip_broken:
+        raise DataError(problem, remedy="mend or remove them; --skip-broken leaves them out")
+    report(Note(f"{problem}; left out", warning=True))
+    whole = ~np.isin(photos.positions, list(broken))
+    return LabelledImages(photos.images, photos.labels[whole], photos.positions[whole])
+
+
+def _broken(photos: Photos, report: Report) -> dict[int, Broken]:
+    """Position -> why, of the images that cannot be read; from the cache where these images were checked before."""
+    path = default_cache_folder() / "data" / f"checked-{photos.signature}.json"
+    try:
+        return {int(position): Broken(*image) for position, image in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # not checked yet, or the file is damaged
+        pass
+    found: dict[int, Broken] = {}
+    done, total, started = 0, len(photos.positions), time.monotonic()
+    for count, lot in photos.images.broken(photos.positions):
+        found |= dict(lot)
+        done += count
+        left_s = (time.monotonic() - started) / done * (total - done)
+        report(StepProgress(f"checking {photos.what}", done, total, "images", f"{len(found)} broken", left_s))
+    kept = {str(position): [image.where, image.reason] for position, image in found.items()}
+    write_atomically(path, json.dumps(kept).encode())
+    return found

@@ -1,0 +1,63 @@
+"""What a job measured while it ran: a JSON line per record, and TensorBoard where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lutbench.errors import OutputError, UsageError
+from lutbench.files import write_atomically
+
+Record = dict[str, Any]
+
+
+class MetricsLog:
+    """Appends records to path. earlier: those that a resumed job had written; whatever else stood there goes.
+
+    tensorboard: also writes numbers as scalars, by the record's "epoch", into a folder beside path.
+    """
+
+    def __init__(self, path: Path, earlier: Iterable[Record] = (), tensorboard: bool = False) -> None:
+        self._path = path
+        self._board = _open_board(path.parent / "tensorboard") if tensorboard else None
+        write_atomically(path, "".join(_line(record) for record in earlier).encode())
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def add(self, record: Record) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_line(record))
+        except OSError as error:
+            raise OutputError(f"cannot write: {error.strerror or error}", path=self._path) from error
+        if self._board is not None:
+            for name, value in record.items():
+                if name != "epoch" and isinstance(value, (int, float)):
+                    self._board.add_scalar(name, value, record["epoch"])
+            self._board.flush()
+
+
+def _line(record: Record) -> str:
+    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+    return json.dumps(plain) + "\n"
+
+
+def _open_board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UsageError(
+            "TensorBoard's package is not installed", remedy="pip install 'lutbench[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder))

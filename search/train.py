@@ -1,0 +1,312 @@
+"""Trains a net from scratch on a data source."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lutbench.errors import TrainingError, UsageError
+from lutbench.events import Report, StepProgress
+from lutbench.units import format_percent
+from search.checkpoint import load_checkpoint, save_checkpoint
+from search.data.source import Batches, DataSource
+from search.metrics import MetricsLog, Record
+from search.recipe import Recipe
+from search.seeding import seeded
+
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
+
+    folder: gets checkpoint.pt and metrics.jsonl. resume: go on from the checkpoint there.
+    """
+
+    net: nn.Module
+    name: str
+    data: DataSource
+    recipe: Recipe
+    folder: Path
+    seed: int = 0
+    resume: bool = False
+    device: str = "cpu"
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross entropy and the share of images whose class was found."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """test: the net as it stands after the last epoch, not after its best one. history: metrics.jsonl's records."""
+
+    test: Score
+    epochs: int
+    checkpoint: Path
+    history: tuple[Record, ...] = field(repr=False)
+
+
+def train(request: TrainRequest, report: Report) -> TrainResult:
+    """Trains request.net and leaves it in eval mode.
+
+    Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
+    there is none to resume from or it is of another training, UsageError where one would be overwritten.
+    """
+    return _Training(request, report).run()
+
+
+def evaluate(net: nn.Module, batches: Batches, device: str = "cpu") -> Score:
+    """The net's score on batches, in eval mode; the mode it was in is restored."""
+    was_training = net.training
+    net.eval()
+    loss, right, count = torch.zeros((), device=device), torch.zeros((), device=device), 0
+    with torch.no_grad():
+        for images, labels in batches:
+            outputs, labels = net(images.to(device)), labels.to(device)
+            loss += F.cross_entropy(outputs, labels, reduction="sum")
+            right += (outputs.argmax(1) == labels).sum()
+            count += len(labels)
+    net.train(was_training)
+    return Score(loss.item() / count, right.item() / count, count)
+
+
+@torch.no_grad()
+def initialise(net: nn.Module, seed: int) -> None:
+    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms."""
+    with seeded(torch.device("cpu"), (seed, WEIGHTS_STREAM)):
+        for part in net.modules():
+            if isinstance(part, nn.Conv2d):
+                fan_in = part.weight[0].numel()
+                part.weight.copy_(torch.randn(part.weight.shape) * math.sqrt(2 / fan_in))
+            elif isinstance(part, nn.Linear):
+                part.weight.copy_(torch.randn(part.weight.shape) * 0.01)
+            elif isinstance(part, nn.BatchNorm2d):
+                part.reset_parameters()
+            if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
+                part.bias.zero_()
+
+
+class _Training:
+    """One training: its net, optimiser and history."""
+
+    def __init__(self, request: TrainRequest, report: Report) -> None:
+        self._request, self._report = request, report
+        self._device = torch.device(request.device)
+        self._checkpoint = request.folder / CHECKPOINT
+        self._identity = _identity(request)
+        self._net = request.net.to(self._device)
+        recipe = request.recipe
+        self._optimiser = torch.optim.SGD(
+            self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        self._history: list[Record] = []
+        self._rate = _Rate(recipe.epochs)
+
+    def run(self) -> TrainResult:
+        request = self._request
+        self._start()
+        with (
+            MetricsLog(request.folder / METRICS, self._history, request.tensorboard) as log,
+            dropout_before_classifier(self._net, request.recipe.dropout),
+        ):
+            for epoch in range(len(self._history), request.recipe.epochs):
+                record = self._epoch(epoch)
+                self._history.append(record)
+                self._save()
+                log.add(record)
+        self._net.eval()
+        last = self._history[-1]
+        test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
+        return TrainResult(test, len(self._history), self._checkpoint, tuple(self._history))
+
+    def _start(self) -> None:
+        if self._request.resume:
+            state = load_checkpoint(self._checkpoint, self._identity, self._request.device)
+            self._net.load_state_dict(state["net"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._history = list(state["history"])
+            return
+        if self._checkpoint.exists():
+            raise UsageError(
+                "a training's checkpoint is there",
+                path=self._checkpoint,
+                remedy="--resume goes on, or give a new folder",
+            )
+        initialise(self._net, self._request.seed)
+
+    def _save(self) -> None:
+        state = {
+            "net": self._net.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "history": self._history,
+        }
+        save_checkpoint(self._checkpoint, self._identity, state)
+
+    def _epoch(self, epoch: int) -> Record:
+        """Trains for one epoch and tests; its random numbers depend on the seed and the epoch alone."""
+        request, started = self._request, time.monotonic()
+        rate = request.recipe.rate_at(epoch)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._net.train()
+        with seeded(self._device, (request.seed, EPOCH_STREAM, epoch)):
+            loss, accuracy, images = self._steps(epoch)
+        self._require_finite(epoch)
+        train_s = time.monotonic() - started
+        test = evaluate(self._net, request.data.test_batches(request.recipe.batch_size), request.device)
+        self._rate.epoch_took(time.monotonic() - started)
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": rate,
+            "loss": loss,
+            "accuracy": accuracy,
+            "test_loss": test.loss,
+            "test_accuracy": test.accuracy,
+            "train_s": train_s,
+            "images_per_s": images / train_s,
+        }
+
+    def _steps(self, epoch: int) -> tuple[float, float, int]:
+        """Mean loss, accuracy and number of the epoch's images."""
+        request = self._request
+        batches = request.data.train_batches(request.recipe.batch_size, epoch, request.seed, "all")
+        total = math.ceil(request.data.count("all") / request.recipe.batch_size)
+        tally = _Tally(epoch)
+        for step, (images, labels) in enumerate(batches):
+            images, labels = images.to(self._device), labels.to(self._device)
+            outputs = self._net(images)
+            loss = F.cross_entropy(outputs, labels)
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+            tally.add(loss.detach(), outputs.detach(), labels)
+            if (step + 1) % CHECK_EVERY == 0:
+                self._stop_unless(tally.check())
+                self._progress(epoch, (step + 1) / total, tally)
+        self._stop_unless(tally.check())
+        self._progress(epoch, 1.0, tally)
+        return tally.mean_loss, tally.accuracy, tally.images
+
+    def _require_finite(self, epoch: int) -> None:
+        """The last step may have made weights that no loss has shown yet; they must not be saved."""
+        finite = all(bool(torch.isfinite(value).all()) for value in self._net.state_dict().values())
+        self._stop_unless("" if finite else f"weights are no longer numbers after epoch {epoch + 1}")
+
+    def _stop_unless(self, problem: str) -> None:
+        if not problem:
+            return
+        kept = f"; epoch {len(self._history)} is kept in {self._checkpoint}" if self._history else ""
+        raise TrainingError(problem, remedy=f"a lower learning rate may help{kept}")
+
+    def _progress(self, epoch: int, share: float, tally: _Tally) -> None:
+        tested = f", test accuracy {format_percent(self._history[-1]['test_accuracy'])}" if self._history else ""
+        detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}{tested}"
+        left_s = self._rate.remaining_s(epoch + share)
+        stage = f"training {self._request.name}"
+        self._report(StepProgress(stage, epoch + (share == 1), self._request.recipe.epochs, "epochs", detail, left_s))
+
+
+def _identity(request: TrainRequest) -> dict[str, Any]:
+    """What must be the same for a resumed training to be the one that was interrupted."""
+    data = request.data
+    return {
+        "job": "train",
+        "net": request.name,
+        "data": data.name,
+        "resolution": data.resolution,
+        "classes": data.classes,
+        "images": data.count("all"),
+        "seed": request.seed,
+        **request.recipe.to_dict(),
+    }
+
+
+class _Tally:
+    """Sums of an epoch, kept where the losses are until somebody looks."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch, self._steps = epoch, 0
+        self._losses: list[Tensor] = []
+        self._right: list[Tensor] = []
+        self._sizes: list[int] = []
+        self._loss_sum, self._right_sum, self.images = 0.0, 0.0, 0
+
+    def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
+        self._losses.append(loss)
+        self._right.append((outputs.argmax(1) == labels).sum())
+        self._sizes.append(len(labels))
+
+    def check(self) -> str:
+        """Takes up the steps since the last look; which of them had a loss that is no number, "" for none."""
+        if not self._losses:
+            return ""
+        losses, right = torch.stack(self._losses).tolist(), torch.stack(self._right).tolist()
+        for number, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                return f"the loss is {loss} at step {self._steps + number + 1} of epoch {self._epoch + 1}"
+        self._steps += len(losses)
+        self._loss_sum += sum(loss * size for loss, size in zip(losses, self._sizes, strict=True))
+        self._right_sum += sum(right)
+        self.images += sum(self._sizes)
+        self._losses, self._right, self._sizes = [], [], []
+        return ""
+
+    @property
+    def mean_loss(self) -> float:
+        return self._loss_sum / self.images
+
+    @property
+    def accuracy(self) -> float:
+        return self._right_sum / self.images
+
+
+class _Rate:
+    """Time left, from the epochs of this run."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._took_s: list[float] = []
+
+    def epoch_took(self, seconds: float) -> None:
+        self._took_s.append(seconds)
+
+    def remaining_s(self, done: float) -> float:
+        if not self._took_s:
+            return math.nan
+        return (self._epochs - done) * sum(self._took_s) / len(self._took_s)
+
+
+@contextmanager
+def dropout_before_classifier(net: nn.Module, share: float) -> Iterator[None]:
+    """Inside, the last nn.Linear's input loses a share of its features in train mode; the net itself stays as it is."""
+    if share == 0:
+        yield
+        return
+    classifier = next((part for part in reversed(list(net.modules())) if isinstance(part, nn.Linear)), None)
+    if classifier is None:
+        raise UsageError("the net has no classifier (nn.Linear) for dropout to stand before", remedy="use dropout 0")
+    drop: Callable[[nn.Module, tuple[Tensor]], Tensor] = lambda part, given: F.dropout(given[0], share, part.training)  # noqa: E731
+    handle = classifier.register_forward_pre_hook(drop)
+    try:
+        yield
+    finally:
+        handle.remove()
