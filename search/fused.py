@@ -121,7 +121,9 @@ def _matrix(weight: Tensor, groups: int) -> Tensor:
     if groups == 1:
         return weight.view(weight.shape[:2])
     parts = weight.view(groups, -1, weight.shape[1])
-    return torch.block_diag(*parts.unbind())
+    matrix = weight.new_zeros(groups, parts.shape[1], groups, parts.shape[2])
+    matrix.diagonal(dim1=0, dim2=2).copy_(parts.permute(1, 2, 0))
+    return matrix.view(weight.shape[0], -1)
 
 
 def _weight(matrix: Tensor, weight: Tensor, groups: int) -> Tensor:

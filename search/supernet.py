@@ -52,7 +52,6 @@ class Supernet(nn.Module):
         self.register_buffer("mask", candidate_mask(space), persistent=False)
         self.fast = fast
         initialise(self, seed)
-        self.to(memory_format=torch.channels_last)
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but theta."""
@@ -94,11 +93,12 @@ def _branch(candidate: nn.Module, x: Tensor, gate: Tensor, fast: bool) -> Tensor
 
 @torch.no_grad()
 def initialise(module: nn.Module, seed: int) -> None:
-    """Weights for training: He's normal ones for convolutions, batch norms that start as the identity."""
+    """Weights for training: He's normal ones for convolutions, in channels_last, batch norms that start as identity."""
     rng = torch.Generator().manual_seed(seed)
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             part.weight.normal_(0, (2 / part.weight[0].numel()) ** 0.5, generator=rng)
+            part.weight.data = part.weight.contiguous(memory_format=torch.channels_last)
         elif isinstance(part, nn.Linear):
             part.weight.normal_(0, 0.01, generator=rng)
             part.bias.zero_()

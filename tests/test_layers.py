@@ -46,7 +46,11 @@ HEAVY_ALLOWED = (
     "search.data.augment",
     "search.data.images",
     "search.data.source",
+    "search.depthwise",
+    "search.fused",
+    "search.gates",
     "search.seeding",
+    "search.supernet",
     "search.train",
 )
 
