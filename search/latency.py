@@ -107,8 +107,12 @@ def _check_rows(lut: Lut, space: Space, used: Sequence[Operator]) -> None:
 
 
 def check_same_space(models: Sequence[LatencyModel]) -> None:
-    """LutError where LUTs that are searched together were read for different spaces."""
+    """LutError where LUTs that are searched together were read for different spaces, or name one device twice."""
     first = models[0].space
+    devices = [model.device for model in models]
+    for device in devices:
+        if devices.count(device) > 1:
+            raise LutError(f"{devices.count(device)} LUTs are of device {device}", remedy="give one LUT per device")
     for model in models[1:]:
         if model.space != first:
             raise LutError(
@@ -118,6 +122,14 @@ def check_same_space(models: Sequence[LatencyModel]) -> None:
             )
 
 
-def expected_us(model: LatencyModel, gates: Tensor, costs_us: Tensor) -> Tensor:
-    """Equation 9, differentiable in gates (layers, candidates); costs_us: model.tensor() on the gates' device."""
-    return model.fixed_us + (gates.to(costs_us.dtype) * costs_us).sum()
+def latencies_us(models: Sequence[LatencyModel], costs_us: Tensor, gates: Tensor) -> Tensor:
+    """Equation 9 for each device, differentiable: (devices, layers, candidates), (layers, candidates) -> (devices,)"""
+    fixed_us = costs_us.new_tensor([model.fixed_us for model in models])
+    return fixed_us + (gates.to(costs_us.dtype) * costs_us).sum((1, 2))
+
+
+def stacked_costs_us(models: Sequence[LatencyModel]) -> Tensor:
+    """(devices, layers, candidates), float64."""
+    import torch
+
+    return torch.stack([model.tensor() for model in models])

@@ -14,7 +14,7 @@ from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
 from lutbench.space.sampling import random_nets
 from search.gates import candidate_mask, fixed_path
-from search.latency import check_same_space, choice_positions, expected_us, latency_model, net_at
+from search.latency import check_same_space, choice_positions, latencies_us, latency_model, net_at, stacked_costs_us
 from tests.search.made import SMALL, made_lut
 
 FBNET = fbnet(224, 1.0)
@@ -25,11 +25,11 @@ FBNET = fbnet(224, 1.0)
 def test_one_hot_gates_give_what_predict_gives(seed: int, scale: float, operator_us: float) -> None:
     lut = made_lut(FBNET, seed, scale=scale, operator_us=operator_us)
     model = latency_model(lut, FBNET)
-    costs_us, mask = model.tensor(), candidate_mask(FBNET)
+    costs_us, mask = stacked_costs_us([model]), candidate_mask(FBNET)
     for net in random_nets(FBNET, 5, seed, "latency"):
         predicted_us = predict(lut, net).latency_us
         gates = fixed_path(choice_positions(net), mask).values.double()
-        assert expected_us(model, gates, costs_us).item() == pytest.approx(predicted_us, rel=1e-12)
+        assert latencies_us([model], costs_us, gates).item() == pytest.approx(predicted_us, rel=1e-12)
         assert model.net_us(net) == pytest.approx(predicted_us, rel=1e-12)
 
 
@@ -38,13 +38,15 @@ def test_layers_with_fewer_candidates_are_summed_right() -> None:
     model = latency_model(lut, SMALL)
     for net in random_nets(SMALL, 20, 0, "latency"):
         gates = fixed_path(choice_positions(net), candidate_mask(SMALL)).values
-        assert expected_us(model, gates, model.tensor()).item() == pytest.approx(predict(lut, net).latency_us)
+        assert latencies_us([model], stacked_costs_us([model]), gates).item() == pytest.approx(
+            predict(lut, net).latency_us
+        )
 
 
 def test_the_gradient_of_a_gate_is_its_cost() -> None:
     model = latency_model(made_lut(), SMALL)
     gates = torch.full(model.tensor().shape, 0.25, dtype=torch.float64, requires_grad=True)
-    expected_us(model, gates, model.tensor()).backward()  # type: ignore[no-untyped-call]
+    latencies_us([model], stacked_costs_us([model]), gates).sum().backward()  # type: ignore[no-untyped-call]
     assert gates.grad is not None and torch.equal(gates.grad, model.tensor())
 
 
@@ -83,6 +85,8 @@ def test_an_operator_that_no_net_of_the_search_uses_may_be_missing() -> None:
 
 def test_luts_of_different_spaces_do_not_mix() -> None:
     one, other = latency_model(made_lut(), SMALL), latency_model(made_lut(FBNET, device="s8"), FBNET)
-    check_same_space([one, one])
+    check_same_space([one])
+    with pytest.raises(LutError, match="2 LUTs are of device host"):
+        check_same_space([one, one])
     with pytest.raises(LutError, match=r"host is of space small at 32x1.0, s8 of fbnet at 224x1.0"):
         check_same_space([one, other])
