@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_AT_ONCE = 1 << 21  # elements of an input that are padded at once
 _WIDEST = 3  # columns of a kernel whose weight gradient oneDNN has a fast kernel for
 
 
@@ -67,22 +68,29 @@ def _cropped(weight: Tensor, x: Tensor) -> Tensor:
 
 
 def _by_columns(gradient: Tensor, x: Tensor, sides: tuple[int, int], stride: int) -> Tensor:
-    """The same from the input padded explicitly, a few columns of the kernel at a time; the last ones may overlap."""
+    """The same from the input padded explicitly, a few columns of the kernel at a time; the last ones may overlap.
+
+    Large maps go a few images at a time: a padded copy of all would add to the peak of memory.
+    """
+    images = max(1, _AT_ONCE // x[0].numel())
+    if images < len(x):
+        parts = zip(torch.split(gradient, images), torch.split(x, images), strict=True)
+        return torch.stack([_by_columns(*part, sides, stride) for part in parts]).sum(0)
     height, width = sides
     rows, columns = (stride * (size - 1) for size in gradient.shape[2:])  # from the first output to the last
     above, beside = _half(sides)
     below = rows + height - x.shape[2] - above
     narrow = min(width, _WIDEST)
     empty = x.new_empty(x.shape[1], 1, height, narrow)
-    parts: list[Tensor] = []
+    found: list[Tensor] = []
     done = 0
     for first in (*range(0, width - narrow, narrow), width - narrow):
         left = beside - first
         padded = F.pad(x, (left, columns + narrow - x.shape[3] - left, above, below))
         part = _backward(gradient, padded, empty, stride, [0, 0], (False, True))[1]
-        parts.append(part[..., done - first :])
+        found.append(part[..., done - first :])
         done = first + narrow
-    return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+    return torch.cat(found, -1) if len(found) > 1 else found[0]
 
 
 def _backward(

@@ -52,6 +52,7 @@ HEAVY_ALLOWED = (
     "search.fused",
     "search.gates",
     "search.objective",
+    "search.pointwise",
     "search.seeding",
     "search.supernet",
     "search.train",

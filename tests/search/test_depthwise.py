@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from search import depthwise as module
 from search.depthwise import depthwise, input_gradient, weight_gradient
 
 
@@ -21,3 +22,12 @@ def test_values_and_gradients_are_those_of_autograd(kernel: int, stride: int, sh
     torch.testing.assert_close(depthwise(plain, weight.detach(), stride), expected)
     torch.testing.assert_close(input_gradient(gradient, plain, weight.detach(), stride), of_x)
     torch.testing.assert_close(weight_gradient(gradient, plain, kernel, stride), of_weight)
+
+
+@pytest.mark.parametrize("at_once", [1, 250, 500])
+def test_a_few_images_at_a_time_give_the_same(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x, gradient = (torch.randn(5, 4, 6, 6, dtype=torch.float64) for _ in range(2))
+    whole = weight_gradient(gradient, x, 5, 1)
+    monkeypatch.setattr(module, "_AT_ONCE", at_once)
+    torch.testing.assert_close(weight_gradient(gradient, x, 5, 1), whole)

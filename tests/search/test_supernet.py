@@ -20,6 +20,7 @@ OPERATORS = [
     "ir_k5_e1_g2_32x2x2_32_s1",
     "ir_k5_e6_g1_32x1x1_32_s1",
     "ir_k7_e2_g4_16x7x7_32_s1",
+    "ir_k3_e1_g2_8x32x32_8_s1",
 ]
 
 
@@ -49,8 +50,11 @@ def twins(mode: Mode) -> tuple[Supernet, Supernet, Gates, Gates]:
     return fast, plain, *(draw(net.theta, net.mask, 2.0, mode, generator(5)) for net in (fast, plain))
 
 
+@pytest.mark.parametrize("remade_from", [1, 1 << 40])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_a_fused_block_is_the_module(name: str) -> None:
+def test_a_fused_block_is_the_module(name: str, remade_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the expansion is kept or made again, and with many rows and few."""
+    monkeypatch.setattr(fused, "_REMADE_FROM", remade_from)
     operator = parse_operator(name)
     torch.manual_seed(0)
     one = empty_operator(operator).double().train()
