@@ -83,6 +83,12 @@ class DataError(LutbenchError):
     exit_status = 4
 
 
+class ArchitectureError(LutbenchError):
+    """An architecture file that cannot be read, or does not fit together."""
+
+    exit_status = 4
+
+
 class CheckpointError(LutbenchError):
     """A checkpoint that cannot be read, or is of something else."""
 

@@ -20,3 +20,9 @@ def seeded(device: torch.device, key: Sequence[int]) -> Iterator[None]:
             with torch.cuda.device(one):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def generator(*key: int) -> torch.Generator:
+    """A generator of the CPU whose numbers depend on the key alone, numbers of 0 or more."""
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed)

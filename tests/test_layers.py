@@ -53,7 +53,15 @@ HEAVY_ALLOWED = (
     "search.data.augment",
     "search.data.images",
     "search.data.source",
+    "search.depthwise",
+    "search.derive",
+    "search.dnas",
+    "search.fused",
+    "search.gates",
+    "search.objective",
+    "search.pointwise",
     "search.seeding",
+    "search.supernet",
     "search.train",
 )
 

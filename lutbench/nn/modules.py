@@ -64,8 +64,14 @@ _BUILDERS: dict[str, Callable[[Operator], nn.Module]] = {
     "conv": _conv,
     "pool": lambda _op: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     "fc": lambda op: nn.Linear(op.c_in, op.c_out),
+    "identity": lambda _op: nn.Identity(),
     "overhead": lambda _op: nn.Identity(),
 }
+
+
+def empty_operator(op: Operator) -> nn.Module:
+    """The operator's module as torch initialises it, for training; of any batch size."""
+    return _BUILDERS[op.kind](op)
 
 
 def build_operator(op: Operator) -> nn.Module:

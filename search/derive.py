@@ -1,0 +1,117 @@
+"""From theta to nets: draws them from P_theta, within a budget where there is one, and ranks them by accuracy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.events import Report, StepProgress
+from lutbench.space.net import Net
+from lutbench.units import format_percent
+from search.budget import best_within
+from search.data.source import DataSource
+from search.latency import LatencyModel, choice_positions, net_at
+from search.supernet import Supernet
+from search.train import Score, evaluate
+
+CALIBRATION_BATCHES = 10
+_TRIES_PER_NET = 50
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A net, its log probability under theta, its score under the supernet's weights, and its latencies by device."""
+
+    net: Net
+    log_probability: float
+    score: Score
+    predicted_us: dict[str, float]
+
+
+def draw_nets(
+    probabilities: Tensor,
+    models: Sequence[LatencyModel],
+    count: int,
+    seed: int,
+    targets_us: Sequence[float] | None = None,
+) -> tuple[Net, ...]:
+    """Up to count different nets: the most probable one, then samples of P_theta (layers, candidates).
+
+    With targets each is within them (`best_within`): Gumbel noise is added to the log probabilities, and the best sum
+    that fits the budget is taken; without targets that is an exact sample. Fewer than count only where further draws
+    bring nothing new.
+    """
+    if count < 1:
+        raise UsageError(f"{count} nets cannot be drawn", remedy="1 or more")
+    space = models[0].space
+    with np.errstate(divide="ignore"):
+        logs = np.log(probabilities.double().numpy())
+    rng = np.random.default_rng(seed)
+    found: dict[tuple[int, ...], Net] = {}
+    for number in range(count * _TRIES_PER_NET):
+        noise = rng.gumbel(size=logs.shape) if number else 0.0
+        scores = [row[: len(layer.candidates)] for row, layer in zip(logs + noise, space.layers, strict=True)]
+        if targets_us is None:
+            positions = tuple(int(row.argmax()) for row in scores)
+        else:
+            positions = best_within(scores, models, targets_us)
+        if positions not in found:
+            found[positions] = net_at(space, positions, f"searched_{seed}_{len(found)}@{space.label}")
+        if len(found) == count:
+            break
+    return tuple(found.values())
+
+
+def subnet(supernet: Supernet, positions: Sequence[int]) -> nn.Sequential:
+    """The net of these candidates with a copy of the supernet's weights; (N, 3, R, R) -> (N, classes)."""
+    layers = [candidates[position] for candidates, position in zip(supernet.layers, positions, strict=True)]  # type: ignore[index]
+    parts = [supernet.stem, *(layer for layer in layers if not isinstance(layer, nn.Identity)), *supernet.tail]
+    return nn.Sequential(*copy.deepcopy(parts))
+
+
+@torch.no_grad()
+def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "cpu") -> None:
+    """Sets the batch norms' running statistics to those of this net alone; in the supernet other paths had a share."""
+    norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+    net.train()
+    for images, _ in islice(data.plain_batches(batch_size, "w"), CALIBRATION_BATCHES):
+        net(images.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    net.eval()
+
+
+def rank(
+    supernet: Supernet,
+    nets: Sequence[Net],
+    models: Sequence[LatencyModel],
+    probabilities: Tensor,
+    data: DataSource,
+    batch_size: int,
+    report: Report,
+) -> tuple[Derived, ...]:
+    """The nets by accuracy on theta's share of the data, best first; of equals the faster on the first device."""
+    device = str(supernet.theta.device)
+    found = []
+    for number, net in enumerate(nets):
+        positions = choice_positions(net)
+        alone = subnet(supernet, positions)
+        calibrate(alone, data, batch_size, device)
+        score = evaluate(alone, data.plain_batches(batch_size, "theta"), device)
+        chosen = probabilities.double()[range(len(positions)), list(positions)]
+        predicted_us = {model.device: model.net_us(net) for model in models}
+        found.append(Derived(net, chosen.log().sum().item(), score, predicted_us))
+        detail = f"{net.name}: accuracy {format_percent(score.accuracy)}"
+        report(StepProgress("ranking", number + 1, len(nets), "nets", detail))
+    return tuple(sorted(found, key=lambda one: (-one.score.accuracy, next(iter(one.predicted_us.values())))))

@@ -1,0 +1,284 @@
+"""Differentiable architecture search: trains the supernet's weights and theta in turn (FBNet, section 3.3)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lutbench.errors import TrainingError, UsageError
+from lutbench.events import Report, StepProgress
+from lutbench.units import format_latency, format_percent
+from search.checkpoint import load_checkpoint, save_checkpoint
+from search.data.source import DataSource
+from search.gates import Mode, draw, probabilities
+from search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
+from search.metrics import MetricsLog, Record
+from search.objective import Objective
+from search.schedule import Schedule
+from search.seeding import generator
+from search.supernet import Supernet
+
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+_PARTS = ("w", "theta")  # the position is the part's stream of random numbers
+_W_SHARE = 0.8  # of an epoch's images, as the data are split
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
+
+    resume: go on from the checkpoint there. bf16: autocast to bfloat16.
+    """
+
+    models: tuple[LatencyModel, ...]
+    data: DataSource
+    objective: Objective
+    schedule: Schedule
+    folder: Path
+    mode: Mode = "soft"
+    seed: int = 0
+    resume: bool = False
+    device: str = "cpu"
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """history: metrics.jsonl's records, one per epoch."""
+
+    supernet: Supernet
+    history: tuple[Record, ...] = field(repr=False)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """P_theta (layers, candidates), on the CPU."""
+        return probabilities(self.supernet.theta.detach(), self.supernet.mask).cpu()
+
+
+def search(request: SearchRequest, report: Report) -> SearchResult:
+    """Trains a supernet of the request's space.
+
+    Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
+    there is none to resume from or it is of another search, UsageError where one would be overwritten.
+    """
+    check_same_space(request.models)
+    return _Search(request, report).run()
+
+
+class _Search:
+    """One search: supernet, optimisers and history."""
+
+    def __init__(self, request: SearchRequest, report: Report) -> None:
+        self._request, self._report = request, report
+        self._device = torch.device(request.device)
+        data, schedule = request.data, request.schedule
+        space = request.models[0].space
+        self._net = Supernet(space, data.classes, data.resolution, request.seed).to(self._device)
+        self._costs_us = stacked_costs_us(request.models).to(self._device)
+        self._weights = list(self._net.weights())
+        self._w = torch.optim.SGD(
+            self._weights, schedule.w_rate, schedule.w_momentum, weight_decay=schedule.w_decay, fused=True
+        )
+        for weight in self._weights:  # there from the start: a fused step cannot mix weights with and without one
+            self._w.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        self._theta = torch.optim.Adam([self._net.theta], schedule.theta_rate, weight_decay=schedule.theta_decay)
+        self._history: list[Record] = []
+        self._took_s: list[float] = []
+
+    def run(self) -> SearchResult:
+        request = self._request
+        self._start()
+        self._net.train()
+        with MetricsLog(request.folder / METRICS, self._history) as log:
+            for epoch in range(len(self._history), request.schedule.epochs):
+                record = self._epoch(epoch)
+                self._history.append(record)
+                self._save()
+                log.add(record)
+        return SearchResult(self._net, tuple(self._history))
+
+    def _start(self) -> None:
+        path = self._request.folder / CHECKPOINT
+        if not self._request.resume:
+            if path.exists():
+                raise UsageError(
+                    "a search's checkpoint is there", path=path, remedy="--resume goes on, or give a new folder"
+                )
+            return
+        state = load_checkpoint(path, self._identity(), self._request.device)
+        self._net.load_state_dict(state["net"])
+        self._w.load_state_dict(state["w"])
+        self._theta.load_state_dict(state["theta"])
+        self._request.objective.restore(state["objective"])
+        self._history = list(state["history"])
+
+    def _save(self) -> None:
+        state = {
+            "net": self._net.state_dict(),
+            "w": self._w.state_dict(),
+            "theta": self._theta.state_dict(),
+            "objective": self._request.objective.state(),
+            "history": self._history,
+        }
+        save_checkpoint(self._request.folder / CHECKPOINT, self._identity(), state)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a resumed search to be the one that was interrupted."""
+        request, data = self._request, self._request.data
+        space = request.models[0].space
+        costs = self._costs_us.sum((1, 2)).tolist()
+        return {
+            "job": "search",
+            "space": f"{space.name}@{space.label}, {'|'.join(c.name for c in space.candidates)}",
+            "devices": ", ".join(model.device for model in request.models),
+            "latencies": ", ".join(f"{total:.3f}" for total in costs),
+            "objective": request.objective.name,
+            "mode": request.mode,
+            "data": data.name,
+            "resolution": data.resolution,
+            "classes": data.classes,
+            "images": data.count("all"),
+            "seed": request.seed,
+            "bf16": request.bf16,
+            **request.schedule.to_dict(),
+        }
+
+    def _epoch(self, epoch: int) -> Record:
+        """w on its share, then theta on its own; the random numbers depend on the seed and the epoch alone."""
+        schedule, started = self._request.schedule, time.monotonic()
+        record: Record = {"epoch": epoch + 1, "temperature": schedule.temperature_at(epoch)}
+        w_s, images, (loss, accuracy) = self._phase(epoch, "w", self._w_step)
+        record |= {"w_loss": loss, "w_accuracy": accuracy, "w_images_per_s": images / w_s}
+        if epoch >= schedule.warmup:
+            for weight in self._weights:
+                weight.requires_grad_(False)
+            theta_s, images, (loss, accuracy) = self._phase(epoch, "theta", self._theta_step)
+            for weight in self._weights:
+                weight.requires_grad_(True)
+            record |= {"theta_loss": loss, "theta_accuracy": accuracy, "theta_images_per_s": images / theta_s}
+        self._require_finite(epoch)
+        expected_us = self._expected_us().tolist()
+        shares = probabilities(self._net.theta.detach(), self._net.mask)
+        record |= {f"expected_us {m.device}": us for m, us in zip(self._request.models, expected_us, strict=True)}
+        record |= {"certainty": shares.amax(1).mean().item(), **self._request.objective.state()}
+        self._took_s.append(time.monotonic() - started)
+        return record
+
+    def _phase(
+        self, epoch: int, part: str, step: Callable[[Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
+    ) -> tuple[float, int, tuple[float, float]]:
+        """Seconds, images, and the mean loss and accuracy of one pass over a part."""
+        request, started = self._request, time.monotonic()
+        rng = generator(request.seed, epoch, _PARTS.index(part))
+        total = math.ceil(request.data.count(part) / request.schedule.batch_size)
+        tally = _Tally()
+        batches = request.data.train_batches(request.schedule.batch_size, epoch, request.seed, part)
+        for number, (images, labels) in enumerate(batches):
+            self._set_rate((epoch + number / total) / request.schedule.epochs)
+            images, labels = images.to(self._device), labels.to(self._device)
+            loss, outputs = step(images, labels, request.schedule.temperature_at(epoch), rng)
+            tally.add(loss, outputs, labels)
+            if (number + 1) % CHECK_EVERY == 0:
+                self._stop_unless(tally.check(), part, epoch)
+                self._progress(epoch, part, number + 1, total, tally)
+        self._stop_unless(tally.check(), part, epoch)
+        self._progress(epoch, part, total, total, tally)
+        return time.monotonic() - started, tally.images, tally.means()
+
+    def _set_rate(self, progress: float) -> None:
+        for group in self._w.param_groups:
+            group["lr"] = self._request.schedule.w_rate_at(progress)
+
+    def _w_step(
+        self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._request.mode, rng)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._request.bf16):
+            outputs = self._net(images, gates)
+        loss = F.cross_entropy(outputs.float(), labels)
+        self._w.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._w.step()
+        return loss.detach(), outputs.detach()
+
+    def _theta_step(
+        self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        gates = draw(self._net.theta, self._net.mask, temperature, self._request.mode, rng)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._request.bf16):
+            outputs = self._net(images, gates)
+        cross_entropy = F.cross_entropy(outputs.float(), labels)
+        drawn_us = latencies_us(self._request.models, self._costs_us, gates.relaxed)
+        loss = self._request.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
+        self._theta.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._theta.step()
+        self._request.objective.observe(self._expected_us())
+        return loss.detach(), outputs.detach()
+
+    def _expected_us(self, differentiable: bool = False) -> Tensor:
+        """The expected latency of a net drawn from P_theta, (devices,)."""
+        theta = self._net.theta if differentiable else self._net.theta.detach()
+        return latencies_us(self._request.models, self._costs_us, probabilities(theta.double(), self._net.mask))
+
+    def _require_finite(self, epoch: int) -> None:
+        """The last step may have made weights that no loss has shown yet; they must not be saved."""
+        finite = all(bool(torch.isfinite(value).all()) for value in self._net.state_dict().values())
+        self._stop_unless("" if finite else "weights are no longer numbers", "w and theta", epoch)
+
+    def _stop_unless(self, problem: str, part: str, epoch: int) -> None:
+        if not problem:
+            return
+        kept = f"; epoch {len(self._history)} is kept in {self._request.folder / CHECKPOINT}" if self._history else ""
+        raise TrainingError(
+            f"{problem} in epoch {epoch + 1}, training {part}", remedy=f"a lower learning rate may help{kept}"
+        )
+
+    def _progress(self, epoch: int, part: str, step: int, total: int, tally: _Tally) -> None:
+        schedule, models = self._request.schedule, self._request.models
+        loss, accuracy = tally.means()
+        expected_us = self._expected_us().tolist()
+        latencies = ", ".join(f"{m.device} {format_latency(us)}" for m, us in zip(models, expected_us, strict=True))
+        detail = f"loss {loss:.3f}, accuracy {format_percent(accuracy)}, expected {latencies}"
+        share = step / total * _W_SHARE if part == "w" else _W_SHARE + step / total * (1 - _W_SHARE)
+        left_s = math.nan
+        if self._took_s:
+            left_s = (schedule.epochs - epoch - share) * sum(self._took_s) / len(self._took_s)
+        self._report(StepProgress(f"searching, {part}", epoch, schedule.epochs, "epochs", detail, left_s))
+
+
+class _Tally:
+    """Sums of a phase, kept where the losses are until somebody looks."""
+
+    def __init__(self) -> None:
+        self._steps, self.images = 0, 0
+        self._loss, self._right = 0.0, 0
+        self._pending: list[tuple[Tensor, Tensor, int]] = []
+
+    def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
+        self._pending.append((loss, (outputs.argmax(1) == labels).sum(), len(labels)))
+
+    def check(self) -> str:
+        """Takes up the steps since the last look; which of them had a loss that is no number, "" for none."""
+        for loss, right, images in self._pending:
+            self._steps += 1
+            if not math.isfinite(loss.item()):
+                return f"the loss is {loss.item()} at step {self._steps}"
+            self._loss += loss.item() * images
+            self._right += int(right.item())
+            self.images += images
+        self._pending = []
+        return ""
+
+    def means(self) -> tuple[float, float]:
+        """Mean loss and accuracy of the steps that were taken up; NaN before any."""
+        return (self._loss / self.images, self._right / self.images) if self.images else (math.nan, math.nan)

@@ -1,0 +1,84 @@
+"""LUTs, spaces and data sets that tests of the search make for themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lutbench.lut.table import ContextSection, Lut, Metadata, Row, identity_row, space_section
+from lutbench.space.candidate import parse_candidate
+from lutbench.space.macro import Space, Stage
+
+SMALL = Space(
+    name="small",
+    resolution=32,
+    width=1.0,
+    stem_channels=8,
+    stem_kernel=3,
+    stem_stride=2,
+    stages=(Stage(8, 2, 1), Stage(16, 2, 2, (parse_candidate("k3_e1"), parse_candidate("k5_e3")))),
+    candidates=tuple(parse_candidate(name) for name in ("k3_e1", "k3_e2_g2", "k5_e2", "skip")),
+    head_channels=32,
+    classes=10,
+)
+
+
+def made_lut(
+    space: Space = SMALL, seed: int = 0, device: str = "host", scale: float = 1.0, operator_us: float = 0.0
+) -> Lut:
+    """A LUT of random latencies, 12 to 102 us, above an overhead of 2 us."""
+    rng = random.Random(seed)
+    rows = []
+    for operator in space.operators:
+        latency_us = 2.0 if operator.kind == "overhead" else 12 + 90 * rng.random()
+        row = Row(operator.name, *(latency_us,) * 6, samples=36, rounds=12)
+        rows.append(row if operator.is_measured else identity_row(operator.name))
+    context = ContextSection(scale=scale, scale_ci_low=scale, scale_ci_high=scale, operator_us=operator_us)
+    metadata = Metadata(device, "onnxruntime 1", "int8", 1, space_section([space]), context=context)
+    return Lut(metadata, tuple(rows), Path("luts") / f"{device}.csv")
+
+
+class Blobs:
+    """A data set in memory: class k is a bright spot in a place of its own, under noise. Meets DataSource."""
+
+    name = "blobs"
+    classes = 4
+
+    def __init__(self, resolution: int = 16, images: int = 80, poison: bool = False) -> None:
+        self.resolution = resolution
+        rng = torch.Generator().manual_seed(0)
+        self._labels = torch.arange(images) % self.classes
+        self._images = torch.randn(images, 3, resolution, resolution, generator=rng)
+        half = resolution // 2
+        for number, label in enumerate(self._labels.tolist()):
+            top, left = (label // 2) * half, (label % 2) * half
+            self._images[number, :, top : top + half, left : left + half] += 1.5
+        self._poison = poison
+
+    def count(self, part: str) -> int:
+        return len(self._part(part))
+
+    def train_batches(self, batch_size: int, epoch: int, seed: int, part: str) -> Iterator[tuple[Tensor, Tensor]]:
+        order = random.Random(f"{seed}/{epoch}/{part}").sample(self._part(part), self.count(part))
+        for images, labels in self._batches(order, batch_size):
+            yield images * (float("nan") if self._poison and epoch else 1.0), labels
+
+    def plain_batches(self, batch_size: int, part: str) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from self._batches(self._part(part), batch_size)
+
+    def test_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from self._batches(self._part("theta"), batch_size)
+
+    def _part(self, part: str) -> list[int]:
+        count = len(self._labels)
+        first, last = {"all": (0, count), "w": (0, count * 4 // 5)}.get(part, (count * 4 // 5, count))
+        return list(range(first, last))
+
+    def _batches(self, order: list[int], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(order), batch_size):
+            positions = order[start : start + batch_size]
+            yield self._images[positions], self._labels[positions]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.events import Event, StepProgress
+from lutbench.space.fbnet import fbnet
+from search.budget import WINDOW
+from search.derive import calibrate, draw_nets, rank, subnet
+from search.gates import candidate_mask, fixed_path, probabilities
+from search.latency import choice_positions, latency_model, net_at
+from search.supernet import Supernet
+from tests.search.made import SMALL, Blobs, made_lut
+
+MODEL = latency_model(made_lut(), SMALL)
+FBNET = fbnet(224, 1.0)
+
+
+def random_probabilities(seed: int = 0, certainty: float = 1.0) -> Tensor:
+    mask = candidate_mask(SMALL)
+    return probabilities(certainty * torch.randn(mask.shape, generator=torch.Generator().manual_seed(seed)), mask)
+
+
+def test_the_first_net_is_the_most_probable_and_all_differ() -> None:
+    shares = random_probabilities()
+    nets = draw_nets(shares, [MODEL], 6, seed=0)
+    assert choice_positions(nets[0]) == tuple(shares.argmax(1).tolist())
+    assert len({net.candidates_text for net in nets}) == 6
+    assert draw_nets(shares, [MODEL], 6, seed=0) == nets != draw_nets(shares, [MODEL], 6, seed=1)
+
+
+def test_later_nets_are_samples_of_p_theta() -> None:
+    shares = random_probabilities(2).double()
+    counts: Counter[int] = Counter()
+    for seed in range(600):
+        counts[choice_positions(draw_nets(shares, [MODEL], 2, seed)[1])[0]] += 1
+    found = torch.tensor([counts[position] / 600 for position in range(4)], dtype=shares.dtype)
+    first = shares.amax(1).prod()  # the second net is a sample of all but the first, the most probable one
+    expected = shares[0].clone()
+    expected[shares[0].argmax()] -= first
+    torch.testing.assert_close(found, expected / (1 - first), atol=0.06, rtol=0)
+
+
+def test_a_certain_theta_gives_one_net() -> None:
+    assert len(draw_nets(random_probabilities(certainty=1e4), [MODEL], 6, seed=0)) == 1
+    with pytest.raises(UsageError):
+        draw_nets(random_probabilities(), [MODEL], 0, seed=0)
+
+
+def test_nets_for_budgets_of_two_devices_keep_to_both() -> None:
+    models = [latency_model(made_lut(FBNET, seed, device=f"d{seed}"), FBNET) for seed in (0, 1)]
+    shares = torch.full((22, 9), 1 / 9, dtype=torch.float64)
+    targets_us = [1.4 * model.net_us(model.fastest) for model in models]
+    nets = draw_nets(shares, models, 4, 0, targets_us)
+    assert len(nets) == 4
+    for net in nets:
+        ratios = [model.net_us(net) / target for model, target in zip(models, targets_us, strict=True)]
+        assert WINDOW < max(ratios) <= 1
+
+
+def test_a_subnet_computes_what_the_path_through_the_supernet_does() -> None:
+    supernet = Supernet(SMALL, 4, 16, seed=0).eval()
+    images = torch.randn(3, 3, 16, 16)
+    for positions in ((0, 3, 1, 0), (2, 1, 0, 1)):
+        alone = subnet(supernet, positions)
+        torch.testing.assert_close(alone(images), supernet(images, fixed_path(positions, supernet.mask)))
+    own = {id(p) for p in supernet.parameters()}
+    assert not own & {id(p) for p in alone.parameters()}  # a copy: nothing of the supernet changes with it
+
+
+def test_calibration_takes_the_statistics_of_the_net_alone() -> None:
+    data = Blobs()
+    net = subnet(Supernet(SMALL, 4, 16, seed=0), (0, 0, 0, 0))
+    weights = copy.deepcopy(dict(net.named_parameters()))
+    calibrate(net, data, batch_size=64)
+    (images, _), *_ = data.plain_batches(64, "w")
+    first = next(part for part in net.modules() if isinstance(part, nn.Conv2d))(images)
+    norm = next(part for part in net.modules() if isinstance(part, nn.BatchNorm2d))
+    torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)))
+    assert norm.momentum == 0.1 and not net.training
+    assert all(torch.equal(p, weights[name]) for name, p in net.named_parameters())
+
+
+def test_nets_are_ranked_by_accuracy_and_the_supernet_is_left_as_it_was() -> None:
+    supernet, shares = Supernet(SMALL, 4, 16, seed=0), random_probabilities()
+    before = copy.deepcopy(supernet.state_dict())
+    nets = [net_at(SMALL, positions, f"n{positions}") for positions in ((0, 0, 0, 0), (3, 3, 1, 1), (2, 2, 1, 1))]
+    events: list[Event] = []
+    ranked = rank(supernet, nets, [MODEL], shares, Blobs(), 16, events.append)
+    accuracies = [one.score.accuracy for one in ranked]
+    assert accuracies == sorted(accuracies, reverse=True) and {one.net for one in ranked} == set(nets)
+    for one in ranked:
+        assert one.predicted_us == {"host": MODEL.net_us(one.net)}
+        chosen = shares[range(4), list(choice_positions(one.net))]
+        assert one.log_probability == pytest.approx(chosen.log().sum().item(), rel=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
+    assert [event.done for event in events if isinstance(event, StepProgress)] == [1, 2, 3]

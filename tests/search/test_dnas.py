@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lutbench.errors import CheckpointError, TrainingError, UsageError
+from lutbench.events import Event, StepProgress
+from search.dnas import SearchRequest, SearchResult, search
+from search.gates import MODES, Mode, candidate_mask
+from search.latency import latency_model
+from search.objective import budget, product
+from search.schedule import Schedule
+from tests.search.made import SMALL, Blobs, made_lut
+
+SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.05, theta_rate=0.05)
+SMALL_MASK = candidate_mask(SMALL)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The nets are tiny: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def request(folder: Path, **changes: object) -> SearchRequest:
+    models = (latency_model(made_lut(), SMALL),)
+    return replace(SearchRequest(models, Blobs(), product(models), SCHEDULE, folder), **changes)  # type: ignore[arg-type]
+
+
+def quiet(_event: Event) -> None:
+    pass
+
+
+def lines(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def same(one: SearchResult, other: SearchResult) -> bool:
+    states = one.supernet.state_dict(), other.supernet.state_dict()
+    return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_in(epoch: int, part: str) -> Callable[[Event], None]:
+    def report(event: Event) -> None:
+        if isinstance(event, StepProgress) and event.done == epoch and event.stage.endswith(part):
+            raise StopError
+
+    return report
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_learns_and_writes_a_line_per_epoch(mode: Mode, tmp_path: Path) -> None:
+    schedule = replace(SCHEDULE, epochs=8, w_rate=0.1)
+    found = search(request(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=400)), quiet)
+    written = lines(tmp_path)
+    assert [record["epoch"] for record in written] == list(range(1, 9)) and len(found.history) == 8
+    assert written[-1]["w_accuracy"] > 0.5 > written[0]["w_accuracy"] and written[-1]["w_loss"] < written[0]["w_loss"]
+    assert "theta_loss" not in written[0] and "theta_loss" in written[1]  # the first epoch trains w alone
+    assert written[1]["temperature"] == pytest.approx(5 * 0.956, rel=1e-3)
+
+
+def test_warm_up_leaves_theta_alone_and_then_it_moves(tmp_path: Path) -> None:
+    assert (search(request(tmp_path / "whole"), quiet).supernet.theta[SMALL_MASK] != 0).all()
+    with pytest.raises(StopError):
+        search(request(tmp_path / "warm"), stop_in(1, "w"))
+    state = torch.load(tmp_path / "warm" / "checkpoint.pt", weights_only=True)["state"]
+    assert (state["net"]["theta"] == 0).all()
+
+
+def test_a_strong_pull_to_low_latency_makes_nets_fast(tmp_path: Path) -> None:
+    base = request(tmp_path / "a")
+    schedule = Schedule(epochs=25, warmup=0, batch_size=16, w_rate=0.01, theta_rate=0.3)
+    found = search(replace(base, schedule=schedule, objective=product(base.models, 0.2, 12.0)), quiet)
+    model = base.models[0]
+    low_us, high_us = model.net_us(model.fastest), model.net_us(model.slowest)
+    assert found.history[-1]["expected_us host"] < low_us + 0.2 * (high_us - low_us)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_a_budget_is_met_in_one_run(share: float, tmp_path: Path) -> None:
+    base = request(tmp_path)
+    model = base.models[0]
+    target_us = model.net_us(model.fastest) + share * (model.net_us(model.slowest) - model.net_us(model.fastest))
+    schedule = Schedule(epochs=25, warmup=1, batch_size=8, w_rate=0.02, theta_rate=0.1, cooling=0.1)
+    found = search(replace(base, schedule=schedule, objective=budget(base.models, [target_us])), quiet)
+    assert found.history[-1]["expected_us host"] / target_us == pytest.approx(0.985, abs=0.03)
+
+
+@pytest.mark.parametrize("part", ["w", "theta"])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(mode: Mode, part: str, tmp_path: Path) -> None:
+    models = (latency_model(made_lut(), SMALL),)
+
+    def one(folder: str, resume: bool = False) -> SearchRequest:
+        return request(tmp_path / folder, mode=mode, resume=resume, objective=budget(models, [480.0]))
+
+    whole = search(one("whole"), quiet)
+    with pytest.raises(StopError):
+        search(one("parts"), stop_in(2, part))
+    resumed = search(one("parts", resume=True), quiet)
+    assert same(whole, resumed)
+    keys = {"epoch", "w_loss", "theta_loss", "expected_us host", "summed"}
+    for line, other in zip(lines(tmp_path / "whole"), lines(tmp_path / "parts"), strict=True):
+        assert {k: v for k, v in line.items() if k in keys} == {k: v for k, v in other.items() if k in keys}
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tests.search.test_dnas import quiet, request
+from search.dnas import search
+search(request(Path(sys.argv[1]), mode="hard", resume=sys.argv[2] == "resume"), quiet)
+"""
+
+
+def test_a_killed_search_goes_on_to_the_same_theta(tmp_path: Path) -> None:
+    whole = search(request(tmp_path / "whole", mode="hard"), quiet)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
+    process = subprocess.Popen([*command, "start"], cwd=ROOT)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "resume"], cwd=ROOT, check=True)
+    state = torch.load(checkpoint, weights_only=True)["state"]
+    assert torch.equal(state["net"]["theta"], whole.supernet.theta)
+    assert len(lines(tmp_path / "killed")) == SCHEDULE.epochs
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 1 in epoch 2, training w.*epoch 1 is kept"):
+        search(request(tmp_path, data=Blobs(poison=True)), quiet)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["state"]
+    assert len(state["history"]) == 1
+    assert all(bool(torch.isfinite(value).all()) for value in state["net"].values())
+
+
+def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_search(tmp_path: Path) -> None:
+    search(request(tmp_path), quiet)
+    with pytest.raises(UsageError, match="--resume"):
+        search(request(tmp_path), quiet)
+    other = latency_model(made_lut(seed=9), SMALL)
+    changes: list[dict[str, object]] = [
+        {"mode": "hard"},
+        {"seed": 1},
+        {"schedule": replace(SCHEDULE, epochs=9)},
+        {"models": (other,)},
+        {"data": Blobs(resolution=32)},
+        {"objective": product([other], 0.3)},
+    ]
+    for change in changes:
+        with pytest.raises(CheckpointError, match="another job"):
+            search(request(tmp_path, resume=True, **change), quiet)
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        search(request(tmp_path / "empty", resume=True), quiet)
+
+
+def test_progress_says_how_far_and_how_long(tmp_path: Path) -> None:
+    events: list[Event] = []
+    search(request(tmp_path), events.append)
+    steps = [event for event in events if isinstance(event, StepProgress)]
+    assert {event.stage for event in steps} == {"searching, w", "searching, theta"}
+    assert "expected host" in steps[0].detail and "accuracy" in steps[0].detail
+    last = [event.remaining_s for event in steps if event.done == SCHEDULE.epochs - 1]
+    assert all(left >= 0 for left in last) and last[-1] == 0

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.nn.modules import InvertedResidual, empty_operator
+from lutbench.space.operator import parse_operator
+from search import fused
+from search.gates import MODES, Gates, Mode, candidate_mask, draw, fixed_path, probabilities
+from search.supernet import Supernet
+from tests.search.made import SMALL
+
+OPERATORS = [
+    "ir_k5_e6_g1_16x16x16_16_s1",
+    "ir_k3_e1_g1_24x8x8_32_s2",
+    "ir_k5_e1_g2_32x2x2_32_s1",
+    "ir_k5_e6_g1_32x1x1_32_s1",
+    "ir_k7_e2_g4_16x7x7_32_s1",
+    "ir_k3_e1_g2_8x32x32_8_s1",
+]
+
+
+def images(resolution: int = 16) -> tuple[Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    return torch.randn(6, 3, resolution, resolution, generator=rng), torch.arange(6) % 4
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def gradients(net: Supernet, gates: Gates) -> dict[str, Tensor]:
+    """Every parameter's gradient of the loss, by name; those that have none are left out."""
+    batch, labels = images()
+    nn.functional.cross_entropy(net(batch.to(net.theta.dtype), gates), labels).backward()
+    return {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+
+
+def twins(mode: Mode) -> tuple[Supernet, Supernet, Gates, Gates]:
+    """The fast supernet and the plain one, of equal weights, and equal draws."""
+    fast = Supernet(SMALL, 4, 16, seed=3).double().train()
+    with torch.no_grad():
+        fast.theta.normal_(generator=generator())
+    plain = copy.deepcopy(fast)
+    plain.fast = False
+    return fast, plain, *(draw(net.theta, net.mask, 2.0, mode, generator(5)) for net in (fast, plain))
+
+
+@pytest.mark.parametrize("remade_from", [1, 1 << 40])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_fused_block_is_the_module(name: str, remade_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the expansion is kept or made again, and with many rows and few."""
+    monkeypatch.setattr(fused, "_REMADE_FROM", remade_from)
+    operator = parse_operator(name)
+    torch.manual_seed(0)
+    one = empty_operator(operator).double().train()
+    for part in one.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight), nn.init.normal_(part.bias)
+    other = copy.deepcopy(one)
+    assert isinstance(one, InvertedResidual) and isinstance(other, InvertedResidual)
+    shape = (4, *operator.input_shape[1:])
+    x, gate = torch.randn(shape, dtype=torch.float64, requires_grad=True), torch.tensor(0.3, requires_grad=True)
+    y = fused.branch(one, x, gate.double())
+    expected = gate.double() * other.body(x)
+    torch.testing.assert_close(y, expected)
+    gradient = torch.randn_like(y)
+    found = torch.autograd.grad(y, [x, gate, *one.parameters()], gradient)
+    for value, right in zip(
+        found, torch.autograd.grad(expected, [x, gate, *other.parameters()], gradient), strict=True
+    ):
+        torch.testing.assert_close(value, right)
+    for key, value in one.state_dict().items():
+        if "running" in key:
+            torch.testing.assert_close(value, other.state_dict()[key])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_fast_supernet_is_the_plain_loop(mode: Mode) -> None:
+    fast, plain, gates, same_gates = twins(mode)
+    found, expected = gradients(fast, gates), gradients(plain, same_gates)
+    assert found.keys() == expected.keys() and "theta" in found
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_step_of_theta_makes_no_gradient_of_the_weights(mode: Mode) -> None:
+    fast, plain, gates, same_gates = twins(mode)
+    for weight in fast.weights():
+        weight.requires_grad_(False)
+    found = gradients(fast, gates)
+    assert found.keys() == {"theta"}
+    torch.testing.assert_close(found["theta"], gradients(plain, same_gates)["theta"])
+
+
+def test_soft_gates_weight_what_each_candidate_gives() -> None:
+    """The sum of table 2's candidates times their gates, written out for one layer."""
+    net = Supernet(SMALL, 4, 16, seed=3, fast=False).double().eval()
+    x = torch.randn(2, 8, 8, 8, dtype=torch.float64)
+    gates = draw(net.theta, net.mask, 1.0, "soft", generator())
+    candidates = net.layers[0]
+    assert isinstance(candidates, nn.ModuleList)
+    expected = sum(gate * candidate(x) for gate, candidate in zip(gates.values[0], candidates, strict=True))
+    torch.testing.assert_close(net._layer(0, x, gates, True), expected)
+
+
+def test_a_hard_pass_is_that_net_alone() -> None:
+    net = Supernet(SMALL, 4, 16, seed=3).double().train()
+    path = (2, 3, 1, 0)
+    one_hot = fixed_path(path, net.mask)
+    soft = Gates(one_hot.values.double(), one_hot.values.double())
+    batch, _ = images()
+    torch.testing.assert_close(net(batch.double(), one_hot), net(batch.double(), soft))
+
+
+def test_hard_gradients_are_the_documented_estimate() -> None:
+    """theta_k gets <dL/dy, f_i(x)> dm[i]/dtheta_k of the candidate i that ran, from the candidate's output."""
+    net = Supernet(SMALL, 4, 16, seed=3, fast=False).double().train()
+    gates = draw(net.theta, net.mask, 2.0, "hard", generator(5))
+    assert gates.path is not None
+    outputs: list[tuple[Tensor, Tensor]] = []
+    candidates = net.layers[2]
+    assert isinstance(candidates, nn.ModuleList)
+    ran = candidates[gates.path[2]].body
+    ran.register_full_backward_hook(lambda _m, _i, given: outputs.append((given[0], kept[0])))
+    kept: list[Tensor] = []
+    ran.register_forward_hook(lambda _m, _i, out: kept.append(out.detach()))
+    found = gradients(net, gates)["theta"][2]
+    of_gate = (outputs[0][0] * outputs[0][1]).sum()  # the gate is 1, so dL/dy is dL/d(branch)
+    relaxed = draw(net.theta, net.mask, 2.0, "hard", generator(5)).relaxed[2]
+    (expected,) = torch.autograd.grad(relaxed[gates.path[2]] * of_gate, net.theta)
+    torch.testing.assert_close(found, expected[2])
+
+
+def test_paths_are_drawn_as_often_as_theta_says() -> None:
+    mask = candidate_mask(SMALL)
+    theta = torch.randn(mask.shape, generator=generator(2))
+    rng = generator(0)
+    counts = torch.zeros(mask.shape)
+    for _ in range(3000):
+        path = draw(theta, mask, 5.0, "hard", rng).path
+        assert path is not None
+        counts[range(len(mask)), path] += 1
+    assert (counts[~mask] == 0).all()
+    torch.testing.assert_close(counts / 3000, probabilities(theta, mask), atol=0.035, rtol=0)
+
+
+def test_a_low_temperature_makes_soft_gates_one_hot_and_rows_sum_to_one() -> None:
+    mask = candidate_mask(SMALL)
+    for temperature, low, high in ((0.01, 0.99, 1.0), (100.0, 0.0, 0.6)):
+        gates = draw(torch.zeros(mask.shape), mask, temperature, "soft", generator())
+        torch.testing.assert_close(gates.values.sum(1), torch.ones(len(mask)))
+        assert ((low <= gates.values.amax(1)) & (gates.values.amax(1) <= high)).all()
+
+
+def test_equal_seeds_give_equal_supernets() -> None:
+    one, same, other = (Supernet(SMALL, 4, 16, seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    assert any(not torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_autocast_and_evaluation_run_the_modules() -> None:
+    net = Supernet(SMALL, 4, 16, seed=3)
+    batch, _ = images()
+    gates = draw(net.theta, net.mask, 2.0, "soft", generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(batch, gates).dtype == torch.bfloat16
+    net.eval()
+    assert torch.equal(net(batch, gates), net(batch, gates))
+
+
+@pytest.mark.parametrize("path", [(0, 0, 0), (0, 0, 0, 2), (0, 0, 0, -1), (9, 0, 0, 0)])
+def test_a_path_that_is_no_net_is_refused(path: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError):
+        fixed_path(path, candidate_mask(SMALL))
