@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from lutbench.lut.diff import diff
 from lutbench.lut.file import write_lut
 from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
-from tests.cli.test_main import one_line, run
+from tests.cli.running import one_line, run
 from tests.lut.made import METADATA, clocked, made_lut, made_row, with_row, without
 
 OPERATORS = [op for op in fbnet(224, 1.0).operators if op.is_measured]
@@ -34,8 +36,12 @@ def test_any_latencies_can_be_rendered(a_us: list[float], b_us: list[float]) -> 
         for us in (a_us, b_us)
     )
     found = diff(a, b)
-    print_diff(found, 3)
-    print_json(diff_json(found))
+    with redirect_stdout(io.StringIO()) as text:
+        print_diff(found, 3)
+    assert "geometric mean of" in text.getvalue() and "nan" not in text.getvalue()
+    with redirect_stdout(io.StringIO()) as text:
+        print_json(diff_json(found))
+    assert len(json.loads(text.getvalue())["operators"]) == len(found.operators)
 
 
 @pytest.fixture
