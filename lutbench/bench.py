@@ -21,30 +21,27 @@ from lutbench.export.cache import default_cache_folder
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, write_atomically
-from lutbench.locks import device_lock
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
-from lutbench.netruns import measure_nets
+from lutbench.netruns import NETS_PER_GROUP, measure_nets
 from lutbench.profile import (
     DEFAULT_DTYPE,
     DEFAULT_RUNTIME,
-    InterruptedRunError,
     OpenAgent,
+    held,
     install_artifacts,
     set_aside,
 )
 from lutbench.space.fbnet import FBNET, fbnet
-from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.tuning import choose_canaries
 from lutbench.units import US_PER_S
 
-NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
 MIN_ROUNDS = 40
 ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more than one of its states
 OK = "ok"
@@ -141,16 +138,11 @@ def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_a
         for text in lut_differences(request, exporter):
             report(Note(text, warning=True))
     job = _Job(request, exporter, report, open_device)
-    try:
-        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
-            found = job.run(wanted)
-            if request.output is not None and len(found.failed) < len(found.results):
-                write_atomically(request.output, csv_table(found).encode())
-            job.set_journals_aside()
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted", remedy=f"what was measured is kept in {job.folder}; the same command goes on from it"
-        ) from None
+    with held(request.device, job.folder):
+        found = job.run(wanted)
+        if request.output is not None and len(found.failed) < len(found.results):
+            write_atomically(request.output, csv_table(found).encode())
+        job.set_journals_aside()
     return found
 
 
@@ -173,10 +165,7 @@ def lut_differences(request: BenchRequest, exporter: Exporter) -> list[str]:
 
 def _spaces(lut: Lut | None) -> tuple[Space, ...]:
     """Where candidate strings belong: the LUT's spaces, else FBNet's own."""
-    if lut is None:
-        return (fbnet(FBNET.resolution, 1.0),)
-    section = lut.metadata.space
-    return find_spaces(section.name, section.resolutions, section.widths, section.definition)[0]
+    return (fbnet(FBNET.resolution, 1.0),) if lut is None else lut.metadata.space.spaces
 
 
 class _Job:

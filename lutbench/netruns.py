@@ -10,6 +10,8 @@ from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import MeasureBatch, RoundReport, measure_round
 from lutbench.measure.schedule import net_cycles
 
+NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
+
 
 def measure_nets(
     measure: MeasureBatch,

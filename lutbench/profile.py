@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lutbench.export.pool import export_all
 from lutbench.files import check_writable, file_sha256
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
-from lutbench.lut.table import Lut, Metadata, space_section
+from lutbench.lut.table import Lut, Metadata, space_section, timestamp
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.results import context_section, delegation_section, environment_section, lut_rows, quality_section
@@ -93,16 +93,22 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
         space=space_section(spaces, definition),
         lutbench=__version__,
     )
+    with held(request.device, journal_folder(request.lut_path)):
+        lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
+        write_lut(lut, request.lut_path)
+    return lut
+
+
+@contextmanager
+def held(device: Device, folder: Path) -> Iterator[None]:
+    """A measuring run: nobody else has the device, and an interruption says that folder keeps what was measured."""
     try:
-        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
-            lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
-            write_lut(lut, request.lut_path)
+        with device_lock(default_cache_folder() / "locks", device.lock_name, device.name):
+            yield
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            "interrupted",
-            remedy=f"what was measured is kept in {journal_folder(request.lut_path)}; the same command goes on from it",
+            "interrupted", remedy=f"what was measured is kept in {folder}; the same command goes on from it"
         ) from None
-    return lut
 
 
 def _measure(
@@ -135,7 +141,7 @@ def _measure(
             wall_s = time.monotonic() - started
             metadata = replace(
                 base,
-                measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                measured_at=timestamp(),
                 context=context_section(context, nets, canaries, journal.measurements),
                 environment=environment_section(before.environment, agent.describe().environment),
                 quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,

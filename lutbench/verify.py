@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -16,17 +15,15 @@ from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache, default_cache_folder
 from lutbench.export.exporters import Exporter, exporter_of
-from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut
+from lutbench.lut.table import Lut, timestamp
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
-from lutbench.netruns import measure_nets
-from lutbench.profile import InterruptedRunError, OpenAgent, export_subjects, journal_folder, set_aside
-from lutbench.space.find import find_spaces
+from lutbench.netruns import NETS_PER_GROUP, measure_nets
+from lutbench.profile import OpenAgent, export_subjects, held, journal_folder, set_aside
 from lutbench.space.macro import Space
 from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
@@ -36,7 +33,6 @@ from lutbench.units import format_percent
 from lutbench.verified import NetResult, results_path, write_results
 
 WORST_SHOWN = 5
-NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is taken as it is
 
 
@@ -100,10 +96,7 @@ def verify(
     """
     check_measurable(request.device)
     lut = read_lut(request.lut_path)
-    space_section = lut.metadata.space
-    spaces, _ = find_spaces(
-        space_section.name, space_section.resolutions, space_section.widths, space_section.definition
-    )
+    spaces = lut.metadata.space.spaces
     exporter = exporter_of(lut.metadata.runtime)
     if exporter.runtime_version != lut.metadata.runtime:
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
@@ -114,15 +107,10 @@ def verify(
         if space not in covered:
             report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
     job = _Job(request, lut, covered, exporter, report, open_device)
-    try:
-        with device_lock(default_cache_folder() / "locks", request.device.lock_name, request.device.name):
-            results, drift, disturbed = job.run()
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted", remedy=f"what was measured is kept in {job.folder}; the same command goes on from it"
-        ) from None
+    with held(request.device, job.folder):
+        results, drift, disturbed = job.run()
     found = summarize_nets(results, request, drift, disturbed)
-    measured_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    measured_at = timestamp()
     quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
     write_results(results, results_path(request.lut_path, lut.metadata.revision))
     write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)

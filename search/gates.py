@@ -30,10 +30,6 @@ class Gates:
     values: Tensor
     path: tuple[int, ...] | None = None
 
-    def detached(self) -> Gates:
-        """The same draw without a gradient, for a step of the weights."""
-        return Gates(self.relaxed.detach(), self.values.detach(), self.path)
-
 
 def candidate_mask(space: Space) -> Tensor:
     """(layers, most candidates of a layer), bool: which candidates there are."""

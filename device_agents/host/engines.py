@@ -89,6 +89,14 @@ class Buffers:
         self.output = np.zeros_like(self.source)
 
 
+def shared_buffers(held: dict[Any, Buffers], dtype: Any, size: int, least: int = BUFFER_ELEMENTS) -> Buffers:
+    """The buffers of a dtype that an engine holds; a larger pair from here on where these are too small."""
+    current = held.get(dtype)
+    if current is None or len(current.source) < size:
+        held[dtype] = current = Buffers(dtype, max(size, least))
+    return current
+
+
 @dataclass(frozen=True)
 class _Tensor:
     """An input or output of a session and its place in its dtype's buffer. shape: None where only a run tells it."""
@@ -155,12 +163,14 @@ class OnnxEngine:
 
         Earlier bindings keep theirs.
         """
-        for dtype in {tensor.dtype for tensor in tensors}:
-            size = max(tensor.place.stop for tensor in tensors if tensor.dtype == dtype)
-            current = self._buffers.get(dtype)
-            if current is None or len(current.source) < size:
-                self._buffers[dtype] = Buffers(dtype, max(size, BUFFER_ELEMENTS if dtype in _SHARED else 1))
-        return {tensor.dtype: self._buffers[tensor.dtype] for tensor in tensors}
+        sizes = {
+            dtype: max(tensor.place.stop for tensor in tensors if tensor.dtype == dtype)
+            for dtype in {tensor.dtype for tensor in tensors}
+        }
+        return {
+            dtype: shared_buffers(self._buffers, dtype, size, BUFFER_ELEMENTS if dtype in _SHARED else 1)
+            for dtype, size in sizes.items()
+        }
 
 
 def _tensors(given: Sequence[Any]) -> list[_Tensor]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Loaded
+from device_agents.host.engines import Buffers, Loaded, shared_buffers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,9 +57,7 @@ class ExecuTorchEngine:
 
         size = math.prod(shape)
         kind: Any = np.int8 if dtype == _INT8 else np.float32
-        current = self._buffers.get(kind)
-        if current is None or len(current.source) < size:
-            self._buffers[kind] = current = Buffers(kind, max(size, BUFFER_ELEMENTS))
+        current = shared_buffers(self._buffers, kind, size)
         return torch.from_numpy(current.input[:size]).view(shape), current, size
 
 

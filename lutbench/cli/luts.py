@@ -9,7 +9,6 @@ import click
 
 if TYPE_CHECKING:
     from lutbench.lut.table import Lut
-    from lutbench.space.macro import Space
 
 
 def open_lut(path: Path) -> Lut:
@@ -21,17 +20,6 @@ def open_lut(path: Path) -> Lut:
     if note:
         click.echo(note, err=True)
     return lut
-
-
-def spaces_of(lut: Lut) -> tuple[Space, ...]:
-    """The spaces whose operators a LUT holds, one per resolution and width; none for imported rows of no space."""
-    from lutbench.lut.table import IMPORTED_SPACE
-    from lutbench.space.find import find_spaces
-
-    section = lut.metadata.space
-    if section.name == IMPORTED_SPACE and lut.metadata.provenance == "imported":
-        return ()
-    return find_spaces(section.name, section.resolutions, section.widths, section.definition)[0]
 
 
 def provenance_note(lut: Lut) -> str:

@@ -20,14 +20,14 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width) or a string of candidates,
     one per layer, separated by commas, blanks or |.
     """
-    from lutbench.cli.luts import open_lut, spaces_of
+    from lutbench.cli.luts import open_lut
     from lutbench.cli.render import print_json, print_table
     from lutbench.lut.predict import predict
     from lutbench.space.zoo import find_net
     from lutbench.units import format_latency
 
     lut = open_lut(lut_path)
-    spaces = lut.covered(spaces_of(lut))
+    spaces = lut.covered(lut.metadata.space.spaces)
     found = [predict(lut, find_net(text, spaces)) for text in nets]
     if as_json:
         print_json(

@@ -143,12 +143,13 @@ def _remedies() -> dict[str, Callable[[], None]]:
     lists = "torch._export.utils:_collect_all_valid_cia_ops_for_namespace"
     history = "torch.fx.traceback:NodeSource"
     manager = "executorch.exir.pass_manager:ExportedProgramPassManager"
-    edge = "executorch.exir.program._program:_generate_edge_program"
-    program = "executorch.exir.program._program:EdgeProgramManager"
+    program = "executorch.exir.program._program"
+    interpreted = [
+        f"{program}:{name}"
+        for name in ("_generate_edge_program", "EdgeProgramManager.to_backend", "EdgeProgramManager.to_executorch")
+    ]
     return {
-        edge: functools.partial(_generate_no_code, edge),
-        f"{program}.to_backend": functools.partial(_generate_no_code_in, program, "to_backend"),
-        f"{program}.to_executorch": functools.partial(_generate_no_code_in, program, "to_executorch"),
+        **{path: functools.partial(_generate_no_code, path) for path in interpreted},
         lists: functools.partial(_remember_results, lists),
         history: functools.partial(_keep_no_history, history),
         manager: functools.partial(_leave_out_checks, manager),
@@ -165,11 +166,12 @@ def _applied(remedy: Callable[[], None]) -> bool:
 
 
 def _find(path: str) -> tuple[Any, str]:
-    """module:name -> the module and the name, which is in it; ImportError or AttributeError where it is not."""
-    module_name, name = path.split(":")
-    module = import_module(module_name)
-    getattr(module, name)
-    return module, name
+    """module:name or module:Class.name -> what holds the name, and the name; ImportError or AttributeError for none."""
+    module_name, names = path.split(":")
+    *outer, name = names.split(".")
+    holder: Any = functools.reduce(getattr, outer, import_module(module_name))
+    getattr(holder, name)
+    return holder, name
 
 
 def _remember_results(path: str) -> None:
@@ -192,14 +194,8 @@ def _keep_no_history(path: str) -> None:
 
 
 def _generate_no_code(path: str) -> None:
-    module, name = _find(path)
-    setattr(module, name, _code_when_called()(getattr(module, name)))
-
-
-def _generate_no_code_in(path: str, method: str) -> None:
-    module, name = _find(path)
-    kind = getattr(module, name)
-    setattr(kind, method, _code_when_called()(getattr(kind, method)))
+    holder, name = _find(path)
+    setattr(holder, name, _code_when_called()(getattr(holder, name)))
 
 
 def _leave_out_checks(path: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
-from lutbench.export.check import check_error
+from lutbench.export.check import check_error, relative_error
 from lutbench.nn.modules import seed_of
 from lutbench.nn.subject import build_subject
 from lutbench.space.operator import Operator
@@ -206,16 +205,13 @@ def _error_against_torch(
         fed = np.clip(np.rint(sample / scales.input_scale) + scales.input_zero, 0, 255).astype(np.uint8)
         real = (fed.astype(np.float32) - scales.input_zero) * np.float32(scales.input_scale)
     with torch.no_grad():
-        expected: _Array = module(torch.from_numpy(real)).numpy()
+        expected = module(torch.from_numpy(real))
     session = _session(data)
     (got,) = session.run(None, {INPUT: fed.transpose(NHWC) if inner_in else fed})
     got = got.transpose(NCHW) if inner_out else got
     if scales:
         got = (got.astype(np.float32) - scales.output_zero) * np.float32(scales.output_scale)
-    if got.shape != expected.shape:
-        raise ValueError(f"the artifact's output is {got.shape}, torch's {expected.shape}")
-    rms: Callable[[_Array], float] = lambda x: float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))  # noqa: E731
-    return rms(got - expected) / rms(expected)
+    return relative_error(torch.from_numpy(np.ascontiguousarray(got)), expected)
 
 
 def _session(data: bytes) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutbench.lut.costs import OVERHEAD, PRIOR_US, Work, total_work
+from lutbench.measure.statistics import Z_95
 
 FEWEST_NETS_FOR_SCATTER = 5
 _Array = npt.NDArray[np.float64]
@@ -113,7 +114,7 @@ class CostFit:
     def cost_interval(self, kind: str) -> tuple[float, float]:
         """95 % interval of one cost."""
         position = list(self.costs).index(kind)
-        factor = math.exp(1.96 * math.sqrt(float(self.covariance[position, position])))
+        factor = math.exp(Z_95 * math.sqrt(float(self.covariance[position, position])))
         return self.costs[kind] / factor, self.costs[kind] * factor
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from lutbench.errors import LatencyTableError, LutError, UsageError
 from lutbench.lut.cost_fit import CostFit, NetWork, Prior, device_prior, fit_costs, general_prior
 from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS, Work, layers_work
 from lutbench.lut.latencies import PUBLISHED, LatencyTable, read_latencies
-from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section
+from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section, timestamp
+from lutbench.measure.statistics import Z_95
 from lutbench.space.expand import net_graph, operator_graph
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import distinct_operators
@@ -22,7 +22,6 @@ from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
 from lutbench.space.operator import Operator
 from lutbench.space.published import SOURCE
 
-_QUANTILE = 1.96  # of a normal distribution, for 95 %
 _SPARE_NETS = 2  # more nets than costs, where nothing is known beforehand but ratios
 _FEWEST_WITH_PRIOR = 2
 
@@ -79,7 +78,7 @@ def estimate(request: EstimateRequest, path: Path) -> Estimate:
         threads=request.threads or _threads(table),
         space=space_section(spaces, definition),
         provenance="estimated",
-        measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        measured_at=timestamp(),
         lutbench=__version__,
         origin=_origin(request, table, fit),
     )
@@ -138,7 +137,7 @@ def _row(operator: Operator, layers: Sequence[Work], fit: CostFit) -> Row:
         low_us, high_us = fit.cost_interval(OVERHEAD)
         return _estimated_row(operator.name, overhead_us, low_us, high_us)
     own_us = fit.latency_us(layers)
-    factor = math.exp(_QUANTILE * fit.spread(layers))
+    factor = math.exp(Z_95 * fit.spread(layers))
     return _estimated_row(
         operator.name, overhead_us + own_us, overhead_us + own_us / factor, overhead_us + own_us * factor
     )

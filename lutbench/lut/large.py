@@ -25,7 +25,7 @@ from lutbench.lut.table import (
     PART_COLUMNS,
     ColumnRows,
 )
-from lutbench.space.operator import parse_operator
+from lutbench.space.operator import NAMES, parse_operator
 
 LARGE = 2000  # lines from which reading columns pays for importing numpy
 
@@ -34,17 +34,11 @@ _Texts = dict[str, tuple[str, ...]]
 
 _FIGURES = (*LATENCY_COLUMNS, *COUNT_COLUMNS, "status")  # the columns that are not in the operator's name
 
-# kind -> its canonical name and the columns that fill it; what is not here is read row by row
+# the kinds whose names are made of columns; the others' rows are looked at one by one
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "stem": ("stem_k%s_%sx%sx%s_%s_s%s", ("kernel", "c_in", "h_in", "w_in", "c_out", "stride")),
-    "conv": ("conv_k%s_%sx%sx%s_%s_s%s", ("kernel", "c_in", "h_in", "w_in", "c_out", "stride")),
-    "ir": (
-        "ir_k%s_e%s_g%s_%sx%sx%s_%s_s%s",
-        ("kernel", "expansion", "groups", "c_in", "h_in", "w_in", "c_out", "stride"),
-    ),
-    "pool": ("pool_%sx%sx%s", ("c_in", "h_in", "w_in")),
-    "fc": ("fc_%s_%s", ("c_in", "c_out")),
-    "identity": ("identity_%sx%sx%s", ("c_in", "h_in", "w_in")),
+    kind: (template, fields)
+    for kind, (template, fields) in NAMES.items()
+    if fields and set(fields) <= set(PART_COLUMNS)
 }
 _LARGEST_PART = {"kernel": 99, "stride": 99, "groups": 999}  # more digits than an operator's name may have
 _LARGEST = 1 << 20

@@ -13,7 +13,6 @@ from lutbench.files import file_sha256
 from lutbench.lut.diff import CLOCK_TOLERANCE, clock_ratio
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, ScaleFit, fit_scale
-from lutbench.space.find import find_spaces
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
 
@@ -150,7 +149,7 @@ def _net_measurements(
 ) -> list[NetMeasurement]:
     """The tuning nets that all operators have a row of, sorted by key."""
     try:
-        spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
+        spaces = section.spaces
         found = [(key, net_of_key(key, spaces)) for key in sorted(nets_us) if nets_us[key] > 0]
     except (UsageError, SpaceFileError):  # nets of a space that is not known here: no fit is made of them
         return []

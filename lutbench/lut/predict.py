@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from lutbench.errors import LutError
 from lutbench.lut.table import Lut
 from lutbench.measure.scale import predict_us
+from lutbench.measure.statistics import Z_95
 from lutbench.space.net import Net
 
-# of a normal error: 1.96 standard deviations over a mean absolute error of 0.8 standard deviations
-_HALF_WIDTH_PER_MEAN_ERROR = 1.96 / 0.798
+# of a normal error: standard deviations of the interval over a mean absolute error of 0.8 standard deviations
+_HALF_WIDTH_PER_MEAN_ERROR = Z_95 / 0.798
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
+from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator, parse_operator
 
@@ -181,6 +183,16 @@ class SpaceSection:
     widths: tuple[float, ...]
     definition: str = ""
 
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """One space per resolution and width; none for imported rows of no space.
+
+        UsageError or SpaceFileError where the space is not known here.
+        """
+        if self.name == IMPORTED_SPACE and not self.definition:
+            return ()
+        return find_spaces(self.name, self.resolutions, self.widths, self.definition)[0]
+
 
 def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
     """What rows of these spaces, one at several scales, cover."""
@@ -219,6 +231,11 @@ class ContextSection:
             raise LutError(f"operator_us {self.operator_us} or net_error {self.net_error} is negative")
         if len(self.nets) != len(self.nets_us):
             raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
+
+
+def timestamp() -> str:
+    """Now, as measured_at has it: 2026-11-20T15:21:27Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from statistics import median
 from lutbench.units import us_from_ns
 
 CONFIDENCE = 0.95
+Z_95 = 1.96  # standard deviations on either side that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True)

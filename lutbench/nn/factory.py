@@ -8,12 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
-from lutbench.space.factory import FactoryNet, parse_factory_net
+from lutbench.space.factory import FactoryNet
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["FactoryNet", "build_factory_net", "parse_factory_net"]
 
 # packages that keep their factories in a module of their own: `timm:resnet18` is short for `timm.models:resnet18`
 _FACTORIES = {"timm": "timm.models", "torchvision": "torchvision.models"}

@@ -8,9 +8,8 @@ from functools import cached_property
 
 from lutbench.errors import LutbenchError
 from lutbench.lut.predict import Prediction, predict
-from lutbench.lut.table import IMPORTED_SPACE, Lut, Row
+from lutbench.lut.table import Lut, Row
 from lutbench.report.text import has_interval, number, row_note, short
-from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.zoo import zoo_nets
@@ -41,13 +40,12 @@ class Side:
 
     @cached_property
     def _found(self) -> tuple[tuple[Space, ...], str]:
-        section = self.lut.metadata.space
-        if section.name == IMPORTED_SPACE and self.lut.metadata.provenance == "imported":
-            return (), "its rows are those of another project's table, of no search space that lutbench knows"
         try:
-            spaces, _ = find_spaces(section.name, section.resolutions, section.widths, section.definition)
+            spaces = self.lut.metadata.space.spaces
         except (LutbenchError, OSError, ValueError) as error:  # the name may be no path at all
             return (), error.problem if isinstance(error, LutbenchError) else str(error)
+        if not spaces:
+            return (), "its rows are those of another project's table, of no search space that lutbench knows"
         return spaces, ""
 
     @property

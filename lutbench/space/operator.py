@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from lutbench.errors import SpaceError
@@ -47,8 +48,8 @@ class Operator:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in _NAMES:
-            raise SpaceError(f"{self.kind!r} is not a kind of operator", remedy=f"kinds: {', '.join(_NAMES)}")
+        if self.kind not in NAMES:
+            raise SpaceError(f"{self.kind!r} is not a kind of operator", remedy=f"kinds: {', '.join(NAMES)}")
         fields = {"c_in": self.c_in, "h_in": self.h_in, "w_in": self.w_in, "c_out": self.c_out, "stride": self.stride}
         for field, value in fields.items():
             if not 1 <= value <= _LARGEST:
@@ -71,7 +72,10 @@ class Operator:
 
     @property
     def name(self) -> str:
-        return _NAMES[self.kind](self)
+        template, fields = NAMES[self.kind]
+        return template % tuple(
+            f"{self.expansion:g}" if field == "expansion" else getattr(self, field) for field in fields
+        )
 
     @property
     def h_out(self) -> int:
@@ -140,20 +144,23 @@ def _strided(op: Operator, size: int) -> int:
 _FEATURES: dict[str, Callable[[Operator, int], int]] = {"pool": lambda _op, _size: 1, "fc": lambda _op, _size: 1}
 
 
-def _shape_in(op: Operator) -> str:
-    return f"{op.c_in}x{op.h_in}x{op.w_in}"
-
-
-_NAMES: dict[str, Callable[[Operator], str]] = {
-    "stem": lambda op: f"stem_k{op.kernel}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
-    "ir": lambda op: f"ir_k{op.kernel}_e{op.expansion:g}_g{op.groups}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
-    "conv": lambda op: f"conv_k{op.kernel}_{_shape_in(op)}_{op.c_out}_s{op.stride}",
-    "pool": lambda op: f"pool_{_shape_in(op)}",
-    "fc": lambda op: f"fc_{op.c_in}_{op.c_out}",
-    "identity": lambda op: f"identity_{_shape_in(op)}",
-    "overhead": lambda _op: "runtime_overhead",
-    "foreign": lambda op: f"foreign_{op.label}",
-}
+_CONV_FIELDS = ("kernel", "c_in", "h_in", "w_in", "c_out", "stride")
+# kind -> the canonical name and the fields that fill it
+NAMES: Mapping[Kind, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "stem": ("stem_k%s_%sx%sx%s_%s_s%s", _CONV_FIELDS),
+        "ir": (
+            "ir_k%s_e%s_g%s_%sx%sx%s_%s_s%s",
+            ("kernel", "expansion", "groups", "c_in", "h_in", "w_in", "c_out", "stride"),
+        ),
+        "conv": ("conv_k%s_%sx%sx%s_%s_s%s", _CONV_FIELDS),
+        "pool": ("pool_%sx%sx%s", ("c_in", "h_in", "w_in")),
+        "fc": ("fc_%s_%s", ("c_in", "c_out")),
+        "identity": ("identity_%sx%sx%s", ("c_in", "h_in", "w_in")),
+        "overhead": ("runtime_overhead", ()),
+        "foreign": ("foreign_%s", ("label",)),
+    }
+)
 
 _SHAPE = r"(?P<c_in>\d{1,7})x(?P<h_in>\d{1,7})x(?P<w_in>\d{1,7})"
 _CONV = rf"k(?P<kernel>\d{{1,2}})_{_SHAPE}_(?P<c_out>\d{{1,7}})_s(?P<stride>\d{{1,2}})"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.errors import SpaceError, UsageError
-from lutbench.nn.factory import FactoryNet, build_factory_net, parse_factory_net
+from lutbench.nn.factory import build_factory_net
+from lutbench.space.factory import FactoryNet, parse_factory_net
 
 CODE = """
 import torch

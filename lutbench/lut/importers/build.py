@@ -16,11 +16,10 @@ from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable, rea
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
 from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row
+from lutbench.measure.statistics import Z_95
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.operator import parse_operator
 from lutbench.units import TO_US
-
-_Z_95 = 1.96  # of a normal mean's 95 % interval
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def _row(name: str, group: Sequence[Entry], unit: str) -> Row | None:
 
 
 def _half_width(entry: Entry) -> float:
-    """1.96 standard errors of the mean; NaN where the spread or the count is not stated."""
-    return _Z_95 * entry.std / math.sqrt(entry.count) if entry.count > 1 else math.nan
+    """Z_95 standard errors of the mean; NaN where the spread or the count is not stated."""
+    return Z_95 * entry.std / math.sqrt(entry.count) if entry.count > 1 else math.nan
 
 
 def _space(rows: Sequence[Row]) -> SpaceSection:
