@@ -6,8 +6,10 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from lutbench.errors import SpaceError, UsageError
+from lutbench.space.architecture import SUFFIX, read_architecture
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
 from lutbench.space.graph import Graph, Model
@@ -145,12 +147,14 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
 
 
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
-    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
+    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, an architecture file, candidates of the first of spaces.
 
     spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
     carry the scale too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
+    if text.endswith(SUFFIX):
+        return read_architecture(Path(text)).net
     scale = _SCALE.fullmatch(text)
     base = scale["name"].strip() if scale else text
     if base in ZOO:
@@ -168,7 +172,11 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
             remedy=f"`lutbench bench {text}` times it",
         )
     near = difflib.get_close_matches(base, [*ZOO, *MODELS], n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else "`lutbench nets` lists the names"
+    remedy = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "`lutbench nets` lists the names; an architecture file ends in .json"
+    )
     raise UsageError(f"no net is called {text!r}", remedy=remedy)
 
 
