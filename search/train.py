@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from lutbench.errors import TrainingError, UsageError
 from lutbench.events import Report, StepProgress
+from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
 from search.checkpoint import load_checkpoint, save_checkpoint
 from search.data.source import Batches, DataSource
@@ -110,7 +111,10 @@ def _score(sums: Tensor) -> Score:
 
 @torch.no_grad()
 def initialise(net: nn.Module, seed: int) -> None:
-    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms."""
+    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms.
+
+    The last batch norm of each residual branch starts at 0, so that the net starts shallow (docs/train.md: figures).
+    """
     with seeded(torch.device("cpu"), (seed, WEIGHTS_STREAM)):
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
@@ -122,6 +126,8 @@ def initialise(net: nn.Module, seed: int) -> None:
                 part.reset_parameters()
             if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
                 part.bias.zero_()
+    for norm in branch_norms(net):
+        norm.weight.zero_()
 
 
 class _Training:

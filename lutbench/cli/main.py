@@ -25,6 +25,7 @@ COMMANDS = {
         "lutbench.cli.predict:command",
         "A LUT's latency for nets: of the zoo, architecture files, candidate strings.",
     ),
+    "train": ("lutbench.cli.train:command", "Train a net from scratch, by the paper's recipe."),
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),

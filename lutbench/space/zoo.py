@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutbench.errors import SpaceError, UsageError
@@ -144,6 +144,15 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
     if scale:
         resolution, width = int(scale["resolution"]), float(scale["width"] or width)
     return _model(entry, resolution, width)
+
+
+def retargeted(net: Net | Model, resolution: int, classes: int) -> Net | Model:
+    """The net with inputs of another size and a classifier for so many classes, as it is trained and deployed."""
+    if isinstance(net, Net):
+        return replace(net, space=replace(net.space, resolution=resolution, classes=classes))
+    model = _model(MODELS[net.name.split("@")[0]], resolution, net.width)
+    *body, classifier = model.graph.nodes
+    return replace(model, graph=Graph((*body, replace(classifier, shape=(classes, 1, 1)))))
 
 
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
