@@ -11,7 +11,6 @@ from lutbench.errors import (
     ArchitectureError,
     CheckpointError,
     InterruptedRunError,
-    SpaceError,
     TrainingError,
     UsageError,
 )
