@@ -26,6 +26,7 @@ COMMANDS = {
         "A LUT's latency for nets: of the zoo, architecture files, candidate strings.",
     ),
     "train": ("lutbench.cli.train:command", "Train a net from scratch, by the paper's recipe."),
+    "export": ("lutbench.cli.export:command", "A trained net as ONNX, ExecuTorch or TorchScript files, int8 and fp32."),
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),

@@ -29,6 +29,7 @@ class CommaList(click.ParamType["tuple[Any, ...]"]):
         return tuple(dict.fromkeys(found))
 
 
+NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -44,6 +45,14 @@ def branch_norms(module: nn.Module) -> Iterator[nn.BatchNorm2d]:
             yield cast(nn.BatchNorm2d, part.body[-1])
         elif isinstance(part, GraphModule):
             yield from part.branch_norms
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained module in eval mode, and images (N, 3, R, R) to calibrate its artifact with; the first checks it."""
+
+    module: nn.Module
+    images: Tensor
 
 
 def sample_input(subject: Subject, name: str) -> Tensor:

@@ -152,6 +152,17 @@ class SplitSource:
     def test_batches(self, batch_size: int) -> Batches:
         yield from self._plain(self._test, np.arange(len(self._test.labels)), batch_size)
 
+    def test_sample(self, batch_size: int, images: int) -> Batches:
+        """So many of the test set, or all where it has fewer: the first of one fixed random order."""
+        order = np.random.default_rng(PLAIN_SEED).permutation(len(self._test.labels))[:images]
+        yield from self._plain(self._test, order, batch_size)
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, of images in 0 to 1."""
+        mean, std = (values.flatten().tolist() for values in (self._mean, self._std))
+        return mean, std
+
     def _plain(self, images: LabelledImages, order: IntArray, batch_size: int) -> Batches:
         for pixels, labels in images.read(self._own(_batches(order, batch_size))):
             yield self._normalised(pixels, self._augmentation.plain), labels.to(self._device)
