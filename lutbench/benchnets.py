@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class BenchNet:
     @property
     def label(self) -> str:
         """As a table of nets names it: without the scale, which has columns of its own."""
-        return self.text if self.scale is None else self.text.split("@")[0].strip()
+        return self.text if self.scale is None else re.sub(r"@[\dx.]+$", "", self.text.strip()).strip()
 
     @property
     def scale(self) -> tuple[int, float] | None:

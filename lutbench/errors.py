@@ -107,6 +107,12 @@ class JournalError(LutbenchError):
     exit_status = 4
 
 
+class InterruptedRunError(LutbenchError):
+    """Ctrl-C or a termination signal: what was done is kept."""
+
+    exit_status = 130
+
+
 class ExportError(LutbenchError):
     """An operator or net that cannot be exported, or whose artifact computes something else."""
 

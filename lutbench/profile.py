@@ -14,7 +14,7 @@ from device_agents.agent import Agent, AgentSettings
 from device_agents.registry import Device, check_measurable, open_agent
 from lutbench import __version__
 from lutbench.campaign import Campaign
-from lutbench.errors import DeviceError, ExportError, LutbenchError, UsageError
+from lutbench.errors import DeviceError, ExportError, InterruptedRunError, UsageError
 from lutbench.events import ExportProgress, Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache, default_cache_folder
@@ -35,12 +35,6 @@ from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
 
 OpenAgent = Callable[[Device, AgentSettings], Agent]
 DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
-
-
-class InterruptedRunError(LutbenchError):
-    """Ctrl-C or a termination signal: what was measured is kept."""
-
-    exit_status = 130
 
 
 @dataclass(frozen=True)

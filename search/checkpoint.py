@@ -23,21 +23,31 @@ def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any])
 
 def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any]:
     """The state that was saved; CheckpointError where the file is damaged or of a job that differs in identity."""
-    try:
-        found = torch.load(path, map_location=device, weights_only=True)
-        version, own, state = found["lutbench_checkpoint"], found["identity"], found["state"]
-    except FileNotFoundError:
-        raise CheckpointError("there is no checkpoint", path=path, remedy="start without --resume") from None
-    except Exception as error:  # torch, pickle and zipfile raise what they like on a damaged file
-        raise CheckpointError(
-            "is no checkpoint, or a damaged one", path=path, remedy="start in another folder"
-        ) from error
-    if version != VERSION:
-        raise CheckpointError(
-            f"is of version {version}, this lutbench reads {VERSION}", path=path, remedy="start in another folder"
-        )
+    own, state = _read(path, device, "start without --resume", "start in another folder")
     differing = [key for key in {**identity, **own} if identity.get(key) != own.get(key)]
     if differing:
         changes = ", ".join(f"{key} was {own.get(key)} and is {identity.get(key)}" for key in differing)
         raise CheckpointError(f"is of another job: {changes}", path=path, remedy="resume with what it was started with")
-    return dict(state)
+    return state
+
+
+def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A training's identity and its net's weights; CheckpointError where the file holds none."""
+    identity, state = _read(path, "cpu", "`lutbench train` writes them", "`lutbench train` makes another")
+    if identity.get("job") != "train" or not isinstance(state.get("net"), dict):
+        raise CheckpointError("holds no weights of a training", path=path, remedy="`lutbench train` writes them")
+    return identity, state["net"]
+
+
+def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Identity and state; none, wrong: what to do where there is no file, or one that cannot be read."""
+    try:
+        found = torch.load(path, map_location=device, weights_only=True)
+        version, identity, state = found["lutbench_checkpoint"], dict(found["identity"]), dict(found["state"])
+    except FileNotFoundError:
+        raise CheckpointError("there is no checkpoint", path=path, remedy=none) from None
+    except Exception as error:  # torch, pickle and zipfile raise what they like on a damaged file
+        raise CheckpointError("is no checkpoint, or a damaged one", path=path, remedy=wrong) from error
+    if version != VERSION:
+        raise CheckpointError(f"is of version {version}, this lutbench reads {VERSION}", path=path, remedy=wrong)
+    return identity, state

@@ -18,13 +18,15 @@ from lutbench.events import Report, StepProgress
 from lutbench.units import format_latency, format_percent
 from search.checkpoint import load_checkpoint, save_checkpoint
 from search.data.source import DataSource
+from search.engine import Engine
 from search.gates import Mode, draw, probabilities
 from search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
-from search.metrics import MetricsLog, Record
+from search.metrics import Record, open_log
 from search.objective import Objective
 from search.schedule import Schedule
 from search.seeding import generator
 from search.supernet import Supernet
+from search.tally import Tally
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
@@ -36,7 +38,7 @@ _W_SHARE = 0.8  # of an epoch's images, as the data are split
 class SearchRequest:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 
-    resume: go on from the checkpoint there. bf16: autocast to bfloat16.
+    resume: go on from the checkpoint there.
     """
 
     models: tuple[LatencyModel, ...]
@@ -47,8 +49,8 @@ class SearchRequest:
     mode: Mode = "soft"
     seed: int = 0
     resume: bool = False
-    device: str = "cpu"
-    bf16: bool = False
+    engine: Engine = field(default_factory=Engine)
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,10 @@ class _Search:
     """One search: supernet, optimisers and history."""
 
     def __init__(self, request: SearchRequest, report: Report) -> None:
-        self._request, self._report = request, report
-        self._device = torch.device(request.device)
+        self._engine, self._device = request.engine, request.engine.device
+        self._engine.check_batch(request.schedule.batch_size)
+        self._request, self._report = request, self._engine.reporting(report)
+        self._shared_data = self._engine.share(request.data)
         data, schedule = request.data, request.schedule
         space = request.models[0].space
         self._net = Supernet(space, data.classes, data.resolution, request.seed).to(self._device)
@@ -98,11 +102,12 @@ class _Search:
         request = self._request
         self._start()
         self._net.train()
-        with MetricsLog(request.folder / METRICS, self._history) as log:
+        with open_log(self._engine, request.folder / METRICS, self._history, request.tensorboard) as log:
             for epoch in range(len(self._history), request.schedule.epochs):
                 record = self._epoch(epoch)
                 self._history.append(record)
-                self._save()
+                if self._engine.is_first:
+                    self._save()
                 log.add(record)
         return SearchResult(self._net, tuple(self._history))
 
@@ -114,7 +119,7 @@ class _Search:
                     "a search's checkpoint is there", path=path, remedy="--resume goes on, or give a new folder"
                 )
             return
-        state = load_checkpoint(path, self._identity(), self._request.device)
+        state = load_checkpoint(path, self._identity(), str(self._device))
         self._net.load_state_dict(state["net"])
         self._w.load_state_dict(state["w"])
         self._theta.load_state_dict(state["theta"])
@@ -148,7 +153,7 @@ class _Search:
             "classes": data.classes,
             "images": data.count("all"),
             "seed": request.seed,
-            "bf16": request.bf16,
+            "bf16": request.engine.bf16,
             **request.schedule.to_dict(),
         }
 
@@ -165,6 +170,7 @@ class _Search:
             for weight in self._weights:
                 weight.requires_grad_(True)
             record |= {"theta_loss": loss, "theta_accuracy": accuracy, "theta_images_per_s": images / theta_s}
+        self._engine.average_buffers(self._net)
         self._require_finite(epoch)
         expected_us = self._expected_us().tolist()
         shares = probabilities(self._net.theta.detach(), self._net.mask)
@@ -180,8 +186,8 @@ class _Search:
         request, started = self._request, time.monotonic()
         rng = generator(request.seed, epoch, _PARTS.index(part))
         total = math.ceil(request.data.count(part) / request.schedule.batch_size)
-        tally = _Tally()
-        batches = request.data.train_batches(request.schedule.batch_size, epoch, request.seed, part)
+        tally = Tally(self._engine)
+        batches = self._shared_data.train_batches(request.schedule.batch_size, epoch, request.seed, part)
         for number, (images, labels) in enumerate(batches):
             self._set_rate((epoch + number / total) / request.schedule.epochs)
             images, labels = images.to(self._device), labels.to(self._device)
@@ -192,7 +198,7 @@ class _Search:
                 self._progress(epoch, part, number + 1, total, tally)
         self._stop_unless(tally.check(), part, epoch)
         self._progress(epoch, part, total, total, tally)
-        return time.monotonic() - started, tally.images, tally.means()
+        return time.monotonic() - started, tally.images, (tally.mean_loss, tally.accuracy)
 
     def _set_rate(self, progress: float) -> None:
         for group in self._w.param_groups:
@@ -202,11 +208,12 @@ class _Search:
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._request.mode, rng)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._request.bf16):
+        with self._engine.autocast():
             outputs = self._net(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
         self._w.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._engine.average_gradients(self._weights, len(labels))
         self._w.step()
         return loss.detach(), outputs.detach()
 
@@ -214,13 +221,14 @@ class _Search:
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         gates = draw(self._net.theta, self._net.mask, temperature, self._request.mode, rng)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._request.bf16):
+        with self._engine.autocast():
             outputs = self._net(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)
         drawn_us = latencies_us(self._request.models, self._costs_us, gates.relaxed)
         loss = self._request.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
         self._theta.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._engine.average_gradients([self._net.theta], len(labels))
         self._theta.step()
         self._request.objective.observe(self._expected_us())
         return loss.detach(), outputs.detach()
@@ -243,42 +251,13 @@ class _Search:
             f"{problem} in epoch {epoch + 1}, training {part}", remedy=f"a lower learning rate may help{kept}"
         )
 
-    def _progress(self, epoch: int, part: str, step: int, total: int, tally: _Tally) -> None:
+    def _progress(self, epoch: int, part: str, step: int, total: int, tally: Tally) -> None:
         schedule, models = self._request.schedule, self._request.models
-        loss, accuracy = tally.means()
         expected_us = self._expected_us().tolist()
         latencies = ", ".join(f"{m.device} {format_latency(us)}" for m, us in zip(models, expected_us, strict=True))
-        detail = f"loss {loss:.3f}, accuracy {format_percent(accuracy)}, expected {latencies}"
+        detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}, expected {latencies}"
         share = step / total * _W_SHARE if part == "w" else _W_SHARE + step / total * (1 - _W_SHARE)
         left_s = math.nan
         if self._took_s:
             left_s = (schedule.epochs - epoch - share) * sum(self._took_s) / len(self._took_s)
         self._report(StepProgress(f"searching, {part}", epoch, schedule.epochs, "epochs", detail, left_s))
-
-
-class _Tally:
-    """Sums of a phase, kept where the losses are until somebody looks."""
-
-    def __init__(self) -> None:
-        self._steps, self.images = 0, 0
-        self._loss, self._right = 0.0, 0
-        self._pending: list[tuple[Tensor, Tensor, int]] = []
-
-    def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
-        self._pending.append((loss, (outputs.argmax(1) == labels).sum(), len(labels)))
-
-    def check(self) -> str:
-        """Takes up the steps since the last look; which of them had a loss that is no number, "" for none."""
-        for loss, right, images in self._pending:
-            self._steps += 1
-            if not math.isfinite(loss.item()):
-                return f"the loss is {loss.item()} at step {self._steps}"
-            self._loss += loss.item() * images
-            self._right += int(right.item())
-            self.images += images
-        self._pending = []
-        return ""
-
-    def means(self) -> tuple[float, float]:
-        """Mean loss and accuracy of the steps that were taken up; NaN before any."""
-        return (self._loss / self.images, self._right / self.images) if self.images else (math.nan, math.nan)

@@ -7,10 +7,13 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import OutputError, UsageError
 from lutbench.files import write_atomically
+
+if TYPE_CHECKING:
+    from search.engine import Engine
 
 Record = dict[str, Any]
 
@@ -46,6 +49,26 @@ class MetricsLog:
                 if name != "epoch" and isinstance(value, (int, float)):
                     self._board.add_scalar(name, value, record["epoch"])
             self._board.flush()
+
+
+class NoLog:
+    """What the other processes of a job write: nothing."""
+
+    def __enter__(self) -> NoLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add(self, record: Record) -> None:
+        pass
+
+
+def open_log(
+    engine: Engine, path: Path, earlier: Iterable[Record] = (), tensorboard: bool = False
+) -> MetricsLog | NoLog:
+    """The job's log in its first process, one that writes nothing in the others."""
+    return MetricsLog(path, earlier, tensorboard) if engine.is_first else NoLog()
 
 
 def _line(record: Record) -> str:

@@ -16,14 +16,17 @@ from torch.nn import functional as F
 
 from lutbench.errors import TrainingError, UsageError
 from lutbench.events import Report, StepProgress
+from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
 from search.checkpoint import load_checkpoint, save_checkpoint
 from search.data.source import Batches, DataSource
-from search.metrics import MetricsLog, Record
+from search.engine import Engine
+from search.metrics import Record, open_log
 from search.recipe import Recipe
 from search.seeding import seeded
+from search.tally import Tally
 
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+CHECKPOINT, METRICS, WEIGHTS = "checkpoint.pt", "metrics.jsonl", "weights.pt"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the time of the default layout on CPU
 WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
@@ -33,7 +36,8 @@ WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 class TrainRequest:
     """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
 
-    folder: gets checkpoint.pt and metrics.jsonl. resume: go on from the checkpoint there.
+    folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt. resume: go on from the checkpoint there.
+    compiled: train what torch.compile makes of the net. channels_last: how images and weights lie in memory.
     """
 
     net: nn.Module
@@ -43,7 +47,9 @@ class TrainRequest:
     folder: Path
     seed: int = 0
     resume: bool = False
-    device: str = "cpu"
+    engine: Engine = field(default_factory=Engine)
+    compiled: bool = False
+    channels_last: bool = True
     tensorboard: bool = False
 
 
@@ -58,11 +64,14 @@ class Score:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """test: the net as it stands after the last epoch, not after its best one. history: metrics.jsonl's records."""
+    """test: the net as it stands after the last epoch, not after its best one. history: metrics.jsonl's records.
+
+    weights: the file that keeps the net as it stands.
+    """
 
     test: Score
     epochs: int
-    checkpoint: Path
+    weights: Path
     history: tuple[Record, ...] = field(repr=False)
 
 
@@ -77,22 +86,35 @@ def train(request: TrainRequest, report: Report) -> TrainResult:
 
 def evaluate(net: nn.Module, batches: Batches, device: str = "cpu") -> Score:
     """The net's score on batches, in eval mode; the mode it was in is restored."""
+    return _score(_sums(net, batches, torch.device(device), LAYOUT))
+
+
+def _sums(net: nn.Module, batches: Batches, device: torch.device, layout: torch.memory_format) -> Tensor:
+    """Loss, hits and number of the batches' images, (3,)."""
     was_training = net.training
     net.eval()
     loss, right, count = torch.zeros((), device=device), torch.zeros((), device=device), 0
     with torch.no_grad():
         for images, labels in batches:
-            outputs, labels = net(images.to(device, memory_format=LAYOUT)), labels.to(device)
+            outputs, labels = net(images.to(device, memory_format=layout)), labels.to(device)
             loss += F.cross_entropy(outputs, labels, reduction="sum")
             right += (outputs.argmax(1) == labels).sum()
             count += len(labels)
     net.train(was_training)
-    return Score(loss.item() / count, right.item() / count, count)
+    return torch.stack([loss.double(), right.double(), loss.new_tensor(count, dtype=torch.float64)])
+
+
+def _score(sums: Tensor) -> Score:
+    loss, right, images = sums.tolist()
+    return Score(loss / images, right / images, int(images))
 
 
 @torch.no_grad()
 def initialise(net: nn.Module, seed: int) -> None:
-    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms."""
+    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms.
+
+    The last batch norm of each residual branch starts at 0, so that the net starts shallow (docs/train.md: figures).
+    """
     with seeded(torch.device("cpu"), (seed, WEIGHTS_STREAM)):
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
@@ -104,18 +126,24 @@ def initialise(net: nn.Module, seed: int) -> None:
                 part.reset_parameters()
             if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
                 part.bias.zero_()
+    for norm in branch_norms(net):
+        norm.weight.zero_()
 
 
 class _Training:
     """One training: its net, optimiser and history."""
 
     def __init__(self, request: TrainRequest, report: Report) -> None:
-        self._request, self._report = request, report
-        self._device = torch.device(request.device)
+        self._engine, self._device = request.engine, request.engine.device
+        self._engine.check_batch(request.recipe.batch_size)
+        self._request, self._report = request, self._engine.reporting(report)
+        self._data = self._engine.share(request.data)
         self._checkpoint = request.folder / CHECKPOINT
         self._identity = _identity(request)
         self._net = request.net.to(self._device)
-        self._net.to(memory_format=LAYOUT)  # type: ignore[call-overload]  # torch's stubs lack it
+        self._layout = LAYOUT if request.channels_last else torch.contiguous_format
+        self._net.to(memory_format=self._layout)  # type: ignore[call-overload]  # torch's stubs lack it
+        self._forward: Callable[[Tensor], Tensor] = torch.compile(self._net) if request.compiled else self._net
         recipe = request.recipe
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
@@ -127,22 +155,23 @@ class _Training:
         request = self._request
         self._start()
         with (
-            MetricsLog(request.folder / METRICS, self._history, request.tensorboard) as log,
+            open_log(self._engine, request.folder / METRICS, self._history, request.tensorboard) as log,
             dropout_before_classifier(self._net, request.recipe.dropout),
         ):
             for epoch in range(len(self._history), request.recipe.epochs):
                 record = self._epoch(epoch)
                 self._history.append(record)
-                self._save()
+                self._save(self._checkpoint, {"optimiser": self._optimiser.state_dict(), "history": self._history})
                 log.add(record)
         self._net.eval()
         last = self._history[-1]
         test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
-        return TrainResult(test, len(self._history), self._checkpoint, tuple(self._history))
+        self._save(request.folder / WEIGHTS, {})
+        return TrainResult(test, len(self._history), request.folder / WEIGHTS, tuple(self._history))
 
     def _start(self) -> None:
         if self._request.resume:
-            state = load_checkpoint(self._checkpoint, self._identity, self._request.device)
+            state = load_checkpoint(self._checkpoint, self._identity, str(self._device))
             self._net.load_state_dict(state["net"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._history = list(state["history"])
@@ -155,13 +184,9 @@ class _Training:
             )
         initialise(self._net, self._request.seed)
 
-    def _save(self) -> None:
-        state = {
-            "net": self._net.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "history": self._history,
-        }
-        save_checkpoint(self._checkpoint, self._identity, state)
+    def _save(self, path: Path, more: dict[str, Any]) -> None:
+        if self._engine.is_first:
+            save_checkpoint(path, self._identity, {"net": self._net.state_dict(), **more})
 
     def _epoch(self, epoch: int) -> Record:
         """Trains for one epoch and tests; its random numbers depend on the seed and the epoch alone."""
@@ -170,43 +195,53 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._net.train()
-        with seeded(self._device, (request.seed, EPOCH_STREAM, epoch)):
-            loss, accuracy, images = self._steps(epoch)
+        stream = (self._engine.rank,) if self._engine.processes > 1 else ()
+        with seeded(self._device, (request.seed, EPOCH_STREAM, epoch, *stream)):
+            tally = self._steps(epoch)
+        self._engine.average_buffers(self._net)
         self._require_finite(epoch)
         train_s = time.monotonic() - started
-        test = evaluate(self._net, request.data.test_batches(request.recipe.batch_size), request.device)
+        batches = self._data.test_batches(request.recipe.batch_size)
+        test = _score(self._engine.total(_sums(self._net, batches, self._device, self._layout)))
         self._rate.epoch_took(time.monotonic() - started)
         return {
             "epoch": epoch + 1,
             "learning_rate": rate,
-            "loss": loss,
-            "accuracy": accuracy,
+            "loss": tally.mean_loss,
+            "accuracy": tally.accuracy,
             "test_loss": test.loss,
             "test_accuracy": test.accuracy,
             "train_s": train_s,
-            "images_per_s": images / train_s,
+            "images_per_s": tally.images / train_s,
         }
 
-    def _steps(self, epoch: int) -> tuple[float, float, int]:
-        """Mean loss, accuracy and number of the epoch's images."""
+    def _steps(self, epoch: int) -> Tally:
         request = self._request
-        batches = request.data.train_batches(request.recipe.batch_size, epoch, request.seed, "all")
+        batches = self._data.train_batches(request.recipe.batch_size, epoch, request.seed, "all")
         total = math.ceil(request.data.count("all") / request.recipe.batch_size)
-        tally = _Tally(epoch)
+        tally = Tally(self._engine)
         for step, (images, labels) in enumerate(batches):
-            labels = labels.to(self._device)
-            outputs = self._net(images.to(self._device, memory_format=LAYOUT))
-            loss = F.cross_entropy(outputs, labels)
-            self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step()
-            tally.add(loss.detach(), outputs.detach(), labels)
+            self._step(images.to(self._device, memory_format=self._layout), labels.to(self._device), tally)
             if (step + 1) % CHECK_EVERY == 0:
-                self._stop_unless(tally.check())
+                self._look(epoch, tally)
                 self._progress(epoch, (step + 1) / total, tally)
-        self._stop_unless(tally.check())
+        self._look(epoch, tally)
         self._progress(epoch, 1.0, tally)
-        return tally.mean_loss, tally.accuracy, tally.images
+        return tally
+
+    def _step(self, images: Tensor, labels: Tensor, tally: Tally) -> None:
+        with self._engine.autocast():
+            outputs = self._forward(images)
+        loss = F.cross_entropy(outputs.float(), labels)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._engine.average_gradients(self._net.parameters(), len(labels))
+        self._optimiser.step()
+        tally.add(loss.detach(), outputs.detach(), labels)
+
+    def _look(self, epoch: int, tally: Tally) -> None:
+        problem = tally.check()
+        self._stop_unless(f"{problem} of epoch {epoch + 1}" if problem else "")
 
     def _require_finite(self, epoch: int) -> None:
         """The last step may have made weights that no loss has shown yet; they must not be saved."""
@@ -219,12 +254,13 @@ class _Training:
         kept = f"; epoch {len(self._history)} is kept in {self._checkpoint}" if self._history else ""
         raise TrainingError(problem, remedy=f"a lower learning rate may help{kept}")
 
-    def _progress(self, epoch: int, share: float, tally: _Tally) -> None:
+    def _progress(self, epoch: int, share: float, tally: Tally) -> None:
         tested = f", test accuracy {format_percent(self._history[-1]['test_accuracy'])}" if self._history else ""
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}{tested}"
         left_s = self._rate.remaining_s(epoch + share)
-        stage = f"training {self._request.name}"
-        self._report(StepProgress(stage, epoch + (share == 1), self._request.recipe.epochs, "epochs", detail, left_s))
+        self._report(
+            StepProgress("training", epoch + (share == 1), self._request.recipe.epochs, "epochs", detail, left_s)
+        )
 
 
 def _identity(request: TrainRequest) -> dict[str, Any]:
@@ -238,47 +274,9 @@ def _identity(request: TrainRequest) -> dict[str, Any]:
         "classes": data.classes,
         "images": data.count("all"),
         "seed": request.seed,
+        "bf16": request.engine.bf16,
         **request.recipe.to_dict(),
     }
-
-
-class _Tally:
-    """Sums of an epoch, kept where the losses are until somebody looks."""
-
-    def __init__(self, epoch: int) -> None:
-        self._epoch, self._steps = epoch, 0
-        self._losses: list[Tensor] = []
-        self._right: list[Tensor] = []
-        self._sizes: list[int] = []
-        self._loss_sum, self._right_sum, self.images = 0.0, 0.0, 0
-
-    def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
-        self._losses.append(loss)
-        self._right.append((outputs.argmax(1) == labels).sum())
-        self._sizes.append(len(labels))
-
-    def check(self) -> str:
-        """Takes up the steps since the last look; which of them had a loss that is no number, "" for none."""
-        if not self._losses:
-            return ""
-        losses, right = torch.stack(self._losses).tolist(), torch.stack(self._right).tolist()
-        for number, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                return f"the loss is {loss} at step {self._steps + number + 1} of epoch {self._epoch + 1}"
-        self._steps += len(losses)
-        self._loss_sum += sum(loss * size for loss, size in zip(losses, self._sizes, strict=True))
-        self._right_sum += sum(right)
-        self.images += sum(self._sizes)
-        self._losses, self._right, self._sizes = [], [], []
-        return ""
-
-    @property
-    def mean_loss(self) -> float:
-        return self._loss_sum / self.images
-
-    @property
-    def accuracy(self) -> float:
-        return self._right_sum / self.images
 
 
 class _Rate:

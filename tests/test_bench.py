@@ -16,12 +16,17 @@ from device_agents.fake import FakeAgent
 from device_agents.registry import Device
 from lutbench import bench as bench_module
 from lutbench.bench import MIN_ROUNDS, ROUND_US, BenchRequest, bench, csv_table, visit_of
-from lutbench.errors import UsageError
+from lutbench.errors import InterruptedRunError, UsageError
 from lutbench.events import Event, Note
 from lutbench.lut.file import read_lut
+from lutbench.lut.latencies import read_latencies
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import summarize
-from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.profile import ProfileRequest, profile
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.macro import Space
+from lutbench.space.sampling import random_nets
+from tests.conftest import TINY_TOML
 from tests.onnx_models import convolution
 
 OpenDevice = Callable[..., FakeAgent]
@@ -148,6 +153,18 @@ def test_the_table_in_a_file(host: Device, files: tuple[str, str], tmp_path: Pat
     assert float(model["ci_low_us"]) <= float(model["latency_us"]) <= float(model["ci_high_us"])
     assert float(model["mmacs"]) > 0 and float(model["params_m"]) > 0
     assert (model["dtype"], model["threads"], model["runtime"].split()[0]) == ("int8", "1", "onnxruntime")
+
+
+def test_an_architecture_file_is_timed_and_its_row_can_be_read_again(host: Device, tiny: Space, tmp_path: Path) -> None:
+    file, output = tmp_path / "found@32x1.0.json", tmp_path / "out.csv"
+    net = random_nets(tiny, 1, 0, "found")[0]
+    write_architecture(Architecture(net, {}, 0, TINY_TOML), file)
+    (result,) = bench(BenchRequest(host, (str(file),), output=output), QUIET, device()).results
+    assert result.net.wanted == net and result.counts.macs == net.macs and result.summary is not None
+    (row,) = csv.DictReader(output.read_text().splitlines())
+    assert (row["net"], row["resolution"], row["width"]) == (str(file), "32", "1.0")
+    (read,) = read_latencies(str(output), "host", ()).nets
+    assert read.net == net
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device, files: tuple[str, str]) -> None:

@@ -32,6 +32,7 @@ LAYERS = [
 HEAVY = {
     "torch",
     "torchao",
+    "lightning_fabric",
     "onnx",
     "onnxruntime",
     "executorch",
@@ -57,12 +58,14 @@ HEAVY_ALLOWED = (
     "search.depthwise",
     "search.derive",
     "search.dnas",
+    "search.engine",
     "search.fused",
     "search.gates",
     "search.objective",
     "search.pointwise",
     "search.seeding",
     "search.supernet",
+    "search.tally",
     "search.train",
 )
 

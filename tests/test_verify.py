@@ -11,10 +11,10 @@ import pytest
 
 from device_agents.fake import FakeAgent
 from device_agents.registry import Device
-from lutbench.errors import LutError, UsageError
+from lutbench.errors import InterruptedRunError, LutError, UsageError
 from lutbench.events import Note
 from lutbench.lut.file import read_lut, write_lut
-from lutbench.profile import InterruptedRunError, ProfileRequest, profile
+from lutbench.profile import ProfileRequest, profile
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.tuning import TUNING_NETS

@@ -69,8 +69,9 @@ def command(
 ) -> None:
     """Time whole nets on a device.
 
-    NET is a name of `lutbench nets` (fbnet_a, mobilenet_v2@192x0.5), a string of candidates, or an ONNX file. A net
-    that fails costs its row, and the exit status is 3. Run the same command again to go on after an interruption.
+    NET is a name of `lutbench nets` (fbnet_a, mobilenet_v2@192x0.5), an architecture file that `lutbench search` wrote
+    (net.json), a string of candidates, or an ONNX file. A net that fails costs its row, and the exit status is 3. Run
+    the same command again to go on after an interruption.
     """
     from device_agents.registry import find_device
     from lutbench.bench import MIN_ROUNDS, BenchRequest, bench

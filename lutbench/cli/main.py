@@ -21,7 +21,12 @@ from lutbench.errors import LutbenchError
 COMMANDS = {
     "profile": ("lutbench.cli.profile:command", "Time every operator of a space on a device; write the LUT."),
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
-    "predict": ("lutbench.cli.predict:command", "A LUT's latency for nets of the zoo or candidate strings."),
+    "predict": (
+        "lutbench.cli.predict:command",
+        "A LUT's latency for nets: of the zoo, architecture files, candidate strings.",
+    ),
+    "train": ("lutbench.cli.train:command", "Train a net from scratch, by the paper's recipe."),
+    "export": ("lutbench.cli.export:command", "A trained net as ONNX, ExecuTorch or TorchScript files, int8 and fp32."),
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),
     "merge": ("lutbench.cli.merge:command", "LUTs of one device into one, the narrower interval of each operator."),
     "bench": ("lutbench.cli.bench:command", "Time whole nets and ONNX files on a device."),

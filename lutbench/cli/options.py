@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +29,49 @@ class CommaList(click.ParamType["tuple[Any, ...]"]):
         return tuple(dict.fromkeys(found))
 
 
+NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+def folder_name(net: str) -> str:
+    """A folder's name for a net's text: a file's own name, else the text without what a folder cannot be called."""
+    stem = Path(net).stem if net.endswith(".json") else net
+    return re.sub(r"[^\w.@-]+", "_", stem.strip())[:60]
+
+
+def data_options(function: Any) -> Any:
+    """What says which images: data, resolution, classes, workers, skip_broken."""
+    for option in reversed(_DATA):
+        function = option(function)
+    return function
+
+
+def machine_options(function: Any) -> Any:
+    """What says where torch computes: accelerator, bf16."""
+    for option in reversed(_MACHINE):
+        function = option(function)
+    return function
+
+
+_DATA = (
+    click.option(
+        "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
+    ),
+    click.option("--resolution", type=int, help="Of the images; none: the data's own."),
+    click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
+    click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
+    click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
+)
+_MACHINE = (
+    click.option(
+        "--accelerator",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="auto: a GPU where there is one.",
+    ),
+    click.option("--bf16", is_flag=True, help="Compute in bfloat16 what may be."),
+)

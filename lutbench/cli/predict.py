@@ -17,8 +17,8 @@ from lutbench.cli.options import json_option
 def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
     """A LUT's latency for nets.
 
-    NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width) or a string of candidates,
-    one per layer, separated by commas, blanks or |.
+    NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width), an architecture file that
+    `lutbench search` wrote (net.json) or a string of candidates, one per layer, separated by commas, blanks or |.
     """
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import print_json, print_table
@@ -34,12 +34,12 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
             {
                 "nets": [
                     {
-                        "net": p.net.name,
+                        "net": text,
                         "latency_us": p.latency_us,
                         "ci_low_us": p.ci_low_us,
                         "ci_high_us": p.ci_high_us,
                     }
-                    for p in found
+                    for text, p in zip(nets, found, strict=True)
                 ]
             }
         )
@@ -49,12 +49,12 @@ def command(lut_path: Path, nets: tuple[str, ...], as_json: bool) -> None:
         {"net": False, "latency": True, "95 % interval": True, "MMACs": True},
         [
             [
-                p.net.name,
+                text,
                 format_latency(p.latency_us),
                 "unknown" if isnan(p.ci_low_us) else f"{format_latency(p.ci_low_us)} .. {format_latency(p.ci_high_us)}",
                 f"{p.net.macs / 1e6:.2f}",
             ]
-            for p in found
+            for text, p in zip(nets, found, strict=True)
         ],
         caption=f"{lut.metadata.device}, {lut.metadata.runtime}, {lut.metadata.dtype}",
     )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lutbench.export.scale import Scale
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -29,8 +31,8 @@ class Exported:
     """An exporter's result. check_error: root mean square error of its output against torch's, over torch's.
 
     undelegated: kernels that run outside the runtime's delegate, where it has one; delegated_share: the others' share,
-    by number. notes: what a person should know
-    of the export itself; not kept with the artifact.
+    by number. Not kept with the artifact: notes, what a person should know of the export itself; input_scale and
+    output_scale, what the integers mean that it takes and gives, where it does.
     """
 
     data: bytes
@@ -38,6 +40,8 @@ class Exported:
     undelegated: tuple[str, ...] = ()
     delegated_share: float = 1.0
     notes: tuple[str, ...] = ()
+    input_scale: Scale | None = None
+    output_scale: Scale | None = None
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -32,30 +33,15 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.executorch_speed import speed_up, without_collector
+from lutbench.export.scale import Scale
 from lutbench.nn.fold import norms_folded
 from lutbench.nn.modules import initialised
-from lutbench.nn.subject import build_subject, sample_input
+from lutbench.nn.subject import Fitted, build_subject, sample_input
 from lutbench.space.operator import OVERHEAD, Operator
 from lutbench.space.subject import Subject, subject_name
 
 _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """What an integer means: real = (integer - zero_point) * scale."""
-
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-
-    def integers(self, real: Tensor) -> Tensor:
-        return (real / self.scale).round().add(self.zero_point).clamp(self.low, self.high).to(torch.int8)
-
-    def real(self, integers: Tensor) -> Tensor:
-        return (integers.float() - self.zero_point) * self.scale
 
 
 class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
@@ -90,19 +76,21 @@ class _ChannelsLast(nn.Module):
         )
 
 
-def export_executorch(subject: Subject, dtype: str) -> Exported:
+def export_executorch(subject: Subject, dtype: str, *, fitted: Fitted | None = None) -> Exported:
     """The subject's program, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
     notes = speed_up()
-    module = _empty() if subject == OVERHEAD else build_subject(subject)
-    sample = sample_input(subject, name)
+    if fitted:
+        module, images = fitted.module, fitted.images
+    else:
+        module, images = _empty() if subject == OVERHEAD else build_subject(subject), sample_input(subject, name)
     try:
         with torch.no_grad(), without_collector(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's to its own callers
-            exported = _export(module, _laid_out(sample, subject), dtype, subject)
+            exported = _export(module, _laid_out(images, subject), dtype, subject)
     except Exception as failure:
         raise ExportError(f"ExecuTorch export failed: {_shortest(failure)}", operator=name) from failure
-    check_error(exported.check_error, subject, dtype)
+    check_error(exported.check_error, subject, dtype, fitted)
     return replace(exported, notes=notes)
 
 
@@ -119,16 +107,17 @@ def _laid_out(sample: Tensor, subject: Subject) -> Tensor:
     return sample.to(memory_format=torch.channels_last) if inner else sample
 
 
-def _export(module: nn.Module, sample: Tensor, dtype: str, subject: Subject) -> Exported:
+def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject) -> Exported:
+    sample = images[:1]
     expected = module(sample)
     inner = isinstance(subject, Operator) and expected.dim() == 4
     traced = norms_folded(module)
     if inner and not expected.is_contiguous(memory_format=torch.channels_last):
         traced = _ChannelsLast(traced)
     program = torch.export.export(traced, (sample,))
-    fed, scale = sample, None
+    fed, given, scale = sample, None, None
     if dtype == "int8":
-        graph = _quantized(program, sample)
+        graph = _quantized(program, images)
         given, scale = _integer_inputs_outputs(graph)
         fed = given.integers(sample)
         expected = module(given.real(fed))
@@ -139,18 +128,20 @@ def _export(module: nn.Module, sample: Tensor, dtype: str, subject: Subject) -> 
     data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
     got = run_program(data, fed)
     error = relative_error(scale.real(got) if scale else got, expected)
-    return Exported(data, error, (*_partings(edge), *outside), delegated_share=1 - len(outside) / max(1, kernels))
+    share = 1 - len(outside) / max(1, kernels)
+    return Exported(data, error, (*_partings(edge), *outside), share, input_scale=given, output_scale=scale)
 
 
-def _quantized(program: torch.export.ExportedProgram, sample: Tensor) -> torch.fx.GraphModule:
-    """Calibrated with one sample: latency does not depend on the scales, the check does not need better ones."""
+def _quantized(program: torch.export.ExportedProgram, images: Tensor) -> torch.fx.GraphModule:
+    """One random sample to calibrate with does for latency, which does not depend on the scales, and for the check."""
     quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
-    prepared(sample)
+    for image in torch.split(images, 1):
+        prepared(image)
     return convert_pt2e(prepared)  # type: ignore[no-any-return]
 
 
-def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[_Scale, _Scale]:
+def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Scale, Scale]:
     """Takes the quantisation of the input and the dequantisation of the output out of the graph, in place.
 
     As ExecuTorch's own passes for it do later in the edge dialect; before it, to_edge sees the integers at once.
@@ -179,9 +170,9 @@ def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[_Scale, _Scal
     return input_scale, _scale_of(dequantizer)
 
 
-def _scale_of(node: Any) -> _Scale:
+def _scale_of(node: Any) -> Scale:
     scale, zero_point, low, high = node.args[1:5]
-    return _Scale(float(scale), int(zero_point), int(low), int(high))
+    return Scale(float(scale), int(zero_point), int(low), int(high))
 
 
 def _lowered(program: torch.export.ExportedProgram) -> tuple[EdgeProgramManager, int]:
@@ -225,13 +216,38 @@ def _partings(edge: EdgeProgramManager) -> tuple[str, ...]:
 
 def run_program(data: bytes, given: Tensor) -> Tensor:
     """A program's output, by one thread."""
+    _program, method = _loaded(data)
+    (output,) = method.call([given])
+    return cast(Tensor, output)
+
+
+def open_executorch(exported: Exported) -> Callable[[Tensor], Tensor]:
+    """A net's program in ExecuTorch: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    held = _loaded(exported.data)  # the program too: the method holds bare addresses into it
+
+    def run(image: Tensor) -> Tensor:
+        (output,) = held[1].call([exported.input_scale.integers(image) if exported.input_scale else image])
+        return exported.output_scale.real(output) if exported.output_scale else cast(Tensor, output).clone()
+
+    return run
+
+
+@cache
+def _one_thread() -> None:
+    """Once: it crashes while a program is loaded."""
+    from executorch.extension.pybindings import portable_lib
+
+    portable_lib._unsafe_reset_threadpool(1)
+
+
+def _loaded(data: bytes) -> tuple[Any, Any]:
+    """A program and its method, on one thread."""
     with _quiet():
         from executorch.extension.pybindings import portable_lib
 
-        portable_lib._unsafe_reset_threadpool(1)
+        _one_thread()
         program = portable_lib._load_program_from_buffer(data)
-        (output,) = program.load_method("forward").call([given])
-        return cast(Tensor, output)
+        return program, program.load_method("forward")
 
 
 @contextmanager

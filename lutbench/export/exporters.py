@@ -9,19 +9,26 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
 from lutbench.export.artifact import Exported, Recipe
 from lutbench.space.subject import Subject, subject_name
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lutbench.nn.subject import Fitted
+
 ExportFunction = Callable[..., Exported]
+Run = Callable[["Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True)
 class Exporter:
     """How a runtime's artifacts are made. function: module:name, imported when first needed, for torch is slow to load.
 
+    opener: the same, of what makes an artifact ready to compute.
     revision: raised whenever the exporter's own output changes. packages: whose versions decide the bytes.
     delegate: what inside the runtime computes, where it has a name of its own. engines: of which the runtime has to be
     told one, engine; its function then takes it as a third argument.
@@ -34,15 +41,23 @@ class Exporter:
     function: str
     revision: int
     packages: tuple[str, ...]
+    opener: str
     delegate: str = ""
     engines: tuple[str, ...] = ()
     engine: str = ""
 
-    def export(self, subject: Subject, dtype: str) -> Exported:
-        """The subject's checked artifact; ExportError where it cannot be made or is wrong."""
-        module, name = self.function.split(":")
-        function = cast(ExportFunction, getattr(import_module(module), name))
-        return function(subject, dtype, self.engine) if self.engine else function(subject, dtype)
+    def export(self, subject: Subject, dtype: str, fitted: Fitted | None = None) -> Exported:
+        """The subject's checked artifact; ExportError where it cannot be made or is wrong.
+
+        fitted: its weights and real images; none means random ones, seeded by its name, for latency needs no others.
+        """
+        function: ExportFunction = _imported(self.function)
+        return function(subject, dtype, *([self.engine] if self.engine else []), fitted=fitted)
+
+    def open(self, exported: Exported) -> Run:
+        """The artifact in its runtime, one thread: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+        opened: Run = _imported(self.opener)(exported)
+        return opened
 
     @property
     def runtime_version(self) -> str:
@@ -68,6 +83,7 @@ EXPORTERS: dict[str, Exporter] = {
         function="lutbench.export.onnx_export:export_onnx",
         revision=1,
         packages=("torch", "onnx", "onnxruntime"),
+        opener="lutbench.export.onnx_export:open_onnx",
     ),
     "executorch": Exporter(
         runtime="executorch",
@@ -77,6 +93,7 @@ EXPORTERS: dict[str, Exporter] = {
         function="lutbench.export.executorch_export:export_executorch",
         revision=1,
         packages=("torch", "torchao", "executorch"),
+        opener="lutbench.export.executorch_export:open_executorch",
         delegate="xnnpack",
     ),
     "torchscript": Exporter(
@@ -87,6 +104,7 @@ EXPORTERS: dict[str, Exporter] = {
         function="lutbench.export.torchscript_export:export_torchscript",
         revision=1,
         packages=("torch",),
+        opener="lutbench.export.torchscript_export:open_torchscript",
         engines=("x86", "onednn", "qnnpack"),
     ),
 }
@@ -135,6 +153,11 @@ def exporter_of(runtime_version: str) -> Exporter:
         if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
             return replace(exporter, engine=inside if exporter.engines else "")
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
+
+
+def _imported(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 @cache

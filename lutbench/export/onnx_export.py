@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from torch import Tensor
 
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
+from lutbench.export.scale import Scale
 from lutbench.nn.modules import seed_of
-from lutbench.nn.subject import build_subject
+from lutbench.nn.subject import Fitted, build_subject
 from lutbench.space.operator import Operator
 from lutbench.space.subject import Subject, subject_name
 
@@ -36,30 +38,21 @@ NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class _Scales:
-    """What an integer means: real = (integer - zero_point) * scale."""
-
-    input_scale: float
-    input_zero: int
-    output_scale: float
-    output_zero: int
-
-
-def export_onnx(subject: Subject, dtype: str) -> Exported:
+def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None) -> Exported:
     """The subject's ONNX file, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
     shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    module = build_subject(subject)
+    module = fitted.module if fitted else build_subject(subject)
     rng = np.random.default_rng(seed_of(name))
-    sample = rng.standard_normal(shape, dtype=np.float32)
+    images = fitted.images.numpy() if fitted else rng.standard_normal(shape, dtype=np.float32)
+    sample = images[:1]
     try:
         model = _to_onnx(module, sample)
         scales, inner_in, inner_out = None, False, False
         if dtype == "int8":
-            model = _quantized(_norms_as_convolutions(model), sample)
+            model = _quantized(_norms_as_convolutions(model), images)
             inner_in = isinstance(subject, Operator) and subject.kind != "stem" and len(shape) == 4
             inner_out = isinstance(subject, Operator) and len(subject.output_shape) == 4
             scales = _integer_inputs_outputs(model, inner_in, inner_out)
@@ -67,8 +60,22 @@ def export_onnx(subject: Subject, dtype: str) -> Exported:
         error = _error_against_torch(data, module, sample, scales, inner_in, inner_out)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as failure:
         raise ExportError(f"ONNX export failed: {failure}", operator=name) from failure
-    check_error(error, subject, dtype)
-    return Exported(data, error)
+    check_error(error, subject, dtype, fitted)
+    input_scale, output_scale = scales or (None, None)
+    return Exported(data, error, input_scale=input_scale, output_scale=output_scale)
+
+
+def open_onnx(exported: Exported) -> Callable[[Tensor], Tensor]:
+    """A net's file in ONNX Runtime: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    session = _session(exported.data)
+
+    def run(image: Tensor) -> Tensor:
+        fed = exported.input_scale.integers(image) if exported.input_scale else image
+        (got,) = session.run(None, {INPUT: fed.numpy()})
+        found = torch.from_numpy(got)
+        return exported.output_scale.real(found) if exported.output_scale else found
+
+    return run
 
 
 def _empty_graph(dtype: str) -> bytes:
@@ -121,23 +128,23 @@ def _norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-class _OneSample(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration with one batch: latency does not depend on the scales, the check does not need better ones."""
+class _OneByOne(CalibrationDataReader):  # type: ignore[misc]
+    """Calibration. One random sample does for latency, which does not depend on the scales, and for the check."""
 
-    def __init__(self, sample: _Array) -> None:
-        self._batches = iter([{INPUT: sample}])
+    def __init__(self, images: _Array) -> None:
+        self._batches = ({INPUT: images[n : n + 1]} for n in range(len(images)))
 
     def get_next(self) -> dict[str, _Array] | None:
         return next(self._batches, None)
 
 
-def _quantized(model: onnx.ModelProto, sample: _Array) -> onnx.ModelProto:
+def _quantized(model: onnx.ModelProto, images: _Array) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
         path = Path(folder) / "quantized.onnx"
         quantize_static(
             model,
             path,
-            _OneSample(sample),
+            _OneByOne(images),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -146,7 +153,7 @@ def _quantized(model: onnx.ModelProto, sample: _Array) -> onnx.ModelProto:
         return onnx.load(path)
 
 
-def _integer_inputs_outputs(model: onnx.ModelProto, inner_in: bool, inner_out: bool) -> _Scales:
+def _integer_inputs_outputs(model: onnx.ModelProto, inner_in: bool, inner_out: bool) -> tuple[Scale, Scale]:
     """Takes the first QuantizeLinear and the last DequantizeLinear out of the graph, in place.
 
     inner_in, inner_out: the input or output is (N, H, W, C), by a transpose that ONNX Runtime cancels against its own.
@@ -157,11 +164,8 @@ def _integer_inputs_outputs(model: onnx.ModelProto, inner_in: bool, inner_out: b
     if first is None or last is None or sum(INPUT in n.input for n in graph.node) != 1:
         raise ValueError("the quantizer left the graph's input or output in float")
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    scales = _Scales(
-        float(constants[first.input[1]]),
-        int(constants[first.input[2]]),
-        float(constants[last.input[1]]),
-        int(constants[last.input[2]]),
+    input_scale, output_scale = (
+        Scale(float(constants[node.input[1]]), int(constants[node.input[2]])) for node in (first, last)
     )
     shape_in = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
     shape_out = [d.dim_value for d in graph.output[0].type.tensor_type.shape.dim]
@@ -180,7 +184,7 @@ def _integer_inputs_outputs(model: onnx.ModelProto, inner_in: bool, inner_out: b
         _rename(graph, outer_name, OUTPUT)
     graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape_in))
     graph.output[0].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, shape_out))
-    return scales
+    return input_scale, output_scale
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
@@ -195,23 +199,22 @@ def _error_against_torch(
     data: bytes,
     module: torch.nn.Module,
     sample: _Array,
-    scales: _Scales | None,
+    scales: tuple[Scale, Scale] | None,
     inner_in: bool,
     inner_out: bool,
 ) -> float:
     """Root mean square difference between the artifact's output and torch's on the same input, over torch's."""
     fed, real = sample, sample
     if scales:
-        fed = np.clip(np.rint(sample / scales.input_scale) + scales.input_zero, 0, 255).astype(np.uint8)
-        real = (fed.astype(np.float32) - scales.input_zero) * np.float32(scales.input_scale)
+        fed = scales[0].integers(torch.from_numpy(sample)).numpy()
+        real = scales[0].real(torch.from_numpy(fed)).numpy()
     with torch.no_grad():
         expected = module(torch.from_numpy(real))
     session = _session(data)
     (got,) = session.run(None, {INPUT: fed.transpose(NHWC) if inner_in else fed})
     got = got.transpose(NCHW) if inner_out else got
-    if scales:
-        got = (got.astype(np.float32) - scales.output_zero) * np.float32(scales.output_scale)
-    return relative_error(torch.from_numpy(np.ascontiguousarray(got)), expected)
+    found = torch.from_numpy(np.ascontiguousarray(got))
+    return relative_error(scales[1].real(found) if scales else found, expected)
 
 
 def _session(data: bytes) -> Any:

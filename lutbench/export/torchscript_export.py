@@ -9,9 +9,11 @@ stands inside a net takes that layout (torch's channels_last). fp32 keeps (N, C,
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +25,8 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
-from lutbench.nn.subject import build_subject, sample_input
+from lutbench.export.scale import Scale
+from lutbench.nn.subject import Fitted, build_subject, sample_input
 from lutbench.space.operator import Operator
 from lutbench.space.subject import Subject, subject_name
 
@@ -42,32 +45,37 @@ class Description:
     zero_point: int = 0
 
 
-def export_torchscript(subject: Subject, dtype: str, engine: str = "") -> Exported:
+def export_torchscript(subject: Subject, dtype: str, engine: str = "", *, fitted: Fitted | None = None) -> Exported:
     """The subject's module, checked against torch; ExportError where it cannot be made or is wrong."""
     name = subject_name(subject)
     inner = isinstance(subject, Operator) and subject.kind not in ("stem", "overhead") and dtype == "int8"
-    module, sample = build_subject(subject), sample_input(subject, name)
+    if fitted:
+        module, images = fitted.module, fitted.images
+    else:
+        module, images = build_subject(subject), sample_input(subject, name)
+    sample = images[:1]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that all of this is deprecated
             if dtype == "int8":
-                exported = _export_int8(module, sample, inner and sample.dim() == 4, engine)
+                exported = _export_int8(module, images, inner and sample.dim() == 4, engine)
             else:
                 exported = _exported(module, sample, Description(tuple(sample.shape), False), module(sample))
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as failure:
         problem = (str(failure).strip().splitlines() or [type(failure).__name__])[0][:200]
         raise ExportError(f"TorchScript export failed: {problem}", operator=name) from failure
-    check_error(exported.check_error, subject, dtype, _COARSER.get(engine, 1.0))
+    check_error(exported.check_error, subject, dtype, fitted, _COARSER.get(engine, 1.0))
     return exported
 
 
-def _export_int8(module: nn.Module, sample: Tensor, channels_last: bool, engine: str) -> Exported:
+def _export_int8(module: nn.Module, images: Tensor, channels_last: bool, engine: str) -> Exported:
+    module, sample = copy.deepcopy(module), images[:1]
     if engine not in torch.backends.quantized.supported_engines:
         known = ", ".join(torch.backends.quantized.supported_engines)
         raise ValueError(f"torch has no quantised engine {engine!r} on this machine; it has {known}")
     torch.backends.quantized.engine = engine
     has_weights = any(True for _ in module.parameters())
-    graph, scale, zero_point = _quantized(module, sample, engine) if has_weights else (module, *_scale_of(sample))
+    graph, scale, zero_point = _quantized(module, images, engine) if has_weights else (module, *_scale_of(sample))
     fed = torch.quantize_per_tensor(sample, scale, zero_point, torch.quint8)
     fed = fed.contiguous(memory_format=torch.channels_last) if channels_last else fed
     about = Description(tuple(sample.shape), channels_last, engine, scale, zero_point)
@@ -80,14 +88,32 @@ def _exported(module: nn.Module, given: Tensor, about: Description, expected: Te
     torch.jit.save(frozen, file, _extra_files={DESCRIPTION: json.dumps(asdict(about))})
     file.seek(0)
     got = torch.jit.load(file)(given)  # type: ignore[no-untyped-call]
-    return Exported(file.getvalue(), relative_error(got.dequantize() if got.is_quantized else got, expected))
+    input_scale = Scale(about.scale, about.zero_point) if about.scale else None
+    output_scale = Scale(got.q_scale(), got.q_zero_point()) if got.is_quantized else None
+    error = relative_error(got.dequantize() if got.is_quantized else got, expected)
+    return Exported(file.getvalue(), error, input_scale=input_scale, output_scale=output_scale)
 
 
-def _quantized(module: nn.Module, sample: Tensor, engine: str) -> tuple[fx.GraphModule, float, int]:
-    """The module from uint8 to uint8, and what its input's integers mean. Calibrated with one sample."""
+def open_torchscript(exported: Exported) -> Callable[[Tensor], Tensor]:
+    """A net's module in TorchScript: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    module = torch.jit.load(io.BytesIO(exported.data))  # type: ignore[no-untyped-call]
+    scale = exported.input_scale
+
+    @torch.no_grad()
+    def run(image: Tensor) -> Tensor:
+        fed = torch.quantize_per_tensor(image, scale.scale, scale.zero_point, torch.quint8) if scale else image
+        got: Tensor = module(fed)
+        return got.dequantize() if got.is_quantized else got
+
+    return run
+
+
+def _quantized(module: nn.Module, images: Tensor, engine: str) -> tuple[fx.GraphModule, float, int]:
+    """The module from uint8 to uint8, and what its input's integers mean."""
     _flatten_by_function(module)
-    prepared = prepare_fx(module, get_default_qconfig_mapping(engine), (sample,))
-    prepared(sample)
+    prepared = prepare_fx(module, get_default_qconfig_mapping(engine), (images[:1],))
+    for image in torch.split(images, 1):
+        prepared(image)
     converted = convert_fx(prepared)
     graph: Any = converted.graph
     (given,) = graph.find_nodes(op="placeholder")

@@ -94,6 +94,10 @@ _BUILDERS: dict[str, Callable[[Node, int], nn.Module]] = {
 }
 
 
+def _ends_in_norm(node: Node) -> bool:
+    return node.kind == "conv" and node.norm and node.activation == "none"
+
+
 class GraphModule(nn.Module):
     """Runs a graph's nodes in order."""
 
@@ -102,12 +106,19 @@ class GraphModule(nn.Module):
         self._inputs = [node.inputs for node in graph.nodes[1:]]
         channels = [node.shape[0] for node in graph.nodes]
         self.layers = nn.ModuleList(_BUILDERS[n.kind](n, channels[n.inputs[0]]) for n in graph.nodes[1:])
+        branches = {node.inputs[1] for node in graph.nodes if node.kind == "add"}
+        self._branches = [p for p in sorted(branches) if _ends_in_norm(graph.nodes[p])]
         self.activations = nn.ModuleList(_ACTIVATIONS[node.activation]() for node in graph.nodes[1:])
 
     def norm(self, position: int) -> nn.BatchNorm2d:
         """The batch norm of the convolution at this position of the graph."""
         _conv, norm = cast(nn.Sequential, self.layers[position - 1])
         return cast(nn.BatchNorm2d, norm)
+
+    @property
+    def branch_norms(self) -> list[nn.BatchNorm2d]:
+        """The last batch norm of each residual branch that ends in one."""
+        return [self.norm(position) for position in self._branches]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, classes) where the last node is a classifier, else (N, C, H, W)"""

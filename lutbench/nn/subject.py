@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lutbench.nn.factory import build_factory_net
-from lutbench.nn.graph import build_model
-from lutbench.nn.modules import build_net, build_operator, seed_of
+from lutbench.nn.graph import GraphModule, build_model
+from lutbench.nn.modules import InvertedResidual, build_net, build_operator, empty_operator, seed_of
 from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
@@ -28,6 +29,30 @@ _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
 def build_subject(subject: Subject) -> nn.Module:
     """The subject's module, weights seeded by its name; UsageError where a user's factory makes none."""
     return _BUILDERS[type(subject)](subject)
+
+
+def empty_net(net: Net | Model) -> nn.Module:
+    """The net's module as torch initialises it, for training; of any batch size."""
+    if isinstance(net, Model):
+        return GraphModule(net.graph)
+    return nn.Sequential(*(empty_operator(operator) for operator in net.operators))
+
+
+def branch_norms(module: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    """The last batch norm of each residual branch."""
+    for part in module.modules():
+        if isinstance(part, InvertedResidual) and part.has_residual:
+            yield cast(nn.BatchNorm2d, part.body[-1])
+        elif isinstance(part, GraphModule):
+            yield from part.branch_norms
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained module in eval mode, and images (N, 3, R, R) to calibrate its artifact with; the first checks it."""
+
+    module: nn.Module
+    images: Tensor
 
 
 def sample_input(subject: Subject, name: str) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lutbench.errors import SpaceError, UsageError
+from lutbench.space.architecture import SUFFIX, read_architecture
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
 from lutbench.space.graph import Graph, Model
@@ -144,13 +146,24 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
     return _model(entry, resolution, width)
 
 
+def retargeted(net: Net | Model, resolution: int, classes: int) -> Net | Model:
+    """The net with inputs of another size and a classifier for so many classes, as it is trained and deployed."""
+    if isinstance(net, Net):
+        return replace(net, space=replace(net.space, resolution=resolution, classes=classes))
+    model = _model(MODELS[net.name.split("@")[0]], resolution, net.width)
+    *body, classifier = model.graph.nodes
+    return replace(model, graph=Graph((*body, replace(classifier, shape=(classes, 1, 1)))))
+
+
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
-    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, or candidates of the first of spaces.
+    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, an architecture file, candidates of the first of spaces.
 
     spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
     carry the scale too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
+    if text.endswith(SUFFIX):
+        return read_architecture(Path(text)).net
     scale = _SCALE.fullmatch(text)
     base = scale["name"].strip() if scale else text
     if base in ZOO:
@@ -168,7 +181,11 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
             remedy=f"`lutbench bench {text}` times it",
         )
     near = difflib.get_close_matches(base, [*ZOO, *MODELS], n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else "`lutbench nets` lists the names"
+    remedy = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "`lutbench nets` lists the names; an architecture file ends in .json"
+    )
     raise UsageError(f"no net is called {text!r}", remedy=remedy)
 
 

@@ -6,6 +6,7 @@ run that goes on from a checkpoint sees the batches it would have seen.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,7 +40,10 @@ class DataSource(Protocol):
         ...
 
     def train_batches(self, batch_size: int, epoch: int, seed: int, part: str) -> Batches:
-        """The part once, augmented, in an order of its own for each seed and epoch; a last batch of one is left out."""
+        """The part once, augmented, in an order of its own for each seed and epoch; a last batch of one is left out.
+
+        So is one that leaves a process with fewer than two images.
+        """
         ...
 
     def plain_batches(self, batch_size: int, part: str) -> Batches:
@@ -48,6 +52,10 @@ class DataSource(Protocol):
 
     def test_batches(self, batch_size: int) -> Batches:
         """The test set once, in order."""
+        ...
+
+    def share(self, rank: int, processes: int) -> DataSource:
+        """A process's share of every batch; counts and sizes of batches stay those of all processes together."""
         ...
 
 
@@ -115,6 +123,12 @@ class SplitSource:
         self._device = torch.device(device)
         self._mean, self._std = (torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (mean, std))
         self._parts = stratified_split(train.labels, class_names, split_seed)
+        self._rank, self._processes = 0, 1
+
+    def share(self, rank: int, processes: int) -> SplitSource:
+        found = copy.copy(self)
+        found._rank, found._processes = rank, processes
+        return found
 
     def count(self, part: str) -> int:
         return len(self._test.labels) if part == "test" else len(self._positions(part))
@@ -123,10 +137,11 @@ class SplitSource:
         positions = self._positions(part)
         key = (seed, epoch, PARTS.index(part))
         batches = _batches(np.random.default_rng(key).permutation(positions), batch_size)
-        if len(batches) > 1 and len(batches[-1]) == 1:  # batch norm cannot be trained on one image
+        if len(batches) > 1 and len(batches[-1]) < 2 * self._processes:  # batch norm cannot be trained on one image
             batches.pop()
-        for number, (images, labels) in enumerate(self._train.read(batches)):
-            with seeded(self._device, (*key, number)):
+        stream = (self._rank,) if self._processes > 1 else ()
+        for number, (images, labels) in enumerate(self._train.read(self._own(batches))):
+            with seeded(self._device, (*key, number, *stream)):
                 augmented = self._normalised(images, self._augmentation.train)
             yield augmented, labels.to(self._device)
 
@@ -137,9 +152,24 @@ class SplitSource:
     def test_batches(self, batch_size: int) -> Batches:
         yield from self._plain(self._test, np.arange(len(self._test.labels)), batch_size)
 
+    def test_sample(self, batch_size: int, images: int) -> Batches:
+        """So many of the test set, or all where it has fewer: the first of one fixed random order."""
+        order = np.random.default_rng(PLAIN_SEED).permutation(len(self._test.labels))[:images]
+        yield from self._plain(self._test, order, batch_size)
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, of images in 0 to 1."""
+        mean, std = (values.flatten().tolist() for values in (self._mean, self._std))
+        return mean, std
+
     def _plain(self, images: LabelledImages, order: IntArray, batch_size: int) -> Batches:
-        for pixels, labels in images.read(_batches(order, batch_size)):
+        for pixels, labels in images.read(self._own(_batches(order, batch_size))):
             yield self._normalised(pixels, self._augmentation.plain), labels.to(self._device)
+
+    def _own(self, batches: Sequence[IntArray]) -> list[IntArray]:
+        shares = (batch[self._rank :: self._processes] for batch in batches)
+        return [share for share in shares if len(share)]
 
     def _positions(self, part: str) -> IntArray:
         if part not in self._parts:

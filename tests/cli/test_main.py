@@ -13,7 +13,11 @@ import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.file import read_lut
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.find import find_spaces
+from lutbench.space.net import parse_net
 from tests.cli.running import START_TIMEOUT_S, one_line, run, started
+from tests.conftest import TINY_TOML
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -62,6 +66,11 @@ def test_predict(measured: Path) -> None:
     assert small["net"] == nets[0]
     assert 0 < small["latency_us"] < large["latency_us"]
     assert large["ci_low_us"] <= large["latency_us"] <= large["ci_high_us"]
+    file = "found@32x1.0.json"
+    net = parse_net(nets[0], find_spaces(str(measured.parent / "tiny.toml"), (), (1.0,))[0][0], "found")
+    write_architecture(Architecture(net, {}, 0, TINY_TOML), measured.parent / file)
+    (same,) = json.loads(run("predict", "--lut", measured.name, file, "--json", cwd=measured.parent).stdout)["nets"]
+    assert same == {**small, "net": file}
 
 
 def test_verify_writes_its_summary_and_checks_a_limit(measured: Path, tmp_path: Path) -> None:
@@ -107,11 +116,15 @@ def test_devices_and_nets(tmp_path: Path) -> None:
         (["show", "none.csv"], 4, "no such file"),
         (["show", "junk.csv"], 4, "not UTF-8"),
         (["predict", "--lut", "none.csv", "fbnet_a"], 4, "no such file"),
+        (["nets", "none.json"], 4, "none.json: no such file"),
+        (["nets", "empty.json"], 4, "empty.json: is not an architecture"),
+        (["bench", "empty.json"], 4, "empty.json: is not an architecture"),
         (["verify", "--lut", "none.csv"], 4, "no such file"),
     ],
 )
 def test_errors_are_one_line_with_a_status(arguments: list[str], status: int, text: str, tmp_path: Path) -> None:
     (tmp_path / "junk.csv").write_bytes(b"\x89PNG\xff\x00")
+    (tmp_path / "empty.json").write_text("{}")
     assert text in one_line(run(*arguments, cwd=tmp_path), status)
 
 

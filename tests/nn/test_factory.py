@@ -166,6 +166,7 @@ def test_timm_that_is_not_there_says_how_to_install_it(monkeypatch: pytest.Monke
 
 
 def test_reading_a_nets_name_loads_no_torch() -> None:
-    code = "import sys, lutbench.nn.factory as f; f.parse_factory_net('a:b'); print('torch' in sys.modules)"
+    code = "import sys, lutbench.nn.factory; from lutbench.space.factory import parse_factory_net as f; f('a:b');"
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

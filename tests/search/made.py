@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,7 @@ class Blobs:
             top, left = (label // 2) * half, (label % 2) * half
             self._images[number, :, top : top + half, left : left + half] += 1.5
         self._poison = poison
+        self._rank, self._processes = 0, 1
 
     def count(self, part: str) -> int:
         return len(self._part(part))
@@ -73,6 +75,11 @@ class Blobs:
     def test_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield from self._batches(self._part("theta"), batch_size)
 
+    def share(self, rank: int, processes: int) -> Blobs:
+        found = copy.copy(self)
+        found._rank, found._processes = rank, processes
+        return found
+
     def _part(self, part: str) -> list[int]:
         count = len(self._labels)
         first, last = {"all": (0, count), "w": (0, count * 4 // 5)}.get(part, (count * 4 // 5, count))
@@ -80,5 +87,5 @@ class Blobs:
 
     def _batches(self, order: list[int], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(order), batch_size):
-            positions = order[start : start + batch_size]
+            positions = order[start : start + batch_size][self._rank :: self._processes]
             yield self._images[positions], self._labels[positions]

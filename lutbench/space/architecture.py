@@ -17,6 +17,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.net import Net, parse_net
 
 SCHEMA = 1
+SUFFIX = ".json"
 _LARGEST_BYTES = 1 << 20
 _TYPES: dict[str, type] = {
     "name": str,
@@ -100,8 +101,8 @@ def read_architecture(path: Path) -> Architecture:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ArchitectureError("no such file", path=path, remedy="`lutbench search` writes them") from None
-    except OSError as error:
-        raise ArchitectureError(f"cannot be read: {error.strerror or error}", path=path) from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, of a table of nets
+        raise ArchitectureError(f"cannot be read: {getattr(error, 'strerror', '') or error}", path=path) from error
     return parse_architecture(data, path)
 
 

@@ -10,11 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import ArchitectureError
-from lutbench.space.fbnet import fbnet
-from lutbench.space.find import find_spaces
-from lutbench.space.sampling import random_nets
-from lutbench.space.zoo import zoo_nets
-from search.architecture import (
+from lutbench.space.architecture import (
     Architecture,
     format_architecture,
     own_versions,
@@ -22,6 +18,10 @@ from search.architecture import (
     read_architecture,
     write_architecture,
 )
+from lutbench.space.fbnet import fbnet
+from lutbench.space.find import find_spaces
+from lutbench.space.sampling import random_nets
+from lutbench.space.zoo import zoo_nets
 from tests.conftest import TINY_TOML
 
 PATH = Path("net.json")

@@ -1,0 +1,110 @@
+"""`lutbench export`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lutbench.cli.options import NAMES, folder_name, json_option
+from lutbench.export.exporters import EXPORTERS
+
+if TYPE_CHECKING:
+    from search.deploy import Deployed
+
+
+@click.command("export")
+@click.argument("net", metavar="NET")
+@click.option("--weights", type=click.Path(path_type=Path), help="weights.pt or checkpoint.pt of `lutbench train`.")
+@click.option("--random-weights", is_flag=True, help="Without a training: files to time, and no more.")
+@click.option("--data", help="To calibrate and test with; none: what the net was trained on.")
+@click.option("--resolution", type=int, help="Of the input; none: that of the training.")
+@click.option(
+    "--runtime", "runtimes", type=NAMES, default="onnx", show_default=True, help=f"Some of {', '.join(EXPORTERS)}."
+)
+@click.option("--dtype", "dtypes", type=NAMES, default="int8,fp32", show_default=True, help="int8, fp32 or both.")
+@click.option(
+    "--test-images", type=click.IntRange(1), default=1000, show_default=True, help="To judge the files with, at most."
+)
+@click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each.")
+@click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: exported/NET.")
+@json_option
+def command(
+    net: str,
+    weights: Path | None,
+    random_weights: bool,
+    data: str | None,
+    resolution: int | None,
+    runtimes: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    test_images: int,
+    workers: int | None,
+    skip_broken: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """A trained net as files for runtimes, with their accuracy on test images beside torch's.
+
+    NET is what `lutbench train` took. int8 files are calibrated with 256 training images; they take and give integers,
+    and export.json beside them says what these mean and how images are normalised.
+    """
+    from lutbench.cli.render import Progress, print_json
+    from search.deploy import ExportJob, deploy, file_summary
+
+    job = ExportJob(
+        net=net,
+        folder=output or Path("exported") / folder_name(net),
+        weights=weights,
+        random_weights=random_weights,
+        data=data,
+        resolution=resolution,
+        runtimes=runtimes,
+        dtypes=dtypes,
+        test_images=test_images,
+        workers=workers,
+        skip_broken=skip_broken,
+    )
+    with Progress() as progress:
+        found = deploy(job, progress)
+    if not as_json:
+        _print(found)
+        return
+    print_json(
+        {
+            "net": net,
+            "data": found.data,
+            "calibration_images": found.calibration_images,
+            "test_images": found.test_images,
+            "torch_accuracy": found.torch_accuracy,
+            "files": [{**file_summary(file), "file": str(file.path)} for file in found.files],
+        }
+    )
+
+
+def _print(found: Deployed) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_percent
+
+    shape = " x ".join(str(size) for size in found.net.input_shape)
+    tested = "not tested: the weights are random"
+    if found.torch_accuracy is not None:
+        tested = f"torch's fp32 accuracy on the same {found.test_images:,} test images: "
+        tested += format_percent(found.torch_accuracy, 2)
+    print_table(
+        "",
+        {"file": False, "runtime": False, "MB": True, "accuracy": True, "as torch": True},
+        [
+            [
+                str(file.path),
+                file.runtime,
+                f"{len(file.exported.data) / 1e6:.2f}",
+                "-" if file.accuracy is None else format_percent(file.accuracy, 2),
+                "-" if file.agreement is None else format_percent(file.agreement, 2),
+            ]
+            for file in found.files
+        ],
+        caption=f"{found.data}, input {shape}; int8 calibrated with {found.calibration_images} training images;"
+        f" {tested}",
+    )

@@ -1,0 +1,152 @@
+"""`lutbench train`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options
+
+if TYPE_CHECKING:
+    from search.job import Trained
+
+_RECIPE = (
+    click.option("--epochs", type=click.IntRange(1), help="Times over the training set."),
+    click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
+    click.option("--learning-rate", type=float, help="At the start."),
+    click.option("--momentum", type=float, help="Of SGD."),
+    click.option("--weight-decay", type=float, help="Of SGD, on every weight."),
+    click.option("--milestones", type=NUMBERS, help="Shares of the epochs, such as 0.5,0.75: the rate falls there."),
+    click.option("--decay", type=float, help="What the rate is multiplied by at each."),
+    click.option("--dropout", type=float, help="Share of features lost before the classifier."),
+)
+
+
+def _recipe_options(function: Any) -> Any:
+    for option in reversed(_RECIPE):
+        function = option(function)
+    return function
+
+
+@click.command("train")
+@click.argument("net", metavar="NET")
+@data_options
+@_recipe_options
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order, augmentation.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: trained/NET.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
+@click.option("--compile", "compiled", is_flag=True, help="Train what torch.compile makes of the net.")
+@click.option("--channels-last/--no-channels-last", default=True, show_default=True, help="How images lie in memory.")
+@machine_options
+@json_option
+def command(
+    net: str,
+    data: str,
+    resolution: int | None,
+    classes: int | None,
+    workers: int | None,
+    skip_broken: bool,
+    seed: int,
+    output: Path | None,
+    resume: bool,
+    tensorboard: bool,
+    compiled: bool,
+    channels_last: bool,
+    accelerator: Any,
+    bf16: bool,
+    as_json: bool,
+    **recipe: Any,
+) -> None:
+    """Train a net from scratch on images.
+
+    NET is an architecture file that `lutbench search` wrote, a name of `lutbench nets`, or a string of FBNet's
+    candidates; it gets the data's resolution and number of classes. What of the recipe is not given is the paper's
+    (360 epochs of batch 256), or one scaled down where there are fewer than 20,000 images. The folder gets a
+    checkpoint and a line of metrics.jsonl every epoch, and weights.pt at the end, for `lutbench export`.
+
+    Several processes: torchrun --nproc-per-node 8 -m lutbench train ...
+    """
+    from lutbench.cli.render import Progress, print_json
+    from search.engine import Engine
+    from search.job import TrainJob, find_trainable, train_net
+
+    find_trainable(net)  # before torch loads
+    job = TrainJob(
+        net=net,
+        folder=output or Path("trained") / folder_name(net),
+        data=data,
+        resolution=resolution,
+        classes=classes,
+        recipe={name: value for name, value in recipe.items() if value is not None},
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        skip_broken=skip_broken,
+        compiled=compiled,
+        channels_last=channels_last,
+        tensorboard=tensorboard,
+    )
+    engine = Engine(accelerator, bf16)
+    with Progress() as progress:
+        found = train_net(job, engine, progress)
+    if not engine.is_first:
+        return
+    if as_json:
+        print_json(_summary(net, found))
+    else:
+        _print(net, found)
+
+
+def _summary(text: str, found: Trained) -> dict[str, Any]:
+    """Everything as plain values; fractions, seconds."""
+    result = found.result
+    return {
+        "net": text,
+        "accuracy": result.test.accuracy,
+        "loss": result.test.loss,
+        "test_images": result.test.images,
+        "train_accuracy": result.history[-1]["accuracy"],
+        "epochs": result.epochs,
+        "train_s": _train_s(found),
+        "images_per_s": result.history[-1]["images_per_s"],
+        "data": found.data,
+        "resolution": found.resolution,
+        "classes": found.classes,
+        "mmacs": found.net.macs / 1e6,
+        "params_m": found.net.params / 1e6,
+        "recipe": found.recipe.to_dict(),
+        "weights": str(result.weights),
+    }
+
+
+def _train_s(found: Trained) -> float:
+    return float(sum(record["train_s"] for record in found.result.history))
+
+
+def _print(text: str, found: Trained) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_percent, format_seconds
+
+    result, last = found.result, found.result.history[-1]
+    columns = ("test accuracy", "test loss", "training accuracy", "MMACs", "params (M)", "images/s", "time")
+    print_table(
+        "",
+        {"net": False, **dict.fromkeys(columns, True)},
+        [
+            [
+                text,
+                format_percent(result.test.accuracy),
+                f"{result.test.loss:.3f}",
+                format_percent(last["accuracy"]),
+                f"{found.net.macs / 1e6:.2f}",
+                f"{found.net.params / 1e6:.3f}",
+                f"{last['images_per_s']:.0f}",
+                format_seconds(_train_s(found)),
+            ]
+        ],
+        caption=f"{found.data} at {found.resolution} x {found.resolution}, {found.classes} classes,"
+        f" {result.test.images:,} test images; after epoch {result.epochs}; weights: {result.weights}",
+    )

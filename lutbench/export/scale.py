@@ -1,0 +1,28 @@
+"""What the integers of a quantised artifact's input or output mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scale:
+    """real = (integer - zero_point) * scale; integers from low to high: of uint8 where low is 0, else of int8."""
+
+    scale: float
+    zero_point: int
+    low: int = 0
+    high: int = 255
+
+    def integers(self, real: Tensor) -> Tensor:
+        import torch
+
+        found = (real / self.scale).round().add(self.zero_point).clamp(self.low, self.high)
+        return found.to(torch.uint8 if self.low == 0 else torch.int8)
+
+    def real(self, integers: Tensor) -> Tensor:
+        return (integers.float() - self.zero_point) * self.scale

@@ -1,0 +1,258 @@
+"""`lutbench export`: a trained net as files for runtimes; int8 is calibrated with training images, all are tested."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lutbench.errors import CheckpointError, UsageError
+from lutbench.events import Note, Report, StepProgress
+from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.files import check_writable, write_atomically
+from lutbench.space.graph import Model
+from lutbench.space.net import Net
+from lutbench.space.zoo import retargeted
+from lutbench.units import format_percent
+from search.job import find_trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lutbench.export.artifact import Exported
+    from lutbench.export.scale import Scale
+    from search.data.source import SplitSource
+
+SUMMARY = "export.json"
+TEST_IMAGES = 1000
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """net: as in TrainJob. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
+
+    data, resolution: None means those of the training; without weights digits and the net's own resolution.
+    test_images: to judge the files with, at most.
+    """
+
+    net: str
+    folder: Path
+    weights: Path | None = None
+    random_weights: bool = False
+    data: str | None = None
+    resolution: int | None = None
+    runtimes: tuple[str, ...] = ("onnx",)
+    dtypes: tuple[str, ...] = ("int8", "fp32")
+    test_images: int = TEST_IMAGES
+    workers: int | None = None
+    skip_broken: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """An exported file. accuracy: on the test images; agreement: the share of them that get torch's class.
+
+    Both are None where the weights are random.
+    """
+
+    path: Path
+    runtime: str
+    dtype: str
+    exported: Exported
+    accuracy: float | None
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """torch_accuracy: in fp32, on the same test_images as the files'; calibration_images: of the training set."""
+
+    net: Net | Model
+    data: str
+    calibration_images: int
+    test_images: int
+    torch_accuracy: float | None
+    files: tuple[File, ...]
+
+
+def deploy(job: ExportJob, report: Report) -> Deployed:
+    """Writes the files and export.json, which says how they are to be fed.
+
+    UsageError where weights are neither given nor to be random, CheckpointError where they are of another net,
+    ExportError where a file cannot be made or computes something else.
+    """
+    exporters = [(find_exporter(runtime, dtype), dtype) for runtime in job.runtimes for dtype in job.dtypes]
+    named = find_trainable(job.net)
+    if job.weights is None and not job.random_weights:
+        raise UsageError(
+            "no weights are given",
+            remedy="--weights takes what `lutbench train` wrote; --random-weights makes files to time and no more",
+        )
+    check_writable(job.folder / SUMMARY)
+    net, module, source = _trained(job, named, report) if job.weights else _random(job, named, report)
+
+    import torch
+
+    from lutbench.nn.subject import Fitted
+    from search.data.calibration import calibration_images
+
+    images = torch.from_numpy(calibration_images(source))
+    made: list[tuple[Exporter, str, Exported]] = []
+    for exporter, dtype in exporters:
+        report(StepProgress(f"exporting {exporter.runtime} {dtype}", len(made), len(exporters), "files"))
+        with _no_advice():
+            made.append((exporter, dtype, exporter.export(net, dtype, Fitted(module, images))))
+    judged = _Judged(0, 0, {})
+    if job.weights:
+        runs = {position: exporter.open(exported) for position, (exporter, _, exported) in enumerate(made)}
+        judged = _judge(module, runs, source, job.test_images, report)
+    files = tuple(_written(job.folder, *one, judged.of(position)) for position, one in enumerate(made))
+    accuracy = judged.right / judged.images if judged.images else None
+    found = Deployed(net, source.name, len(images), judged.images, accuracy, files)
+    write_atomically(job.folder / SUMMARY, (json.dumps(summary(found, source), indent=2) + "\n").encode())
+    return found
+
+
+@contextmanager
+def _no_advice() -> Iterator[None]:
+    """Without what the quantizers advise their callers to do."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
+    from lutbench.nn.subject import empty_net
+    from search.checkpoint import load_weights
+    from search.data.find import find_data
+    from search.data.options import DataOptions
+
+    assert job.weights is not None
+    identity, state = load_weights(job.weights)
+    if identity["net"] != named.key:
+        raise CheckpointError(f"is of net {identity['net']}, not of {named.key}", path=job.weights)
+    options = DataOptions(
+        job.resolution or identity["resolution"], identity["classes"], identity["seed"], job.workers, job.skip_broken
+    )
+    source = find_data(job.data or identity["data"], options, report)
+    net = retargeted(named, source.resolution, source.classes)
+    module = empty_net(net)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError("its weights do not fit the net", path=job.weights) from error
+    return net, module.eval(), source
+
+
+def _random(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
+    """The weights that `lutbench bench` times nets with."""
+    from lutbench.nn.subject import build_subject
+    from search.data.find import find_data
+    from search.data.options import DataOptions
+
+    report(Note("weights are random: the files are good for timing, their classes mean nothing", warning=True))
+    resolution = job.resolution or named.input_shape[-1]
+    options = DataOptions(resolution, None, 0, job.workers, job.skip_broken)
+    source = find_data(job.data or "digits", options, report)
+    net = retargeted(named, resolution, _classes(named))
+    return net, build_subject(net), source
+
+
+def _classes(net: Net | Model) -> int:
+    return net.space.classes if isinstance(net, Net) else net.graph.nodes[-1].shape[0]
+
+
+@dataclass
+class _Judged:
+    """Of the test images: how many, how many torch has right, and for each file how many are right and as torch's."""
+
+    images: int
+    right: int
+    files: dict[int, tuple[int, int]]
+
+    def of(self, position: int) -> tuple[float | None, float | None]:
+        """Accuracy and agreement of a file."""
+        if not self.images:
+            return None, None
+        right, same = self.files[position]
+        return right / self.images, same / self.images
+
+
+def _judge(
+    module: nn.Module,
+    runs: Mapping[int, Callable[[Tensor], Tensor]],
+    source: SplitSource,
+    wanted: int,
+    report: Report,
+) -> _Judged:
+    """Every file in its own runtime, beside torch, on the same images."""
+    import torch
+
+    judged = _Judged(0, 0, dict.fromkeys(runs, (0, 0)))
+    total = min(wanted, source.count("test"))
+    for images, labels in source.test_sample(_BATCH, wanted):
+        with torch.no_grad():
+            chosen = module(images).argmax(1)
+        judged.images += len(labels)
+        judged.right += int((chosen == labels).sum())
+        for position, run in runs.items():
+            own = torch.cat([run(image).reshape(1, -1).argmax(1) for image in torch.split(images, 1)])
+            right, same = judged.files[position]
+            judged.files[position] = right + int((own == labels).sum()), same + int((own == chosen).sum())
+        detail = f"torch {format_percent(judged.right / judged.images)}"
+        report(StepProgress("testing the files", judged.images, total, "images", detail))
+    return judged
+
+
+def _written(
+    folder: Path, exporter: Exporter, dtype: str, exported: Exported, figures: tuple[float | None, float | None]
+) -> File:
+    path = folder / f"{dtype}{exporter.suffix}"
+    write_atomically(path, exported.data)
+    return File(path, exporter.runtime_version, dtype, exported, *figures)
+
+
+def summary(found: Deployed, source: SplitSource) -> dict[str, Any]:
+    """What export.json holds: how the files are to be fed, what comes out, how good they are."""
+    mean, std = source.normalisation
+    return {
+        "net": found.net.key,
+        "input": {"shape": list(found.net.input_shape), "mean": mean, "std": std},
+        "classes": list(source.class_names) if found.torch_accuracy is not None else None,
+        "data": found.data,
+        "calibration_images": found.calibration_images,
+        "test_images": found.test_images,
+        "torch_accuracy": found.torch_accuracy,
+        "files": [file_summary(file) for file in found.files],
+    }
+
+
+def file_summary(file: File) -> dict[str, Any]:
+    exported = file.exported
+    return {
+        "file": file.path.name,
+        "runtime": file.runtime,
+        "dtype": file.dtype,
+        "bytes": len(exported.data),
+        "sha256": hashlib.sha256(exported.data).hexdigest(),
+        "input": _scale(exported.input_scale),
+        "output": _scale(exported.output_scale),
+        "accuracy": file.accuracy,
+        "agreement": file.agreement,
+        "check_error": exported.check_error,
+    }
+
+
+def _scale(scale: Scale | None) -> dict[str, Any]:
+    """real = (integer - zero_point) * scale"""
+    if scale is None:
+        return {"dtype": "float32"}
+    return {"dtype": "uint8" if scale.low == 0 else "int8", "scale": scale.scale, "zero_point": scale.zero_point}

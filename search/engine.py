@@ -1,0 +1,136 @@
+"""Where a job computes: a CPU or a GPU, one process or several that torchrun started, through Lightning Fabric.
+
+Several processes hold the same weights, draw the same gates and each take a share of every batch. Gradients are
+averaged in one place, `average_gradients`: a step's hard path leaves most weights without one, the same in every
+process. Batch norm sees a process's own share (ghost batches); its running statistics are averaged each epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.events import Event, Report
+from search.data.source import DataSource
+
+Accelerator = Literal["auto", "cpu", "cuda"]
+ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
+
+
+class Engine:
+    """This process's device and its place among the others. bf16: autocast to bfloat16.
+
+    accelerator: "auto" is a GPU where torch sees one. Started by torchrun, the first engine waits for the others.
+    """
+
+    def __init__(self, accelerator: Accelerator = "cpu", bf16: bool = False) -> None:
+        self.bf16 = bf16
+        self._fabric = _fabric(_found(accelerator), bf16)
+        self.device: torch.device = self._fabric.device
+        self.rank: int = self._fabric.global_rank
+        self.processes: int = self._fabric.world_size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.rank == 0
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Inside, what may be is computed in bfloat16, if that was asked for."""
+        return self._fabric.autocast()  # type: ignore[no-any-return]
+
+    def share(self, source: DataSource) -> DataSource:
+        """This process's share of every batch of the source."""
+        return source if self.processes == 1 else source.share(self.rank, self.processes)
+
+    def check_batch(self, batch_size: int) -> None:
+        """UsageError where a batch of all processes leaves one with fewer images than batch norm needs."""
+        if batch_size < 2 * self.processes:
+            raise UsageError(
+                f"a batch of {batch_size} images is too small for {self.processes} processes",
+                remedy=f"{2 * self.processes} or more: the size is that of all together",
+            )
+
+    def reporting(self, report: Report) -> Report:
+        """report in the first process, silence in the others."""
+        return report if self.is_first else _say_nothing
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over processes, in every one of them; values may be overwritten."""
+        if self.processes == 1:
+            return values
+        found: Tensor = self._fabric.all_reduce(values, reduce_op="sum")
+        return found
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter], images: int) -> None:
+        """Makes each gradient, of a mean over this process's images, that of the mean over everybody's.
+
+        The processes' shares may differ in size, which parameters have a gradient may not.
+        """
+        if self.processes == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        one = torch.ones(1, device=self.device)
+        summed = self.total(torch.cat([*(gradient.reshape(-1) for gradient in gradients), one]) * images)
+        *means, _ = torch.split(summed / summed[-1], [*(gradient.numel() for gradient in gradients), 1])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view(gradient.shape))
+
+    def average_buffers(self, net: nn.Module) -> None:
+        """Makes batch norms' running statistics those of all processes."""
+        if self.processes == 1:
+            return
+        buffers = [buffer for buffer in net.buffers() if buffer.is_floating_point()]
+        mean = self.total(torch.cat([buffer.reshape(-1) for buffer in buffers])) / self.processes
+        for buffer, part in zip(buffers, torch.split(mean, [buffer.numel() for buffer in buffers]), strict=True):
+            buffer.copy_(part.view(buffer.shape))
+
+
+def _found(accelerator: Accelerator) -> str:
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch sees no CUDA device here", remedy="--accelerator cpu")
+    return accelerator
+
+
+def _fabric(accelerator: str, bf16: bool) -> Any:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it joined
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    with _quiet():
+        from lightning_fabric import Fabric
+
+        world, local = (_started(name) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=local,
+            num_nodes=world // local,
+            strategy="ddp" if world > 1 else "auto",
+            precision="bf16-mixed" if bf16 else "32-true",
+        )
+        fabric.launch()
+    return fabric
+
+
+def _started(variable: str) -> int:
+    """What torchrun says; 1 where it did not start this process."""
+    return int(os.environ[variable]) if torch.distributed.is_torchelastic_launched() else 1
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on environments that are not this one
+        yield
+
+
+def _say_nothing(_event: Event) -> None:
+    pass

@@ -1,0 +1,107 @@
+"""`lutbench train`: a net that a person names, on data that they name, by the recipe that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lutbench.errors import InterruptedRunError, TrainingError, UsageError
+from lutbench.events import Report
+from lutbench.space.factory import parse_factory_net
+from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.graph import Model
+from lutbench.space.net import Net
+from lutbench.space.zoo import find_whole_net, retargeted
+from search.recipe import Recipe, default_recipe
+
+if TYPE_CHECKING:
+    from search.engine import Engine
+    from search.train import TrainResult
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """net: a name of the zoo, an architecture file or candidates of FBNet's space.
+
+    resolution, classes: None means the data's own.
+    recipe: what differs from the default recipe for so many images. workers: that decode photographs.
+    """
+
+    net: str
+    folder: Path
+    data: str = "digits"
+    resolution: int | None = None
+    classes: int | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    resume: bool = False
+    workers: int | None = None
+    skip_broken: bool = False
+    compiled: bool = False
+    channels_last: bool = True
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """net: at the resolution and with the classes it was trained with."""
+
+    net: Net | Model
+    recipe: Recipe
+    data: str
+    resolution: int
+    classes: int
+    result: TrainResult
+
+
+def find_trainable(text: str) -> Net | Model:
+    """The net that a text names; UsageError for none, and for one that a person's own code makes."""
+    if parse_factory_net(text):
+        raise UsageError(f"{text} is made by code of its own", remedy="train it by code, export it to ONNX, bench that")
+    return find_whole_net(text, (fbnet(FBNET.resolution, 1.0),))
+
+
+def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
+    """Trains the net from scratch; InterruptedRunError on Ctrl-C, which says how to go on."""
+    named = find_trainable(job.net)
+
+    import torch
+    from torch._dynamo.exc import TorchDynamoException
+
+    from lutbench.nn.subject import empty_net
+    from search.data.find import find_data
+    from search.data.options import DataOptions
+    from search.train import CHECKPOINT, TrainRequest, train
+
+    options = DataOptions(job.resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
+    source = find_data(job.data, options, engine.reporting(report))
+    recipe = replace(default_recipe(source.count("all")), **job.recipe)
+    net = retargeted(named, source.resolution, source.classes)
+    request = TrainRequest(
+        empty_net(net),
+        named.key,
+        source,
+        recipe,
+        job.folder,
+        job.seed,
+        job.resume,
+        engine,
+        job.compiled,
+        job.channels_last,
+        job.tensorboard,
+    )
+    try:
+        result = train(request, report)
+    except torch.OutOfMemoryError:
+        problem = f"the GPU's memory does not hold a step of {recipe.batch_size} images"
+        raise TrainingError(problem, remedy="a smaller --batch-size, or --bf16") from None
+    except TorchDynamoException as error:
+        problem = str(error).strip().splitlines()[0][:200]
+        raise TrainingError(f"torch.compile failed: {problem}", remedy="leave --compile out") from error
+    except KeyboardInterrupt:
+        kept = (job.folder / CHECKPOINT).exists()
+        remedy = "--resume goes on after its last epoch" if kept else "no epoch had ended"
+        raise InterruptedRunError("interrupted", path=job.folder, remedy=remedy) from None
+    return Trained(net, recipe, source.name, source.resolution, source.classes, result)

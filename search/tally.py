@@ -1,0 +1,53 @@
+"""Loss and accuracy of an epoch's steps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from search.engine import Engine
+
+
+class Tally:
+    """Sums over steps and processes; figures stay where the losses are until somebody looks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._steps, self.images = 0, 0
+        self._loss, self._right = 0.0, 0
+        self._pending: list[tuple[Tensor, Tensor, int]] = []
+
+    def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
+        """loss: the mean of a step's images."""
+        self._pending.append((loss, (outputs.argmax(1) == labels).sum(), len(labels)))
+
+    def check(self) -> str:
+        """Takes up the steps since the last look; which of them had a loss that is no number, "" for none.
+
+        Every process has to look after the same steps, and learns the same.
+        """
+        if not self._pending:
+            return ""
+        losses, right, images = zip(*self._pending, strict=True)
+        self._pending = []
+        sizes = torch.tensor(images, dtype=torch.float64, device=losses[0].device)
+        figures = torch.stack([torch.stack(losses).double() * sizes, torch.stack(right).double(), sizes])
+        for loss, found, size in self._engine.total(figures).T.tolist():
+            self._steps += 1
+            if not math.isfinite(loss):
+                return f"the loss is {loss} at step {self._steps}"
+            self._loss += loss
+            self._right += int(found)
+            self.images += int(size)
+        return ""
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps that were taken up; NaN before any."""
+        return self._loss / self.images if self.images else math.nan
+
+    @property
+    def accuracy(self) -> float:
+        return self._right / self.images if self.images else math.nan

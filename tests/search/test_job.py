@@ -1,0 +1,94 @@
+"""`lutbench train` from Python: which nets, at which scale, by which recipe, and what ends it early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lutbench.errors import (
+    ArchitectureError,
+    CheckpointError,
+    InterruptedRunError,
+    TrainingError,
+    UsageError,
+)
+from lutbench.events import Event
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.macro import Space
+from lutbench.space.sampling import random_nets
+from search import train as training
+from search.engine import Engine
+from search.job import TrainJob, find_trainable, train_net
+from search.recipe import SMALL
+from tests.conftest import TINY_TOML
+
+
+def quiet(_event: Event) -> None:
+    pass
+
+
+@pytest.fixture
+def arch(tiny: Space, tmp_path: Path) -> Path:
+    write_architecture(Architecture(random_nets(tiny, 1, 0, "found")[0], {}, 0, TINY_TOML), tmp_path / "net.json")
+    return tmp_path / "net.json"
+
+
+def job(net: Path | str, folder: Path, **changes: object) -> TrainJob:
+    recipe = {"epochs": 1, "batch_size": 256}
+    return TrainJob(str(net), folder / "out", resolution=16, recipe=recipe, **changes)  # type: ignore[arg-type]
+
+
+def test_an_architecture_is_trained_at_the_scale_of_the_data(arch: Path, tmp_path: Path) -> None:
+    found = train_net(job(arch, tmp_path, classes=4), Engine(), quiet)
+    assert (found.resolution, found.classes, found.data) == (16, 4, "digits")
+    assert found.net.input_shape == (1, 3, 16, 16)
+    assert (found.recipe.epochs, found.recipe.batch_size, found.recipe.momentum) == (1, 256, SMALL.momentum)
+    kept = torch.load(found.result.weights, weights_only=True)
+    assert kept["identity"]["net"].startswith("tiny@32x1.0:32:") and kept["identity"]["classes"] == 4
+    assert set(kept["state"]) == {"net"}
+    again = train_net(job(arch, tmp_path, classes=4, resume=True), Engine(), quiet)
+    assert again.result.history == found.result.history
+    with pytest.raises(CheckpointError, match="classes was 4 and is 10"):
+        train_net(job(arch, tmp_path, resume=True), Engine(), quiet)
+
+
+def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:
+    changed = job("shufflenet_v2@64x0.5", tmp_path, classes=3)
+    found = train_net(TrainJob(**{**vars(changed), "resolution": 32}), Engine(), quiet)
+    assert found.net.input_shape == (1, 3, 32, 32) and found.result.epochs == 1
+
+
+def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is made by code of its own"):
+        find_trainable("timm:resnet18")
+    with pytest.raises(UsageError, match="did you mean fbnet_a"):
+        find_trainable("fbnet_aa")
+    with pytest.raises(ArchitectureError, match="no such file"):
+        find_trainable("none.json")
+    with pytest.raises(UsageError, match="resolution 16 is not between"):
+        train_net(TrainJob("mobilenet_v2", tmp_path, resolution=16), Engine(), quiet)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "says"),
+    [
+        (KeyboardInterrupt(), InterruptedRunError, "no epoch had ended"),
+        (torch.OutOfMemoryError(), TrainingError, "step of 256 images; a smaller --batch-size"),
+    ],
+)
+def test_what_ends_a_training_early_is_one_line(
+    raised: BaseException,
+    expected: type[Exception],
+    says: str,
+    arch: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(training, "train", fail)
+    with pytest.raises(expected, match=says):
+        train_net(job(arch, tmp_path), Engine(), quiet)
