@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,6 +28,12 @@ from search.seeding import generator
 from search.supernet import Supernet
 from search.tally import Tally
 
+SearchMode = Literal["soft", "hard", "mixed"]
+SEARCH_MODES: dict[SearchMode, tuple[Mode, Mode]] = {  # how w's passes run, and theta's
+    "soft": ("soft", "soft"),
+    "hard": ("hard", "hard"),
+    "mixed": ("hard", "soft"),
+}
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
@@ -38,6 +44,8 @@ _W_SHARE = 0.8  # of an epoch's images, as the data are split
 class SearchRequest:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 
+    mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes, whose weights are those of
+    nets, and theta by soft ones, whose gradients say something of every candidate.
     resume: go on from the checkpoint there. shared: a layer's candidates share their weights (`Supernet`).
     """
 
@@ -46,7 +54,7 @@ class SearchRequest:
     objective: Objective
     schedule: Schedule
     folder: Path
-    mode: Mode = "soft"
+    mode: SearchMode = "soft"
     seed: int = 0
     resume: bool = False
     engine: Engine = field(default_factory=Engine)
@@ -86,6 +94,7 @@ class _Search:
         self._request, self._report = request, self._engine.reporting(report)
         self._shared_data = self._engine.share(request.data)
         data, schedule = request.data, request.schedule
+        self._w_mode, self._theta_mode = SEARCH_MODES[request.mode]
         space = request.models[0].space
         self._net = Supernet(space, data.classes, data.resolution, request.seed, shared=request.shared).to(self._device)
         self._costs_us = stacked_costs_us(request.models).to(self._device)
@@ -209,7 +218,7 @@ class _Search:
     def _w_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._request.mode, rng)
+        gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._w_mode, rng)
         with self._engine.autocast():
             outputs = self._net(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
@@ -222,7 +231,7 @@ class _Search:
     def _theta_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        gates = draw(self._net.theta, self._net.mask, temperature, self._request.mode, rng)
+        gates = draw(self._net.theta, self._net.mask, temperature, self._theta_mode, rng)
         with self._engine.autocast():
             outputs = self._net(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)

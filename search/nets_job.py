@@ -15,18 +15,20 @@ from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, format_width
 from search.latency import LatencyModel, check_same_space, latency_model
+from search.recipe import SMALL_SET
 from search.schedule import Schedule, default_schedule
 
 if TYPE_CHECKING:
     from search.data.source import SplitSource
     from search.derive import Derived
+    from search.dnas import SearchMode
     from search.engine import Engine
-    from search.gates import Mode
     from search.objective import Objective
 
 NET_FILE = "net{}.json"
 SMALL_MAPS = 64  # a side of images, pixels
 NETS = 6  # as implementations of FBNet
+DRAWS = 30
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class NetsJob:
     the LUT's own.
 
     train_resolution, classes: of the images; None means the data's own. schedule: what differs from the default one
-    for so many images. shared: a layer's candidates share their weights. nets: how many to write.
+    for so many images. shared: a layer's candidates share their weights. draws: nets
+    drawn from P_theta and ranked; nets: how many of the best to write.
     """
 
     luts: tuple[Lut, ...]
@@ -46,12 +49,13 @@ class NetsJob:
     data: str = "digits"
     train_resolution: int | None = None
     classes: int | None = None
-    mode: Mode | None = None
+    mode: SearchMode | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     alpha: float | None = None
     beta: float | None = None
     shared: bool = True
     nets: int = NETS
+    draws: int = DRAWS
     seed: int = 0
     resume: bool = False
     threads: int | None = None
@@ -115,7 +119,6 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     """Searches and writes the files; None in processes that are not the first. InterruptedRunError on Ctrl-C."""
     space, definition = space_of(job)
     models = latency_models(job.luts, space)
-    objective = _objective(job, models)
 
     import torch
 
@@ -128,6 +131,7 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     data = find_data(job.data, options, report)
     if engine.device.type == "cpu":
         torch.set_num_threads(job.threads or default_threads(data.resolution))
+    objective = _objective(job, models, data.count("all"))
     schedule = replace(default_schedule(data.count("all")), **job.schedule)
     mode = job.mode or default_mode(data.count("all"))
     if data.resolution != space.resolution:
@@ -160,11 +164,9 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     return FoundNets(written, data.name, data.resolution, data.classes, objective.name, mode, schedule)
 
 
-def default_mode(images: int) -> Mode:
-    """Hard mode for few images, whose many epochs it gets through in minutes; else the paper's."""
-    from search.recipe import SMALL_SET
-
-    return "soft" if images >= SMALL_SET else "hard"
+def default_mode(images: int) -> SearchMode:
+    """The paper's; for few images the one that gets through their many epochs in minutes."""
+    return "soft" if images >= SMALL_SET else "mixed"
 
 
 def default_threads(resolution: int) -> int:
@@ -177,11 +179,12 @@ def default_threads(resolution: int) -> int:
     return 1 if resolution <= SMALL_MAPS else torch.get_num_threads()
 
 
-def _objective(job: NetsJob, models: tuple[LatencyModel, ...]) -> Objective:
-    from search.objective import ALPHA, BETA, budget, product
+def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
+    from search.objective import BETA, SMALL_BETA, budget, product
 
     if not job.targets_ms:
-        return product(models, ALPHA if job.alpha is None else job.alpha, BETA if job.beta is None else job.beta)
+        beta = BETA if images >= SMALL_SET else SMALL_BETA
+        return product(models, job.alpha, beta if job.beta is None else job.beta)
     if job.alpha is not None or job.beta is not None:
         raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
     return budget(models, [1000 * target for target in job.targets_ms])
@@ -201,10 +204,10 @@ def _derive(
     from search.derive import draw_nets, rank
 
     targets_us = [1000 * target for target in job.targets_ms] or None
-    nets = draw_nets(found.probabilities, models, job.nets, job.seed, targets_us)
+    nets = draw_nets(found.probabilities, models, max(job.draws, job.nets), job.seed, targets_us)
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    return rank(found.supernet, nets, models, found.probabilities, data, batch_size, report)
+    return rank(found.supernet, nets, models, found.probabilities, data, batch_size, report)[: job.nets]
 
 
 def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]) -> tuple[FoundNet, ...]:

@@ -19,6 +19,7 @@ from search.budget import WINDOW, best_within
 from search.latency import LatencyModel
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
+SMALL_BETA = 6.0  # on a small set of images: their cross entropy says so little that at 0.6 latency would not count
 _AIM = math.sqrt(WINDOW)  # the middle of the window, as a ratio
 _NEAR = 0.1  # log ratios within which the budget is held; further off it is approached
 _STIFFNESS = 20.0  # weight per log ratio, at once
@@ -127,8 +128,11 @@ class Budget:
         self.summed, self.off = state["summed"], state["off"]
 
 
-def product(models: Sequence[LatencyModel], alpha: float = ALPHA, beta: float = BETA) -> Product:
-    return Product(tuple(model.net_us(model.fastest) for model in models), alpha, beta)
+def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: float = BETA) -> Product:
+    """alpha: None is ALPHA, and for another beta what keeps the fastest net's factor, so that the loss keeps its size."""
+    references_us = tuple(model.net_us(model.fastest) for model in models)
+    middle = sum(map(math.log, references_us)) / len(references_us)
+    return Product(references_us, ALPHA * middle ** (BETA - beta) if alpha is None else alpha, beta)
 
 
 def budget(models: Sequence[LatencyModel], targets_us: Sequence[float]) -> Budget:

@@ -60,7 +60,9 @@ class Schedule:
 
 PAPER = Schedule()
 # theta learns faster, in fewer steps, and the temperature ends where the paper's does
-SMALL = Schedule(epochs=90, warmup=30, batch_size=32, w_rate=0.02, theta_rate=0.05)
+SMALL = Schedule(
+    epochs=120, warmup=30, batch_size=32, w_rate=0.02, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
+)
 
 
 def default_schedule(images: int) -> Schedule:

@@ -52,11 +52,16 @@ def _options(function: Any) -> Any:
 @click.option("--target-ms", "targets_ms", type=NUMBERS, default=(), help="A latency to keep within; one for each LUT.")
 @click.option("--resolution", type=int, help="Of the nets; none: the LUT's first.")
 @click.option("--width", type=float, help="Of the nets; none: the LUT's first.")
-@click.option("--mode", type=click.Choice(["soft", "hard"]), help="none: hard on fewer than 20,000 images, else soft.")
+@click.option(
+    "--mode",
+    type=click.Choice(["soft", "hard", "mixed"]),
+    help="All candidates weighted, one path, or one for w and all for theta; none: soft, mixed below 20,000 images.",
+)
 @click.option("--separate-weights", is_flag=True, help="Each candidate has weights of its own, as in the paper.")
 @click.option("--alpha", type=float, help="Without --target-ms: of the loss CE * alpha * log(LAT)^beta.")
 @click.option("--beta", type=float, help="As --alpha.")
-@click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to draw and rank.")
+@click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to write.")
+@click.option("--draws", type=click.IntRange(1), default=30, show_default=True, help="How many to rank them out of.")
 @_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: searched/LUT.")
@@ -74,6 +79,7 @@ def command(
     alpha: float | None,
     beta: float | None,
     nets: int,
+    draws: int,
     data: str,
     train_resolution: int | None,
     classes: int | None,
@@ -120,6 +126,7 @@ def command(
         beta=beta,
         shared=not separate_weights,
         nets=nets,
+        draws=draws,
         seed=seed,
         resume=resume,
         threads=threads,

@@ -1,0 +1,152 @@
+"""Whether a search beats chance: derived nets against random nets of the space at equal predicted latency.
+
+    python benchmarks/search_against_random.py [--lut luts/s8.csv] [--target-ms 15] [--other-targets-ms 12,19]
+        [--data shapes:5000@32] [--classes 10] [--seeds 3] [--random 20] [--epochs 16] [--folder DIR]
+
+Per seed a search within the target, whose best-ranked net is trained from scratch; random nets of the space are drawn
+until so many are in the same window of latency (0.97 to 1 of the target) and trained by the same recipe. A derived net
+is compared with those random nets whose latency is within 2 % of its own. What is done is kept in the folder: started
+again, it goes on. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import torch
+from _machine import machine
+
+from lutbench.cli.render import Progress
+from lutbench.lut.file import read_lut
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.sampling import random_nets
+from search.budget import WINDOW
+from search.engine import Engine
+from search.job import TrainJob, train_net
+from search.nets_job import NET_FILE, NetsJob, find_nets, latency_models, space_of
+
+CLOSE = 0.02  # of latencies that count as equal
+
+
+def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int) -> list[dict[str, float]]:
+    """Predicted latency and accuracy under the supernet of a search's nets, best first; the files are in the folder."""
+    folder = arguments.folder / f"search_{target_ms:g}ms_{seed}"
+    done = folder / "found.json"
+    if not done.exists():
+        job = NetsJob(
+            (read_lut(arguments.lut),),
+            folder,
+            (target_ms,),
+            data=arguments.data,
+            classes=arguments.classes,
+            schedule={"epochs": arguments.search_epochs, "warmup": arguments.search_epochs // 4} | arguments.cooling,
+            seed=seed,
+            resume=(folder / "checkpoint.pt").exists(),
+        )
+        with Progress() as progress:
+            found = find_nets(job, Engine("cpu"), progress)
+        assert found is not None
+        nets = [
+            {"us": next(iter(n.derived.predicted_us.values())), "supernet": n.derived.score.accuracy}
+            for n in found.nets
+        ]
+        done.write_text(json.dumps(nets))
+    return list(json.loads(done.read_text()))
+
+
+def accuracy(arguments: argparse.Namespace, net: Path) -> float:
+    """Test accuracy of an architecture file's net, trained from scratch."""
+    folder = arguments.folder / "trained" / f"{net.parent.name}_{net.stem}"
+    done = folder / "accuracy.json"
+    if not done.exists():
+        job = TrainJob(
+            str(net),
+            folder,
+            arguments.data,
+            classes=arguments.classes,
+            recipe={"epochs": arguments.epochs},
+            resume=(folder / "checkpoint.pt").exists(),
+        )
+        with Progress() as progress:
+            test = train_net(job, Engine("cpu"), progress).result.test
+        done.write_text(json.dumps({"accuracy": test.accuracy, "images": test.images}))
+    return float(json.loads(done.read_text())["accuracy"])
+
+
+def random_files(arguments: argparse.Namespace) -> list[tuple[Path, float]]:
+    """Architecture files of random nets within the window, and their latencies in microseconds."""
+    lut = read_lut(arguments.lut)
+    job = NetsJob((lut,), arguments.folder)
+    space, _ = space_of(job)
+    (model,) = latency_models((lut,), space)
+    high_us = 1000 * arguments.target_ms
+    found: list[tuple[Path, float]] = []
+    for stream in count():
+        for net in random_nets(space, 200, stream, "compared"):
+            us = model.net_us(net)
+            if WINDOW * high_us < us <= high_us:
+                path = arguments.folder / "random" / NET_FILE.format(len(found))
+                write_architecture(Architecture(net, {model.device: us}, stream), path)
+                found.append((path, us))
+                if len(found) == arguments.random:
+                    return found
+
+
+def report(arguments: argparse.Namespace) -> None:
+    others = [float(text) for text in arguments.other_targets_ms.split(",") if text]
+    searches = [(target, 0) for target in others] + [(arguments.target_ms, seed) for seed in range(arguments.seeds)]
+    found = {key: search_nets(arguments, *key) for key in searches}
+    print(
+        "\n| target | seed | predicted latency of the nets, of the target | accuracy under the supernet |\n|---|---|---|---|"
+    )
+    for (target, seed), nets in found.items():
+        shares = [net["us"] / 1000 / target for net in nets]
+        best = f"{100 * nets[0]['supernet']:.1f} %"
+        print(f"| {target:g} ms | {seed} | {min(shares):.4f} to {max(shares):.4f} | {best} |", flush=True)
+    derived = {
+        seed: accuracy(arguments, arguments.folder / f"search_{arguments.target_ms:g}ms_{seed}" / NET_FILE.format(0))
+        for seed in range(arguments.seeds)
+    }
+    chance = [(us, accuracy(arguments, path)) for path, us in random_files(arguments)]
+    ordered = sorted(value for _, value in chance)
+    error = math.sqrt(0.25 / 2500)
+    print(
+        f"\nRandom nets: {', '.join(f'{100 * value:.1f}' for value in ordered)} % (standard error at most {100 * error:.1f})"
+    )
+    print(
+        "\n| seed | derived net | random nets within 2 % of its latency | their median | how many it beats |\n|---|---|---|---|---|"
+    )
+    for seed, value in derived.items():
+        us = found[arguments.target_ms, seed][0]["us"]
+        close = [other for other_us, other in chance if abs(other_us / us - 1) <= CLOSE]
+        beaten = sum(value > other for other in close)
+        print(
+            f"| {seed} | {100 * value:.1f} % | {len(close)} | {100 * median(close):.1f} % | {beaten} ({beaten / len(close):.0%}) |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lut", type=Path, default=Path("luts/s8.csv"))
+    parser.add_argument("--target-ms", type=float, default=15.0)
+    parser.add_argument("--other-targets-ms", default="12,19")
+    parser.add_argument("--data", default="shapes:5000@32")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--random", type=int, default=20)
+    parser.add_argument("--search-epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--folder", type=Path, default=Path("compared"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(machine())
+    report(arguments)
+
+
+if __name__ == "__main__":
+    main()
