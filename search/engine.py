@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import torch
@@ -103,11 +103,11 @@ def _found(accelerator: Accelerator) -> str:
 
 
 def _fabric(accelerator: str, bf16: bool) -> Any:
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it joined
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    with _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on environments that are not this one
         from lightning_fabric import Fabric
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it joined
         world, local = (_started(name) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
         fabric = Fabric(
             accelerator=accelerator,
@@ -123,13 +123,6 @@ def _fabric(accelerator: str, bf16: bool) -> Any:
 def _started(variable: str) -> int:
     """What torchrun says; 1 where it did not start this process."""
     return int(os.environ[variable]) if torch.distributed.is_torchelastic_launched() else 1
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice on environments that are not this one
-        yield
 
 
 def _say_nothing(_event: Event) -> None:
