@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from lutbench.units import format_percent
 from search.budget import best_within
 from search.data.source import DataSource
 from search.latency import LatencyModel, choice_positions, net_at
-from search.supernet import Supernet
+from search.supernet import SuperLayer, Supernet
 from search.train import Score, evaluate
 
 CALIBRATION_BATCHES = 10
@@ -71,9 +72,9 @@ def draw_nets(
 
 def subnet(supernet: Supernet, positions: Sequence[int]) -> nn.Sequential:
     """The net of these candidates with a copy of the supernet's weights; (N, 3, R, R) -> (N, classes)."""
-    layers = [candidates[position] for candidates, position in zip(supernet.layers, positions, strict=True)]  # type: ignore[index]
-    parts = [supernet.stem, *(layer for layer in layers if not isinstance(layer, nn.Identity)), *supernet.tail]
-    return nn.Sequential(*copy.deepcopy(parts))
+    layers = [cast(SuperLayer, layer).copy_of(p) for layer, p in zip(supernet.layers, positions, strict=True)]
+    parts = [layer for layer in layers if not isinstance(layer, nn.Identity)]
+    return nn.Sequential(copy.deepcopy(supernet.stem), *parts, *copy.deepcopy(supernet.tail))
 
 
 @torch.no_grad()

@@ -1,121 +1,165 @@
-"""FBNet's block with its gate as one differentiable function, for training on a CPU.
+"""The blocks of a layer with their gates as one differentiable function, for training on a CPU.
 
-The modules of lutbench.nn.modules would make some 30 calls of autograd per block, most of them too small to be worth
-one. Here the gate is a factor of the last batch norm's scale and shift, so weighting costs nothing; activations are
-made again in the backward pass, so that only what the convolutions gave is kept, and of large maps not even all of
-that; and each convolution takes the kernels that are fast at its size (`pointwise`, `depthwise`).
+Plain calls would make some 30 nodes of autograd per block, most of them too small to be worth one. Here the gate is a
+factor of the last batch norm's scale and shift, so weighting costs nothing; activations are made again in the backward
+pass, so that only what the convolutions gave is kept, and of large maps not even all of that; candidates add their
+gradients to their block's in place; and each convolution takes the kernels that are fast at its size (`pointwise`,
+`depthwise`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from lutbench.nn.modules import ChannelShuffle, InvertedResidual
 from search import depthwise, pointwise
+from search.block import Share, SharedBlock
 
 _REMADE_FROM = 1 << 21  # elements of an expansion above which it is made again rather than kept: the first, large maps
+_KEPT = 9  # tensors that a candidate's backward pass needs: three batch norms' _Saved
 
-_Saved = tuple[Tensor, Tensor, Tensor]  # what a batch norm read, its mean and its inverse deviation
+_Saved = list[Tensor]  # what a batch norm read, its mean and its inverse deviation
 
 
-def branch(block: InvertedResidual, x: Tensor, gate: Tensor) -> Tensor:
-    """gate * body(x), without the residual: (N, C, H, W), () -> (N, C_out, H_out, W_out), channels_last.
+def branches(block: SharedBlock, x: Tensor, gates: Tensor, positions: Sequence[int]) -> Tensor:
+    """sum of gate * body(x) over some of a block's candidates, without the residual, channels_last.
 
-    Batch norms use the batch's statistics and update the running ones, as modules in training do.
+    x (N, C, H, W), gates (len(positions),) -> (N, C_out, H_out, W_out). Batch norms use the batch's statistics and
+    update the running ones, as modules in training do.
     """
-    norms = [part for part in block.body if isinstance(part, nn.BatchNorm2d)]
-    convs = [part for part in block.body if isinstance(part, nn.Conv2d)]
-    shuffle = next((part.groups for part in block.body if isinstance(part, ChannelShuffle)), 1)
-    arguments = [tensor for conv, norm in zip(convs, norms, strict=True) for tensor in _parameters(conv, norm)]
-    found: Tensor = _Branch.apply(x, gate, norms, shuffle, convs[1].stride[0], *arguments)  # type: ignore[no-untyped-call]
+    found: Tensor = _Branches.apply(x, gates, block, tuple(positions), *block.weights())  # type: ignore[no-untyped-call]
     return found
 
 
-def _parameters(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
-    return conv.weight, norm.weight, norm.bias
-
-
-class _Branch(Function):
-    """Arguments after x: gate, batch norms, groups, stride, then weight, scale and shift of each convolution."""
+class _Branches(Function):
+    """Arguments after x: gates, block, positions, then the block's nine tensors."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        gate: Tensor,
-        norms: list[nn.BatchNorm2d],
-        groups: int,
-        stride: int,
-        *parameters: Tensor,
+        ctx: Any, x: Tensor, gates: Tensor, block: SharedBlock, positions: tuple[int, ...], *weights: Tensor
     ) -> Tensor:
-        w1, g1, b1, w2, g2, b2, w3, g3, b3 = parameters
         x = x.contiguous(memory_format=torch.channels_last)
-        first, save1 = _norm(pointwise.pointwise(x, w1, groups), g1, b1, norms[0])
-        second, save2 = _norm(depthwise.depthwise(_shuffled(first.relu_(), groups), w2, stride), g2, b2, norms[1])
-        del first
-        third = pointwise.pointwise(second.relu_(), w3, groups)
-        del second
-        out, save3 = _norm(third, g3 * gate, b3 * gate, norms[2])
-        ctx.remakes = save1[0].numel() >= _REMADE_FROM
-        kept = x if ctx.remakes else save1[0]  # x is kept anyway
-        ctx.save_for_backward(x, gate, *parameters, kept, *save1[1:], *save2, *save3)
-        ctx.groups, ctx.stride, ctx.eps = groups, stride, [norm.eps for norm in norms]
+        out: Tensor | None = None
+        kept: list[Tensor] = []
+        for gate, position in zip(gates, positions, strict=True):
+            part, saved = _forward(x, gate, block, position, weights)
+            out = part if out is None else out.add_(part)
+            kept += saved
+        assert out is not None
+        ctx.save_for_backward(x, gates, *weights, *kept)
+        ctx.block, ctx.positions = block, positions
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        x, gate, w1, g1, b1, w2, g2, b2, w3, g3, b3, *saved = ctx.saved_tensors
-        save1, save2, save3 = saved[:3], saved[3:6], saved[6:]
+        x, gates, *saved = ctx.saved_tensors
+        weights, kept = saved[:9], saved[9:]
         del saved
-        groups, trains = ctx.groups, ctx.needs_input_grad[5]
         outer = gradients[0].contiguous(memory_format=torch.channels_last)
-        gradient, by_scale, by_shift = _norm_gradient(outer, save3, g3 * gate, ctx.eps[2])
-        of_gate = by_scale @ g3 + by_shift @ b3
-        second = _activation(save2, g2, b2)
-        of_second, of_w3 = pointwise.gradients(gradient, second, w3, groups, of_x=True, of_weight=trains)
-        gradient = _masked(of_second, second)
-        del second, of_second
-        gradient, of_g2, of_b2 = _norm_gradient(gradient, save2, g2, ctx.eps[1])
-        if ctx.remakes:
-            save1[0] = pointwise.pointwise(x, w1, groups)
-        first = _activation(save1, g1, b1)
-        inner = _shuffled(first, groups)
-        of_w2 = depthwise.weight_gradient(gradient, inner, w2.shape[-1], ctx.stride) if trains else None
-        gradient = depthwise.input_gradient(gradient, inner, w2, ctx.stride)
-        gradient = _masked(_unshuffled(gradient, groups), first)
-        del first, inner
-        gradient, of_g1, of_b1 = _norm_gradient(gradient, save1, g1, ctx.eps[0])
-        of_x, of_w1 = pointwise.gradients(gradient, x, w1, groups, of_x=ctx.needs_input_grad[0], of_weight=trains)
-        if not trains:
-            return of_x, of_gate, None, None, None, *[None] * 9
-        of_g3, of_b3 = by_scale * gate, by_shift * gate
-        return of_x, of_gate, None, None, None, of_w1, of_g1, of_b1, of_w2, of_g2, of_b2, of_w3, of_g3, of_b3
+        trains, wants_x = ctx.needs_input_grad[4], ctx.needs_input_grad[0]
+        totals = [torch.zeros_like(weight) for weight in weights] if trains else None
+        of_gates = torch.empty_like(gates)
+        of_x = None
+        for number in reversed(range(len(ctx.positions))):
+            mine = kept[number * _KEPT :]
+            del kept[number * _KEPT :]
+            block, position = ctx.block, ctx.positions[number]
+            found, of_gates[number] = _backward(
+                outer, x, gates[number], block, position, weights, mine, totals, wants_x
+            )
+            if found is not None:
+                of_x = found if of_x is None else of_x.add_(found)
+        return of_x, of_gates, None, None, *(totals or (None,) * 9)
+
+
+def _forward(
+    x: Tensor, gate: Tensor, block: SharedBlock, position: int, weights: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """One candidate's output times its gate, and what its backward pass needs."""
+    share = block.shares[position]
+    w1, s1, b1, w2, s2, b2, w3, s3, b3 = share.weights(weights)
+    statistics, (norm, *_) = block.statistics(position), cast("list[nn.BatchNorm2d]", block.norms)
+    first, saved1 = _norm(_expansion(x, w1, share), s1, b1, statistics[0], norm)
+    second, saved2 = _norm(
+        depthwise.depthwise(first.relu_(), w2.contiguous(), block.stride), s2, b2, statistics[1], norm
+    )
+    del first
+    third = pointwise.pointwise(second.relu_(), w3, share.groups)
+    del second
+    out, saved3 = _norm(third, s3 * gate, b3 * gate, statistics[2], norm)
+    if _is_remade(x, share):
+        saved1[0] = x  # which is kept anyway
+    return out, [*saved1, *saved2, *saved3]
+
+
+def _backward(
+    outer: Tensor,
+    x: Tensor,
+    gate: Tensor,
+    block: SharedBlock,
+    position: int,
+    weights: Sequence[Tensor],
+    saved: list[Tensor],
+    totals: Sequence[Tensor] | None,
+    wants_x: bool,
+) -> tuple[Tensor | None, Tensor]:
+    """The gradients of x and of the gate; those of the weights are added to totals."""
+    share, trains = block.shares[position], totals is not None
+    groups, eps = share.groups, cast(nn.BatchNorm2d, block.norms[0]).eps
+    w1, s1, b1, w2, s2, b2, w3, s3, b3 = share.weights(weights)
+    saved1, saved2, saved3 = saved[:3], saved[3:6], saved[6:]
+    saved.clear()
+    gradient, by_scale, by_shift = _norm_gradient(outer, saved3, s3 * gate, eps)
+    of_gate = by_scale @ s3 + by_shift @ b3
+    second = _activation(saved2, s2, b2)
+    of_second, of_w3 = pointwise.gradients(gradient, second, w3, groups, of_x=True, of_weight=trains)
+    gradient = _masked(of_second, second)
+    del second, of_second
+    gradient, of_s2, of_b2 = _norm_gradient(gradient, saved2, s2, eps)
+    if _is_remade(x, share):
+        saved1[0] = _expansion(x, w1, share)
+    first = _activation(saved1, s1, b1)
+    of_w2 = depthwise.weight_gradient(gradient, first, share.kernel, block.stride) if trains else None
+    gradient = _masked(depthwise.input_gradient(gradient, first, w2.contiguous(), block.stride), first)
+    del first
+    gradient, of_s1, of_b1 = _norm_gradient(gradient, saved1, s1, eps)
+    gradient = _shuffled(gradient, share.channels // groups) if groups > 1 else gradient  # back to where it came from
+    of_x, of_w1 = pointwise.gradients(gradient, x, w1, groups, of_x=wants_x, of_weight=trains)
+    if totals is not None:
+        of_s3, of_b3 = by_scale * gate, by_shift * gate
+        parts = (of_w1, of_s1, of_b1, of_w2, of_s2, of_b2, of_w3, of_s3, of_b3)
+        share.add(totals, cast("tuple[Tensor, ...]", parts))
+    return of_x, of_gate
+
+
+def _is_remade(x: Tensor, share: Share) -> bool:
+    return x.shape[0] * x.shape[2] * x.shape[3] * share.channels >= _REMADE_FROM
+
+
+def _expansion(x: Tensor, weight: Tensor, share: Share) -> Tensor:
+    """The first convolution and, where it is grouped, the shuffle (before the batch norm: `block`)."""
+    found = pointwise.pointwise(x, weight, share.groups)
+    return _shuffled(found, share.groups) if share.groups > 1 else found
 
 
 def _shuffled(x: Tensor, groups: int) -> Tensor:
     """ChannelShuffle, in channels_last."""
-    if groups == 1:
-        return x
     n, c, h, w = x.shape
     rows = x.permute(0, 2, 3, 1).reshape(-1, groups, c // groups)
     return rows.transpose(1, 2).reshape(n, h, w, c).permute(0, 3, 1, 2)
 
 
-def _unshuffled(x: Tensor, groups: int) -> Tensor:
-    return _shuffled(x, x.shape[1] // groups) if groups > 1 else x
-
-
-def _norm(x: Tensor, scale: Tensor, shift: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, _Saved]:
+def _norm(
+    x: Tensor, scale: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor], norm: nn.BatchNorm2d
+) -> tuple[Tensor, _Saved]:
     momentum = norm.momentum
     assert momentum is not None
-    out, mean, inverse = torch.native_batch_norm(
-        x, scale, shift, norm.running_mean, norm.running_var, True, momentum, norm.eps
-    )
-    return out, (x, mean, inverse)
+    out, mean, inverse = torch.native_batch_norm(x, scale, shift, *statistics, True, momentum, norm.eps)
+    return out, [x, mean, inverse]
 
 
 def _activation(saved: _Saved, scale: Tensor, shift: Tensor) -> Tensor:

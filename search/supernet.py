@@ -8,50 +8,57 @@ the layer is
 
     y = x + sum over i of m[i] * f_i(x)        f_i: the candidate without its residual, 0 for a skip
 
-which is the paper's sum, and a skip costs nothing. In hard mode the gradient of gate i is <dL/dy, f_i(x)> for the
-candidate that ran and 0 for the others, then through the softmax: theta_k gets sum over i of <dL/dy, f_i(x)> *
-dm[i]/dtheta_k with that one term. What candidates that did not run would have changed is not estimated, other than over
-many draws. The input's share, which is the same for all candidates and has no gradient in the full sum, is left out of
-the one term too: it would only add noise.
+which is the paper's sum, and a skip costs nothing. The candidates of a layer share their weights (`block`).
+
+In hard mode the gradient of gate i is <dL/dy, f_i(x)> for the candidate that ran and 0 for the others, then through the
+softmax: theta_k gets sum over i of <dL/dy, f_i(x)> * dm[i]/dtheta_k with that one term. What candidates that did not
+run would have changed is not estimated, other than over many draws. The input's share, which is the same for all
+candidates and has no gradient in the full sum, is left out of the one term too: it would only add noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from lutbench.nn.modules import InvertedResidual, empty_operator
-from lutbench.space.macro import Space
+from lutbench.nn.modules import empty_operator
+from lutbench.space.macro import Layer, Space
 from search import fused
+from search.block import SharedBlock
 from search.gates import Gates, candidate_mask
 
 
 class Supernet(nn.Module):
     """All weights of a space at a training resolution, and theta (layers, candidates).
 
-    fast: run blocks as one function each where that is possible (training on a CPU in full precision); the plain loop
-    over modules is what the tests compare it with.
+    shared: the blocks of a layer are parts of one; else each has weights of its own, as in the paper. fast: run blocks
+    as one function each where that is possible (training on a CPU in full precision); the plain loop over candidates is
+    what the tests compare it with.
     """
 
-    def __init__(self, space: Space, classes: int, resolution: int, seed: int, fast: bool = True) -> None:
+    def __init__(
+        self, space: Space, classes: int, resolution: int, seed: int, fast: bool = True, shared: bool = True
+    ) -> None:
         super().__init__()
         self.space = space
         trained = replace(space, resolution=resolution, classes=classes)
         tail = trained.tail(trained.head_channels)
         self.stem = empty_operator(trained.stem)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(empty_operator(layer.operator(c)) for c in layer.candidates) for layer in trained.layers
-        )
+        self.layers = nn.ModuleList(SuperLayer(layer, shared) for layer in trained.layers)
         self.tail = nn.Sequential(*(empty_operator(operator) for operator in tail))
-        self._keeps = [layer.stride == 1 and layer.c_in == layer.c_out for layer in trained.layers]
         self.theta = nn.Parameter(torch.zeros(candidate_mask(space).shape))
         self.mask: Tensor
         self.register_buffer("mask", candidate_mask(space), persistent=False)
         self.fast = fast
         initialise(self, seed)
+        for part in self.modules():
+            if isinstance(part, SharedBlock):
+                part.nest()
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but theta."""
@@ -60,35 +67,56 @@ class Supernet(nn.Module):
     def forward(self, images: Tensor, gates: Gates) -> Tensor:
         """(N, 3, R, R) -> (N, classes)"""
         x: Tensor = self.stem(images.contiguous(memory_format=torch.channels_last))
-        for number, keeps in enumerate(self._keeps):
-            x = self._layer(number, x, gates, keeps)
+        fast = self.fast and self.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        for number, layer in enumerate(cast("list[SuperLayer]", self.layers)):
+            chosen = range(layer.candidates) if gates.path is None else (gates.path[number],)
+            x = layer(x, gates.values[number], chosen, fast)
         found: Tensor = self.tail(x)
         return found
 
-    def _layer(self, number: int, x: Tensor, gates: Gates, keeps: bool) -> Tensor:
-        candidates, values = self.layers[number], gates.values[number]
-        chosen = range(len(candidates)) if gates.path is None else (gates.path[number],)  # type: ignore[arg-type]
-        fast = self.fast and self.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        out = x if keeps else None
+
+class SuperLayer(nn.Module):
+    """The candidates of one layer: blocks, and a skip, which is an identity or a module of its own."""
+
+    def __init__(self, layer: Layer, shared: bool) -> None:
+        super().__init__()
+        operators = [layer.operator(candidate) for candidate in layer.candidates]
+        blocks = [position for position, operator in enumerate(operators) if operator.kind == "ir"]
+        groups = [blocks] if shared and blocks else [[position] for position in blocks]
+        self.blocks = nn.ModuleList(SharedBlock([operators[p] for p in positions]) for positions in groups)
+        self._places = {p: (b, place) for b, positions in enumerate(groups) for place, p in enumerate(positions)}
+        others = {p: empty_operator(op) for p, op in enumerate(operators) if p not in self._places}
+        self.others = nn.ModuleDict({str(position): module for position, module in others.items()})
+        self._keeps = layer.stride == 1 and layer.c_in == layer.c_out
+
+    def forward(self, x: Tensor, gates: Tensor, chosen: Iterable[int], fast: bool) -> Tensor:
+        """gates (candidates,); of them only the chosen run. (N, C, H, W) -> (N, C_out, H_out, W_out)"""
+        parts = [x] if self._keeps else []
+        of_blocks: dict[int, list[int]] = {}
         for position in chosen:
-            candidate = candidates[position]  # type: ignore[index]
-            if isinstance(candidate, nn.Identity):
-                continue
-            part = _branch(candidate, x, values[position], fast)
-            out = part if out is None else out + part
-        assert out is not None
-        return out
+            if position in self._places:
+                of_blocks.setdefault(self._places[position][0], []).append(position)
+            elif not isinstance(self.others[str(position)], nn.Identity):
+                parts.append(gates[position] * self.others[str(position)](x))
+        for number, positions in of_blocks.items():
+            block = cast(SharedBlock, self.blocks[number])
+            places = [self._places[position][1] for position in positions]
+            if fast:
+                parts.append(fused.branches(block, x, gates[positions], places))
+            else:
+                parts += [block.plain(x, gates[p], place) for p, place in zip(positions, places, strict=True)]
+        return sum(parts[1:], start=parts[0])
 
+    @property
+    def candidates(self) -> int:
+        return len(self._places) + len(self.others)
 
-def _branch(candidate: nn.Module, x: Tensor, gate: Tensor, fast: bool) -> Tensor:
-    """gate * candidate(x), without a residual."""
-    if not isinstance(candidate, InvertedResidual):
-        found: Tensor = gate * candidate(x)
-    elif fast:
-        found = fused.branch(candidate, x, gate)
-    else:
-        found = gate * candidate.body(x)
-    return found
+    def copy_of(self, position: int) -> nn.Module:
+        """A candidate alone, residual included, with a copy of its weights."""
+        if position in self._places:
+            block, place = self._places[position]
+            return cast(SharedBlock, self.blocks[block]).copy_of(place)
+        return copy.deepcopy(self.others[str(position)])
 
 
 @torch.no_grad()

@@ -50,6 +50,7 @@ HEAVY_ALLOWED = (
     "lutbench.export.onnx_export",
     "lutbench.export.executorch_export",
     "lutbench.export.torchscript_export",
+    "search.block",
     "search.checkpoint",
     "search.data.augment",
     "search.data.images",

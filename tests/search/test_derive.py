@@ -68,7 +68,9 @@ def test_a_subnet_computes_what_the_path_through_the_supernet_does() -> None:
     images = torch.randn(3, 3, 16, 16)
     for positions in ((0, 3, 1, 0), (2, 1, 0, 1)):
         alone = subnet(supernet, positions)
-        torch.testing.assert_close(alone(images), supernet(images, fixed_path(positions, supernet.mask)))
+        torch.testing.assert_close(
+            alone(images), supernet(images, fixed_path(positions, supernet.mask)), rtol=1e-4, atol=1e-5
+        )
     own = {id(p) for p in supernet.parameters()}
     assert not own & {id(p) for p in alone.parameters()}  # a copy: nothing of the supernet changes with it
 

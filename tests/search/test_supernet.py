@@ -7,21 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lutbench.errors import UsageError
-from lutbench.nn.modules import InvertedResidual, empty_operator
-from lutbench.space.operator import parse_operator
-from search import fused
 from search.gates import MODES, Gates, Mode, candidate_mask, draw, fixed_path, probabilities
-from search.supernet import Supernet
+from search.supernet import SuperLayer, Supernet
 from tests.search.made import SMALL
-
-OPERATORS = [
-    "ir_k5_e6_g1_16x16x16_16_s1",
-    "ir_k3_e1_g1_24x8x8_32_s2",
-    "ir_k5_e1_g2_32x2x2_32_s1",
-    "ir_k5_e6_g1_32x1x1_32_s1",
-    "ir_k7_e2_g4_16x7x7_32_s1",
-    "ir_k3_e1_g2_8x32x32_8_s1",
-]
 
 
 def images(resolution: int = 16) -> tuple[Tensor, Tensor]:
@@ -40,48 +28,32 @@ def gradients(net: Supernet, gates: Gates) -> dict[str, Tensor]:
     return {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
 
 
-def twins(mode: Mode) -> tuple[Supernet, Supernet, Gates, Gates]:
-    """The fast supernet and the plain one, of equal weights, and equal draws."""
-    fast = Supernet(SMALL, 4, 16, seed=3).double().train()
+def unlike(net: Supernet) -> Supernet:
+    """The supernet with theta and batch norms at random: candidates start as one function, residual ones as 0."""
+    rng = generator()
     with torch.no_grad():
-        fast.theta.normal_(generator=generator())
+        for part in net.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.weight.uniform_(0.5, 1.5, generator=rng)
+                part.bias.normal_(generator=rng)
+            elif isinstance(part, nn.Conv2d):
+                part.weight.normal_(0, (2 / part.weight[0].numel()) ** 0.5, generator=rng)
+        net.theta.normal_(generator=rng)
+    return net
+
+
+def twins(mode: Mode, shared: bool = True) -> tuple[Supernet, Supernet, Gates, Gates]:
+    """The fast supernet and the plain one, of equal weights, and equal draws."""
+    fast = unlike(Supernet(SMALL, 4, 16, seed=3, shared=shared).double().train())
     plain = copy.deepcopy(fast)
     plain.fast = False
     return fast, plain, *(draw(net.theta, net.mask, 2.0, mode, generator(5)) for net in (fast, plain))
 
 
-@pytest.mark.parametrize("remade_from", [1, 1 << 40])
-@pytest.mark.parametrize("name", OPERATORS)
-def test_a_fused_block_is_the_module(name: str, remade_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the expansion is kept or made again, and with many rows and few."""
-    monkeypatch.setattr(fused, "_REMADE_FROM", remade_from)
-    operator = parse_operator(name)
-    torch.manual_seed(0)
-    one = empty_operator(operator).double().train()
-    for part in one.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            nn.init.normal_(part.weight), nn.init.normal_(part.bias)
-    other = copy.deepcopy(one)
-    assert isinstance(one, InvertedResidual) and isinstance(other, InvertedResidual)
-    shape = (4, *operator.input_shape[1:])
-    x, gate = torch.randn(shape, dtype=torch.float64, requires_grad=True), torch.tensor(0.3, requires_grad=True)
-    y = fused.branch(one, x, gate.double())
-    expected = gate.double() * other.body(x)
-    torch.testing.assert_close(y, expected)
-    gradient = torch.randn_like(y)
-    found = torch.autograd.grad(y, [x, gate, *one.parameters()], gradient)
-    for value, right in zip(
-        found, torch.autograd.grad(expected, [x, gate, *other.parameters()], gradient), strict=True
-    ):
-        torch.testing.assert_close(value, right)
-    for key, value in one.state_dict().items():
-        if "running" in key:
-            torch.testing.assert_close(value, other.state_dict()[key])
-
-
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("mode", MODES)
-def test_the_fast_supernet_is_the_plain_loop(mode: Mode) -> None:
-    fast, plain, gates, same_gates = twins(mode)
+def test_the_fast_supernet_is_the_plain_loop(mode: Mode, shared: bool) -> None:
+    fast, plain, gates, same_gates = twins(mode, shared)
     found, expected = gradients(fast, gates), gradients(plain, same_gates)
     assert found.keys() == expected.keys() and "theta" in found
     for name, value in expected.items():
@@ -99,18 +71,19 @@ def test_a_step_of_theta_makes_no_gradient_of_the_weights(mode: Mode) -> None:
 
 
 def test_soft_gates_weight_what_each_candidate_gives() -> None:
-    """The sum of table 2's candidates times their gates, written out for one layer."""
-    net = Supernet(SMALL, 4, 16, seed=3, fast=False).double().eval()
-    x = torch.randn(2, 8, 8, 8, dtype=torch.float64)
+    """The sum of table 2's candidates times their gates, written out for each layer."""
+    net = unlike(Supernet(SMALL, 4, 16, seed=3, fast=False).double()).eval()
     gates = draw(net.theta, net.mask, 1.0, "soft", generator())
-    candidates = net.layers[0]
-    assert isinstance(candidates, nn.ModuleList)
-    expected = sum(gate * candidate(x) for gate, candidate in zip(gates.values[0], candidates, strict=True))
-    torch.testing.assert_close(net._layer(0, x, gates, True), expected)
+    for number, layer in enumerate(net.layers):
+        assert isinstance(layer, SuperLayer)
+        x = torch.randn(2, SMALL.layers[number].c_in, 8, 8, dtype=torch.float64)
+        modules = [layer.copy_of(position).eval() for position in range(layer.candidates)]
+        expected = sum(gate * module(x) for gate, module in zip(gates.values[number], modules, strict=False))
+        torch.testing.assert_close(layer(x, gates.values[number], range(layer.candidates), fast=False), expected)
 
 
 def test_a_hard_pass_is_that_net_alone() -> None:
-    net = Supernet(SMALL, 4, 16, seed=3).double().train()
+    net = unlike(Supernet(SMALL, 4, 16, seed=3).double().train())
     path = (2, 3, 1, 0)
     one_hot = fixed_path(path, net.mask)
     soft = Gates(one_hot.values.double(), one_hot.values.double())
@@ -120,16 +93,15 @@ def test_a_hard_pass_is_that_net_alone() -> None:
 
 def test_hard_gradients_are_the_documented_estimate() -> None:
     """theta_k gets <dL/dy, f_i(x)> dm[i]/dtheta_k of the candidate i that ran, from the candidate's output."""
-    net = Supernet(SMALL, 4, 16, seed=3, fast=False).double().train()
+    net = unlike(Supernet(SMALL, 4, 16, seed=3, fast=False).double().train())
     gates = draw(net.theta, net.mask, 2.0, "hard", generator(5))
     assert gates.path is not None
+    layer = net.layers[2]
+    assert isinstance(layer, SuperLayer)
     outputs: list[tuple[Tensor, Tensor]] = []
-    candidates = net.layers[2]
-    assert isinstance(candidates, nn.ModuleList)
-    ran = candidates[gates.path[2]].body
-    ran.register_full_backward_hook(lambda _m, _i, given: outputs.append((given[0], kept[0])))
     kept: list[Tensor] = []
-    ran.register_forward_hook(lambda _m, _i, out: kept.append(out.detach()))
+    layer.register_forward_hook(lambda _m, _i, out: kept.append(out.detach()))
+    layer.register_full_backward_hook(lambda _m, _i, given: outputs.append((given[0], kept[0])))
     found = gradients(net, gates)["theta"][2]
     of_gate = (outputs[0][0] * outputs[0][1]).sum()  # the gate is 1, so dL/dy is dL/d(branch)
     relaxed = draw(net.theta, net.mask, 2.0, "hard", generator(5)).relaxed[2]
