@@ -90,7 +90,7 @@ def command(
         tensorboard=tensorboard,
     )
     engine = Engine(accelerator, bf16)
-    with Progress() as progress:
+    with Progress(drawing=engine.is_first) as progress:
         found = train_net(job, engine, progress)
     if not engine.is_first:
         return
