@@ -60,7 +60,10 @@ def find_trainable(text: str) -> Net | Model:
     """The net that a text names; UsageError for none, and for one that a person's own code makes."""
     if parse_factory_net(text):
         raise UsageError(f"{text} is made by code of its own", remedy="train it by code, export it to ONNX, bench that")
-    return find_whole_net(text, (fbnet(FBNET.resolution, 1.0),))
+    net = find_whole_net(text, (fbnet(FBNET.resolution, 1.0),))
+    if net.input_shape[1] != 3:
+        raise UsageError(f"{text} takes {net.input_shape[1]} channels, and images have 3")
+    return net
 
 
 def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
@@ -76,7 +79,7 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     from search.train import CHECKPOINT, TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
-    source = find_data(job.data, options, engine.reporting(report))
+    source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
     recipe = replace(default_recipe(source.count("all")), **job.recipe)
     net = retargeted(named, source.resolution, source.classes)
     request = TrainRequest(

@@ -33,7 +33,7 @@ def test_train_and_go_on(arch: Path) -> None:  # noqa: F811
     assert "epochs was 2 and is 3" in one_line(other, 4)
 
 
-def test_two_processes_say_it_once(arch: Path) -> None:  # noqa: F811
+def by_two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     torchrun = [
         sys.executable,
         "-m",
@@ -44,9 +44,19 @@ def test_two_processes_say_it_once(arch: Path) -> None:  # noqa: F811
         "-m",
         "lutbench",
     ]
-    arguments = ["train", arch.name, *QUICK, "--epochs", "1", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*torchrun, *arguments], cwd=arch.parent, env=environment, capture_output=True, text=True)
+    return subprocess.run([*torchrun, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_an_error_of_two_processes_is_a_line_of_each(arch: Path) -> None:  # noqa: F811
+    done = by_two_processes("train", arch.name, "--data", "imagefolder:none", cwd=arch.parent)
+    own = [line for line in done.stderr.splitlines() if "none/train: is not there" in line]
+    assert done.returncode and own and all(line.startswith("lutbench: ") for line in own)
+    assert "search/job.py" not in done.stderr  # torchrun's own words on a child that failed are not ours
+
+
+def test_two_processes_say_it_once(arch: Path) -> None:  # noqa: F811
+    done = by_two_processes("train", arch.name, *QUICK, "--epochs", "1", "--json", cwd=arch.parent)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epochs"] == 1
     assert not [line for line in done.stderr.splitlines() if not line.startswith("training: ")]
