@@ -38,7 +38,7 @@ _W_SHARE = 0.8  # of an epoch's images, as the data are split
 class SearchRequest:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 
-    resume: go on from the checkpoint there.
+    resume: go on from the checkpoint there. shared: a layer's candidates share their weights (`Supernet`).
     """
 
     models: tuple[LatencyModel, ...]
@@ -51,6 +51,7 @@ class SearchRequest:
     resume: bool = False
     engine: Engine = field(default_factory=Engine)
     tensorboard: bool = False
+    shared: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class _Search:
         self._shared_data = self._engine.share(request.data)
         data, schedule = request.data, request.schedule
         space = request.models[0].space
-        self._net = Supernet(space, data.classes, data.resolution, request.seed).to(self._device)
+        self._net = Supernet(space, data.classes, data.resolution, request.seed, shared=request.shared).to(self._device)
         self._costs_us = stacked_costs_us(request.models).to(self._device)
         self._weights = list(self._net.weights())
         self._w = torch.optim.SGD(
@@ -148,6 +149,7 @@ class _Search:
             "latencies": ", ".join(f"{total:.3f}" for total in costs),
             "objective": request.objective.name,
             "mode": request.mode,
+            "weights": "shared" if request.shared else "of each candidate's own",
             "data": data.name,
             "resolution": data.resolution,
             "classes": data.classes,

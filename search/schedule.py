@@ -60,9 +60,7 @@ class Schedule:
 
 PAPER = Schedule()
 # theta learns faster, in fewer steps, and the temperature ends where the paper's does
-SMALL = Schedule(
-    epochs=30, warmup=5, batch_size=32, w_rate=0.05, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 30
-)
+SMALL = Schedule(epochs=90, warmup=30, batch_size=32, w_rate=0.02, theta_rate=0.05)
 
 
 def default_schedule(images: int) -> Schedule:

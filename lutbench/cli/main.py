@@ -25,6 +25,7 @@ COMMANDS = {
         "lutbench.cli.predict:command",
         "A LUT's latency for nets: of the zoo, architecture files, candidate strings.",
     ),
+    "search": ("lutbench.cli.search:command", "Find nets for the devices of LUTs by differentiable search."),
     "train": ("lutbench.cli.train:command", "Train a net from scratch, by the paper's recipe."),
     "export": ("lutbench.cli.export:command", "A trained net as ONNX, ExecuTorch or TorchScript files, int8 and fp32."),
     "diff": ("lutbench.cli.diff:command", "Two LUTs by operator and net: what is slower, and whether that is certain."),

@@ -1,0 +1,210 @@
+"""`lutbench search`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.options import NUMBERS, json_option, machine_options
+
+if TYPE_CHECKING:
+    from search.nets_job import FoundNets
+
+PICTURE = "nets.svg"
+_SCHEDULE = (
+    click.option("--epochs", type=click.IntRange(1), help="Times over w's images, then theta's."),
+    click.option("--warmup", type=click.IntRange(0), help="Epochs at the start that train w alone."),
+    click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
+    click.option("--w-rate", type=float, help="SGD's learning rate at the start; it falls to 0 along a cosine."),
+    click.option("--w-momentum", type=float, help="Of SGD."),
+    click.option("--w-decay", type=float, help="SGD's weight decay."),
+    click.option("--theta-rate", type=float, help="Adam's learning rate."),
+    click.option("--theta-decay", type=float, help="Adam's weight decay."),
+    click.option("--temperature", type=float, help="Of the Gumbel-softmax, in the first epoch."),
+    click.option("--cooling", type=float, help="An epoch multiplies the temperature by exp(-cooling)."),
+)
+_IMAGES = (
+    click.option(
+        "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
+    ),
+    click.option("--train-resolution", type=int, help="Of the images; none: the data's own."),
+    click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
+    click.option(
+        "--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each."
+    ),
+    click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
+    click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
+)
+
+
+def _options(function: Any) -> Any:
+    for option in reversed((*_IMAGES, *_SCHEDULE)):
+        function = option(function)
+    return function
+
+
+@click.command("search")
+@click.option(
+    "--lut", "luts", type=click.Path(path_type=Path), multiple=True, required=True, help="Of a device; may be repeated."
+)
+@click.option("--target-ms", "targets_ms", type=NUMBERS, default=(), help="A latency to keep within; one for each LUT.")
+@click.option("--resolution", type=int, help="Of the nets; none: the LUT's first.")
+@click.option("--width", type=float, help="Of the nets; none: the LUT's first.")
+@click.option("--mode", type=click.Choice(["soft", "hard"]), help="none: hard on fewer than 20,000 images, else soft.")
+@click.option("--separate-weights", is_flag=True, help="Each candidate has weights of its own, as in the paper.")
+@click.option("--alpha", type=float, help="Without --target-ms: of the loss CE * alpha * log(LAT)^beta.")
+@click.option("--beta", type=float, help="As --alpha.")
+@click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to draw and rank.")
+@_options
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: searched/LUT.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
+@machine_options
+@json_option
+def command(
+    luts: tuple[Path, ...],
+    targets_ms: tuple[float, ...],
+    resolution: int | None,
+    width: float | None,
+    mode: Any,
+    separate_weights: bool,
+    alpha: float | None,
+    beta: float | None,
+    nets: int,
+    data: str,
+    train_resolution: int | None,
+    classes: int | None,
+    threads: int | None,
+    workers: int | None,
+    skip_broken: bool,
+    seed: int,
+    output: Path | None,
+    resume: bool,
+    tensorboard: bool,
+    accelerator: Any,
+    bf16: bool,
+    as_json: bool,
+    **schedule: Any,
+) -> None:
+    """Find nets for the devices of LUTs: accurate, and fast there (DNAS).
+
+    A supernet of every candidate is trained on images together with theta, the probabilities of each layer's
+    candidates; the nets that theta prefers are ranked and written as architecture files, for `lutbench train`, `export`
+    and `bench`. Without a target the loss is the paper's product of cross entropy and latency; with --target-ms the
+    nets take between 0.97 of the target and the target. With several LUTs a net keeps within the target on every
+    device, or has the least worst ratio to each device's fastest net.
+
+    What of the schedule is not given is the paper's, or scaled down where there are fewer than 20,000 images.
+
+    Several processes: torchrun --nproc-per-node 8 -m lutbench search ...
+    """
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import Progress, print_json
+    from search.nets_job import NetsJob, check_job, find_nets
+
+    job = NetsJob(
+        luts=tuple(open_lut(path) for path in luts),
+        folder=output or Path("searched") / "-".join(path.stem for path in luts),
+        targets_ms=targets_ms,
+        resolution=resolution,
+        width=width,
+        data=data,
+        train_resolution=train_resolution,
+        classes=classes,
+        mode=mode,
+        schedule={name: value for name, value in schedule.items() if value is not None},
+        alpha=alpha,
+        beta=beta,
+        shared=not separate_weights,
+        nets=nets,
+        seed=seed,
+        resume=resume,
+        threads=threads,
+        workers=workers,
+        skip_broken=skip_broken,
+        tensorboard=tensorboard,
+    )
+    check_job(job)  # before torch loads
+    from search.engine import Engine
+
+    engine = Engine(accelerator, bf16)
+    with Progress() as progress:
+        found = find_nets(job, engine, progress)
+    if found is None:
+        return
+    _draw(found, job.folder / PICTURE)
+    if as_json:
+        print_json(_summary(found))
+    else:
+        _print(found, job.folder / PICTURE)
+
+
+def _summary(found: FoundNets) -> dict[str, Any]:
+    """Everything as plain values; fractions, microseconds."""
+    return {
+        "nets": [
+            {
+                "net": one.derived.net.name,
+                "path": str(one.path),
+                "candidates": one.derived.net.candidates_text,
+                "accuracy": one.derived.score.accuracy,
+                "images": one.derived.score.images,
+                "predicted_us": one.derived.predicted_us,
+                "mmacs": one.derived.net.macs / 1e6,
+                "params_m": one.derived.net.params / 1e6,
+            }
+            for one in found.nets
+        ],
+        "data": found.data,
+        "train_resolution": found.train_resolution,
+        "classes": found.classes,
+        "objective": found.objective,
+        "mode": found.mode,
+        "schedule": found.schedule.to_dict(),
+    }
+
+
+def _print(found: FoundNets, picture: Path) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_latency, format_percent
+
+    devices = list(found.nets[0].derived.predicted_us)
+    columns = ("accuracy", *(f"predicted, {device}" for device in devices), "MMACs", "params (M)")
+    print_table(
+        "",
+        {"net": False, **dict.fromkeys(columns, True)},
+        [
+            [
+                str(one.path),
+                format_percent(one.derived.score.accuracy),
+                *(format_latency(one.derived.predicted_us[device]) for device in devices),
+                f"{one.derived.net.macs / 1e6:.2f}",
+                f"{one.derived.net.params / 1e6:.3f}",
+            ]
+            for one in found.nets
+        ],
+        caption=f"accuracy: under the supernet's weights, on {found.nets[0].derived.score.images:,} images of"
+        f" {found.data} at {found.train_resolution} x {found.train_resolution}, {found.classes} classes; it ranks,"
+        f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}",
+    )
+
+
+def _draw(found: FoundNets, path: Path) -> None:
+    """One strip per net, as the report has them, with its figures beside."""
+    from lutbench.report.charts.nets import draw_nets
+    from lutbench.report.charts.style import save
+    from lutbench.units import format_latency, format_percent
+
+    labels = [
+        "\n".join(
+            [
+                format_percent(one.derived.score.accuracy),
+                *(f"{device} {format_latency(us)}" for device, us in one.derived.predicted_us.items()),
+            ]
+        )
+        for one in found.nets
+    ]
+    save(draw_nets([one.derived.net for one in found.nets], labels), path)

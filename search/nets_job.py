@@ -1,0 +1,218 @@
+"""`lutbench search`: LUTs and images -> nets for their devices, each in an architecture file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lutbench.errors import InterruptedRunError, LutError, TrainingError, UsageError
+from lutbench.events import Note, Report
+from lutbench.files import check_writable
+from lutbench.lut.table import Lut
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space, format_width
+from search.latency import LatencyModel, check_same_space, latency_model
+from search.schedule import Schedule, default_schedule
+
+if TYPE_CHECKING:
+    from search.data.source import SplitSource
+    from search.derive import Derived
+    from search.engine import Engine
+    from search.gates import Mode
+    from search.objective import Objective
+
+NET_FILE = "net{}.json"
+SMALL_MAPS = 64  # a side of images, pixels
+NETS = 6  # as implementations of FBNet
+
+
+@dataclass(frozen=True)
+class NetsJob:
+    """luts: one per device. targets_ms: none, or one per LUT. resolution, width: of the nets; None means the first of
+    the LUT's own.
+
+    train_resolution, classes: of the images; None means the data's own. schedule: what differs from the default one
+    for so many images. shared: a layer's candidates share their weights. nets: how many to write.
+    """
+
+    luts: tuple[Lut, ...]
+    folder: Path
+    targets_ms: tuple[float, ...] = ()
+    resolution: int | None = None
+    width: float | None = None
+    data: str = "digits"
+    train_resolution: int | None = None
+    classes: int | None = None
+    mode: Mode | None = None
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    alpha: float | None = None
+    beta: float | None = None
+    shared: bool = True
+    nets: int = NETS
+    seed: int = 0
+    resume: bool = False
+    threads: int | None = None
+    workers: int | None = None
+    skip_broken: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class FoundNet:
+    """A net in its file; accuracy: on theta's share of the images, under the supernet's weights."""
+
+    derived: Derived
+    path: Path
+
+
+@dataclass(frozen=True)
+class FoundNets:
+    """nets: best first. data, train_resolution, classes: what they were searched with."""
+
+    nets: tuple[FoundNet, ...]
+    data: str
+    train_resolution: int
+    classes: int
+    objective: str
+    mode: str
+    schedule: Schedule
+
+
+def space_of(job: NetsJob) -> tuple[Space, str]:
+    """The space to search, and the TOML that defines it: of the first LUT, at the job's resolution and width."""
+    section = job.luts[0].metadata.space
+    if not section.resolutions or not section.widths:
+        raise LutError("does not say which space its operators are of", path=job.luts[0].path)
+    wanted = (job.resolution or section.resolutions[0],), (job.width or section.widths[0],)
+    (space,), definition = find_spaces(section.name, *wanted, section.definition)
+    return space, definition
+
+
+def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...]:
+    """One per LUT; LutError where a LUT is of another space or lacks an operator."""
+    for lut in luts:
+        name = lut.metadata.space.name
+        if name != space.name:
+            raise LutError(
+                f"is of space {name}, {luts[0].path} of {space.name}", path=lut.path, remedy="give LUTs of one space"
+            )
+    models = tuple(latency_model(lut, space) for lut in luts)
+    check_same_space(models)
+    return models
+
+
+def check_job(job: NetsJob) -> None:
+    """Raises what is wrong with LUTs, targets and folder; needs no torch."""
+    space, _ = space_of(job)
+    _objective(job, latency_models(job.luts, space))
+    check_writable(job.folder / NET_FILE.format(0))
+
+
+def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
+    """Searches and writes the files; None in processes that are not the first. InterruptedRunError on Ctrl-C."""
+    space, definition = space_of(job)
+    models = latency_models(job.luts, space)
+    objective = _objective(job, models)
+
+    import torch
+
+    from search.data.find import find_data
+    from search.data.options import DataOptions
+    from search.dnas import CHECKPOINT, SearchRequest, search
+
+    report = engine.reporting(report)
+    options = DataOptions(job.train_resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
+    data = find_data(job.data, options, report)
+    if engine.device.type == "cpu":
+        torch.set_num_threads(job.threads or default_threads(data.resolution))
+    schedule = replace(default_schedule(data.count("all")), **job.schedule)
+    mode = job.mode or default_mode(data.count("all"))
+    if data.resolution != space.resolution:
+        report(Note(_proxy_note(space, data)))
+    request = SearchRequest(
+        models, data, objective, schedule, job.folder, mode, job.seed, job.resume, engine, job.tensorboard, job.shared
+    )
+    try:
+        found = search(request, report)
+        if not engine.is_first:
+            return None
+        nets = _derive(job, found, models, data, schedule.batch_size, report)
+    except torch.OutOfMemoryError:
+        problem = f"the GPU's memory does not hold a step of {schedule.batch_size} images"
+        raise TrainingError(problem, remedy="a smaller --batch-size, --mode hard, or --bf16") from None
+    except KeyboardInterrupt:
+        kept = (job.folder / CHECKPOINT).exists()
+        remedy = "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"
+        raise InterruptedRunError("interrupted", path=job.folder, remedy=remedy) from None
+    how = {
+        "mode": mode,
+        "objective": objective.name,
+        "data": data.name,
+        "train_resolution": data.resolution,
+        "classes": data.classes,
+        "epochs": schedule.epochs,
+        "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, job.luts, strict=True)},
+    }
+    written = _write(job, nets, definition, how)
+    return FoundNets(written, data.name, data.resolution, data.classes, objective.name, mode, schedule)
+
+
+def default_mode(images: int) -> Mode:
+    """Hard mode for few images, whose many epochs it gets through in minutes; else the paper's."""
+    from search.recipe import SMALL_SET
+
+    return "soft" if images >= SMALL_SET else "hard"
+
+
+def default_threads(resolution: int) -> int:
+    """Of torch on a CPU: small maps make so short calls that a second thread costs more than it does.
+
+    Beside other programs it costs many times as much (docs/search.md).
+    """
+    import torch
+
+    return 1 if resolution <= SMALL_MAPS else torch.get_num_threads()
+
+
+def _objective(job: NetsJob, models: tuple[LatencyModel, ...]) -> Objective:
+    from search.objective import ALPHA, BETA, budget, product
+
+    if not job.targets_ms:
+        return product(models, ALPHA if job.alpha is None else job.alpha, BETA if job.beta is None else job.beta)
+    if job.alpha is not None or job.beta is not None:
+        raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
+    return budget(models, [1000 * target for target in job.targets_ms])
+
+
+def _proxy_note(space: Space, data: SplitSource) -> str:
+    return (
+        f"searching on {data.name} at {data.resolution} x {data.resolution}, {data.classes} classes;"
+        f" latencies are those of nets at {space.resolution} x {space.resolution}, width {format_width(space.width)},"
+        f" {space.classes} classes"
+    )
+
+
+def _derive(
+    job: NetsJob, found: Any, models: tuple[LatencyModel, ...], data: SplitSource, batch_size: int, report: Report
+) -> tuple[Derived, ...]:
+    from search.derive import draw_nets, rank
+
+    targets_us = [1000 * target for target in job.targets_ms] or None
+    nets = draw_nets(found.probabilities, models, job.nets, job.seed, targets_us)
+    if len(nets) < job.nets:
+        report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
+    return rank(found.supernet, nets, models, found.probabilities, data, batch_size, report)
+
+
+def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]) -> tuple[FoundNet, ...]:
+    found = []
+    for number, derived in enumerate(nets):
+        path = job.folder / NET_FILE.format(number)
+        net = replace(derived.net, name=f"{job.folder.name}_{number}@{derived.net.space.label}")
+        search = {**how, "supernet_accuracy": round(derived.score.accuracy, 6)}
+        write_architecture(Architecture(net, derived.predicted_us, job.seed, definition, search), path)
+        found.append(FoundNet(replace(derived, net=net), path))
+    return tuple(found)
