@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,26 @@ def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -
     return state
 
 
-def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A training's identity and its net's weights; CheckpointError where the file holds none."""
+@dataclass(frozen=True)
+class Weights:
+    """What a training made. net: the key of what was trained; data, resolution, classes, seed: on what images."""
+
+    net: str
+    data: str
+    resolution: int
+    classes: int
+    seed: int
+    state: dict[str, Any]
+
+
+def load_weights(path: Path) -> Weights:
+    """The weights in a training's checkpoint or its last file; CheckpointError where there are none."""
     identity, state = _read(path, "cpu", "`lutbench train` writes them", "`lutbench train` makes another")
-    if identity.get("job") != "train" or not isinstance(state.get("net"), dict):
+    types = {"net": str, "data": str, "resolution": int, "classes": int, "seed": int}
+    whole = all(isinstance(identity.get(name), kind) for name, kind in types.items())
+    if identity.get("job") != "train" or not whole or not isinstance(state.get("net"), dict):
         raise CheckpointError("holds no weights of a training", path=path, remedy="`lutbench train` writes them")
-    return identity, state["net"]
+    return Weights(**{name: identity[name] for name in types}, state=state["net"])
 
 
 def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -136,18 +136,18 @@ def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | 
     from search.data.options import DataOptions
 
     assert job.weights is not None
-    identity, state = load_weights(job.weights)
-    if identity["net"] != named.key:
-        raise CheckpointError(f"is of net {identity['net']}, not of {named.key}", path=job.weights)
+    weights = load_weights(job.weights)
+    if weights.net != named.key:
+        raise CheckpointError(f"is of net {weights.net}, not of {named.key}", path=job.weights)
     options = DataOptions(
-        job.resolution or identity["resolution"], identity["classes"], identity["seed"], job.workers, job.skip_broken
+        job.resolution or weights.resolution, weights.classes, weights.seed, job.workers, job.skip_broken
     )
-    source = find_data(job.data or identity["data"], options, report)
+    source = find_data(job.data or weights.data, options, report)
     net = retargeted(named, source.resolution, source.classes)
     module = empty_net(net)
     try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
+        module.load_state_dict(weights.state)
+    except (RuntimeError, TypeError, AttributeError) as error:  # what torch raises where values are no tensors
         raise CheckpointError("its weights do not fit the net", path=job.weights) from error
     return net, module.eval(), source
 

@@ -11,16 +11,17 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from lutbench.errors import UsageError
+from lutbench.errors import LutbenchError, UsageError
 from lutbench.events import Event, Report
 from search.data.source import DataSource
 
+T = TypeVar("T")
 Accelerator = Literal["auto", "cpu", "cuda"]
 ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
 
@@ -46,6 +47,18 @@ class Engine:
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Inside, what may be is computed in bfloat16, if that was asked for."""
         return self._fabric.autocast()  # type: ignore[no-any-return]
+
+    def first_ahead(self, make: Callable[[], T]) -> T:
+        """What make returns. Each machine's first process is done before the others start: what it drew, they find."""
+        problem: LutbenchError | None = None
+        with self._fabric.rank_zero_first(local=True):
+            try:
+                found = make()
+            except LutbenchError as error:  # raised below: the others are not to wait for one that has gone
+                problem = error
+        if problem:
+            raise problem
+        return found
 
     def share(self, source: DataSource) -> DataSource:
         """This process's share of every batch of the source."""
@@ -103,11 +116,11 @@ def _found(accelerator: Accelerator) -> str:
 
 
 def _fabric(accelerator: str, bf16: bool) -> Any:
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it joined
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    with _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on environments that are not this one
         from lightning_fabric import Fabric
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it joined
         world, local = (_started(name) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
         fabric = Fabric(
             accelerator=accelerator,
@@ -123,13 +136,6 @@ def _fabric(accelerator: str, bf16: bool) -> Any:
 def _started(variable: str) -> int:
     """What torchrun says; 1 where it did not start this process."""
     return int(os.environ[variable]) if torch.distributed.is_torchelastic_launched() else 1
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice on environments that are not this one
-        yield
 
 
 def _say_nothing(_event: Event) -> None:

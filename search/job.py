@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class TrainJob:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
-    resolution, classes: None means the data's own.
-    recipe: what differs from the default recipe for so many images. workers: that decode photographs.
+    resolution, classes: None means the data's own. recipe: what differs from the default recipe for so many images.
+    threads: of a CPU. workers: that decode photographs.
     """
 
     net: str
@@ -37,6 +37,7 @@ class TrainJob:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     resume: bool = False
+    threads: int | None = None
     workers: int | None = None
     skip_broken: bool = False
     compiled: bool = False
@@ -60,7 +61,10 @@ def find_trainable(text: str) -> Net | Model:
     """The net that a text names; UsageError for none, and for one that a person's own code makes."""
     if parse_factory_net(text):
         raise UsageError(f"{text} is made by code of its own", remedy="train it by code, export it to ONNX, bench that")
-    return find_whole_net(text, (fbnet(FBNET.resolution, 1.0),))
+    net = find_whole_net(text, (fbnet(FBNET.resolution, 1.0),))
+    if net.input_shape[1] != 3:
+        raise UsageError(f"{text} takes {net.input_shape[1]} channels, and images have 3")
+    return net
 
 
 def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
@@ -73,10 +77,13 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     from lutbench.nn.subject import empty_net
     from search.data.find import find_data
     from search.data.options import DataOptions
+    from search.nets_job import default_threads
     from search.train import CHECKPOINT, TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
-    source = find_data(job.data, options, engine.reporting(report))
+    source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
+    if engine.device.type == "cpu":
+        torch.set_num_threads(job.threads or default_threads(source.resolution))
     recipe = replace(default_recipe(source.count("all")), **job.recipe)
     net = retargeted(named, source.resolution, source.classes)
     request = TrainRequest(

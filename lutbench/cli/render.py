@@ -48,14 +48,18 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
 
 
 class Progress:
-    """Draws events on standard error: a live line in a terminal, a line now and then elsewhere."""
+    """Draws events on standard error: a live line in a terminal, a line now and then elsewhere.
 
-    def __init__(self) -> None:
+    drawing: False in all but the first of several processes that share a terminal.
+    """
+
+    def __init__(self, drawing: bool = True) -> None:
+        self._drawing = drawing
         self._live: Any = None
         self._last_plain = 0.0
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if self._drawing and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
 

@@ -37,6 +37,7 @@ def _recipe_options(function: Any) -> Any:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order, augmentation.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: trained/NET.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each.")
 @click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
 @click.option("--compile", "compiled", is_flag=True, help="Train what torch.compile makes of the net.")
 @click.option("--channels-last/--no-channels-last", default=True, show_default=True, help="How images lie in memory.")
@@ -52,6 +53,7 @@ def command(
     seed: int,
     output: Path | None,
     resume: bool,
+    threads: int | None,
     tensorboard: bool,
     compiled: bool,
     channels_last: bool,
@@ -83,6 +85,7 @@ def command(
         recipe={name: value for name, value in recipe.items() if value is not None},
         seed=seed,
         resume=resume,
+        threads=threads,
         workers=workers,
         skip_broken=skip_broken,
         compiled=compiled,
@@ -90,7 +93,7 @@ def command(
         tensorboard=tensorboard,
     )
     engine = Engine(accelerator, bf16)
-    with Progress() as progress:
+    with Progress(drawing=engine.is_first) as progress:
         found = train_net(job, engine, progress)
     if not engine.is_first:
         return

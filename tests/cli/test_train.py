@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from tests.cli.running import one_line, run
 from tests.search.test_job import arch  # noqa: F401 - a fixture
 
+ROOT = Path(__file__).parents[2]
 QUICK = ("--resolution", "16", "--batch-size", "16")
 
 
@@ -27,6 +31,36 @@ def test_train_and_go_on(arch: Path) -> None:  # noqa: F811
     assert "--resume goes on" in one_line(run("train", arch.name, *QUICK, cwd=folder), 2)
     other = run("train", arch.name, *QUICK, "--epochs", "3", "--learning-rate", "0.03", "--resume", cwd=folder)
     assert "epochs was 2 and is 3" in one_line(other, 4)
+
+
+def by_two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "lutbench",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([*torchrun, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_an_error_of_two_processes_is_a_line_of_each(arch: Path) -> None:  # noqa: F811
+    done = by_two_processes("train", arch.name, "--data", "imagefolder:none", cwd=arch.parent)
+    own = [line for line in done.stderr.splitlines() if "none/train: is not there" in line]
+    assert done.returncode and own and all(line.startswith("lutbench: ") for line in own)
+    assert "search/job.py" not in done.stderr  # torchrun's own words on a child that failed are not ours
+
+
+def test_two_processes_say_it_once(arch: Path) -> None:  # noqa: F811
+    done = by_two_processes("train", arch.name, *QUICK, "--epochs", "1", "--json", cwd=arch.parent)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] == 1
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("training: ")]
+    assert len((arch.parent / "trained/net/metrics.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import CheckpointError
-from search.checkpoint import load_checkpoint, save_checkpoint
+from search.checkpoint import Weights, load_checkpoint, load_weights, save_checkpoint
 
 IDENTITY = {"job": "train", "seed": 1, "milestones": [0.5]}
+TRAINED = {"job": "train", "net": "tiny", "data": "digits", "resolution": 32, "classes": 10, "seed": 1}
 
 
 def test_what_was_saved_is_read(tmp_path: Path) -> None:
@@ -69,3 +70,34 @@ def test_damage_ends_in_an_error_or_the_same_state(tmp_path: Path, damage: bytes
         assert "\n" not in str(error)
     else:
         assert isinstance(state, dict)
+
+
+def test_weights_of_a_training(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    save_checkpoint(path, TRAINED, {"net": {"bias": torch.ones(1)}})
+    assert load_weights(path) == Weights("tiny", "digits", 32, 10, 1, {"bias": torch.ones(1)})
+    changes: tuple[dict[str, object], ...] = ({"job": "search"}, {"net": 3}, {"resolution": None})
+    for change in changes:
+        save_checkpoint(path, {**TRAINED, **change}, {"net": {}})
+        with pytest.raises(CheckpointError, match="holds no weights of a training"):
+            load_weights(path)
+    save_checkpoint(path, TRAINED, {"net": 1})
+    with pytest.raises(CheckpointError, match="holds no weights of a training"):
+        load_weights(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.one_of(st.binary(max_size=60), st.tuples(st.integers(0, 2000), st.integers(0, 255))))
+def test_damaged_weights_end_in_an_error_or_are_read(tmp_path: Path, damage: bytes | tuple[int, int]) -> None:
+    path = tmp_path / "w.pt"
+    save_checkpoint(path, TRAINED, {"net": {}})
+    data = bytearray(path.read_bytes())
+    if isinstance(damage, bytes):
+        data[: len(damage)] = damage
+    else:
+        data[damage[0] % len(data)] = damage[1]
+    path.write_bytes(bytes(data))
+    try:
+        assert isinstance(load_weights(path).state, dict)
+    except CheckpointError as error:
+        assert error.path == path

@@ -86,7 +86,7 @@ def test_weights_are_those_of_the_training(trained: Path, tmp_path: Path) -> Non
     found = deploy(job(trained, tmp_path, dtypes=("fp32",)), quiet)
     assert isinstance(found.net, Net)
     module = empty_net(found.net)
-    module.load_state_dict(load_weights(trained / "checkpoint.pt")[1])
+    module.load_state_dict(load_weights(trained / "checkpoint.pt").state)
     image = torch.randn(1, 3, 16, 16)
     session = onnxruntime.InferenceSession(found.files[0].path)
     (got,) = session.run(None, {"input": image.numpy()})

@@ -16,6 +16,7 @@ from lutbench.errors import (
 )
 from lutbench.events import Event
 from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
 from search import train as training
@@ -63,6 +64,12 @@ def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:
 def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is made by code of its own"):
         find_trainable("timm:resnet18")
+    grey = TINY_TOML.replace("classes = 10", "classes = 10\ninput_channels = 1")
+    (tmp_path / "grey.toml").write_text(grey)
+    ((space,), _) = find_spaces(str(tmp_path / "grey.toml"), (), (1.0,))
+    write_architecture(Architecture(random_nets(space, 1, 0, "grey")[0], {}, 0, grey), tmp_path / "grey.json")
+    with pytest.raises(UsageError, match="takes 1 channels"):
+        find_trainable(str(tmp_path / "grey.json"))
     with pytest.raises(UsageError, match="did you mean fbnet_a"):
         find_trainable("fbnet_aa")
     with pytest.raises(ArchitectureError, match="no such file"):

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
+from lutbench.nn.subject import branch_norms, empty_net
+from lutbench.space.zoo import find_whole_net, retargeted
+from search.checkpoint import load_weights
 from search.data.find import find_data
 from search.data.options import DataOptions
 from search.recipe import Recipe
@@ -246,3 +249,29 @@ def test_evaluate_leaves_the_net_as_it_was() -> None:
     assert net.training
     assert same(weights(net), before)
     assert score.images == 8
+
+
+@pytest.mark.parametrize("name", ["fbnet_96_035_1", "mobilenet_v2@32x0.35"])
+def test_residual_branches_start_at_nothing(name: str) -> None:
+    net = empty_net(retargeted(find_whole_net(name, ()), 32, 10))
+    initialise(net, 0)
+    norms = list(branch_norms(net))
+    assert norms and all(bool((norm.weight == 0).all()) for norm in norms)
+    others = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d) and part not in norms]
+    assert others and all(bool((norm.weight == 1).all()) for norm in others)
+    with torch.no_grad():
+        images = torch.randn(2, 3, 32, 32)
+        full = net.eval()(images)
+        assert full.shape == (2, 10)
+        for norm in norms:
+            norm.bias.zero_()
+        assert torch.equal(net(images), full)
+
+
+def test_the_last_weights_are_kept_and_layout_is_a_choice(tmp_path: Path) -> None:
+    one = train(request(tmp_path / "one"), quiet)
+    other = train(request(tmp_path / "other", channels_last=False), quiet)
+    state = load_weights(one.weights).state
+    assert state["0.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert load_weights(other.weights).state["0.weight"].is_contiguous()
+    assert abs(one.test.accuracy - other.test.accuracy) < 0.2

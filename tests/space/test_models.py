@@ -7,10 +7,11 @@ import math
 import pytest
 
 from lutbench.errors import LutbenchError, SpaceError, UsageError
+from lutbench.space.expand import net_graph
 from lutbench.space.fbnet import fbnet
 from lutbench.space.graph import Graph, GraphBuilder, Model
 from lutbench.space.models.fbnetv2 import FBNETV2
-from lutbench.space.zoo import MODELS, find_net, find_whole_net, zoo_models, zoo_nets
+from lutbench.space.zoo import MODELS, find_net, find_whole_net, retargeted, zoo_models, zoo_nets
 
 SPACES = (fbnet(224, 1.0),)
 
@@ -181,3 +182,14 @@ def test_what_cannot_be_built_is_refused() -> None:
             build()
     assert net.graph().nodes[-1].kind == "input"
     assert issubclass(SpaceError, LutbenchError)
+
+
+@pytest.mark.parametrize("name", ["fbnet_c", "fbnet_96_035_1", "mobilenet_v2@192x0.5", "shufflenet_v2", "fbnetv2_f1"])
+def test_a_net_for_other_images(name: str) -> None:
+    net = find_whole_net(name, ())
+    other = retargeted(net, 64, 7)
+    assert other.input_shape == (1, 3, 64, 64) and other.name.split("@")[0] == net.name.split("@")[0]
+    graph = net_graph(other)
+    assert graph.nodes[-1].shape == (7, 1, 1)
+    features = graph.nodes[graph.nodes[-1].inputs[0]].shape[0]
+    assert net.params - other.params == (1000 - 7) * (features + 1)

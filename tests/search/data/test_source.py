@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain, zip_longest
 
 import numpy as np
 import pytest
@@ -154,3 +155,36 @@ def test_a_choice_of_digits() -> None:
     assert (source.classes, source.resolution) == (4, 16)
     assert len(source.class_names) == 4
     assert 0.35 < source.count("all") / 1438 < 0.45
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_shares_of_a_batch_are_the_batch(processes: int) -> None:
+    source = numbered(count=61)
+    shares = [source.share(rank, processes) for rank in range(processes)]
+    assert [share.count("all") for share in shares] == [61] * processes
+
+    def together(batches: Callable[[SplitSource], Iterator[tuple[Tensor, Tensor]]]) -> list[list[int]]:
+        own = [[numbers(iter([batch])) for batch in batches(share)] for share in shares]
+        return [sorted(chain.from_iterable(parts)) for parts in zip_longest(*own, fillvalue=[])]
+
+    plain = together(lambda share: share.plain_batches(20, "all"))  # the last image is a share alone
+    assert plain == [sorted(numbers(iter([batch]))) for batch in source.plain_batches(20, "all")]
+    trained = together(lambda share: share.train_batches(20, 0, 0, "all"))
+    assert trained == [sorted(numbers(iter([batch]))) for batch in source.train_batches(20, 0, 0, "all")]
+    shorter = list(source.share(0, 4).train_batches(18, 0, 0, "all"))  # the last 7 are fewer than 2 for each of 4
+    assert len(shorter) == 3
+
+
+def test_a_sample_of_the_test_set_is_of_every_class_and_always_the_same() -> None:
+    source = find_data("digits", DataOptions())
+    images, labels = next(source.test_sample(100, 100))
+    assert len(set(labels.tolist())) == 10 and torch.equal(images, next(source.test_sample(100, 100))[0])
+    assert sum(len(labels) for _, labels in source.test_sample(50, 10**6)) == source.count("test")
+
+
+def test_normalisation_can_be_undone() -> None:
+    source = find_data("digits", DataOptions())
+    mean, std = source.normalisation
+    images, _ = next(source.test_batches(50))
+    pixels = images * torch.tensor(std)[:, None, None] + torch.tensor(mean)[:, None, None]
+    assert pixels.min() == pytest.approx(0, abs=1e-6) and pixels.max() == pytest.approx(1, abs=1e-6)
