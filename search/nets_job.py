@@ -21,7 +21,7 @@ from search.schedule import Schedule, default_schedule
 if TYPE_CHECKING:
     from search.data.source import SplitSource
     from search.derive import Derived
-    from search.dnas import SearchMode
+    from search.dnas import SearchMode, SearchRequest, SearchResult
     from search.engine import Engine
     from search.objective import Objective
 
@@ -143,7 +143,7 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         found = search(request, report)
         if not engine.is_first:
             return None
-        nets = _derive(job, found, models, data, schedule.batch_size, report)
+        nets = _derive(job, found, request, report)
     except torch.OutOfMemoryError:
         problem = f"the GPU's memory does not hold a step of {schedule.batch_size} images"
         raise TrainingError(problem, remedy="a smaller --batch-size, --mode hard, or --bf16") from None
@@ -198,16 +198,17 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
     )
 
 
-def _derive(
-    job: NetsJob, found: Any, models: tuple[LatencyModel, ...], data: SplitSource, batch_size: int, report: Report
-) -> tuple[Derived, ...]:
+def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: Report) -> tuple[Derived, ...]:
     from search.derive import draw_nets, rank
 
     targets_us = [1000 * target for target in job.targets_ms] or None
-    nets = draw_nets(found.probabilities, models, max(job.draws, job.nets), job.seed, targets_us)
+    models, shares = request.models, found.probabilities
+    nets = draw_nets(shares, models, max(job.draws, job.nets), job.seed, targets_us)
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    return rank(found.supernet, nets, models, found.probabilities, data, batch_size, report)[: job.nets]
+    batch_size = request.schedule.batch_size
+    ranked = rank(found.supernet, nets, models, shares, request.data, batch_size, request.objective, report)
+    return ranked[: job.nets]
 
 
 def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]) -> tuple[FoundNet, ...]:

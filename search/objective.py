@@ -19,7 +19,7 @@ from search.budget import WINDOW, best_within
 from search.latency import LatencyModel
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
-SMALL_BETA = 6.0  # on a small set of images: their cross entropy says so little that at 0.6 latency would not count
+SMALL_BETA = 4.0  # on a small set of images: their cross entropy says so little that at 0.6 latency would not count
 _AIM = math.sqrt(WINDOW)  # the middle of the window, as a ratio
 _NEAR = 0.1  # log ratios within which the budget is held; further off it is approached
 _STIFFNESS = 20.0  # weight per log ratio, at once
@@ -37,6 +37,10 @@ class Objective(Protocol):
 
     def loss(self, cross_entropy: Tensor, drawn_us: Tensor, expected_us: Tensor) -> Tensor:
         """drawn_us: of the gates of this pass (equation 9); expected_us: of a net drawn from P_theta."""
+        ...
+
+    def of_net(self, cross_entropy: float, latencies_us: Sequence[float]) -> float:
+        """The loss of one net, by which nets are ranked; latencies by device."""
         ...
 
     def observe(self, expected_us: Tensor) -> None:
@@ -78,6 +82,11 @@ class Product:
         latency_us = (drawn_us / drawn_us.new_tensor(self.references_us)).amax() * middle_us
         return cross_entropy * (self.alpha * latency_us.log() ** self.beta).to(cross_entropy)
 
+    def of_net(self, cross_entropy: float, latencies_us: Sequence[float]) -> float:
+        worst = max(us / reference for us, reference in zip(latencies_us, self.references_us, strict=True))
+        middle = sum(map(math.log, self.references_us)) / len(self.references_us)
+        return float(cross_entropy * self.alpha * (math.log(worst) + middle) ** self.beta)
+
     def observe(self, expected_us: Tensor) -> None:
         del expected_us
 
@@ -113,6 +122,10 @@ class Budget:
         del drawn_us
         return cross_entropy + (self.weight * self._off(expected_us)).to(cross_entropy)
 
+    def of_net(self, cross_entropy: float, latencies_us: Sequence[float]) -> float:
+        del latencies_us  # every net is within the budget
+        return cross_entropy
+
     def observe(self, expected_us: Tensor) -> None:
         self.off = self._off(expected_us).item()
         self.summed += _GAIN * self.off if abs(self.off) < _NEAR else math.copysign(_CREEP, self.off)
@@ -129,7 +142,7 @@ class Budget:
 
 
 def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: float = BETA) -> Product:
-    """alpha: None is ALPHA, and for another beta what keeps the fastest net's factor, so that the loss keeps its size."""
+    """alpha: None is ALPHA; for another beta than BETA what keeps the fastest net's factor, and so the loss's size."""
     references_us = tuple(model.net_us(model.fastest) for model in models)
     middle = sum(map(math.log, references_us)) / len(references_us)
     return Product(references_us, ALPHA * middle ** (BETA - beta) if alpha is None else alpha, beta)

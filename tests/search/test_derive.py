@@ -14,6 +14,7 @@ from search.budget import WINDOW
 from search.derive import calibrate, draw_nets, rank, subnet
 from search.gates import candidate_mask, fixed_path, probabilities
 from search.latency import choice_positions, latency_model, net_at
+from search.objective import Budget, product
 from search.supernet import Supernet
 from tests.search.made import SMALL, Blobs, made_lut
 
@@ -88,14 +89,18 @@ def test_calibration_takes_the_statistics_of_the_net_alone() -> None:
     assert all(torch.equal(p, weights[name]) for name, p in net.named_parameters())
 
 
-def test_nets_are_ranked_by_accuracy_and_the_supernet_is_left_as_it_was() -> None:
+def test_nets_are_ranked_by_the_searchs_loss_and_the_supernet_is_left_as_it_was() -> None:
     supernet, shares = Supernet(SMALL, 4, 16, seed=0), random_probabilities()
     before = copy.deepcopy(supernet.state_dict())
     nets = [net_at(SMALL, positions, f"n{positions}") for positions in ((0, 0, 0, 0), (3, 3, 1, 1), (2, 2, 1, 1))]
     events: list[Event] = []
-    ranked = rank(supernet, nets, [MODEL], shares, Blobs(), 16, events.append)
-    accuracies = [one.score.accuracy for one in ranked]
-    assert accuracies == sorted(accuracies, reverse=True) and {one.net for one in ranked} == set(nets)
+    by_loss = Budget((1e6,))
+    ranked = rank(supernet, nets, [MODEL], shares, Blobs(), 16, by_loss, events.append)
+    losses = [one.score.loss for one in ranked]
+    assert losses == sorted(losses) and {one.net for one in ranked} == set(nets)
+    fast_first = rank(supernet, nets, [MODEL], shares, Blobs(), 16, product([MODEL], 1.0, 60.0), lambda _: None)
+    latencies = [one.predicted_us["host"] for one in fast_first]
+    assert latencies == sorted(latencies)
     for one in ranked:
         assert one.predicted_us == {"host": MODEL.net_us(one.net)}
         chosen = shares[range(4), list(choice_positions(one.net))]

@@ -15,8 +15,8 @@ import torch
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
-from search.dnas import SearchRequest, SearchResult, search
-from search.gates import MODES, Mode, candidate_mask
+from search.dnas import SEARCH_MODES, SearchMode, SearchRequest, SearchResult, search
+from search.gates import candidate_mask
 from search.latency import latency_model
 from search.objective import budget, product
 from search.schedule import Schedule
@@ -66,8 +66,8 @@ def stop_in(epoch: int, part: str) -> Callable[[Event], None]:
     return report
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_it_learns_and_writes_a_line_per_epoch(mode: Mode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", SEARCH_MODES)
+def test_it_learns_and_writes_a_line_per_epoch(mode: SearchMode, tmp_path: Path) -> None:
     schedule = replace(SCHEDULE, epochs=8, w_rate=0.1)
     found = search(request(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=400)), quiet)
     written = lines(tmp_path)
@@ -105,8 +105,10 @@ def test_a_budget_is_met_in_one_run(share: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["w", "theta"])
-@pytest.mark.parametrize("mode", MODES)
-def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(mode: Mode, part: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", SEARCH_MODES)
+def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(
+    mode: SearchMode, part: str, tmp_path: Path
+) -> None:
     models = (latency_model(made_lut(), SMALL),)
 
     def one(folder: str, resume: bool = False) -> SearchRequest:

@@ -1,0 +1,98 @@
+"""The real `lutbench search` with a LUT measured here: its files, picture and table; going on; errors in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lutbench.lut.file import read_lut
+from lutbench.space.architecture import read_architecture
+from tests.cli.running import one_line, run
+
+QUICK = ("--train-resolution", "16", "--epochs", "4", "--warmup", "2", "--draws", "4", "--nets", "2")
+
+
+@pytest.fixture
+def folder(measured: Path, tmp_path: Path) -> Path:
+    """With tiny.csv, a LUT of this machine."""
+    shutil.copy(measured, tmp_path / "tiny.csv")
+    return tmp_path
+
+
+def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
+    done = run("search", "--lut", "tiny.csv", *QUICK, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 4
+    assert [net["path"] for net in found["nets"]] == ["searched/tiny/net0.json", "searched/tiny/net1.json"]
+    assert all(0.1 < net["accuracy"] <= 1 for net in found["nets"])
+    assert (folder / "searched/tiny/nets.svg").read_text().startswith("<?xml")
+    predicted = json.loads(run("predict", "--lut", "tiny.csv", found["nets"][0]["path"], "--json", cwd=folder).stdout)
+    (own_us,) = found["nets"][0]["predicted_us"].values()
+    assert predicted["nets"][0]["latency_us"] == pytest.approx(own_us, rel=1e-6)
+    architecture = read_architecture(folder / found["nets"][0]["path"])
+    assert architecture.search["mode"] == "mixed" and architecture.search["data"] == found["data"]
+    assert architecture.net.macs / 1e6 == found["nets"][0]["mmacs"]
+    again = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
+    assert again.returncode == 2 and "--resume goes on" in again.stderr.splitlines()[-1]
+    resumed = run("search", "--lut", "tiny.csv", *QUICK, "--resume", cwd=folder)
+    assert resumed.returncode == 0 and "searched/tiny/net1.json" in resumed.stdout
+    other = run("search", "--lut", "tiny.csv", *QUICK, "--resume", "--seed", "1", cwd=folder)
+    assert other.returncode == 4 and "seed was 0 and is 1" in other.stderr.splitlines()[-1]
+
+
+def test_a_target_is_kept_by_every_net(folder: Path) -> None:
+    lut = read_lut(folder / "tiny.csv")
+    rows = [row.latency_us - lut.overhead_us for row in lut.rows if row.operator.startswith("ir_")]
+    refused = one_line(run("search", "--lut", "tiny.csv", *QUICK, "--target-ms", "1000", cwd=folder), 2)
+    assert "no net of space tiny" in refused and "the fastest takes" in refused and "the slowest" in refused
+    low_ms = float(refused.split("the fastest takes ")[1].split()[0]) / (1000 if " us, the slowest" in refused else 1)
+    target_ms = low_ms + 2 * min(rows) / 1000
+    done = run("search", "--lut", "tiny.csv", *QUICK, "--target-ms", f"{target_ms:.6f}", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for net in json.loads(done.stdout)["nets"]:
+        assert 0.97 * target_ms < net["predicted_us"]["host"] / 1000 <= target_ms
+
+
+def test_modes_and_weights_of_the_paper(folder: Path) -> None:
+    paper = ("--mode", "soft", "--separate-weights", "--alpha", "0.2", "--beta", "0.6", "--tensorboard")
+    done = run("search", "--lut", "tiny.csv", *QUICK, *paper, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "product, alpha 0.2, beta 0.6, soft mode" in " ".join(done.stdout.split())
+    assert list((folder / "searched/tiny").glob("**/events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["--lut", "none.csv"], 4, "none.csv"),
+        (["--lut", "tiny.csv", "--lut", "tiny.csv"], 4, "2 LUTs are of device host"),
+        (["--lut", "tiny.csv", "--target-ms", "1,2"], 2, "2 targets for 1 LUTs"),
+        (["--lut", "tiny.csv", "--target-ms", "1", "--beta", "1"], 2, "leave them out"),
+        (["--lut", "tiny.csv", "--resolution", "64"], 4, "operators are missing of space tiny at 64x1.0"),
+        (["--lut", "tiny.csv", "--data", "imagefolder:none"], 4, "none/train: is not there"),
+        (["--lut", "tiny.csv", "--warmup", "200"], 2, "warmup 200 cannot be"),
+        (["--lut", "tiny.csv", "--resume"], 4, "checkpoint.pt"),
+        (["--lut", "tiny.csv", "-o", "tiny.csv/x"], 2, "cannot write there"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(folder: Path, arguments: list[str], status: int, text: str) -> None:
+    done = run("search", *arguments, cwd=folder)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("searching on ")]
+    assert done.returncode == status and not done.stdout, done.stderr
+    assert len(lines) == 1 and text in lines[0], done.stderr
+
+
+def test_luts_of_two_spaces_are_refused(folder: Path) -> None:
+    other = (
+        (folder / "tiny.csv")
+        .read_text()
+        .replace('name = "tiny"', 'name = "other"')
+        .replace('device = "host"', 'device = "b"')
+    )
+    (folder / "other.csv").write_text(other)
+    line = one_line(run("search", "--lut", "tiny.csv", "--lut", "other.csv", cwd=folder), 4)
+    assert "other.csv: is of space other, tiny.csv of tiny" in line
