@@ -116,11 +116,14 @@ class OnnxModel : public Model {
         api->ReleaseSession);
     binding_ = made<OrtIoBinding>(
         api, [&](auto** out) { return api->CreateIoBinding(session_.get(), out); }, api->ReleaseIoBinding);
+    // without them each call makes its own
+    run_options_ = made<OrtRunOptions>(
+        api, [&](auto** out) { return api->CreateRunOptions(out); }, api->ReleaseRunOptions);
     check(api, api->GetAllocatorWithDefaultOptions(&allocator_));
     bind(shared);
   }
 
-  void invoke() override { check(api_, api_->RunWithBinding(session_.get(), nullptr, binding_.get())); }
+  void invoke() override { check(api_, api_->RunWithBinding(session_.get(), run_options_.get(), binding_.get())); }
 
   void forget_outputs() override {
     for (const auto& name : unshaped_) check(api_, api_->BindOutputToDevice(binding_.get(), name.c_str(), memory_));
@@ -241,6 +244,7 @@ class OnnxModel : public Model {
   Held<OrtSession> session_;
   std::vector<Held<OrtValue>> values_;
   Held<OrtIoBinding> binding_;
+  Held<OrtRunOptions> run_options_;
   std::vector<View> inputs_;
 };
 
