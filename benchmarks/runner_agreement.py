@@ -4,9 +4,9 @@
 
 Times FBNet's int8 operators with both, the same cycles in turn, a few at a time and each first in every other turn, on
 the same core. For each operator: the runner's median over the host agent's. Prints how many are within 3 %, by how long
-they take, and ends with status 1 where fewer than 90 % are, 2 where the machine was too busy to judge. What a call costs
-in itself, Python's part among that, is the row runtime_overhead; a LUT's predictions take it off every row, and the
-last line does so too.
+they take, and ends with status 1 where fewer than 90 % are, 2 where the machine was too busy to judge. What a call
+costs in itself, Python's part among that, is the row runtime_overhead; a LUT's predictions take it off every row, and
+the last line does so too.
 """
 
 from __future__ import annotations
