@@ -17,10 +17,9 @@ from lutbench.benchnets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
-from lutbench.export.cache import default_cache_folder
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.onnx_counts import Counts
-from lutbench.files import check_writable, write_atomically
+from lutbench.files import check_writable, default_cache_folder, write_atomically
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal

@@ -9,6 +9,15 @@ from pathlib import Path
 
 from lutbench.errors import OutputError
 
+CACHE_VARIABLE = "LUTBENCH_CACHE"
+
+
+def default_cache_folder() -> Path:
+    """$LUTBENCH_CACHE, or the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("lutbench"))
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Puts data at path so that path is the old file or the new one, never a part."""

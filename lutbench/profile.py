@@ -17,10 +17,10 @@ from lutbench.campaign import Campaign
 from lutbench.errors import DeviceError, ExportError, InterruptedRunError, UsageError
 from lutbench.events import ExportProgress, Note, Report
 from lutbench.export.artifact import Artifact
-from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.pool import export_all
-from lutbench.files import check_writable, file_sha256
+from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.table import Lut, Metadata, space_section, timestamp

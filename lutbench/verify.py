@@ -13,8 +13,9 @@ from device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
-from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
+from lutbench.files import default_cache_folder
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, timestamp
