@@ -23,6 +23,7 @@ from search.data.source import DataSource
 
 T = TypeVar("T")
 Accelerator = Literal["auto", "cpu", "cuda"]
+SMALL_MAPS = 64  # a side of images, pixels
 ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
 
 
@@ -43,6 +44,15 @@ class Engine:
     def is_first(self) -> bool:
         """Whether this process is the one that writes and speaks."""
         return self.rank == 0
+
+    def set_threads(self, threads: int | None, resolution: int) -> None:
+        """Of torch on a CPU. None: one for images up to 64 x 64, else what torch takes.
+
+        Small maps make so short calls that a second thread gains little, and beside other programs it makes them 30
+        times as slow (docs/search.md).
+        """
+        if self.device.type == "cpu" and (threads or resolution <= SMALL_MAPS):
+            torch.set_num_threads(threads or 1)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Inside, what may be is computed in bfloat16, if that was asked for."""

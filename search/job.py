@@ -77,13 +77,11 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     from lutbench.nn.subject import empty_net
     from search.data.find import find_data
     from search.data.options import DataOptions
-    from search.nets_job import default_threads
     from search.train import CHECKPOINT, TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
     source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
-    if engine.device.type == "cpu":
-        torch.set_num_threads(job.threads or default_threads(source.resolution))
+    engine.set_threads(job.threads, source.resolution)
     recipe = replace(default_recipe(source.count("all")), **job.recipe)
     net = retargeted(named, source.resolution, source.classes)
     request = TrainRequest(

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from search.objective import Objective
 
 NET_FILE = "net{}.json"
-SMALL_MAPS = 64  # a side of images, pixels
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 
@@ -128,9 +127,8 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
 
     report = engine.reporting(report)
     options = DataOptions(job.train_resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
-    data = find_data(job.data, options, report)
-    if engine.device.type == "cpu":
-        torch.set_num_threads(job.threads or default_threads(data.resolution))
+    data = engine.first_ahead(lambda: find_data(job.data, options, report))
+    engine.set_threads(job.threads, data.resolution)
     objective = _objective(job, models, data.count("all"))
     schedule = replace(default_schedule(data.count("all")), **job.schedule)
     mode = job.mode or default_mode(data.count("all"))
@@ -167,16 +165,6 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
 def default_mode(images: int) -> SearchMode:
     """The paper's; for few images the one that gets through their many epochs in minutes."""
     return "soft" if images >= SMALL_SET else "mixed"
-
-
-def default_threads(resolution: int) -> int:
-    """Of torch on a CPU: small maps make so short calls that a second thread costs more than it does.
-
-    Beside other programs it costs many times as much (docs/search.md).
-    """
-    import torch
-
-    return 1 if resolution <= SMALL_MAPS else torch.get_num_threads()
 
 
 def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:

@@ -138,7 +138,7 @@ def command(
     from search.engine import Engine
 
     engine = Engine(accelerator, bf16)
-    with Progress() as progress:
+    with Progress(engine.is_first) as progress:
         found = find_nets(job, engine, progress)
     if found is None:
         return
