@@ -1,10 +1,11 @@
 """The paper's Table 5 with this search: nets found for two devices with no option, each timed by both LUTs.
 
-    python benchmarks/search_crossed.py [--luts luts/s8.csv luts/iphonex.csv] [--seeds 3] [--targets-ms 15 15] [--folder DIR]
+    python benchmarks/search_crossed.py [--luts luts/s8.csv luts/iphonex.csv] [--seeds 3] [--targets-ms 15 15]
+        [--folder DIR]
 
-Runs `lutbench search --lut LUT --seed S` for each LUT and seed, predicts the best-ranked net on both devices and trains it
-from scratch on the data it was searched with. With targets, `--target-ms` is given too. What is done is kept in the folder:
-started again, it goes on. Prints Markdown.
+Runs `lutbench search --lut LUT --seed S` for each LUT and seed, predicts the best-ranked net on both devices and trains
+it from scratch on the data it was searched with. With targets, `--target-ms` is given too. What is done is kept in the
+folder: started again, it goes on. Prints Markdown.
 """
 
 from __future__ import annotations
