@@ -110,3 +110,18 @@ def test_the_state_is_the_whole_state() -> None:
     other.restore(one.state())
     arguments = torch.tensor(1.0), us(1), us(250)
     assert one == other and one.loss(*arguments) == other.loss(*arguments)
+
+
+@pytest.mark.parametrize("latency_us", [20_000.0, 4_000.0])
+def test_a_nets_own_loss_is_that_of_its_one_hot_gates(latency_us: float) -> None:
+    made = product([ONE], None, 4.0)
+    expected = made.loss(torch.tensor(0.7, dtype=torch.float64), us(latency_us), us(1)).item()
+    assert made.of_net(0.7, (latency_us,)) == pytest.approx(expected)
+    assert budget([ONE], [ONE.net_us(ONE.slowest)]).of_net(0.7, (latency_us,)) == 0.7
+
+
+def test_another_beta_keeps_the_fastest_nets_factor() -> None:
+    paper, steep = product([ONE, TWO]), product([ONE, TWO], None, 4.0)
+    assert paper.alpha == pytest.approx(0.2) and paper.beta == 0.6
+    fastest_us = steep.references_us
+    assert steep.of_net(1.0, fastest_us) == pytest.approx(paper.of_net(1.0, fastest_us))
