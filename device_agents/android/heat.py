@@ -1,0 +1,76 @@
+"""Waiting for a hot phone to cool down: it is slower then than it will be in use, and no two samples are alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from device_agents.android.connection import Connection
+from device_agents.android.describe import State, read_state
+from lutbench.errors import DeviceError
+from lutbench.events import Note, Report
+
+CPU_LIMIT_C = 70.0
+BATTERY_LIMIT_C = 42.0
+COOL_BY_C = 5.0  # below the limit before it goes on: at the limit it would be hot again at once
+LONGEST_WAIT_S = 1200.0
+_LOOK_EVERY_S = 5.0
+
+
+def why_hot(state: State, capped_from_the_start: bool = False, margin_c: float = 0.0) -> str:
+    """One clause on what says that the phone is hot; "" where nothing does."""
+    cpu, battery, status = state.cpu_temperature_c, state.battery_temperature_c, state.thermal_status
+    if status:
+        return f"Android's thermal status is {status}"
+    if cpu is not None and cpu > CPU_LIMIT_C - margin_c:
+        return f"its processor is at {cpu:.0f} °C"
+    if battery is not None and battery > BATTERY_LIMIT_C - margin_c:
+        return f"its battery is at {battery:.0f} °C"
+    if not capped_from_the_start and is_capped(state):
+        return "it holds its processor below its highest frequency"
+    return ""
+
+
+def is_capped(state: State) -> bool:
+    """Whether a core may not reach its highest frequency."""
+    pairs = [
+        (state.frequency(core, "scaling_max_freq"), state.frequency(core, "cpuinfo_max_freq")) for core in _cores(state)
+    ]
+    return any(limit.isdigit() and top.isdigit() and int(limit) < int(top) for limit, top in pairs)
+
+
+def _cores(state: State) -> list[int]:
+    import re
+
+    return sorted({int(n) for n in re.findall(r"^cpu(\d+)/", state.sections.get("frequencies", ""), re.MULTILINE)})
+
+
+def wait_until_cool(
+    connection: Connection,
+    report: Report,
+    capped_from_the_start: bool,
+    look_every_s: float = _LOOK_EVERY_S,
+    longest_s: float = LONGEST_WAIT_S,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float:
+    """Seconds waited; DeviceError where the phone stays hot.
+
+    capped_from_the_start: its processor was held back before anything ran (battery saving), so that says nothing.
+    """
+    reason = why_hot(read_state(connection, heat_only=True), capped_from_the_start)
+    if not reason:
+        return 0.0
+    report(Note(f"waiting: the phone is hot ({reason})", warning=True))
+    started = clock()
+    while reason:
+        if clock() - started > longest_s:
+            raise DeviceError(
+                f"the phone stays hot: {reason} after {longest_s / 60:.0f} minutes", device=connection.label,
+                remedy="take it out of its case and off its charger; the same command goes on",
+            )  # fmt: skip
+        sleep(look_every_s)
+        reason = why_hot(read_state(connection, heat_only=True), capped_from_the_start, COOL_BY_C)
+    waited_s = clock() - started
+    report(Note(f"the phone has cooled down after {waited_s:.0f} s"))
+    return waited_s
