@@ -21,8 +21,9 @@ from _machine import machine
 from device_agents.agent import AgentSettings
 from device_agents.host.agent import HostAgent
 from lutbench.events import ExportProgress
-from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
+from lutbench.files import default_cache_folder
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Cycle, Protocol

@@ -9,10 +9,11 @@ from pathlib import Path
 from lutbench.errors import ExportError, UsageError
 from lutbench.events import Report
 from lutbench.export.artifact import Artifact
-from lutbench.export.cache import ArtifactCache, default_cache_folder
+from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
 from lutbench.export.onnx_counts import Counts, count_onnx
 from lutbench.export.onnx_file import DTYPE_OF_FILE, RUNTIME, Shapes, prepare_onnx_file
+from lutbench.files import default_cache_folder
 from lutbench.profile import export_subjects
 from lutbench.space.factory import FactoryNet, parse_factory_net
 from lutbench.space.graph import Model

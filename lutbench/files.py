@@ -7,7 +7,16 @@ import os
 import tempfile
 from pathlib import Path
 
+import platformdirs
+
 from lutbench.errors import OutputError
+
+CACHE_VARIABLE = "LUTBENCH_CACHE"
+
+
+def default_cache_folder() -> Path:
+    """$LUTBENCH_CACHE, or the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("lutbench"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -99,5 +99,3 @@ def first_connect(link: Link, label: str) -> None:
             f"the phone does not answer: {error}", device=label,
             remedy="is it on, and is USB debugging (or adb over the network) switched on?",
         ) from error  # fmt: skip
-
-

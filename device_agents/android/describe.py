@@ -50,9 +50,7 @@ class State:
 
     def frequency(self, core: int, file: str) -> str:
         """Content of a core's cpufreq file; "unreadable" where so."""
-        found = re.search(
-            rf"^cpu{core}/cpufreq/{file}:(.*)$", self.sections.get("frequencies", ""), re.MULTILINE
-        )
+        found = re.search(rf"^cpu{core}/cpufreq/{file}:(.*)$", self.sections.get("frequencies", ""), re.MULTILINE)
         return found[1].strip() if found and found[1].strip() else UNREADABLE
 
     @property

@@ -46,11 +46,15 @@ class Attached:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages."""
+    """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages.
+
+    model: what it must be, a pattern such as SM-G950*; "" for any.
+    """
 
     name: str
     serial: str = ""
     address: str = ""
+    model: str = ""
 
 
 def attached() -> list[Attached]:
@@ -61,7 +65,9 @@ def attached() -> list[Attached]:
     if not has_adbutils():
         return [Attached(serial, "held", "usb") for serial in usb_serials()]
     try:
-        return sorted((Attached(*pair, "adb server") for pair in server_devices(server)), key=lambda found: found.serial)
+        return sorted(
+            (Attached(*pair, "adb server") for pair in server_devices(server)), key=lambda found: found.serial
+        )
     except LinkLostError as error:
         raise DeviceError(f"the adb server does not answer: {error}", remedy="adb kill-server") from error
 

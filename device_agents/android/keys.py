@@ -1,7 +1,8 @@
-"""This machine's adb keys: its own, made on first use and readable by its user only, and the one adb itself may have."""
+"""This machine's adb keys: its own, made on first use, readable by its user only, and the one adb may have."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -23,12 +24,12 @@ def signers(folder: Path) -> list[Any]:
     try:
         found = [CryptographySigner(str(own))]
     except (OSError, ValueError, TypeError) as error:
-        raise DeviceError(f"the adb key {own} cannot be read: {error}", remedy="delete it: a new one is made") from error
+        raise DeviceError(
+            f"the adb key {own} cannot be read: {error}", remedy="delete it: a new one is made"
+        ) from error
     adbs = Path.home() / ".android" / "adbkey"  # phones that this machine's adb may talk to trust this one already
-    try:
+    with contextlib.suppress(OSError, ValueError, TypeError):  # adb was never used here
         found.append(CryptographySigner(str(adbs)))
-    except (OSError, ValueError, TypeError):
-        pass  # adb was never used here
     return found
 
 

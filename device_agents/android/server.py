@@ -27,9 +27,7 @@ class ServerAddress:
     @classmethod
     def usual(cls) -> ServerAddress:
         port = os.environ.get("ANDROID_ADB_SERVER_PORT", "")
-        return cls(
-            os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or "127.0.0.1", int(port) if port.isdigit() else 5037
-        )
+        return cls(os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or "127.0.0.1", int(port) if port.isdigit() else 5037)
 
     def answers(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""The phone's shell: words that reach it as data, and an end marker, for adb itself reports a cut-off output as success."""
+"""The phone's shell: words that reach it as data, and an end marker, for adb reports a cut-off output as success."""
 
 from __future__ import annotations
 

@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from lutbench.export.artifact import Artifact, Exported, Recipe
 from lutbench.files import write_atomically
-
-CACHE_VARIABLE = "LUTBENCH_CACHE"
-
-
-def default_cache_folder() -> Path:
-    """$LUTBENCH_CACHE, or the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("lutbench"))
 
 
 class ArtifactCache:

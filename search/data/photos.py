@@ -11,8 +11,7 @@ import numpy as np
 
 from lutbench.errors import DataError
 from lutbench.events import Note, Report, StepProgress
-from lutbench.export.cache import default_cache_folder
-from lutbench.files import write_atomically
+from lutbench.files import default_cache_folder, write_atomically
 from search.data.augment import PhotoAugmentation, stored_size
 from search.data.images import Broken, DecodedImages
 from search.data.options import DataOptions

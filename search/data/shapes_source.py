@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lutbench.errors import DataError, OutputError, UsageError
 from lutbench.events import Report, StepProgress
-from lutbench.export.cache import default_cache_folder
+from lutbench.files import default_cache_folder
 from search.data.augment import ShapesAugmentation
 from search.data.images import ArrayImages
 from search.data.options import MAX_RESOLUTION, MIN_RESOLUTION, DataOptions

@@ -1,0 +1,133 @@
+"""One runner process on the phone: started so that a lost connection does not end it, followed by its records' file."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from device_agents.android.connection import Connection
+from device_agents.android.install import ROOT
+from device_agents.android.lock import PhoneLock
+from device_agents.android.shell import command_line
+from lutbench.errors import DeviceError
+
+JOBS = f"{ROOT}/jobs"
+_FIRST_LOOK_S = 0.1
+_LONGEST_LOOK_S = 1.0
+_LOOK_GROWTH = 1.25
+_END_GRACE_S = 3.0  # between asking the runner to end and ending it
+# what a process's own folder may be asked for: it is one of lutbench's if its command line says so, whatever its number
+_KILL_JOBS = f"""cd {JOBS} 2>/dev/null || exit 0
+for job in *; do
+  pid=$(cat "$job/pid" 2>/dev/null) || continue
+  grep -q "$job" /proc/$pid/cmdline 2>/dev/null && kill -9 -$pid 2>/dev/null
+done
+cd {ROOT} && rm -rf jobs
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a job found. lines: whole new ones; status: of the process once it has ended, or None.
+
+    gone: the process is there no more.
+    """
+
+    lines: tuple[bytes, ...]
+    status: int | None
+    gone: bool
+
+
+class RunnerProcess:
+    """A job's folder on the phone and the process in it. name: of the folder, its nonce."""
+
+    def __init__(self, connection: Connection, lock: PhoneLock, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._sleep = sleep
+        self.name = secrets.token_hex(12)
+        self.folder = f"{JOBS}/{self.name}"
+        self._offset = 0
+        self._partial = b""
+        self.wall_s = 0.0  # that the process ran, by the phone's clock, once it has ended
+
+    def start(self, job: bytes, command: Sequence[str]) -> None:
+        """command: the runner's, to which --job and --output are added. DeviceError where the phone's disk is full."""
+        run = command_line([*command, "--job", f"{self.folder}/job.json", "--output", f"{self.folder}/records.jsonl"])
+        script = f"echo $$ > pid; date +%s%N > began; {run} > log 2>&1; s=$?; date +%s%N > ended; echo $s > status\n"
+        self._connection.check(f"mkdir -p {self.folder}")
+        self._connection.push(job, f"{self.folder}/job.json")
+        # the job's name stands in the process's command line, so that it can be told from any other
+        launch = command_line(["setsid", "nohup", "sh", "-c", script, self.name])
+        answer = self._connection.run(
+            f"cd {self.folder} || exit 1\n[ -e started ] && exit 0\necho 1 > started || exit 1\n"
+            f"{launch} </dev/null >/dev/null 2>&1 &"
+        )
+        if answer.status:
+            raise DeviceError(f"the runner cannot be started: {answer.text[-200:]}", device=self._connection.label)
+
+    def follow(self, limit_s: Callable[[], float]) -> Iterator[Look]:
+        """A look at a time, until the process is gone. limit_s: how long it may be silent before it counts as hanging.
+
+        Then it is ended, and the last look says so by its status. Looks become rarer while nothing comes: each of them
+        takes some of the phone's time.
+        """
+        pause_s, heard = _FIRST_LOOK_S, time.monotonic()
+        while True:
+            look = self._look()
+            if look.lines:
+                pause_s, heard = _FIRST_LOOK_S, time.monotonic()
+            yield look
+            if look.gone:
+                return
+            if time.monotonic() - heard > limit_s():
+                self._end()
+                yield self._look()
+                return
+            self._sleep(pause_s)
+            pause_s = min(pause_s * _LOOK_GROWTH, _LONGEST_LOOK_S)
+
+    def log(self) -> str:
+        """The end of what the runner printed beside its records."""
+        return self._connection.run(f"tail -c 400 {self.folder}/log").text
+
+    def remove(self) -> None:
+        """Ends the process where it still runs, and removes its folder."""
+        self._connection.run(_KILL_JOBS)
+
+    def _look(self) -> Look:
+        script = f"""cd {self.folder} || exit 1
+if kill -0 $(cat pid) 2>/dev/null; then gone=0; elif [ -e pid ]; then gone=1; else gone=0; fi
+status=$(cat status 2>/dev/null)
+began=$(cat began 2>/dev/null); ended=$(cat ended 2>/dev/null)
+owner=$(cd {ROOT}; {self._lock.touch_script})
+echo "$gone ${{status:--}} ${{began:--}} ${{ended:--}} $owner"
+tail -c +{self._offset + 1} records.jsonl 2>/dev/null || true
+"""
+        answer = self._connection.check(script, timeout_s=30.0)
+        head, _, data = answer.output.partition(b"\n")
+        gone, status, began, ended, owner = head.decode("utf-8", "replace").split()
+        if owner != self._lock.owner:
+            raise DeviceError("another lutbench has taken over this phone", device=self._connection.label)
+        if began.isdigit() and ended.isdigit():
+            self.wall_s = (int(ended) - int(began)) / 1e9
+        self._offset += len(data)
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        return Look(tuple(lines), int(status) if status.isdigit() else None, gone == "1")
+
+    def _end(self) -> None:
+        """Asks the runner to end, so that it says what it was running, and then ends it."""
+        self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -15 -$pid")
+        deadline = time.monotonic() + _END_GRACE_S
+        while time.monotonic() < deadline:
+            if self._connection.run(f"kill -0 $(cat {self.folder}/pid)").status:
+                return
+            self._sleep(_FIRST_LOOK_S)
+        self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -9 -$pid")
+
+
+def end_jobs(connection: Connection) -> None:
+    """Ends and removes whatever an earlier lutbench left running on the phone; for the holder of its lock only."""
+    connection.check(_KILL_JOBS)
