@@ -123,3 +123,9 @@ class CheckFailedError(LutbenchError):
     """A check the user asked for (--max-error, --fail-over) did not hold."""
 
     exit_status = 1
+
+
+class RunnerBuildError(LutbenchError):
+    """A runner that cannot be built here."""
+
+    exit_status = 3

@@ -7,8 +7,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from lutbench.errors import OutputError
 
 CACHE_VARIABLE = "LUTBENCH_CACHE"
@@ -16,6 +14,8 @@ CACHE_VARIABLE = "LUTBENCH_CACHE"
 
 def default_cache_folder() -> Path:
     """$LUTBENCH_CACHE, or the user's cache folder."""
+    import platformdirs
+
     return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("lutbench"))
 
 

@@ -1,0 +1,271 @@
+// ONNX Runtime through its C API. The library is opened at run time, so one runner serves every version that knows
+// ORT_API_VERSION of the header beside it.
+#include "onnx_engine.hpp"
+
+#include <dlfcn.h>
+#include <onnxruntime_c_api.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace lutbench {
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // elements: every tensor of a buffer begins a cache line
+
+struct Library {
+  const OrtApi* api;
+  std::string version;
+};
+
+Library open_library(const std::string& path) {
+  // never closed: the runtime's threads and its process-wide state do not survive that
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) throw EngineError(std::string("ONNX Runtime's library cannot be opened: ") + dlerror());
+  using GetBase = const OrtApiBase* (*)();
+  auto get_base = reinterpret_cast<GetBase>(dlsym(handle, "OrtGetApiBase"));
+  if (!get_base) throw EngineError("not ONNX Runtime's library: " + path);
+  const OrtApiBase* base = get_base();
+  const OrtApi* api = base->GetApi(ORT_API_VERSION);
+  if (!api) {
+    throw EngineError(std::string("ONNX Runtime ") + base->GetVersionString() + " is older than API version " +
+                      std::to_string(ORT_API_VERSION));
+  }
+  return {api, base->GetVersionString()};
+}
+
+void check(const OrtApi* api, OrtStatus* status) {
+  if (!status) return;
+  const std::string message = api->GetErrorMessage(status);
+  api->ReleaseStatus(status);
+  throw EngineError(message);
+}
+
+template <typename T>
+using Held = std::unique_ptr<T, std::function<void(T*)>>;
+
+// What a function of the API makes: made([&](T** out) { return api->CreateT(..., out); }, api->ReleaseT).
+template <typename T, typename Make>
+Held<T> made(const OrtApi* api, Make make, void (*release)(T*)) {
+  T* object = nullptr;
+  check(api, make(&object));
+  return Held<T>(object, release);
+}
+
+std::optional<Dtype> dtype_of(ONNXTensorElementDataType type) {
+  static const std::map<ONNXTensorElementDataType, Dtype> known = {
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, Dtype::f32},  {ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, Dtype::f64},
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, Dtype::f16}, {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, Dtype::u8},
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8, Dtype::i8},    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16, Dtype::u16},
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16, Dtype::i16},  {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32, Dtype::u32},
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, Dtype::i32},  {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64, Dtype::u64},
+      {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, Dtype::i64},  {ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, Dtype::boolean},
+  };
+  const auto found = known.find(type);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+// An input or output of a session and its place in its dtype's buffer.
+struct Tensor {
+  std::string name;
+  ONNXTensorElementDataType type;
+  Dtype dtype;
+  std::vector<std::int64_t> shape;
+  bool fixed;             // false: only a run tells the shape
+  std::size_t start = 0;  // elements
+  std::size_t count = 0;
+};
+
+std::size_t elements_of(const std::vector<std::int64_t>& shape) {
+  std::size_t count = 1;
+  for (const auto size : shape) {
+    if (__builtin_mul_overflow(count, static_cast<std::size_t>(size), &count)) {
+      throw EngineError("a tensor is larger than memory");
+    }
+  }
+  return count;
+}
+
+// The views of the session's outputs after a run, whoever allocated them.
+View view_of(const OrtApi* api, OrtValue* value) {
+  auto about = made<OrtTensorTypeAndShapeInfo>(
+      api, [&](auto** out) { return api->GetTensorTypeAndShape(value, out); }, api->ReleaseTensorTypeAndShapeInfo);
+  ONNXTensorElementDataType type{};
+  check(api, api->GetTensorElementType(about.get(), &type));
+  std::size_t count = 0;
+  check(api, api->GetTensorShapeElementCount(about.get(), &count));
+  void* data = nullptr;
+  check(api, api->GetTensorMutableData(value, &data));
+  return {dtype_of(type).value(), count, static_cast<std::byte*>(data)};
+}
+
+class OnnxModel : public Model {
+ public:
+  OnnxModel(const OrtApi* api, const OrtEnv* env, const OrtMemoryInfo* memory, SharedBuffers& shared, int threads,
+            const std::string& path)
+      : api_(api) {
+    auto options = made<OrtSessionOptions>(
+        api, [&](auto** out) { return api->CreateSessionOptions(out); }, api->ReleaseSessionOptions);
+    check(api, api->SetIntraOpNumThreads(options.get(), threads));
+    check(api, api->SetInterOpNumThreads(options.get(), 1));
+    check(api, api->SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_ERROR));
+    check(api, api->AddSessionConfigEntry(options.get(), "session.use_env_allocators", "1"));
+    session_ = made<OrtSession>(
+        api, [&](auto** out) { return api->CreateSession(env, path.c_str(), options.get(), out); },
+        api->ReleaseSession);
+    binding_ = made<OrtIoBinding>(
+        api, [&](auto** out) { return api->CreateIoBinding(session_.get(), out); }, api->ReleaseIoBinding);
+    check(api, api->GetAllocatorWithDefaultOptions(&allocator_));
+    bind(memory, shared);
+  }
+
+  void invoke() override { check(api_, api_->RunWithBinding(session_.get(), nullptr, binding_.get())); }
+
+  std::vector<View> inputs() const override { return inputs_; }
+
+  std::vector<View> outputs() const override {
+    OrtValue** values = nullptr;
+    std::size_t count = 0;
+    check(api_, api_->GetBoundOutputValues(binding_.get(), allocator_, &values, &count));
+    std::vector<Held<OrtValue>> held;
+    std::vector<View> views;
+    for (std::size_t i = 0; i < count; ++i) held.emplace_back(values[i], api_->ReleaseValue);
+    check(api_, api_->AllocatorFree(allocator_, static_cast<void*>(values)));
+    for (const auto& value : held) views.push_back(view_of(api_, value.get()));
+    return views;
+  }
+
+ private:
+  using Count = OrtStatus* (*)(const OrtSession*, std::size_t*);
+  using Name = OrtStatus* (*)(const OrtSession*, std::size_t, OrtAllocator*, char**);
+  using Type = OrtStatus* (*)(const OrtSession*, std::size_t, OrtTypeInfo**);
+
+  // The session's inputs or outputs, one behind the other in their dtype's buffer.
+  std::vector<Tensor> tensors(Count get_count, Name get_name, Type get_type) const {
+    std::size_t count = 0;
+    check(api_, get_count(session_.get(), &count));
+    std::vector<Tensor> found;
+    std::map<Dtype, std::size_t> ends;
+    for (std::size_t i = 0; i < count; ++i) {
+      char* name = nullptr;
+      check(api_, get_name(session_.get(), i, allocator_, &name));
+      Tensor tensor = tensor_of(name, i, get_type);
+      check(api_, api_->AllocatorFree(allocator_, name));
+      tensor.start = ends[tensor.dtype];
+      ends[tensor.dtype] = (tensor.start + tensor.count + kAlignment - 1) / kAlignment * kAlignment;
+      found.push_back(std::move(tensor));
+    }
+    return found;
+  }
+
+  Tensor tensor_of(const std::string& name, std::size_t index, Type get_type) const {
+    auto info = made<OrtTypeInfo>(
+        api_, [&](auto** out) { return get_type(session_.get(), index, out); }, api_->ReleaseTypeInfo);
+    const OrtTensorTypeAndShapeInfo* about = nullptr;  // belongs to info
+    check(api_, api_->CastTypeInfoToTensorInfo(info.get(), &about));
+    if (!about) throw EngineError(name + " is no tensor, and cannot be bound");
+    Tensor tensor{name, ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, Dtype::f32, {}, true};
+    check(api_, api_->GetTensorElementType(about, &tensor.type));
+    const auto dtype = dtype_of(tensor.type);
+    if (!dtype) throw EngineError(name + " has a type that cannot be bound (number " + std::to_string(tensor.type) + ")");
+    tensor.dtype = *dtype;
+    std::size_t axes = 0;
+    check(api_, api_->GetDimensionsCount(about, &axes));
+    tensor.shape.resize(axes);
+    check(api_, api_->GetDimensions(about, tensor.shape.data(), axes));
+    tensor.fixed = std::all_of(tensor.shape.begin(), tensor.shape.end(), [](auto size) { return size >= 0; });
+    tensor.count = tensor.fixed ? elements_of(tensor.shape) : 0;
+    return tensor;
+  }
+
+  void bind(const OrtMemoryInfo* memory, SharedBuffers& shared) {
+    const auto inputs = tensors(api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo);
+    const auto outputs =
+        tensors(api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo);
+    for (const auto& tensor : inputs) {
+      if (!tensor.fixed) throw EngineError("the shape of input " + tensor.name + " is not fixed");
+    }
+    std::map<Dtype, std::size_t> sizes;
+    for (const auto* list : {&inputs, &outputs}) {
+      for (const auto& tensor : *list) {
+        sizes[tensor.dtype] = std::max(sizes[tensor.dtype], tensor.start + tensor.count);
+      }
+    }
+    for (const auto& [dtype, size] : sizes) buffers_[dtype] = shared.get(dtype, size);
+    for (const auto& tensor : inputs) bind_input(memory, tensor);
+    for (const auto& tensor : outputs) bind_output(memory, tensor);
+  }
+
+  OrtValue* value_on(const OrtMemoryInfo* memory, const Tensor& tensor, std::byte* data) {
+    values_.push_back(made<OrtValue>(
+        api_,
+        [&](auto** out) {
+          return api_->CreateTensorWithDataAsOrtValue(memory, data, tensor.count * width_of(tensor.dtype),
+                                                      tensor.shape.data(), tensor.shape.size(), tensor.type, out);
+        },
+        api_->ReleaseValue));
+    return values_.back().get();
+  }
+
+  void bind_input(const OrtMemoryInfo* memory, const Tensor& tensor) {
+    const auto& buffers = *buffers_.at(tensor.dtype);
+    const std::size_t width = width_of(tensor.dtype);
+    std::byte* target = buffers.input + tensor.start * width;
+    check(api_, api_->BindInput(binding_.get(), tensor.name.c_str(), value_on(memory, tensor, target)));
+    copies_.push_back({target, buffers.source + tensor.start * width, tensor.count * width});
+    inputs_.push_back({tensor.dtype, tensor.count, target});
+  }
+
+  void bind_output(const OrtMemoryInfo* memory, const Tensor& tensor) {
+    if (!tensor.fixed) {  // the runtime allocates it in each run
+      check(api_, api_->BindOutputToDevice(binding_.get(), tensor.name.c_str(), memory));
+      return;
+    }
+    std::byte* target = buffers_.at(tensor.dtype)->output + tensor.start * width_of(tensor.dtype);
+    check(api_, api_->BindOutput(binding_.get(), tensor.name.c_str(), value_on(memory, tensor, target)));
+  }
+
+  const OrtApi* api_;
+  OrtAllocator* allocator_ = nullptr;
+  std::map<Dtype, std::shared_ptr<Buffers>> buffers_;
+  Held<OrtSession> session_;
+  std::vector<Held<OrtValue>> values_;
+  Held<OrtIoBinding> binding_;
+  std::vector<View> inputs_;
+};
+
+class OnnxEngine : public Engine {
+ public:
+  OnnxEngine(const std::string& library, int threads) : library_(open_library(library)), threads_(threads) {
+    const OrtApi* api = library_.api;
+    env_ = made<OrtEnv>(
+        api, [&](auto** out) { return api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "lutbench", out); }, api->ReleaseEnv);
+    memory_ = made<OrtMemoryInfo>(
+        api, [&](auto** out) { return api->CreateMemoryInfo("Cpu", OrtArenaAllocator, 0, OrtMemTypeDefault, out); },
+        api->ReleaseMemoryInfo);
+    // all sessions share one arena, so their scratch memory is as warm as a net's own
+    check(api, api->CreateAndRegisterAllocator(env_.get(), memory_.get(), nullptr));
+  }
+
+  std::string runtime() const override { return "onnxruntime " + library_.version; }
+
+  std::unique_ptr<Model> load(const std::string& path) override {
+    return std::make_unique<OnnxModel>(library_.api, env_.get(), memory_.get(), buffers_, threads_, path);
+  }
+
+ private:
+  Library library_;
+  int threads_;
+  Held<OrtEnv> env_;
+  Held<OrtMemoryInfo> memory_;
+  SharedBuffers buffers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> make_onnx_engine(const std::string& library, int threads) {
+  return std::make_unique<OnnxEngine>(library, threads);
+}
+
+}  // namespace lutbench
