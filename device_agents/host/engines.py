@@ -58,8 +58,12 @@ class Engine(Protocol):
 
 def reason_of(error: Exception) -> str:
     """One line that says what a runtime refused."""
-    text = _CLUTTER.sub("", " ".join(str(error).split()))
-    return f"{type(error).__name__}: {text}"[:300]
+    return f"{type(error).__name__}: {tidy(str(error))}"[:300]
+
+
+def tidy(message: str) -> str:
+    """A runtime's message in one line, without what only its authors need."""
+    return _CLUTTER.sub("", " ".join(message.split()))
 
 
 def random_values(dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:

@@ -79,6 +79,7 @@ class ExecuTorchModel : public Model {
                         " outputs are not one each");
     }
     bind_input(value_of(meta.input_tensor_meta(0), "its input"), shared);
+    bind_output(value_of(meta.output_tensor_meta(0), "its output"));
   }
 
   void invoke() override {
@@ -112,7 +113,15 @@ class ExecuTorchModel : public Model {
     copies_.push_back({buffers_->input, buffers_->source, count * width_of(dtype)});
   }
 
+  // Each program's own, as in Python: there the binding lets nobody else give them.
+  void bind_output(const TensorInfo& about) {
+    if (about.is_memory_planned()) return;
+    output_.resize(about.nbytes());
+    check(method_->set_output_data_ptr(output_.data(), output_.size(), 0), "its output cannot be bound");
+  }
+
   std::shared_ptr<Buffers> buffers_;
+  std::vector<std::byte> output_;
   TensorPtr tensor_;  // the method holds bare addresses into it
   std::unique_ptr<Module> module_;
   executorch::runtime::Method* method_ = nullptr;

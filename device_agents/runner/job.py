@@ -1,0 +1,61 @@
+"""A job for the runner: what to load, which cycles to measure. docs/runner.md describes the format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lutbench.measure.protocol import Batch
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class JobArtifact:
+    """An artifact where the runner finds it. path: relative to the job file's folder, or absolute."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the runner is to do.
+
+    nonce: comes back in the start and the end record. engine: "onnx" or "executorch". library: ONNX Runtime's, as
+    Bundle.library has it; None for ExecuTorch. cores: to stay on; None: wherever the system puts it.
+    check: also run each artifact on the input that its name decides, for its output's checksum.
+    batch: what to measure; None: only load.
+    """
+
+    nonce: str
+    engine: str
+    threads: int
+    artifacts: tuple[JobArtifact, ...]
+    library: str | None = None
+    cores: Sequence[int] | None = None
+    check: bool = False
+    batch: Batch | None = None
+
+    def encoded(self) -> bytes:
+        """The job as one line of JSON with its line feed: a job file, or a server's request."""
+        batch = self.batch or Batch((), ())
+        entry: dict[str, Any] = {
+            "job": FORMAT,
+            "nonce": self.nonce,
+            "engine": self.engine,
+            "threads": self.threads,
+            "artifacts": [{"name": a.name, "path": a.path, "sha256": a.sha256} for a in self.artifacts],
+            "check": self.check,
+            "cycles": [[list(c.artifacts), c.warmup, c.repeats, c.canary] for c in batch.cycles],
+            "canaries": {c.name: [c.artifact, c.invocations, c.quiet_below_ns] for c in batch.canaries},
+            "patience": batch.patience,
+        }
+        if self.library is not None:
+            entry["library"] = self.library
+        if self.cores is not None:
+            entry["cores"] = list(self.cores)
+        return json.dumps(entry, separators=(",", ":")).encode() + b"\n"

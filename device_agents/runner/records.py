@@ -1,0 +1,309 @@
+"""Reads the runner's records: lines of JSON with a checksum each. docs/runner.md lists them."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from device_agents.host.engines import tidy
+from device_agents.runner.checksum import Checksum
+from lutbench.errors import DeviceError
+from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
+
+
+class CorruptRecordError(DeviceError):
+    """A line that is not a record as the runner wrote it."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The job began. runtime: name and version. cores: as read back after setting them."""
+
+    nonce: str
+    runner: str
+    runtime: str
+    abi: str
+    pid: int
+    cores: tuple[int, ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """An artifact is about to be loaded and run for the first time."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LoadedRecord:
+    """An artifact is ready. first_ns: how long its first run took. output: where the job asked for a check."""
+
+    name: str
+    first_ns: int
+    output: Checksum | None
+
+
+@dataclass(frozen=True)
+class FailedRecord:
+    """An artifact that the runtime refused, or failed to run in a cycle of that number."""
+
+    name: str
+    reason: str
+    cycle: int | None
+
+
+@dataclass(frozen=True)
+class State:
+    """Temperatures by thermal zone, thousandths of a degree Celsius; frequencies by core, kHz; at_ms since the start.
+
+    What could not be read is absent.
+    """
+
+    at_ms: int
+    temperature_mc: Mapping[str, int]
+    khz: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class CycleRecord:
+    """The samples of the job's cycle of that number: ns per name, and the canary's reading for each sample."""
+
+    cycle: int
+    ns: tuple[tuple[int, ...], ...]
+    canary_ns: tuple[int, ...]
+    before: State
+    after: State
+
+
+@dataclass(frozen=True)
+class Fatal:
+    """The job ended early. syscall: number of a system call that was refused; signal, running: what ended what."""
+
+    reason: str
+    syscall: int | None
+    signal: int | None
+    running: str | None
+
+
+@dataclass(frozen=True)
+class End:
+    """The job ran to its end. records: number of lines before this one."""
+
+    nonce: str
+    runtime_ns: int
+    records: int
+
+
+_Kind = TypeVar("_Kind")
+Record = Start | Running | LoadedRecord | FailedRecord | CycleRecord | Fatal | End
+
+
+def parse_record(line: bytes) -> Record:
+    """The record in a line (its line feed may be there or not); CorruptRecordError where it is none."""
+    text, tab, written = line.removesuffix(b"\n").rpartition(b"\t")
+    if not tab or written != b"%08x" % zlib.crc32(text):
+        raise CorruptRecordError("a record is damaged: its checksum is another")
+    try:
+        entry = json.loads(text)
+        if not isinstance(entry, dict):
+            raise CorruptRecordError("a record is no JSON object")
+        return _made(entry)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise CorruptRecordError(f"a record is not of this format: {type(error).__name__} {error}"[:200]) from error
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a result file holds so far.
+
+    corrupt: lines that are damaged; a last line without its line feed is not one of them, but unfinished.
+    """
+
+    start: Start | None
+    records: tuple[Record, ...]
+    corrupt: int
+    unfinished: bool
+    fatal: Fatal | None = None
+    end: End | None = None
+    loaded: Mapping[str, LoadedRecord] = field(default_factory=dict)
+    cycles: Mapping[int, CycleRecord] = field(default_factory=dict)
+    failed: tuple[FailedRecord, ...] = ()
+
+    def complete(self, nonce: str) -> bool:
+        """Whether the job of that nonce ran to its end and no record of it is missing or damaged."""
+        if self.start is None or self.end is None or self.corrupt or self.unfinished:
+            return False
+        return self.start.nonce == self.end.nonce == nonce and self.end.records == len(self.records) - 1
+
+    @property
+    def culprit(self) -> str:
+        """The artifact at which a job without an end stopped; "" where that is not known."""
+        if self.fatal is not None and self.fatal.running:
+            return self.fatal.running
+        last = next((record for record in reversed(self.records) if not isinstance(record, Fatal)), None)
+        return last.name if isinstance(last, Running) else ""
+
+    def outcomes(self, batch: Batch) -> Iterator[Outcome]:
+        """What was measured of the batch that the job was made of, whether or not the job ran to its end.
+
+        Cycles that are missing or damaged are left out. CorruptRecordError where a cycle is not the batch's.
+        """
+        for failure in self.failed:
+            yield Failure(failure.name, failure.reason)
+        for number, record in sorted(self.cycles.items()):
+            yield from _samples(record, batch, number)
+        if self.end is not None:
+            yield Spent(self.end.runtime_ns)
+
+
+def read_records(data: bytes) -> Records:
+    """The records in a result file; damaged lines are counted, and never an error."""
+    lines = data.split(b"\n")
+    unfinished = bool(lines.pop())
+    records: list[Record] = []
+    corrupt = 0
+    for line in lines:
+        try:
+            records.append(parse_record(line))
+        except CorruptRecordError:
+            corrupt += 1
+    return Records(
+        _first(records, Start),
+        tuple(records),
+        corrupt,
+        unfinished,
+        _first(records, Fatal),
+        _first(records, End),
+        {record.name: record for record in records if isinstance(record, LoadedRecord)},
+        {record.cycle: record for record in records if isinstance(record, CycleRecord)},
+        tuple(record for record in records if isinstance(record, FailedRecord)),
+    )
+
+
+def _first(records: list[Record], kind: type[_Kind]) -> _Kind | None:
+    return next((record for record in records if isinstance(record, kind)), None)
+
+
+def _samples(record: CycleRecord, batch: Batch, number: int) -> Iterator[Samples]:
+    if number >= len(batch.cycles) or len(record.ns) != len(batch.cycles[number].artifacts):
+        raise CorruptRecordError(f"cycle {number} is not one of the batch that was asked for")
+    cycle = batch.cycles[number]
+    if any(len(durations) != cycle.repeats for durations in record.ns):
+        raise CorruptRecordError(f"cycle {number} has not {cycle.repeats} samples of each")
+    for name, durations_ns in zip(cycle.artifacts, record.ns, strict=True):
+        yield Samples(name, cycle.depth, cycle.canary, durations_ns, record.canary_ns)
+
+
+def _made(entry: dict[str, Any]) -> Record:
+    for key, make in _MAKERS.items():
+        if key in entry:
+            return make(entry)
+    raise ValueError("of no known kind")
+
+
+def _start(entry: dict[str, Any]) -> Start:
+    return Start(
+        _text(entry["start"]),
+        _text(entry["runner"]),
+        _text(entry["runtime"]),
+        _text(entry["abi"]),
+        _whole(entry["pid"]),
+        tuple(_whole(core) for core in _list(entry["cores"])),
+        _whole(entry["threads"]),
+    )
+
+
+def _loaded(entry: dict[str, Any]) -> LoadedRecord:
+    output = _checksum(entry["output"]) if "output" in entry else None
+    return LoadedRecord(_text(entry["loaded"]), _whole(entry["first_ns"]), output)
+
+
+def _checksum(entry: dict[str, Any]) -> Checksum:
+    numbers = tuple(_number(value) for value in _list(entry["sketch"]))
+    size = _whole(entry["size"])
+    return Checksum(_text(entry["sha256"]), size, _number(entry["mean"]), _number(entry["rms"]), numbers)
+
+
+def _failed(entry: dict[str, Any]) -> FailedRecord:
+    cycle = _whole(entry["cycle"]) if "cycle" in entry else None
+    return FailedRecord(_text(entry["failed"]), tidy(_text(entry["reason"])), cycle)
+
+
+def _cycle(entry: dict[str, Any]) -> CycleRecord:
+    samples = tuple(tuple(_positive(value) for value in _list(durations)) for durations in _list(entry["ns"]))
+    canaries = tuple(_positive(value) for value in _list(entry["canary_ns"]))
+    if not samples or not canaries or any(len(durations) != len(canaries) for durations in samples):
+        raise ValueError("a cycle's samples and canaries are not as many")
+    return CycleRecord(_whole(entry["cycle"]), samples, canaries, _state(entry["before"]), _state(entry["after"]))
+
+
+def _state(entry: dict[str, Any]) -> State:
+    temperatures = {zone: _integer(value) for zone, value in entry["temperature_mc"].items()}
+    return State(_whole(entry["at_ms"]), temperatures, {core: _whole(value) for core, value in entry["khz"].items()})
+
+
+def _fatal(entry: dict[str, Any]) -> Fatal:
+    return Fatal(
+        _text(entry["fatal"]),
+        _whole(entry["syscall"]) if "syscall" in entry else None,
+        _whole(entry["signal"]) if "signal" in entry else None,
+        _text(entry["running"]) if "running" in entry else None,
+    )
+
+
+# the key that tells a record's kind -> what makes it; in this order, for a failed record may have a cycle
+_MAKERS: dict[str, Callable[[dict[str, Any]], Record]] = {
+    "start": _start,
+    "loaded": _loaded,
+    "failed": _failed,
+    "cycle": _cycle,
+    "fatal": _fatal,
+    "running": lambda entry: Running(_text(entry["running"])),
+    "end": lambda entry: End(_text(entry["end"]), _whole(entry["runtime_ns"]), _whole(entry["records"])),
+}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _whole(value: object) -> int:
+    number = _integer(value)
+    if number < 0:
+        raise ValueError(f"{number} is negative")
+    return number
+
+
+def _positive(value: object) -> int:
+    number = _whole(value)
+    if number == 0:
+        raise ValueError("a time is zero")
+    return number
+
+
+def _number(value: object) -> float:
+    """A number; the runner writes null for what is none."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
