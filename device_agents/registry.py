@@ -18,7 +18,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ import platformdirs
 
 from device_agents.agent import Agent, AgentSettings
 from device_agents.android.cores import check_choice
-from device_agents.android.find import parse_address
+from device_agents.android.find import Attached, Wanted, attached, parse_address, state_of
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
-_PHONE_KEYS = ("serial", "address", "cores", "model")
+_PHONE_KEYS = ("serial", "address", "cores", "model", "bundle")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Device:
     """A device by name: its kind, the LUT it is measured into, the threads it is measured with.
 
     Of phones: serial or address say which of those attached; none of them, the only one. cores: they are measured on,
-    as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any.
+    as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any. bundle: a folder
+    that `lutbench runner build -o` wrote, or "" for the usual one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Device:
     address: str = ""
     cores: str = ""
     model: str = ""
+    bundle: str = ""
 
     @property
     def lock_name(self) -> str:
@@ -132,11 +134,32 @@ def _open_host(_device: Device, settings: AgentSettings) -> Agent:
     return HostAgent(settings)
 
 
+def attached_phones() -> list[tuple[Attached, str]]:
+    """The Android phones attached, in the state they are in now, and each one's model."""
+    found = []
+    for phone in attached():
+        state, model = state_of(phone, config_folder())
+        found.append((replace(phone, state=state), model))
+    return found
+
+
+def clean_device(device: Device) -> int:
+    """Removes what lutbench keeps on a phone; bytes freed. UsageError for another kind of device."""
+    from device_agents.android.agent import clean_phone
+
+    if device.kind != "android":
+        raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
+    return clean_phone(_wanted(device), config_folder())
+
+
+def _wanted(device: Device) -> Wanted:
+    return Wanted(device.name, device.serial, device.address, device.model, device.bundle)
+
+
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
     from device_agents.android.agent import open_phone
-    from device_agents.android.find import Wanted
 
-    return open_phone(Wanted(device.name, device.serial, device.address, device.model), config_folder(), settings)
+    return open_phone(_wanted(device), config_folder(), settings)
 
 
 _AGENTS: dict[str, Callable[[Device, AgentSettings], Agent]] = {"host": _open_host, "android": _open_android}
@@ -183,7 +206,7 @@ def _device(name: str, entry: Any, path: Path) -> Device:
 
 
 def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) -> dict[str, str]:
-    """serial, address, cores and model of an entry, each checked."""
+    """What an entry says of a phone, each checked."""
     found = {key: entry.get(key, "") for key in _PHONE_KEYS}
     for key, value in found.items():
         if not isinstance(value, str) or "\0" in value:

@@ -65,6 +65,10 @@ class Connection:
     def pull(self, path: str) -> bytes:
         return self._persist(lambda: self._link.pull(path))
 
+    def give_up_early(self) -> None:
+        """From now on a phone that does not answer is not waited for."""
+        self._reconnect_s = 0.0
+
     def close(self) -> None:
         self._link.close()
 

@@ -65,14 +65,12 @@ class State:
         text = self.sections.get("zones", "")
         types = dict(re.findall(r"^(thermal_zone\d+)/type:(.+)$", text, re.MULTILINE))
         temps = re.findall(r"^(thermal_zone\d+)/temp:\s*(-?\d+)\s*$", text, re.MULTILINE)
-        return {f"{types.get(zone, zone).strip()}": _celsius(int(value)) for zone, value in temps}
+        return {f"{types.get(zone, zone).strip()}": celsius(int(value)) for zone, value in temps}
 
     @property
     def cpu_temperature_c(self) -> float | None:
         """The hottest zone of the processor."""
-        values = [
-            value for name, value in self.zones.items() if _CPU_ZONE.search(name) and not _NOT_CPU_ZONE.search(name)
-        ]
+        values = [value for name, value in self.zones.items() if is_cpu_zone(name)]
         return max(values) if values else None
 
     def battery(self, key: str) -> str:
@@ -154,7 +152,13 @@ def parse_ranges(text: str) -> list[int]:
     return cores
 
 
-def _celsius(value: int) -> float:
+def is_cpu_zone(name: str) -> bool:
+    """Whether a thermal zone of this type is the processor's; makers name them freely."""
+    return bool(_CPU_ZONE.search(name)) and not _NOT_CPU_ZONE.search(name)
+
+
+def celsius(value: int) -> float:
+    """A zone's value in degrees; makers write thousandths, tenths or degrees."""
     if abs(value) > 1000:
         return value / 1000
     return value / 10 if abs(value) > 150 else float(value)

@@ -48,13 +48,15 @@ class Attached:
 class Wanted:
     """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages.
 
-    model: what it must be, a pattern such as SM-G950*; "" for any.
+    model: what it must be, a pattern such as SM-G950*; "" for any. bundle: a folder with the runner to use on it; ""
+    for the one that lutbench builds.
     """
 
     name: str
     serial: str = ""
     address: str = ""
     model: str = ""
+    bundle: str = ""
 
 
 def attached() -> list[Attached]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from device_agents.android.connection import Connection
-from device_agents.android.describe import State, read_state
+from device_agents.android.describe import State, celsius, is_cpu_zone, read_state
+from device_agents.runner.records import State as RunnerState
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 
@@ -14,7 +16,8 @@ CPU_LIMIT_C = 70.0
 BATTERY_LIMIT_C = 42.0
 COOL_BY_C = 5.0  # below the limit before it goes on: at the limit it would be hot again at once
 LONGEST_WAIT_S = 1200.0
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 5.0  # while it is hot
+_ASK_EVERY_S = 30.0  # while it is not
 
 
 def why_hot(state: State, capped_from_the_start: bool = False, margin_c: float = 0.0) -> str:
@@ -40,9 +43,45 @@ def is_capped(state: State) -> bool:
 
 
 def _cores(state: State) -> list[int]:
-    import re
-
     return sorted({int(n) for n in re.findall(r"^cpu(\d+)/", state.sections.get("frequencies", ""), re.MULTILINE)})
+
+
+class HeatWatch:
+    """Looks at the phone's heat before a batch, and remembers what the runner's records say of it.
+
+    state: the phone's before anything ran.
+    """
+
+    def __init__(self, connection: Connection, report: Report, state: State) -> None:
+        self._connection = connection
+        self._report = report
+        self._capped = is_capped(state)  # by battery saving, say: then that says nothing of heat
+        self._look_at = 0.0
+        self._hottest_c: float | None = None
+        self._slowest_khz: dict[str, int] = {}
+
+    def wait(self) -> None:
+        """Returns once the phone is cool. It is asked now and then, and at once where a record was hot."""
+        if time.monotonic() >= self._look_at:
+            wait_until_cool(self._connection, self._report, self._capped)
+            self._look_at = time.monotonic() + _ASK_EVERY_S
+
+    def note(self, *states: RunnerState) -> None:
+        """Takes in what the runner read around a cycle."""
+        for state in states:
+            zones = [celsius(value) for name, value in state.temperature_mc.items() if is_cpu_zone(name)]
+            if zones:
+                self._hottest_c = max([*zones, self._hottest_c or -273.0])
+                if max(zones) > CPU_LIMIT_C:
+                    self._look_at = 0.0
+            for core, khz in state.khz.items():
+                self._slowest_khz[core] = min(khz, self._slowest_khz.get(core, khz))
+
+    def seen(self, cores: Sequence[int]) -> dict[str, float]:
+        """For the LUT: how hot the processor was at most, and how slow the cores were at least, while measuring."""
+        khz = [self._slowest_khz[str(core)] for core in cores if str(core) in self._slowest_khz]
+        found: dict[str, float] = {"slowest_khz": min(khz)} if khz else {}
+        return found if self._hottest_c is None else {**found, "hottest_c": self._hottest_c}
 
 
 def wait_until_cool(

@@ -18,13 +18,14 @@ _FIRST_LOOK_S = 0.1
 _LONGEST_LOOK_S = 1.0
 _LOOK_GROWTH = 1.25
 _END_GRACE_S = 3.0  # between asking the runner to end and ending it
-# what a process's own folder may be asked for: it is one of lutbench's if its command line says so, whatever its number
-_KILL_JOBS = f"""cd {JOBS} 2>/dev/null || exit 0
+# ends and removes every job but the one of $keep; a process is a job's if its command line says so, whatever its number
+_END_JOBS = f"""cd {JOBS} 2>/dev/null || exit 0
 for job in *; do
-  pid=$(cat "$job/pid" 2>/dev/null) || continue
-  grep -q "$job" /proc/$pid/cmdline 2>/dev/null && kill -9 -$pid 2>/dev/null
+  [ "$job" = "$keep" ] && continue
+  pid=$(cat "$job/pid" 2>/dev/null)
+  [ -n "$pid" ] && grep -q "$job" /proc/$pid/cmdline 2>/dev/null && kill -9 -$pid 2>/dev/null
+  rm -rf "$job"
 done
-cd {ROOT} && rm -rf jobs
 """
 
 
@@ -57,13 +58,13 @@ class RunnerProcess:
         """command: the runner's, to which --job and --output are added. DeviceError where the phone's disk is full."""
         run = command_line([*command, "--job", f"{self.folder}/job.json", "--output", f"{self.folder}/records.jsonl"])
         script = f"echo $$ > pid; date +%s%N > began; {run} > log 2>&1; s=$?; date +%s%N > ended; echo $s > status\n"
-        self._connection.check(f"mkdir -p {self.folder}")
-        self._connection.push(job, f"{self.folder}/job.json")
+        self._connection.push(job, f"{self.folder}/job.json")  # adb makes the folder
         # the job's name stands in the process's command line, so that it can be told from any other
         launch = command_line(["setsid", "nohup", "sh", "-c", script, self.name])
         answer = self._connection.run(
-            f"cd {self.folder} || exit 1\n[ -e started ] && exit 0\necho 1 > started || exit 1\n"
-            f"{launch} </dev/null >/dev/null 2>&1 &"
+            f"keep={self.name}\n{_END_JOBS}\ncd {self.folder} || exit 1\n[ -e started ] && exit 0\n"
+            # adb hangs up on what it started: the job must not hear that before setsid has taken it out of reach
+            f"echo 1 > started || exit 1\ntrap '' HUP\n{launch} </dev/null >/dev/null 2>&1 &"
         )
         if answer.status:
             raise DeviceError(f"the runner cannot be started: {answer.text[-200:]}", device=self._connection.label)
@@ -95,11 +96,13 @@ class RunnerProcess:
 
     def remove(self) -> None:
         """Ends the process where it still runs, and removes its folder."""
-        self._connection.run(_KILL_JOBS)
+        end_jobs(self._connection)
 
     def _look(self) -> Look:
         script = f"""cd {self.folder} || exit 1
-if kill -0 $(cat pid) 2>/dev/null; then gone=0; elif [ -e pid ]; then gone=1; else gone=0; fi
+pid=$(cat pid 2>/dev/null)
+gone=0
+if [ -e pid ] && ! kill -0 "$pid" 2>/dev/null; then gone=1; fi
 status=$(cat status 2>/dev/null)
 began=$(cat began 2>/dev/null); ended=$(cat ended 2>/dev/null)
 owner=$(cd {ROOT}; {self._lock.touch_script})
@@ -119,10 +122,10 @@ tail -c +{self._offset + 1} records.jsonl 2>/dev/null || true
 
     def _end(self) -> None:
         """Asks the runner to end, so that it says what it was running, and then ends it."""
-        self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -15 -$pid")
+        self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -15 -$pid 2>/dev/null")
         deadline = time.monotonic() + _END_GRACE_S
         while time.monotonic() < deadline:
-            if self._connection.run(f"kill -0 $(cat {self.folder}/pid)").status:
+            if self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -0 $pid").status:
                 return
             self._sleep(_FIRST_LOOK_S)
         self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -9 -$pid")
@@ -130,4 +133,4 @@ tail -c +{self._offset + 1} records.jsonl 2>/dev/null || true
 
 def end_jobs(connection: Connection) -> None:
     """Ends and removes whatever an earlier lutbench left running on the phone; for the holder of its lock only."""
-    connection.check(_KILL_JOBS)
+    connection.check(f"keep=\n{_END_JOBS}")

@@ -30,6 +30,7 @@ _AARCH64 = rb":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x
     rb"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:"  # fmt: skip
 _START_S = 30.0
 _CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
 
 
 class NoPhoneError(Exception):
@@ -73,6 +74,10 @@ def _register(emulator: Path) -> None:
             raise NoPhoneError(f"the emulator cannot be registered: {error}") from error
 
 
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Phone:
     """A running phone. address: HOST:PORT at which its adbd answers."""
 
@@ -83,6 +88,7 @@ class Phone:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            preexec_fn=_end_with_parent,
         )
         self._folder = folder
         self._init = self._wait_for_init()
