@@ -26,10 +26,18 @@ def commands_text() -> str:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        own = click.Context(command, info_name=name, parent=context, max_content_width=WIDTH, terminal_width=WIDTH)
-        text = "\n".join(f"    {line}".rstrip() for line in command.get_help(own).splitlines())
-        parts.append(f"## {name}\n\n{text}\n")
+        parts += _sections(command, name, context)
     return "\n".join(parts)
+
+
+def _sections(command: click.Command, name: str, parent: click.Context) -> list[str]:
+    """A command's section; a group's commands have one each instead."""
+    own = click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH, terminal_width=WIDTH)
+    if isinstance(command, click.Group):
+        return [part for inner, found in command.commands.items() for part in _sections(found, inner, own)]
+    title = own.command_path.removeprefix("lutbench ")
+    text = "\n".join(f"    {line}".rstrip() for line in command.get_help(own).splitlines())
+    return [f"## {title}\n\n{text}\n"]
 
 
 if __name__ == "__main__":

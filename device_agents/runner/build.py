@@ -27,7 +27,7 @@ from lutbench.files import default_cache_folder, file_sha256
 
 SOURCES = Path(__file__).parent
 TARGETS = ("android-arm64", "host")
-_SOURCE_FOLDERS = ("src", "tests", "third_party")
+_SOURCE_FOLDERS = ("src", "third_party")
 
 Say = Callable[[str], None]
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "estimate": ("lutbench.cli.estimate:command", "A LUT for a device that only whole nets' latencies are known of."),
     "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
     "nets": ("lutbench.cli.nets:command", "The published nets: multiply-accumulates and parameters; one net's layers."),
+    "runner": ("lutbench.cli.runner:command", "Build the program that measures on phones."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }
 INTERRUPTED = 130

@@ -126,6 +126,7 @@ class Line {
 void while_running(Line& line) {
   const char* name = current.load();
   if (*name) line.text(" while running ").quoted(name);
+  else line.text(" while no artifact was running");
 }
 
 void say_refused(int descriptor, int call) {
