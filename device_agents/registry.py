@@ -26,11 +26,12 @@ import platformdirs
 
 from device_agents.agent import Agent, AgentSettings
 from device_agents.android.cores import check_choice
-from device_agents.android.find import Attached, Wanted, attached, parse_address, state_of
+from device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
+PHONE_RUNTIMES = ("onnx", "executorch")
 _PHONE_KEYS = ("serial", "address", "cores", "model", "bundle")
 
 
@@ -114,17 +115,26 @@ def find_device(name: str) -> Device:
     raise UsageError(f"no device is called {name!r}", remedy=f"{hint} (your own go into {registry_path()})")
 
 
-def check_measurable(device: Device) -> None:
-    """DeviceError where this version has no agent for the device's kind; better known before anything is exported."""
+def check_measurable(device: Device, runtime: str) -> None:
+    """DeviceError where the device cannot be measured now, UsageError where never with this runtime.
+
+    Better known before anything is exported.
+    """
     if not device.can_measure:
         raise DeviceError(
             f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
         )
+    if device.kind == "android":
+        if runtime not in PHONE_RUNTIMES:
+            raise UsageError(
+                f"phones run {' and '.join(PHONE_RUNTIMES)}, not {runtime}", remedy="give another --runtime"
+            )
+        check_attached(_wanted(device))
 
 
 def open_agent(device: Device, settings: AgentSettings) -> Agent:
     """The agent that times artifacts on the device."""
-    check_measurable(device)
+    check_measurable(device, settings.runtime)
     return _AGENTS[device.kind](device, settings)
 
 

@@ -75,6 +75,7 @@ class BenchRequest:
     def __post_init__(self) -> None:
         if not self.nets:
             raise UsageError("no net to time", remedy="name some, or give --paper-table")
+        self.device.cores_for(self.cores)
 
     @property
     def chosen_cores(self) -> str:
@@ -136,7 +137,7 @@ def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_a
 
     A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
     """
-    check_measurable(request.device)
+    check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype)
     if request.output is not None:
         check_writable(request.output)

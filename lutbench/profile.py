@@ -94,7 +94,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
 
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
-    check_measurable(request.device)
+    check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, request.engine)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)

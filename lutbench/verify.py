@@ -100,10 +100,10 @@ def verify(
     Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
-    check_measurable(request.device)
     lut = read_lut(request.lut_path)
     spaces = lut.metadata.space.spaces
     exporter = exporter_of(lut.metadata.runtime)
+    check_measurable(request.device, exporter.runtime)
     if exporter.runtime_version != lut.metadata.runtime:
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
     if request.device.name != lut.metadata.device:

@@ -28,7 +28,7 @@ from device_agents.runner.build import build_bundle
 from device_agents.runner.bundle import Bundle, read_bundle
 from device_agents.runner.job import Job, JobArtifact
 from device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
-from lutbench.errors import DeviceError, UsageError
+from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.files import default_cache_folder
@@ -36,7 +36,6 @@ from lutbench.locks import device_lock
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Spent
 
 TARGET = "android-arm64"
-ENGINES = ("onnx", "executorch")
 _SLOWER = 5  # than its first run an invocation may be
 _FRUITLESS = 3  # attempts in a row without a single cycle, before something has to be wrong
 _RECORDS_BYTES = 1 << 20  # that a job's records may need
@@ -56,17 +55,15 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
 
     config: the folder of the adb keys. DeviceError where the phone is not there, not the model, or in use.
     """
-    if settings.runtime not in ENGINES:
-        raise UsageError(f"phones run {' and '.join(ENGINES)}, not {settings.runtime}", remedy="give another --runtime")
     patience = patience or Patience()
     report = settings.report
-    bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
     with ExitStack() as stack:
         connection = _connect(wanted, config, report, patience, stack)
         state = read_state(connection)
         check_model(wanted, state, settings)
         if state.is_emulated:
             report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
+        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
         lock = _hold(connection, state, wanted, stack)
         end_jobs(connection)
         cores = choose_cores(settings.cores or "all", state.speeds, settings.threads, connection.label)

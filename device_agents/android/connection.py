@@ -92,14 +92,3 @@ class Connection:
                     ) from error  # fmt: skip
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
-
-def first_connect(link: Link, label: str) -> None:
-    """The first connection, once: who is not there now is most likely not there at all."""
-    try:
-        link.connect()
-    except LinkLostError as error:
-        raise DeviceError(
-            f"the phone does not answer: {error}", device=label,
-            remedy="is it on, and is USB debugging (or adb over the network) switched on?",
-        ) from error  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from device_agents.android.connection import Connection, first_connect
-from device_agents.android.direct import Ask, DirectLink, tcp_transport, usb_serials, usb_transport
+from device_agents.android.connection import Connection
+from device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport, usb_serials, usb_transport
 from device_agents.android.keys import signers
 from device_agents.android.link import Link, LinkLostError, UnauthorizedError
 from device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
@@ -18,6 +19,7 @@ from lutbench.errors import DeviceError, UsageError
 READY = "device"  # adb's word for a phone that can be used
 UNREADABLE = "unreadable"
 _ADB_PORT = 5555
+_SWITCH_ON = "is it on, and is USB debugging (or adb over the network) switched on?"
 # state, as adb calls it -> what to do
 REMEDIES = {
     "unauthorized": "unlock it and tap Allow on it; where it does not ask, unplug it and plug it in again",
@@ -100,10 +102,27 @@ def choose(wanted: Wanted, phones: Sequence[Attached]) -> Attached:
     return phone
 
 
+def check_attached(wanted: Wanted) -> None:
+    """DeviceError where the phone that is meant is not there; a look, without a connection of adb's."""
+    if not wanted.address:
+        choose(_named(wanted), attached())
+        return
+    host, port = parse_address(wanted.address)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise DeviceError(
+            f"nothing answers at {wanted.address}: {error.strerror or error}", device=wanted.name, remedy=_SWITCH_ON
+        ) from error
+
+
 def connect(wanted: Wanted, config: Path, ask: Ask, reconnect_s: float) -> Connection:
     """A connection to the phone that is meant. config: the folder of the keys; ask: a person has to allow the key."""
     link, label = _link(wanted, config, ask)
-    first_connect(link, label)
+    try:
+        link.connect()
+    except LinkLostError as error:
+        raise DeviceError(f"the phone does not answer: {error}", device=label, remedy=_SWITCH_ON) from error
     return Connection(link, label, reconnect_s)
 
 
@@ -133,11 +152,15 @@ def _link(wanted: Wanted, config: Path, ask: Ask) -> tuple[Link, str]:
         host, port = parse_address(wanted.address)
         keys = signers(config)
         return DirectLink("adb over TCP", wanted.address, lambda: tcp_transport(host, port), keys, ask), wanted.address
-    serial = wanted.serial or os.environ.get("ANDROID_SERIAL", "")
-    phone = choose(Wanted(wanted.name, serial), attached())
+    phone = choose(_named(wanted), attached())
     if phone.through == "adb server":
         return ServerLink(ServerAddress.usual(), phone.serial), phone.serial
     return _usb_link(phone.serial, config, ask), phone.serial
+
+
+def _named(wanted: Wanted) -> Wanted:
+    """With the serial of adb's own variable where the device has none."""
+    return replace(wanted, serial=wanted.serial or os.environ.get("ANDROID_SERIAL", ""))
 
 
 def _usb_link(serial: str, config: Path, ask: Ask, auth_timeout_s: float | None = None) -> DirectLink:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--clean", metavar="NAME", help="Remove what lutbench keeps on this phone.")
 @json_option
 def command(clean: str | None, as_json: bool) -> None:
-    """The devices lutbench knows, and the phones attached; your own go into devices.toml of the configuration folder."""
+    """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder."""
     from device_agents.registry import all_devices, clean_device, find_device, registry_path
     from lutbench.cli.render import print_json
 
