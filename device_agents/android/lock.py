@@ -10,10 +10,12 @@ import secrets
 from pathlib import Path
 
 from device_agents.android.connection import Connection
+from device_agents.android.install import check_space
 from device_agents.android.shell import quote
 from lutbench.errors import DeviceError
 
-STALE_S = 180  # an owner that has not touched its lock for so long is dead, or has lost the phone
+_LOCK_BYTES = 1 << 16
+STALE_S = 180  # an owner that has not said for so long that it is alive is dead, or has lost the phone
 
 
 class PhoneLock:
@@ -26,14 +28,22 @@ class PhoneLock:
         self.owner = f"{host_id}-{secrets.token_hex(6)}"
 
     @property
-    def touch_script(self) -> str:
-        """Says that the owner is alive; prints whose the lock is. For scripts that run in lutbench's folder."""
-        return "touch -c lock/owner; cat lock/owner 2>/dev/null || echo nobody"
+    def beat_script(self) -> str:
+        """Says that the owner is alive, and leaves in $owner whose the lock is."""
+        return (
+            f"owner=\nread -r owner < {self._root}/lock/owner\n"
+            f'[ "$owner" = {quote(self.owner)} ] && echo . > {self._root}/lock/beat'
+        )
 
     def acquire(self) -> None:
         """DeviceError where another lutbench has the phone."""
         for _ in range(3):
-            words = self._connection.check(self._try_script).text.split()
+            answer = self._connection.run(self._try_script)
+            if answer.status:
+                check_space(
+                    self._connection, _LOCK_BYTES, otherwise=f"the phone cannot be locked: {answer.text[-200:]}"
+                )
+            words = answer.text.split()
             if words[0] == "mine":
                 return
             age_s, owner = int(words[1]), words[2]
@@ -55,10 +65,12 @@ class PhoneLock:
     @property
     def _try_script(self) -> str:
         return f"""mkdir -p {self._root} && cd {self._root} || exit 1
-if mkdir lock 2>/dev/null; then echo {quote(self.owner)} > lock/owner || exit 1; fi
+if mkdir lock 2>/dev/null; then
+  echo {quote(self.owner)} > lock/owner || {{ rm -rf lock; exit 1; }}
+fi
 owner=$(cat lock/owner 2>/dev/null)
 if [ "$owner" = {quote(self.owner)} ]; then echo mine; exit 0; fi
-made=$(stat -c %Y lock/owner 2>/dev/null || stat -c %Y lock 2>/dev/null || date +%s)
+made=$(stat -c %Y lock/beat 2>/dev/null || stat -c %Y lock 2>/dev/null || date +%s)
 echo held $(( $(date +%s) - made )) "${{owner:-nobody}}"
 """
 

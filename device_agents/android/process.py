@@ -14,9 +14,8 @@ from device_agents.android.shell import command_line
 from lutbench.errors import DeviceError
 
 JOBS = f"{ROOT}/jobs"
-_FIRST_LOOK_S = 0.1
-_LONGEST_LOOK_S = 1.0
-_LOOK_GROWTH = 1.25
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.15, 1.0  # between two looks
+_PAUSE_SHARE = 0.06  # of the time that the job has taken so far
 _END_GRACE_S = 3.0  # between asking the runner to end and ending it
 # ends and removes every job but the one of $keep; a process is a job's if its command line says so, whatever its number
 _END_JOBS = f"""cd {JOBS} 2>/dev/null || exit 0
@@ -72,14 +71,14 @@ class RunnerProcess:
     def follow(self, limit_s: Callable[[], float]) -> Iterator[Look]:
         """A look at a time, until the process is gone. limit_s: how long it may be silent before it counts as hanging.
 
-        Then it is ended, and the last look says so by its status. Looks become rarer while nothing comes: each of them
-        takes some of the phone's time.
+        Then it is ended, and the last look says so by its status. A long job is looked at rarely, for each look takes
+        some of the phone's time.
         """
-        pause_s, heard = _FIRST_LOOK_S, time.monotonic()
+        began = heard = time.monotonic()
         while True:
             look = self._look()
             if look.lines:
-                pause_s, heard = _FIRST_LOOK_S, time.monotonic()
+                heard = time.monotonic()
             yield look
             if look.gone:
                 return
@@ -87,8 +86,8 @@ class RunnerProcess:
                 self._end()
                 yield self._look()
                 return
-            self._sleep(pause_s)
-            pause_s = min(pause_s * _LOOK_GROWTH, _LONGEST_LOOK_S)
+            pause_s = _PAUSE_SHARE * (time.monotonic() - began)
+            self._sleep(min(max(pause_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
 
     def log(self) -> str:
         """The end of what the runner printed beside its records."""
@@ -99,15 +98,19 @@ class RunnerProcess:
         end_jobs(self._connection)
 
     def _look(self) -> Look:
+        # built-in words of the shell but for tail: every process takes some of the time of what is measured
         script = f"""cd {self.folder} || exit 1
-pid=$(cat pid 2>/dev/null)
-gone=0
-if [ -e pid ] && ! kill -0 "$pid" 2>/dev/null; then gone=1; fi
-status=$(cat status 2>/dev/null)
-began=$(cat began 2>/dev/null); ended=$(cat ended 2>/dev/null)
-owner=$(cd {ROOT}; {self._lock.touch_script})
-echo "$gone ${{status:--}} ${{began:--}} ${{ended:--}} $owner"
-tail -c +{self._offset + 1} records.jsonl 2>/dev/null || true
+exec 2>/dev/null
+pid= status= began= ended= gone=0
+read -r pid < pid
+[ -n "$pid" ] && {{ kill -0 $pid || gone=1; }}
+read -r status < status
+read -r began < began
+read -r ended < ended
+{self._lock.beat_script}
+echo "$gone ${{status:--}} ${{began:--}} ${{ended:--}} ${{owner:-nobody}}"
+tail -c +{self._offset + 1} records.jsonl
+true
 """
         answer = self._connection.check(script, timeout_s=30.0)
         head, _, data = answer.output.partition(b"\n")
@@ -127,7 +130,7 @@ tail -c +{self._offset + 1} records.jsonl 2>/dev/null || true
         while time.monotonic() < deadline:
             if self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -0 $pid").status:
                 return
-            self._sleep(_FIRST_LOOK_S)
+            self._sleep(_SHORTEST_PAUSE_S)
         self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -9 -$pid")
 
 

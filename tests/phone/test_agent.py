@@ -55,7 +55,7 @@ def test_the_second_time_nothing_is_pushed(phone: Phone, open_agent: Open, artif
     assert phone.relay.sent_bytes - before < 20_000  # commands and a job
 
 
-def test_a_wrong_result_is_a_failure(open_agent: Open, artifacts: list[Artifact], tmp_path: Path) -> None:
+def test_a_wrong_result_is_a_failure(open_agent: Open, artifacts: list[Artifact]) -> None:
     """The phone gets another operator's file than this machine compares with."""
     conv, block = (next(a for a in artifacts if a.name == name) for name in (CONV, BLOCK))
     with open_agent() as agent:
@@ -128,7 +128,22 @@ def test_cleaning_leaves_nothing(device: Device, open_agent: Open, artifacts: li
     stranger.unlink()
 
 
-NASTY = ["it's", 'a "quoted" name', "a b;echo x", "$(id)", "`id`", "\\", "a\nb", "*", "~", "-n", "é", "$HOME", "#", "!x"]
+NASTY = [
+    "it's",
+    'a "quoted" name',
+    "a b;echo x",
+    "$(id)",
+    "`id`",
+    "\\",
+    "a\nb",
+    "*",
+    "~",
+    "-n",
+    "é",
+    "$HOME",
+    "#",
+    "!x",
+]
 
 
 def test_words_reach_the_shell_as_data(open_agent: Open, phone: Phone) -> None:
@@ -144,7 +159,7 @@ def test_words_reach_the_shell_as_data(open_agent: Open, phone: Phone) -> None:
 
 
 def test_nasty_artifact_names_are_measured(open_agent: Open, artifacts: list[Artifact], tmp_path: Path) -> None:
-    name = "it's $(id); \"x\" `id` \\ é"
+    name = 'it\'s $(id); "x" `id` \\ é'
     path = tmp_path / f"{name}.onnx"
     path.write_bytes(artifacts[-1].path.read_bytes())
     nasty = replace(artifacts[-1], name=name, path=path)
