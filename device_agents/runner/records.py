@@ -231,7 +231,7 @@ def _checksum(entry: dict[str, Any]) -> Checksum:
 
 def _failed(entry: dict[str, Any]) -> FailedRecord:
     cycle = _whole(entry["cycle"]) if "cycle" in entry else None
-    return FailedRecord(_text(entry["failed"]), tidy(_text(entry["reason"])), cycle)
+    return FailedRecord(_text(entry["failed"]), tidy(_text(entry["reason"]))[:300], cycle)
 
 
 def _cycle(entry: dict[str, Any]) -> CycleRecord:

@@ -29,6 +29,8 @@ class Model {
 
   // Calls the runtime and nothing else; EngineError where it fails.
   virtual void invoke() = 0;
+  // To be called where the inputs' values change: the shape of an output may depend on them.
+  virtual void forget_outputs() {}
   // Where the inputs are read from.
   virtual std::vector<View> inputs() const = 0;
   // What the last invocation computed.

@@ -104,7 +104,7 @@ class OnnxModel : public Model {
  public:
   OnnxModel(const OrtApi* api, const OrtEnv* env, const OrtMemoryInfo* memory, SharedBuffers& shared, int threads,
             const std::string& path)
-      : api_(api) {
+      : api_(api), memory_(memory) {
     auto options = made<OrtSessionOptions>(
         api, [&](auto** out) { return api->CreateSessionOptions(out); }, api->ReleaseSessionOptions);
     check(api, api->SetIntraOpNumThreads(options.get(), threads));
@@ -116,11 +116,18 @@ class OnnxModel : public Model {
         api->ReleaseSession);
     binding_ = made<OrtIoBinding>(
         api, [&](auto** out) { return api->CreateIoBinding(session_.get(), out); }, api->ReleaseIoBinding);
+    // without them each call makes its own
+    run_options_ = made<OrtRunOptions>(
+        api, [&](auto** out) { return api->CreateRunOptions(out); }, api->ReleaseRunOptions);
     check(api, api->GetAllocatorWithDefaultOptions(&allocator_));
-    bind(memory, shared);
+    bind(shared);
   }
 
-  void invoke() override { check(api_, api_->RunWithBinding(session_.get(), nullptr, binding_.get())); }
+  void invoke() override { check(api_, api_->RunWithBinding(session_.get(), run_options_.get(), binding_.get())); }
+
+  void forget_outputs() override {
+    for (const auto& name : unshaped_) check(api_, api_->BindOutputToDevice(binding_.get(), name.c_str(), memory_));
+  }
 
   std::vector<View> inputs() const override { return inputs_; }
 
@@ -179,7 +186,7 @@ class OnnxModel : public Model {
     return tensor;
   }
 
-  void bind(const OrtMemoryInfo* memory, SharedBuffers& shared) {
+  void bind(SharedBuffers& shared) {
     const auto inputs = tensors(api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo);
     const auto outputs =
         tensors(api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo);
@@ -193,45 +200,51 @@ class OnnxModel : public Model {
       }
     }
     for (const auto& [dtype, size] : sizes) buffers_[dtype] = shared.get(dtype, size);
-    for (const auto& tensor : inputs) bind_input(memory, tensor);
-    for (const auto& tensor : outputs) bind_output(memory, tensor);
+    for (const auto& tensor : inputs) bind_input(tensor);
+    for (const auto& tensor : outputs) bind_output(tensor);
   }
 
-  OrtValue* value_on(const OrtMemoryInfo* memory, const Tensor& tensor, std::byte* data) {
+  OrtValue* value_on(const Tensor& tensor, std::byte* data) {
     values_.push_back(made<OrtValue>(
         api_,
         [&](auto** out) {
-          return api_->CreateTensorWithDataAsOrtValue(memory, data, tensor.count * width_of(tensor.dtype),
+          return api_->CreateTensorWithDataAsOrtValue(memory_, data, tensor.count * width_of(tensor.dtype),
                                                       tensor.shape.data(), tensor.shape.size(), tensor.type, out);
         },
         api_->ReleaseValue));
     return values_.back().get();
   }
 
-  void bind_input(const OrtMemoryInfo* memory, const Tensor& tensor) {
+  void bind_input(const Tensor& tensor) {
     const auto& buffers = *buffers_.at(tensor.dtype);
     const std::size_t width = width_of(tensor.dtype);
     std::byte* target = buffers.input + tensor.start * width;
-    check(api_, api_->BindInput(binding_.get(), tensor.name.c_str(), value_on(memory, tensor, target)));
+    check(api_, api_->BindInput(binding_.get(), tensor.name.c_str(), value_on(tensor, target)));
     copies_.push_back({target, buffers.source + tensor.start * width, tensor.count * width});
     inputs_.push_back({tensor.dtype, tensor.count, target});
   }
 
-  void bind_output(const OrtMemoryInfo* memory, const Tensor& tensor) {
-    if (!tensor.fixed) {  // the runtime allocates it in each run
-      check(api_, api_->BindOutputToDevice(binding_.get(), tensor.name.c_str(), memory));
+  // Outputs go where the buffers are; one whose shape only a run tells, where that run allocates it. All have to be
+  // bound in the session's order, so that GetBoundOutputValues gives them in it.
+  void bind_output(const Tensor& tensor) {
+    if (!tensor.fixed) {
+      check(api_, api_->BindOutputToDevice(binding_.get(), tensor.name.c_str(), memory_));
+      unshaped_.push_back(tensor.name);
       return;
     }
     std::byte* target = buffers_.at(tensor.dtype)->output + tensor.start * width_of(tensor.dtype);
-    check(api_, api_->BindOutput(binding_.get(), tensor.name.c_str(), value_on(memory, tensor, target)));
+    check(api_, api_->BindOutput(binding_.get(), tensor.name.c_str(), value_on(tensor, target)));
   }
 
   const OrtApi* api_;
+  const OrtMemoryInfo* memory_;
+  std::vector<std::string> unshaped_;  // outputs that a run allocates
   OrtAllocator* allocator_ = nullptr;
   std::map<Dtype, std::shared_ptr<Buffers>> buffers_;
   Held<OrtSession> session_;
   std::vector<Held<OrtValue>> values_;
   Held<OrtIoBinding> binding_;
+  Held<OrtRunOptions> run_options_;
   std::vector<View> inputs_;
 };
 

@@ -13,7 +13,7 @@
 namespace lutbench {
 namespace {
 
-constexpr std::size_t kLongestReason = 300;
+constexpr std::size_t kLongestReason = 1000;
 
 // A socket whose reader has gone must not end the process with SIGPIPE.
 ssize_t put(int descriptor, const char* data, std::size_t size) {

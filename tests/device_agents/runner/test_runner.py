@@ -1,0 +1,353 @@
+"""The program itself, with the real runtimes."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import platform
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from device_agents.runner.bundle import Bundle
+from device_agents.runner.checksum import difference, host_checksum
+from device_agents.runner.job import Job, JobArtifact
+from device_agents.runner.records import Fatal, Records, read_records
+from lutbench.export.artifact import Artifact
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.exporters import find_exporter
+from lutbench.export.pool import export_all
+from lutbench.files import file_sha256
+from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Samples, Spent
+from lutbench.space.operator import OVERHEAD, parse_operator
+from tests.onnx_models import save_model
+
+BLOCK, CONV = "ir_k3_e6_g1_16x16x16_16_s1", "conv_k1_16x8x8_24_s2"
+NAMES = (BLOCK, CONV, OVERHEAD.name)
+ENGINES = ("onnx", "executorch")
+LONG_S = 30.0
+BATCH = Batch(
+    (Cycle((BLOCK, CONV), 1, 1, 3, "c"), Cycle((OVERHEAD.name,), 0, 0, 2, "c")), (Canary("c", CONV, 2, 1.1),), 0.1
+)
+ENDLESS = Batch((Cycle((BLOCK,), 0, 0, 1_000_000, "c"),), (Canary("c", CONV, 1, 1.1),))
+
+
+@dataclass(frozen=True)
+class Phone:
+    """The runner on this machine and what it works on. make: a job with other fields."""
+
+    bundle: Bundle
+    job: Job
+    folder: Path
+
+    def write(self, job: Job) -> Path:
+        path = self.folder / "job.json"
+        path.write_bytes(job.encoded())
+        return path
+
+    def command(self, *options: str) -> list[str]:
+        return [*self.bundle.command(self.job.engine, str(self.bundle.folder)), *options]
+
+    def batch(self, path: Path, **options: Any) -> tuple[int, Records]:
+        """Exit status and records of a job file."""
+        records = self.folder / "records.jsonl"
+        command = self.command("--job", str(path), "--output", str(records))
+        done = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=60, check=False, **options)
+        return done.returncode, read_records(records.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def artifacts(shared_cache: Path) -> dict[str, dict[str, Artifact]]:
+    """Engine -> name -> a real int8 artifact."""
+    operators = [parse_operator(name) for name in NAMES]
+    found: dict[str, dict[str, Artifact]] = {}
+    for engine in ENGINES:
+        results = export_all(operators, find_exporter(engine, "int8"), "int8", ArtifactCache(shared_cache))
+        found[engine] = {a.name: a for _, a in results if isinstance(a, Artifact)}
+    return found
+
+
+@pytest.fixture
+def phone_of(host_bundle: Bundle, artifacts: dict[str, dict[str, Artifact]], tmp_path: Path) -> Callable[[str], Phone]:
+    def make(engine: str) -> Phone:
+        given = tuple(JobArtifact(a.name, str(a.path), a.sha256) for a in artifacts[engine].values())
+        library = host_bundle.library(engine, str(host_bundle.folder))
+        return Phone(host_bundle, Job("n1", engine, 1, given, library, batch=BATCH), tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def phone(phone_of: Callable[[str], Phone]) -> Phone:
+    return phone_of("onnx")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_job_is_measured_and_computes_what_the_host_computes(
+    engine: str, phone_of: Callable[[str], Phone], artifacts: dict[str, dict[str, Artifact]]
+) -> None:
+    phone = phone_of(engine)
+    status, found = phone.batch(phone.write(replace(phone.job, check=True, cores=(0,))))
+    assert status == 0 and found.complete("n1")
+    assert found.start is not None
+    assert (found.start.runtime, found.start.cores) == (phone.bundle.runtimes[engine], (0,))
+    outcomes = list(found.outcomes(BATCH))
+    samples = [outcome for outcome in outcomes if isinstance(outcome, Samples)]
+    assert [(s.artifact, len(s.durations_ns)) for s in samples] == [(BLOCK, 3), (CONV, 3), (OVERHEAD.name, 2)]
+    assert isinstance(outcomes[-1], Spent)
+    assert outcomes[-1].runtime_ns >= sum(sum(s.durations_ns) for s in samples)
+    for name in NAMES:
+        output = found.loaded[name].output
+        assert output is not None
+        assert difference(output, host_checksum(engine, name, artifacts[engine][name].path), integer=True) <= 1
+
+
+def test_inputs_and_outputs_of_any_type_and_number(phone: Phone, tmp_path: Path) -> None:
+    """Two inputs of a dtype, indices, bools, an output whose shape only a run tells."""
+    nodes = [
+        helper.make_node("Gather", ["values", "indices"], ["taken"]),
+        helper.make_node("Add", ["taken", "more"], ["sum"]),
+        helper.make_node("NonZero", ["flags"], ["places"]),
+        helper.make_node("Cast", ["sum"], ["half"], to=TensorProto.FLOAT16),
+    ]
+    inputs = {
+        "values": (TensorProto.FLOAT, (4, 3)),
+        "indices": (TensorProto.INT64, (5,)),
+        "more": (TensorProto.FLOAT, (5, 3)),
+        "flags": (TensorProto.BOOL, (70,)),
+    }
+    outputs = {
+        "sum": (TensorProto.FLOAT, (5, 3)),
+        "half": (TensorProto.FLOAT16, (5, 3)),
+        "places": (TensorProto.INT64, (1, None)),
+    }
+    path = save_model(tmp_path / "odd.onnx", nodes, inputs, outputs)
+    artifact = JobArtifact("odd", "odd.onnx", file_sha256(path))
+    batch = Batch((Cycle(("odd",), 0, 1, 2, "c"),), (Canary("c", "odd", 1, 1.1),))
+    status, found = phone.batch(phone.write(replace(phone.job, artifacts=(artifact,), check=True, batch=batch)))
+    assert status == 0 and found.complete("n1")
+    assert not found.failed, found.failed
+    assert found.loaded["odd"].output == host_checksum("onnx", "odd", path)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_files_that_no_runtime_should_be_given_cost_themselves_only(
+    engine: str, phone_of: Callable[[str], Phone], tmp_path: Path
+) -> None:
+    phone = phone_of(engine)
+    whole = next(a for a in phone.job.artifacts if a.name == BLOCK)
+    data = Path(whole.path).read_bytes()
+    bad = {"empty": b"", "text": b"no model at all", "cut": data[: len(data) // 2]}
+    given = [whole]
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+        given.append(JobArtifact(name, name, file_sha256(tmp_path / name)))
+    given.append(JobArtifact("absent", "absent", "0" * 64))
+    given.append(JobArtifact("other", "empty", "0" * 64))
+    status, found = phone.batch(phone.write(replace(phone.job, artifacts=tuple(given), batch=None)))
+    assert status == 0 and found.complete("n1")
+    assert list(found.loaded) == [BLOCK]
+    reasons = {failure.name: failure.reason for failure in found.failed}
+    assert set(reasons) == {*bad, "absent", "other"}
+    assert "sha256" in reasons["other"] and "cannot be opened" in reasons["absent"]
+
+
+def test_a_cycle_with_an_artifact_that_is_not_there_is_its_failure(phone: Phone) -> None:
+    batch = Batch((Cycle(("absent",), 0, 0, 1, "c"), BATCH.cycles[1]), BATCH.canaries)
+    status, found = phone.batch(phone.write(replace(phone.job, batch=batch)))
+    assert status == 0 and found.complete("n1")
+    first, *others = found.outcomes(batch)
+    assert first == Failure("absent", "it is not loaded")
+    assert isinstance(others[0], Samples)
+
+
+def test_help_and_version(phone: Phone) -> None:
+    done = subprocess.run(phone.command("--help"), capture_output=True, text=True, check=True)
+    assert "--serve PORT" in done.stdout
+    done = subprocess.run(phone.command("--version"), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"lutbench-runner {phone.bundle.runner} (onnx; ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--job", "x"], ["--output", "x"], ["--job"], ["--jib", "x"], ["--serve", "70000"], ["--serve", "x"], ["x"]],
+)
+def test_wrong_use_is_one_line(options: list[str], phone: Phone) -> None:
+    done = subprocess.run(phone.command(*options), capture_output=True, text=True, check=False, timeout=10)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lutbench-runner: ")
+
+
+def fatal_of(phone: Phone, job: Job) -> str:
+    status, found = phone.batch(phone.write(job))
+    assert status == 1 and isinstance(found.records[-1], Fatal)
+    return found.records[-1].reason
+
+
+def test_a_job_that_cannot_be_run_at_all_says_why(phone: Phone, tmp_path: Path) -> None:
+    assert "cannot be opened" in fatal_of(phone, replace(phone.job, library="none.so"))
+    assert "has no engine abacus" in fatal_of(phone, replace(phone.job, engine="abacus"))
+    assert 'no "library"' in fatal_of(phone, replace(phone.job, library=None))
+    other = phone.bundle.folder / "libexecutorch_threadpool.so"
+    assert "not ONNX Runtime's library" in fatal_of(phone, replace(phone.job, library=str(other)))
+    status, found = phone.batch(tmp_path / "no-such-job")
+    assert status == 1 and isinstance(found.records[0], Fatal)
+
+
+def test_records_that_cannot_be_written_are_an_exit_status(phone: Phone) -> None:
+    job = phone.write(phone.job)
+    for output in ("/dev/full", "/no/such/folder/records"):
+        command = phone.command("--job", str(job), "--output", output)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 3
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSEGV])
+def test_what_ends_the_runner_is_the_last_record(number: signal.Signals, phone: Phone) -> None:
+    records = phone.folder / "records.jsonl"
+    command = phone.command("--job", str(phone.write(replace(phone.job, batch=ENDLESS))), "--output", str(records))
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + LONG_S
+        while not (records.exists() and len(read_records(records.read_bytes()).loaded) == len(NAMES)):
+            assert time.monotonic() < until and process.poll() is None
+        while "Fatal" not in repr(found := read_records(records.read_bytes())):
+            assert time.monotonic() < until
+            process.send_signal(number)
+            time.sleep(0.05)
+        assert process.wait(LONG_S) == -number
+    finally:
+        process.kill()
+        process.wait()
+    assert found.fatal is not None and found.fatal.signal == number
+    assert found.culprit in (BLOCK, CONV, "")
+    assert not found.complete("n1")
+
+
+def refuse(call: int) -> None:
+    """A seccomp filter that answers one system call with SIGSYS, as Android's does."""
+    load, equal, answer = 0x20, 0x15, 0x06  # BPF: load a word, compare, return
+    allow, trap = 0x7FFF0000, 0x00030000
+    steps = [(load, 0, 0, 0), (equal, 0, 1, call), (answer, 0, 0, trap), (answer, 0, 0, allow)]
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    buffer = ctypes.create_string_buffer(program)
+    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, header, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+def test_a_refused_system_call_is_named(phone: Phone) -> None:
+    call = {"x86_64": 203, "aarch64": 122}[platform.machine()]  # sched_setaffinity
+    job = phone.write(replace(phone.job, cores=(0,)))
+    status, found = phone.batch(job, preexec_fn=lambda: refuse(call))
+    assert status == -signal.SIGSYS
+    assert found.fatal is not None and found.fatal.syscall == call
+    assert f"refuses the call sched_setaffinity (number {call})" in found.fatal.reason
+
+
+@pytest.fixture
+def server(phone: Phone) -> Iterator[int]:
+    """A port where the runner serves."""
+    process = subprocess.Popen(
+        phone.command("--serve", "0"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=phone.folder
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        assert line.startswith("listening on 127.0.0.1:")
+        yield int(line.rpartition(":")[2])
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def answer(connection: socket.socket) -> Records:
+    """Records up to the job's last."""
+    data = b""
+    while True:
+        chunk = connection.recv(1 << 16)
+        data += chunk
+        found = read_records(data)
+        if found.end or found.fatal or not chunk:
+            return found
+
+
+def test_a_server_takes_one_job_after_the_other(phone: Phone, server: int) -> None:
+    for nonce in ("first", "second"):
+        with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
+            for cores in ((0,), None):
+                connection.sendall(replace(phone.job, nonce=nonce, cores=cores).encoded())
+                found = answer(connection)
+                assert found.complete(nonce)
+                assert len(found.cycles) == len(BATCH.cycles)
+
+
+def test_a_server_survives_bad_jobs_and_a_reader_that_goes(phone: Phone, server: int) -> None:
+    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
+        for bad in (b"\n", b"{}\n", b"\xff\n", replace(phone.job, engine="abacus").encoded()):
+            connection.sendall(bad)
+            assert answer(connection).fatal is not None
+    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
+        connection.sendall(replace(phone.job, batch=Batch(BATCH.cycles * 200, BATCH.canaries)).encoded())
+        connection.recv(10)
+    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
+        connection.sendall(phone.job.encoded()[:-10])  # and goes in the midst of a line
+    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
+        connection.sendall(phone.job.encoded())
+        assert answer(connection).complete("n1")
+
+
+def fuzzed(phone: Phone, data: bytes) -> None:
+    path = phone.folder / "fuzzed.json"
+    path.write_bytes(data)
+    status, found = phone.batch(path)
+    assert found.corrupt == 0 and not found.unfinished
+    assert status in (0, 1)
+    assert isinstance(found.records[-1], Fatal) == (status == 1)
+    assert sum(isinstance(record, Fatal) for record in found.records) == status
+
+
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@FUZZ
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_job_or_one_fatal_record(phone: Phone, data: bytes) -> None:
+    fuzzed(phone, data)
+
+
+@FUZZ
+@given(st.data())
+def test_a_job_with_any_value_in_it_runs_or_is_one_fatal_record(phone: Phone, data: st.DataObject) -> None:
+    artifact = next(a for a in phone.job.artifacts if a.name == OVERHEAD.name)
+    batch = Batch((Cycle((OVERHEAD.name,), 0, 0, 2, "c"),), (Canary("c", OVERHEAD.name, 1, 1.1),))
+    entry = json.loads(replace(phone.job, artifacts=(artifact,), batch=batch).encoded())
+    place: Any = entry
+    key: Any = data.draw(st.sampled_from(sorted(entry)))
+    while isinstance(place[key], (dict, list)) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+    place[key] = data.draw(VALUES)
+    fuzzed(phone, json.dumps(entry).encode())
