@@ -84,7 +84,7 @@ class Phone:
     def __init__(self, folder: Path, megabytes: int = 512) -> None:
         inner = ["bash", str(HERE / "up_phone.sh"), str(folder), str(ADB_PORT), str(megabytes)]
         self._process = subprocess.Popen(
-            ["nice", "-n", "15", "unshare", "--kill-child", "-m", "-u", "-n", "-p", "-f", *inner],
+            ["unshare", "--kill-child", "-m", "-u", "-n", "-p", "-f", *inner],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

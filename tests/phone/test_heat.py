@@ -37,4 +37,4 @@ def test_a_hot_phone_is_waited_for(device: Device, phone: Phone) -> None:
     thread.join()
     profiler.check(lut)
     assert "the phone has cooled down after" in profiler.notes
-    assert lut.metadata.environment["hottest_c"] < 70
+    assert lut.metadata.environment["hottest_c_after"] < 70
