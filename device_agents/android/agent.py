@@ -289,9 +289,9 @@ class AndroidAgent:
 
     def _raise_if_hopeless(self, ending: Ending) -> None:
         """DeviceError where running it again would end the same way."""
-        if ending.fatal is not None and ending.fatal.syscall is not None:
+        if ending.refused:
             raise DeviceError(
-                ending.fatal.reason, device=self.connection.label,
+                ending.why, device=self.connection.label,
                 remedy="this phone needs the runner built for Android's own C library: lutbench runner build --target"
                 " android-arm64 --ndk NDK --libraries FOLDER -o BUNDLE, then bundle = \"BUNDLE\" in devices.toml",
             )  # fmt: skip

@@ -18,6 +18,7 @@ from device_agents.runner.records import (
 )
 
 _NO_OUTPUT_STATUS = 3  # the runner's, where it cannot write its records
+_REFUSED_STATUS = 128 + 31  # SIGSYS
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Ending:
     """How a job ended. why: one clause, "" where it ran to its end. culprit: the artifact it died of, where known.
 
     corrupt: damaged records, whose cycles have to be measured again. fatal: what the runner itself said last.
-    unwritten: its records could not be written, most likely for want of space.
+    unwritten: its records could not be written, most likely for want of space. refused: the phone's system refuses a
+    call that the runner, or its C library before it, makes.
     """
 
     why: str
@@ -33,6 +35,7 @@ class Ending:
     corrupt: int = 0
     fatal: Fatal | None = None
     unwritten: bool = False
+    refused: bool = False
 
 
 class JobRun:
@@ -84,8 +87,9 @@ class JobRun:
             self.ending = Ending("", corrupt=max(corrupt, end.records - (count - 1)))
         else:
             culprit = (fatal.running if fatal and fatal.running else "") or running
+            refused = status == _REFUSED_STATUS or (fatal is not None and fatal.syscall is not None)
             unwritten = status == _NO_OUTPUT_STATUS
-            self.ending = Ending(_why(status, fatal, alive), culprit, corrupt, fatal, unwritten)
+            self.ending = Ending(_why(status, fatal, alive), culprit, corrupt, fatal, unwritten, refused)
 
     def _is_of(self, job: Job) -> bool:
         return self.started is None or self.started.nonce == job.nonce
