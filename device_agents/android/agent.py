@@ -145,7 +145,7 @@ class AndroidAgent:
         self._held = held
         self._artifacts: dict[str, Artifact] = {}
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
-        self._heat = HeatWatch(connection, settings.report, state)
+        self._heat = HeatWatch(connection, settings.report, state, lock.beat)
         self._started: Start | None = None
         self.runner_s = 0.0  # that the runner's processes ran, by the phone's clock
         self.installed_files = 0  # that were not on the phone before

@@ -13,6 +13,7 @@ from lutbench.errors import DeviceError
 T = TypeVar("T")
 COMMAND_TIMEOUT_S = 20.0
 RECONNECT_S = 60.0  # how long a phone may be away before the run gives up
+_LAST_RECONNECT_S = 3.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 
@@ -66,8 +67,8 @@ class Connection:
         return self._persist(lambda: self._link.pull(path))
 
     def give_up_early(self) -> None:
-        """From now on a phone that does not answer is not waited for."""
-        self._reconnect_s = 0.0
+        """From now on a phone that does not answer is not waited for long."""
+        self._reconnect_s = min(self._reconnect_s, _LAST_RECONNECT_S)
 
     def close(self) -> None:
         self._link.close()

@@ -49,10 +49,13 @@ def _cores(state: State) -> list[int]:
 class HeatWatch:
     """Looks at the phone's heat before a batch, and remembers what the runner's records say of it.
 
-    state: the phone's before anything ran.
+    state: the phone's before anything ran. alive: done now and then while waiting.
     """
 
-    def __init__(self, connection: Connection, report: Report, state: State) -> None:
+    def __init__(
+        self, connection: Connection, report: Report, state: State, alive: Callable[[], None] = lambda: None
+    ) -> None:
+        self._alive = alive
         self._connection = connection
         self._report = report
         self._capped = is_capped(state)  # by battery saving, say: then that says nothing of heat
@@ -63,7 +66,7 @@ class HeatWatch:
     def wait(self) -> None:
         """Returns once the phone is cool. It is asked now and then, and at once where a record was hot."""
         if time.monotonic() >= self._look_at:
-            wait_until_cool(self._connection, self._report, self._capped)
+            wait_until_cool(self._connection, self._report, self._capped, alive=self._alive)
             self._look_at = time.monotonic() + _ASK_EVERY_S
 
     def note(self, *states: RunnerState) -> None:
@@ -88,10 +91,11 @@ def wait_until_cool(
     connection: Connection,
     report: Report,
     capped_from_the_start: bool,
-    look_every_s: float = _LOOK_EVERY_S,
+    look_every_s: float | None = None,
     longest_s: float = LONGEST_WAIT_S,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    alive: Callable[[], None] = lambda: None,
 ) -> float:
     """Seconds waited; DeviceError where the phone stays hot.
 
@@ -108,7 +112,8 @@ def wait_until_cool(
                 f"the phone stays hot: {reason} after {longest_s / 60:.0f} minutes", device=connection.label,
                 remedy="take it out of its case and off its charger; the same command goes on",
             )  # fmt: skip
-        sleep(look_every_s)
+        alive()
+        sleep(_LOOK_EVERY_S if look_every_s is None else look_every_s)
         reason = why_hot(read_state(connection, heat_only=True), capped_from_the_start, COOL_BY_C)
     waited_s = clock() - started
     report(Note(f"the phone has cooled down after {waited_s:.0f} s"))

@@ -62,6 +62,10 @@ class PhoneLock:
             f'cd {self._root} && [ "$(cat lock/owner)" = {owner} ] && mv lock lock.{owner} && rm -rf lock.{owner}'
         )
 
+    def beat(self) -> None:
+        """Says that the owner is alive."""
+        self._connection.run(self.beat_script)
+
     @property
     def _try_script(self) -> str:
         return f"""mkdir -p {self._root} && cd {self._root} || exit 1

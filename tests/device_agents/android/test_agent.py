@@ -16,6 +16,7 @@ from device_agents.android.agent import AndroidAgent, Patience
 from device_agents.android.connection import Connection
 from device_agents.android.describe import State
 from device_agents.android.job import Ending
+from device_agents.android.lock import PhoneLock
 from device_agents.runner.bundle import Bundle
 from device_agents.runner.job import Job
 from device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
@@ -67,8 +68,9 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AndroidAgent]:
     def make(script: Script, loaded: str = "abc") -> AndroidAgent:
         bundle = Bundle(Path("b"), "t", "abi", "", "0", {"onnx": "onnxruntime 1"}, {"onnx": ["run"]}, {"onnx": "l"}, ())
         settings = AgentSettings("onnx", "int8", 1, "big")
+        lock = PhoneLock(NoConnection(), "root", "host")
         made = AndroidAgent(
-            NoConnection(), None, bundle, settings, [0], State({}), Patience(), ExitStack()  # type: ignore[arg-type]
+            NoConnection(), lock, bundle, settings, [0], State({}), Patience(), ExitStack()  # type: ignore[arg-type]
         )  # fmt: skip
         made.jobs = []  # type: ignore[attr-defined]
 
