@@ -14,7 +14,6 @@ from device_agents.runner.checksum import Checksum, difference, host_checksum
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 
-
 _NET_SLACK = 6.0  # over an operator: 20 and more layers, each of which rounds
 _FILE_SLACK = 10.0  # a file of the user's: any number of layers, and whether they are quantised is not known
 
