@@ -4,8 +4,9 @@
 
 Times FBNet's int8 operators with both, the same cycles in turn, a few at a time and each first in every other turn, on
 the same core. For each operator: the runner's median over the host agent's. Prints how many are within 3 %, by how long
-they take, and ends with status 1 where fewer than 90 % are. What a call costs in itself, Python's part among that,
-is the row runtime_overhead; a LUT's predictions take it off every row, and the last line does so too.
+they take, and ends with status 1 where fewer than 90 % are, 2 where the machine was too busy to judge. What a call
+costs in itself, Python's part among that, is the row runtime_overhead; a LUT's predictions take it off every row, and
+the last line does so too.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from lutbench.tuning import choose_canaries
 
 PROTOCOL = Protocol()
 LIMIT, SHARE = 0.03, 0.90
+MOST_DISTURBED = 0.25  # of a side's samples; on a busier machine two runs of one side differ as much as the two sides
 CYCLES_IN_TURN = 6
 BINS_US = (0.0, 10.0, 30.0, 100.0, 300.0, float("inf"))
 
@@ -171,6 +173,9 @@ def report(data: dict[str, Measurements], depth: int, names: Sequence[str], roun
     print(summary_line(f"all, less each side's own {OVERHEAD.name}", net))
     for name in sorted(names, key=lambda name: -abs(ratios[name] - 1))[:8]:
         print(f"  {name}: {found['host'][name]:.2f} us, {found['runner'][name]:.2f} us")
+    if max(side.disturbed_share for side in data.values()) > MOST_DISTURBED:
+        print(f"not judged: more than {100 * MOST_DISTURBED:.0f} % of a side's samples are disturbed")
+        sys.exit(2)
     within = sum(abs(ratio - 1) <= LIMIT for ratio in ratios.values()) / len(ratios)
     sys.exit(0 if within >= SHARE else 1)
 

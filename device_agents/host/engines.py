@@ -171,7 +171,7 @@ class OnnxEngine:
             binding.bind_output(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
         # past the Python method, whose checks are for other devices and take 0.2 us
         run = partial(session._sess.run_with_iobinding, binding._iobinding, self._run_options)
-        return Loaded(run, _rewriting(copies), (session, binding, buffers))
+        return Loaded(run, _rewriting(copies), buffers)
 
     def _buffers_for(self, tensors: Sequence[_Tensor]) -> dict[Any, Buffers]:
         """The shared buffers of each dtype; a larger pair from here on where these are too small.
