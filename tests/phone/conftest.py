@@ -28,6 +28,7 @@ from tests.phone.emulated import REQUIRE_VARIABLE, NoPhoneError, Phone, built_ph
 
 BLOCK, CONV = "ir_k3_e2_g1_8x8x8_8_s1", "conv_k1_16x8x8_24_s2"
 NAMES = (BLOCK, CONV, OVERHEAD.name)
+TEST_TIMEOUT_S = 900
 
 
 def unavailable(reason: str) -> None:
@@ -116,3 +117,10 @@ def artifacts_of(shared_cache: Path) -> Callable[[str], list[Artifact]]:
 @pytest.fixture
 def artifacts(artifacts_of: Callable[[str], list[Artifact]]) -> list[Artifact]:
     return artifacts_of("onnx")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """An emulated phone is slow, and slower still beside other tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
