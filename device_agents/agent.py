@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
+from lutbench.events import Event, Report
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Failure, Outcome
 
 UNREADABLE = "unreadable"
+CORE_CHOICE = "core_choice"  # of a phone's environment: AgentSettings.cores
+BUNDLE = "bundle"  # of a phone's environment: which build of the runner measured
+EMULATED = "emulated"  # in the environment, true, of a phone that says that it is none
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,21 @@ class Agent(Protocol):
     ) -> None: ...
 
 
+def unheard(_event: Event) -> None:
+    """A Report that nobody listens to."""
+
+
 @dataclass(frozen=True)
 class AgentSettings:
-    """What an agent has to know beside the device: runtime (onnx ...), dtype, threads."""
+    """What an agent has to know beside the device: runtime (onnx ...), dtype, threads.
+
+    cores: big, little, all or a mask, for phones; "" for a device whose cores are not chosen. force: take a phone that
+    is not the model its name stands for. report: where the agent says what it waits for.
+    """
 
     runtime: str
     dtype: str
     threads: int
+    cores: str = ""
+    force: bool = False
+    report: Report = field(default=unheard, compare=False)

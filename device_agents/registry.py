@@ -4,6 +4,11 @@
 kind = "host"
 threads = 2
 lut = "luts/bench-pi.csv"
+
+[devices.pixel]
+kind = "android"
+serial = "8A2X0T3BQ"      # or address = "192.168.1.20:5555"
+cores = "little"
 """
 
 from __future__ import annotations
@@ -13,22 +18,31 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from device_agents.agent import Agent, AgentSettings
+from device_agents.android.cores import check_choice
+from device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
+PHONE_RUNTIMES = ("onnx", "executorch")
+_PHONE_KEYS = ("serial", "address", "cores", "model", "bundle")
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device by name: its kind, the LUT it is measured into, the threads it is measured with."""
+    """A device by name: its kind, the LUT it is measured into, the threads it is measured with.
+
+    Of phones: serial or address say which of those attached; none of them, the only one. cores: they are measured on,
+    as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any. bundle: a folder
+    that `lutbench runner build -o` wrote, or "" for the usual one.
+    """
 
     name: str
     kind: str
@@ -36,11 +50,24 @@ class Device:
     description: str
     threads: int = 1
     built_in: bool = True
+    serial: str = ""
+    address: str = ""
+    cores: str = ""
+    model: str = ""
+    bundle: str = ""
 
     @property
     def lock_name(self) -> str:
         """What two runs must not share: every host device is the same machine."""
         return "host" if self.kind == "host" else self.name
+
+    def cores_for(self, asked: str) -> str:
+        """What AgentSettings.cores is where --cores was this, or ""; UsageError where cores cannot be chosen so."""
+        if self.kind == "android":
+            return check_choice(asked or self.cores or "big")
+        if asked:
+            raise UsageError(f"--cores is for Android phones, {self.name} is of kind {self.kind}")
+        return ""
 
     @property
     def can_measure(self) -> bool:
@@ -50,7 +77,7 @@ class Device:
 _BUILT_IN = (
     Device("host", "host", Path("luts/host.csv"), "this machine"),
     Device("android", "android", Path("luts/android.csv"), "the one Android phone attached"),
-    Device("android-s8", "android", Path("luts/s8.csv"), "Samsung Galaxy S8"),
+    Device("android-s8", "android", Path("luts/s8.csv"), "Samsung Galaxy S8 (SM-G950*)", model="SM-G950*"),
     Device("ios", "ios", Path("luts/ios.csv"), "the one iPhone attached"),
     Device("iphonex", "ios", Path("luts/iphonex.csv"), "iPhone X"),
 )
@@ -88,27 +115,64 @@ def find_device(name: str) -> Device:
     raise UsageError(f"no device is called {name!r}", remedy=f"{hint} (your own go into {registry_path()})")
 
 
-def check_measurable(device: Device) -> None:
-    """DeviceError where this version has no agent for the device's kind; better known before anything is exported."""
+def check_measurable(device: Device, runtime: str) -> None:
+    """DeviceError where the device cannot be measured now, UsageError where never with this runtime.
+
+    Better known before anything is exported.
+    """
     if not device.can_measure:
         raise DeviceError(
             f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
         )
+    if device.kind == "android":
+        if runtime not in PHONE_RUNTIMES:
+            raise UsageError(
+                f"phones run {' and '.join(PHONE_RUNTIMES)}, not {runtime}", remedy="give another --runtime"
+            )
+        check_attached(_wanted(device))
 
 
 def open_agent(device: Device, settings: AgentSettings) -> Agent:
     """The agent that times artifacts on the device."""
-    check_measurable(device)
-    return _AGENTS[device.kind](settings)
+    check_measurable(device, settings.runtime)
+    return _AGENTS[device.kind](device, settings)
 
 
-def _open_host(settings: AgentSettings) -> Agent:
+def _open_host(_device: Device, settings: AgentSettings) -> Agent:
     from device_agents.host.agent import HostAgent
 
     return HostAgent(settings)
 
 
-_AGENTS: dict[str, Callable[[AgentSettings], Agent]] = {"host": _open_host}
+def attached_phones() -> list[tuple[Attached, str]]:
+    """The Android phones attached, in the state they are in now, and each one's model."""
+    found = []
+    for phone in attached():
+        state, model = state_of(phone, config_folder())
+        found.append((replace(phone, state=state), model))
+    return found
+
+
+def clean_device(device: Device) -> int:
+    """Removes what lutbench keeps on a phone; bytes freed. UsageError for another kind of device."""
+    from device_agents.android.agent import clean_phone
+
+    if device.kind != "android":
+        raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
+    return clean_phone(_wanted(device), config_folder())
+
+
+def _wanted(device: Device) -> Wanted:
+    return Wanted(device.name, device.serial, device.address, device.model, device.bundle)
+
+
+def _open_android(device: Device, settings: AgentSettings) -> Agent:
+    from device_agents.android.agent import open_phone
+
+    return open_phone(_wanted(device), config_folder(), settings)
+
+
+_AGENTS: dict[str, Callable[[Device, AgentSettings], Agent]] = {"host": _open_host, "android": _open_android}
 
 
 def _read_registry(path: Path) -> list[Device]:
@@ -136,9 +200,10 @@ def _device(name: str, entry: Any, path: Path) -> Device:
         raise wrong("a name is letters, digits, _ . and -")
     if not isinstance(entry, dict):
         raise wrong("is not a table")
-    unknown = set(entry) - {"kind", "lut", "description", "threads"}
+    known = ("kind", "lut", "description", "threads", *(_PHONE_KEYS if entry.get("kind") == "android" else ()))
+    unknown = set(entry) - set(known)
     if unknown:
-        raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: kind, lut, description, threads)")
+        raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: {', '.join(known)})")
     if entry.get("kind") not in KINDS:
         raise wrong(f"kind {entry.get('kind')!r} is none of {', '.join(KINDS)}")
     threads = entry.get("threads", 1)
@@ -147,4 +212,22 @@ def _device(name: str, entry: Any, path: Path) -> Device:
     lut, description = entry.get("lut", f"luts/{name}.csv"), entry.get("description", "")
     if not isinstance(lut, str) or not isinstance(description, str):
         raise wrong("lut and description must be strings")
-    return Device(name, entry["kind"], Path(lut), description, threads, built_in=False)
+    return Device(name, entry["kind"], Path(lut), description, threads, built_in=False, **_phone_keys(entry, wrong))
+
+
+def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) -> dict[str, str]:
+    """What an entry says of a phone, each checked."""
+    found = {key: entry.get(key, "") for key in _PHONE_KEYS}
+    for key, value in found.items():
+        if not isinstance(value, str) or "\0" in value:
+            raise wrong(f"{key} must be a string")
+    if found["serial"] and found["address"]:
+        raise wrong("serial and address: give one of them")
+    try:
+        if found["address"]:
+            parse_address(found["address"])
+        if found["cores"]:
+            found["cores"] = check_choice(found["cores"])
+    except UsageError as error:
+        raise wrong(error.problem) from error
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import Agent, AgentSettings
+from device_agents.agent import CORE_CHOICE, Agent, AgentSettings, DeviceInfo
 from device_agents.registry import Device, check_measurable, open_agent
 from lutbench.benchnets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.errors import LutError, UsageError
@@ -31,6 +31,7 @@ from lutbench.profile import (
     DEFAULT_DTYPE,
     DEFAULT_RUNTIME,
     OpenAgent,
+    device_identity,
     held,
     install_artifacts,
     set_aside,
@@ -54,7 +55,8 @@ CSV_COLUMNS = (
 class BenchRequest:
     """What to time. shapes: of ONNX files' inputs, by name. lut: predicts the nets that it covers.
 
-    output: a CSV file of the results; none means no file.
+    output: a CSV file of the results; none means no file. cores, force: as in AgentSettings; no cores means the
+    device's.
     """
 
     device: Device
@@ -62,6 +64,8 @@ class BenchRequest:
     runtime: str = DEFAULT_RUNTIME
     dtype: str = DEFAULT_DTYPE
     threads: int = 1
+    cores: str = ""
+    force: bool = False
     lut: Lut | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     output: Path | None = None
@@ -71,6 +75,12 @@ class BenchRequest:
     def __post_init__(self) -> None:
         if not self.nets:
             raise UsageError("no net to time", remedy="name some, or give --paper-table")
+        self.device.cores_for(self.cores)
+
+    @property
+    def chosen_cores(self) -> str:
+        """As in AgentSettings; UsageError where they cannot be chosen."""
+        return self.device.cores_for(self.cores)
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_a
 
     A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
     """
-    check_measurable(request.device)
+    check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype)
     if request.output is not None:
         check_writable(request.output)
@@ -154,6 +164,7 @@ def lut_differences(request: BenchRequest, exporter: Exporter) -> list[str]:
         "runtime": (meta.runtime, exporter.runtime_version),
         "dtype": (meta.dtype, request.dtype),
         "threads": (str(meta.threads), str(request.threads)),
+        "choice of cores": (str(meta.environment.get(CORE_CHOICE, "")), request.chosen_cores),
     }
     return [
         f"the LUT's {name} is {theirs}, here it is {mine}: its predictions are of something else"
@@ -192,10 +203,13 @@ class _Job:
         cpu = ""
         for start in range(0, len(artifacts), NETS_PER_GROUP):
             group = artifacts[start : start + NETS_PER_GROUP]
-            settings = AgentSettings(request.runtime, request.dtype, request.threads)
+            settings = AgentSettings(
+                request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, self._report
+            )
             with self._open_device(request.device, settings) as agent:
-                cpu = agent.describe().cpu
-                with self._open_journal(group, cpu) as journal:
+                described = agent.describe()
+                cpu = described.cpu
+                with self._open_journal(group, described) as journal:
                     self._measure(agent, [*group, *canaries], group, journal)
                     found |= _outcomes(group, journal)
                     disturbed.append(journal.measurements.disturbed_share)
@@ -215,12 +229,13 @@ class _Job:
         for path in self._journals:
             set_aside(path)
 
-    def _open_journal(self, group: Sequence[Artifact], cpu: str) -> Journal:
+    def _open_journal(self, group: Sequence[Artifact], device: DeviceInfo) -> Journal:
         """The journal that these samples belong to: its name is made of all that decides them."""
         request, protocol = self._request, self._request.protocol
         identity: dict[str, Any] = {
             "bench": request.device.name,
-            "cpu": cpu,
+            "cpu": device.cpu,
+            **device_identity(device),
             "runtime": self._exporter.runtime_version,
             "dtype": request.dtype,
             "threads": request.threads,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import Agent, AgentSettings
+from device_agents.agent import BUNDLE, CORE_CHOICE, Agent, AgentSettings, DeviceInfo
 from device_agents.registry import Device, check_measurable, open_agent
 from lutbench import __version__
 from lutbench.campaign import Campaign
@@ -41,7 +41,8 @@ DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
 class ProfileRequest:
     """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
 
-    engine: of a runtime that has several; none means the machine's default.
+    engine: of a runtime that has several; none means the machine's default. cores, force: as in AgentSettings; no
+    cores means the device's.
     """
 
     device: Device
@@ -52,10 +53,17 @@ class ProfileRequest:
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = (1.0,)
     threads: int = 1
+    cores: str = ""
+    force: bool = False
     output: Path | None = None
     fresh: bool = False
     seed: int = 0
     protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def chosen_cores(self) -> str:
+        """As in AgentSettings; UsageError where they cannot be chosen."""
+        return self.device.cores_for(self.cores)
 
     @property
     def lut_path(self) -> Path:
@@ -63,7 +71,12 @@ class ProfileRequest:
             return self.output
         extra = [
             name
-            for name, usual in ((self.runtime, DEFAULT_RUNTIME), (self.engine, ""), (self.dtype, DEFAULT_DTYPE))
+            for name, usual in (
+                (self.runtime, DEFAULT_RUNTIME),
+                (self.engine, ""),
+                (self.dtype, DEFAULT_DTYPE),
+                (self.chosen_cores, self.device.cores_for("")),
+            )
             if name != usual
         ]
         path = self.device.lut
@@ -75,7 +88,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
 
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
-    check_measurable(request.device)
+    check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, request.engine)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
@@ -86,6 +99,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
         threads=request.threads,
         space=space_section(spaces, definition),
         lutbench=__version__,
+        environment={CORE_CHOICE: request.chosen_cores} if request.chosen_cores else {},
     )
     with held(request.device, journal_folder(request.lut_path)):
         lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
@@ -122,10 +136,12 @@ def _measure(
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
     outside = delegation_section(artifacts, exporter.delegate, report)
-    settings = AgentSettings(request.runtime, request.dtype, request.threads)
+    settings = AgentSettings(
+        request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, report
+    )
     with open_device(request.device, settings) as agent:
         before = agent.describe()
-        with Journal(journal_path, _identity(base, request, artifacts, before.cpu), canaries.all) as journal:
+        with Journal(journal_path, _identity(base, request, artifacts, before), canaries.all) as journal:
             if journal.resumed:
                 report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
             install_artifacts(agent, artifacts, failures, journal, canaries)
@@ -195,6 +211,11 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
         mine, theirs = getattr(base, name), getattr(old, name)
         if mine != theirs:
             raise UsageError(f"the LUT there has {name} {theirs}, not {mine}", path=path, remedy="give another -o")
+    cores, old_cores = (str(meta.environment.get(CORE_CHOICE, "")) for meta in (base, old))
+    if cores != old_cores:
+        raise UsageError(
+            f"the LUT there was measured on --cores {old_cores}, not {cores}", path=path, remedy="give another -o"
+        )
     if _without_version(old.runtime) != _without_version(base.runtime):
         raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")
     if old.space != base.space:
@@ -212,12 +233,15 @@ def _without_version(runtime: str) -> list[str]:
     return [package, *rest[1:]]
 
 
-def _identity(base: Metadata, request: ProfileRequest, artifacts: Sequence[Artifact], cpu: str) -> dict[str, Any]:
+def _identity(
+    base: Metadata, request: ProfileRequest, artifacts: Sequence[Artifact], device: DeviceInfo
+) -> dict[str, Any]:
     """What a journal's samples belong to: a run that differs in any of it must not go on with them."""
     protocol = request.protocol
     return {
         "device": base.device,
-        "cpu": cpu,
+        "cpu": device.cpu,
+        **device_identity(device),
         "runtime": base.runtime,
         "dtype": base.dtype,
         "threads": base.threads,
@@ -228,6 +252,11 @@ def _identity(base: Metadata, request: ProfileRequest, artifacts: Sequence[Artif
         "warmup": [protocol.warmup, protocol.net_warmup],
         "artifacts": _digest({artifact.name: artifact.sha256 for artifact in artifacts}),
     }
+
+
+def device_identity(device: DeviceInfo) -> dict[str, Any]:
+    """What of a phone decides its times beside the processor; nothing for a device that has no such choice."""
+    return {key: device.environment[key] for key in (CORE_CHOICE, BUNDLE) if key in device.environment}
 
 
 def _digest(values: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from device_agents.agent import AgentSettings
+from device_agents.agent import CORE_CHOICE, AgentSettings
 from device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
@@ -39,13 +39,18 @@ MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is 
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves."""
+    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves.
+
+    cores, force: as in AgentSettings; no cores means the LUT's.
+    """
 
     lut_path: Path
     device: Device
     nets: int = 200
     seed: int = 0
     rounds: int = 40
+    cores: str = ""
+    force: bool = False
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
@@ -95,10 +100,10 @@ def verify(
     Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
-    check_measurable(request.device)
     lut = read_lut(request.lut_path)
     spaces = lut.metadata.space.spaces
     exporter = exporter_of(lut.metadata.runtime)
+    check_measurable(request.device, exporter.runtime)
     if exporter.runtime_version != lut.metadata.runtime:
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
     if request.device.name != lut.metadata.device:
@@ -139,6 +144,7 @@ class _Job:
         context = lut.metadata.context
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
         self._canaries = choose_canaries(spaces, request.protocol)
+        self._cores = request.device.cores_for(request.cores or str(lut.metadata.environment.get(CORE_CHOICE, "")))
         self.folder = journal_folder(request.lut_path)
 
     def run(self) -> tuple[list[NetResult], float, float]:
@@ -186,9 +192,10 @@ class _Job:
     ) -> None:
         meta = self._lut.metadata
         names = [net.key for net in (*group, *self._tuning)]
-        with self._open_device(
-            self._request.device, AgentSettings(self._exporter.runtime, meta.dtype, meta.threads)
-        ) as agent:
+        settings = AgentSettings(
+            self._exporter.runtime, meta.dtype, meta.threads, self._cores, self._request.force, self._report
+        )
+        with self._open_device(self._request.device, settings) as agent:
             for failure in agent.install(
                 [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):
@@ -241,6 +248,7 @@ class _Job:
             "measured_at": meta.measured_at,
             "runtime": self._exporter.runtime_version,
             "rounds": self._request.rounds,
+            **({CORE_CHOICE: self._cores} if self._cores else {}),
             "nets": [net.key for net in group],
         }
 

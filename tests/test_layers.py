@@ -37,6 +37,8 @@ HEAVY = {
     "onnxruntime",
     "executorch",
     "adb_shell",
+    "adbutils",
+    "usb1",
     "pandas",
     "matplotlib",
     "scipy",

@@ -21,7 +21,14 @@ from device_agents.runner.toolchain import (
     needed_libraries,
     run_cmake,
 )
-from device_agents.runner.wheels import RUNTIMES, Runtime, device_root, installed_root, installed_version
+from device_agents.runner.wheels import (
+    RUNTIMES,
+    Runtime,
+    device_root,
+    download_wheel,
+    installed_root,
+    installed_version,
+)
 from lutbench.errors import OutputError, RunnerBuildError
 from lutbench.files import default_cache_folder, file_sha256
 
@@ -86,8 +93,12 @@ def _part(runtime: Runtime, target: str, cache: Path, say: Say) -> _Part:
     if target == "host":
         root = installed_root(runtime)
     else:
-        say(f"{runtime.package} {version} for arm64")
-        root = device_root(runtime, version, cache / "wheels")
+
+        def fetch(runtime: Runtime, version: str, folder: Path) -> Path:
+            say(f"{runtime.package} {version} for arm64")
+            return download_wheel(runtime, version, folder)
+
+        root = device_root(runtime, version, cache / "wheels", fetch)
     folder = root / ("onnxruntime/capi" if runtime.engine == "onnx" else "executorch/lib")
     found = [path for path in sorted(folder.iterdir()) if runtime.files.fullmatch(path.relative_to(root).as_posix())]
     return _Part(runtime, version, tuple(found), root / "executorch" if runtime.engine == "executorch" else None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import cores_option, force_option, json_option
 from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 @click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@cores_option
+@force_option
 @click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
 @click.option(
     "--paper-table",
@@ -59,6 +61,8 @@ def command(
     runtime: str,
     dtype: str,
     threads: int | None,
+    cores: str,
+    force: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     tables: tuple[str, ...],
     output: Path | None,
@@ -92,6 +96,8 @@ def command(
         runtime=runtime,
         dtype=dtype,
         threads=threads or device.threads,
+        cores=cores,
+        force=force,
         lut=open_lut(lut_path) if lut_path else None,
         shapes=dict(shapes),
         output=output,

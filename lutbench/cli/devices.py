@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from lutbench.cli.options import json_option
 
+if TYPE_CHECKING:
+    from device_agents.android.find import Attached
+
 
 @click.command("devices")
+@click.option("--clean", metavar="NAME", help="Remove what lutbench keeps on this phone.")
 @json_option
-def command(as_json: bool) -> None:
-    """The devices lutbench knows; your own go into devices.toml of the configuration folder."""
-    from device_agents.registry import all_devices, registry_path
-    from lutbench.cli.render import print_json, print_table
+def command(clean: str | None, as_json: bool) -> None:
+    """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder."""
+    from device_agents.registry import all_devices, clean_device, find_device, registry_path
+    from lutbench.cli.render import print_json
 
+    if clean is not None:
+        freed = clean_device(find_device(clean))
+        if as_json:
+            print_json({"device": clean, "freed_bytes": freed})
+        else:
+            click.echo(f"removed {freed / 1e6:.1f} MB from {clean}")
+        return
     devices = list(all_devices().values())
+    phones, problem = _phones()
     if as_json:
         print_json(
             {
@@ -31,9 +45,38 @@ def command(as_json: bool) -> None:
                     }
                     for device in devices
                 ],
+                "phones": [
+                    {
+                        "serial": phone.serial,
+                        "state": phone.state,
+                        "model": model,
+                        "through": phone.through,
+                        "remedy": phone.remedy,
+                    }
+                    for phone, model in phones
+                ],
+                "problem": problem,
             }
         )
         return
+    _print_devices(devices, str(registry_path()))
+    _print_phones(phones, problem)
+
+
+def _phones() -> tuple[list[tuple[Attached, str]], str]:
+    """The phones attached, each with its model; and what kept them from being listed, or ""."""
+    from device_agents.registry import attached_phones
+    from lutbench.errors import DeviceError
+
+    try:
+        return attached_phones(), ""
+    except DeviceError as error:
+        return [], str(error)
+
+
+def _print_devices(devices: list[Any], registry: str) -> None:
+    from lutbench.cli.render import print_table
+
     print_table(
         "",
         {"device": False, "kind": False, "LUT": False, "threads": True, "description": False, "can measure": False},
@@ -41,5 +84,23 @@ def command(as_json: bool) -> None:
             [d.name, d.kind, str(d.lut), str(d.threads), d.description, "yes" if d.can_measure else "not yet"]
             for d in devices
         ],
-        caption=f"yours: {registry_path()}",
+        caption=f"yours: {registry}",
     )
+
+
+def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
+    from lutbench.cli.render import print_table
+
+    if problem:
+        click.echo(problem)
+    elif not phones:
+        click.echo("no Android phone is attached")
+    else:
+        print_table(
+            "",
+            {"phone attached": False, "model": False, "state": False, "through": False},
+            [[phone.serial, model, phone.state, phone.through] for phone, model in phones],
+        )
+        for phone, _ in phones:
+            if phone.remedy:
+                click.echo(f"{phone.serial} is {phone.state}: {phone.remedy}")

@@ -23,8 +23,13 @@ def open_lut(path: Path) -> Lut:
 
 
 def provenance_note(lut: Lut) -> str:
-    """One line on what an estimated or imported LUT is and how a measurement replaces it; "" for a measured one."""
+    """One line on what an estimated or imported LUT is and how a measurement replaces it; "" for a measured one.
+
+    An emulated phone's LUT says so, whatever else it is.
+    """
     meta = lut.metadata
+    if meta.environment.get("emulated"):
+        return f"note: {lut.path} was measured on an emulated phone: its times say nothing about any device"
     if meta.provenance == "measured":
         return ""
     source = str(meta.origin.get("source", "another source"))

@@ -33,6 +33,14 @@ NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)
 
+cores_option = click.option(
+    "--cores",
+    default="",
+    help="Of an Android phone: big, little, all, or a mask such as 0xf0; none: the device's, big.",
+)
+force_option = click.option(
+    "--force", is_flag=True, help="Take a phone that is not the model its name stands for; the LUT says what it was."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import INTEGERS, NUMBERS
+from lutbench.cli.options import INTEGERS, NUMBERS, cores_option, force_option
 from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
@@ -19,6 +19,8 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 @click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
 @click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@cores_option
+@force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The LUT; none: the device's, luts/host.csv.")
 @click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of rounds and of the tuning nets.")
@@ -33,6 +35,8 @@ def command(
     resolution: tuple[int, ...],
     width: tuple[float, ...],
     threads: int | None,
+    cores: str,
+    force: bool,
     output: Path | None,
     fresh: bool,
     seed: int,
@@ -63,6 +67,8 @@ def command(
         resolutions=resolution,
         widths=width,
         threads=threads or device.threads,
+        cores=cores,
+        force=force,
         output=output,
         fresh=fresh,
         seed=seed,

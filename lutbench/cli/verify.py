@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import cores_option, force_option, json_option
 
 
 @click.command("verify")
@@ -16,6 +16,8 @@ from lutbench.cli.options import json_option
 @click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")
 @click.option("--rounds", type=int, default=40, show_default=True, help="That count for each net.")
+@cores_option
+@force_option
 @click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
 @json_option
 def command(
@@ -24,6 +26,8 @@ def command(
     nets: int,
     seed: int,
     rounds: int,
+    cores: str,
+    force: bool,
     max_error: float | None,
     as_json: bool,
 ) -> None:
@@ -41,7 +45,7 @@ def command(
 
     lut = open_lut(lut_path)
     device = find_device(device_name or lut.metadata.device)
-    request = VerifyRequest(lut_path, device, nets, seed, rounds)
+    request = VerifyRequest(lut_path, device, nets, seed, rounds, cores, force)
     with Progress() as progress:
         found, results = verify(request, progress)
     if as_json:

@@ -28,6 +28,7 @@ _IDENTITY: dict[str, Callable[[Metadata], Any]] = {
     "runtime": lambda meta: meta.runtime,
     "dtype": lambda meta: meta.dtype,
     "threads": lambda meta: meta.threads,
+    "choice of cores": lambda meta: meta.environment.get("core_choice", ""),
     "batch": lambda meta: meta.batch,
     "space": lambda meta: meta.space.name,
     "definition of the space": lambda meta: meta.space.definition,

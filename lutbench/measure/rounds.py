@@ -42,16 +42,18 @@ def measure_round(
     for start in range(0, len(cycles), size):
         records: list[Record] = []
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
-        for outcome in measure(batch):
-            match outcome:
-                case Samples(artifact, depth) if (artifact, depth) in wanted:
-                    wanted.remove((artifact, depth))
-                    records.append(_sample_record(number, outcome))
-                case Failure(artifact, reason):
-                    records.append({"failed": artifact, "reason": reason})
-                case Spent(runtime_ns):
-                    records.append({"runtime_ns": runtime_ns})
-        journal.append(records)
+        try:
+            for outcome in measure(batch):
+                match outcome:
+                    case Samples(artifact, depth) if (artifact, depth) in wanted:
+                        wanted.remove((artifact, depth))
+                        records.append(_sample_record(number, outcome))
+                    case Failure(artifact, reason):
+                        records.append({"failed": artifact, "reason": reason})
+                    case Spent(runtime_ns):
+                        records.append({"runtime_ns": runtime_ns})
+        finally:
+            journal.append(records)  # also where the device goes away in the midst of the batch
     journal.append([{"end": number}])
     return RoundReport(number, data.disturbed_share_of(number))
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_agents.agent import AgentSettings
-from device_agents.registry import RegistryError, all_devices, find_device, open_agent, registry_path
+from device_agents.registry import RegistryError, all_devices, clean_device, find_device, open_agent, registry_path
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 
@@ -28,6 +28,33 @@ def test_a_users_device() -> None:
     device = find_device("pi")
     assert (device.kind, device.threads, device.lut, device.built_in) == ("host", 2, Path("luts/pi.csv"), False)
     assert device.lock_name == "host"  # the same machine: never measured twice at once
+
+
+def test_a_users_phone() -> None:
+    write(
+        '[devices.pixel]\nkind = "android"\nserial = "it\'s $(x); y"\ncores = "0xF0"\nmodel = "Pixel*"\nbundle = "b"\n'
+        '[devices.far]\nkind = "android"\naddress = "10.0.0.2:5555"\n'
+    )
+    pixel, far = find_device("pixel"), find_device("far")
+    assert (pixel.serial, pixel.cores, pixel.model, pixel.bundle) == ("it's $(x); y", "0xf0", "Pixel*", "b")
+    assert (far.address, far.cores_for(""), far.cores_for("little")) == ("10.0.0.2:5555", "big", "little")
+    assert (pixel.cores_for(""), find_device("android-s8").model) == ("0xf0", "SM-G950*")
+
+
+def test_cores_are_chosen_on_phones_only() -> None:
+    assert find_device("host").cores_for("") == ""
+    with pytest.raises(UsageError, match="--cores is for Android phones"):
+        find_device("host").cores_for("big")
+
+
+def test_a_phone_runs_what_its_runner_has() -> None:
+    with pytest.raises(UsageError, match="phones run onnx and executorch, not torchscript"):
+        open_agent(find_device("android"), AgentSettings("torchscript", "int8", 1))
+
+
+def test_only_phones_are_cleaned() -> None:
+    with pytest.raises(UsageError, match="keeps nothing on devices of kind host"):
+        clean_device(find_device("host"))
 
 
 def test_an_unknown_device_suggests_near_names() -> None:
@@ -52,6 +79,11 @@ def test_a_kind_that_cannot_be_measured_yet_says_so() -> None:
         ('[devices.pi]\nkind = "host"\nlut = 3', "must be strings"),
         ('[devices.pi]\nkind = "host"\nserial = "x"', "unknown key serial"),
         ("devices.pi = 3", "is not a table"),
+        ('[devices.p]\nkind = "android"\nserial = 3', "serial must be a string"),
+        ('[devices.p]\nkind = "android"\nserial = "\\u0000"', "serial must be a string"),
+        ('[devices.p]\nkind = "android"\nserial = "a"\naddress = "b"', "give one of them"),
+        ('[devices.p]\nkind = "android"\naddress = "a b"', "is not an address"),
+        ('[devices.p]\nkind = "android"\ncores = "huge"', "none of big, little, all"),
     ],
 )
 def test_a_bad_registry_is_one_line(text: str, problem: str) -> None:

@@ -1,0 +1,356 @@
+"""The Android agent: artifacts on a phone, jobs for its runner, and what to do when either goes away."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from device_agents.agent import BUNDLE, CORE_CHOICE, UNREADABLE, AgentSettings, DeviceInfo, unheard
+from device_agents.android.connection import RECONNECT_S, Connection
+from device_agents.android.cores import choose_cores
+from device_agents.android.describe import State, describe, read_state
+from device_agents.android.find import Wanted, connect
+from device_agents.android.heat import HeatWatch
+from device_agents.android.install import ROOT, StoredFile, check_space, clean, install_files
+from device_agents.android.job import Ending, JobRun
+from device_agents.android.link import PushError
+from device_agents.android.lock import PhoneLock, host_id
+from device_agents.android.process import RunnerProcess, end_jobs
+from device_agents.android.reference import Reference
+from device_agents.runner.build import build_bundle
+from device_agents.runner.bundle import Bundle, read_bundle
+from device_agents.runner.job import Job, JobArtifact
+from device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
+from lutbench.errors import DeviceError
+from lutbench.events import Note, Report
+from lutbench.export.artifact import Artifact
+from lutbench.files import default_cache_folder
+from lutbench.locks import device_lock
+from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Spent
+
+TARGET = "android-arm64"
+_SLOWER = 5  # than its first run an invocation may be
+_FRUITLESS = 3  # attempts in a row without a single cycle, before something has to be wrong
+_RECORDS_BYTES = 1 << 20  # that a job's records may need
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds. load, invocation: of one artifact, before the runner counts as hanging; reconnect: to a phone."""
+
+    load_s: float = 60.0
+    invocation_s: float = 30.0
+    reconnect_s: float = RECONNECT_S
+
+
+def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: Patience | None = None) -> AndroidAgent:
+    """The agent for the phone that is meant, which nobody else measures on until it is closed.
+
+    config: the folder of the adb keys. DeviceError where the phone is not there, not the model, or in use.
+    """
+    patience = patience or Patience()
+    report = settings.report
+    with ExitStack() as stack:
+        connection = _connect(wanted, config, report, patience, stack)
+        state = read_state(connection)
+        check_model(wanted, state, settings)
+        if state.is_emulated:
+            report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
+        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
+        lock = _hold(connection, state, wanted, stack)
+        end_jobs(connection)
+        cores = choose_cores(settings.cores or "all", state.speeds, settings.threads, connection.label)
+        return AndroidAgent(connection, lock, bundle, settings, cores, state, patience, stack.pop_all())
+
+
+def clean_phone(wanted: Wanted, config: Path) -> int:
+    """Removes what lutbench keeps on the phone; bytes freed. DeviceError where it is in use."""
+    with ExitStack() as stack:
+        connection = _connect(wanted, config, unheard, Patience(), stack)
+        state = read_state(connection)
+        _hold(connection, state, wanted, stack)
+        end_jobs(connection)
+        return clean(connection)
+
+
+def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, stack: ExitStack) -> Connection:
+    def ask() -> None:
+        report(Note("unlock the phone and tap Allow on it: it asks whether to trust this machine"))
+
+    connection = connect(wanted, config, ask, patience.reconnect_s)
+    stack.callback(connection.close)
+    return connection
+
+
+def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
+    """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
+    locks = default_cache_folder() / "locks"
+    stack.enter_context(device_lock(locks, lock_name(state, connection.label), wanted.name))
+    lock = PhoneLock(connection, ROOT, host_id(locks))
+    lock.acquire()
+    stack.callback(lock.release)
+    return lock
+
+
+def _usual_bundle(settings: AgentSettings) -> Bundle:
+    return build_bundle(TARGET, say=lambda text: settings.report(Note(f"building the phone's runner: {text}")))
+
+
+def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:
+    """DeviceError where the phone is another model than its name stands for; a note where that is forced."""
+    model = state.properties.get("ro.product.model", UNREADABLE)
+    if not wanted.model or fnmatch.fnmatchcase(model, wanted.model):
+        return
+    what = f"the phone attached is a {model}, not a {wanted.model}"
+    if not settings.force:
+        raise DeviceError(
+            what, device=wanted.name, remedy="--force measures it all the same, --device android any phone"
+        )
+    settings.report(Note(f"{what}: the LUT says so", warning=True))
+
+
+def lock_name(state: State, label: str) -> str:
+    """Of the host's lock: by the phone's own serial number, however it is reached."""
+    serial = state.properties.get("ro.serialno") or state.properties.get("ro.boot.serialno") or label
+    return "android-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
+
+
+class AndroidAgent:
+    """Times artifacts on a phone. held: what is let go of when it is closed."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        lock: PhoneLock,
+        bundle: Bundle,
+        settings: AgentSettings,
+        cores: Sequence[int],
+        state: State,
+        patience: Patience,
+        held: ExitStack,
+    ) -> None:
+        self.connection = connection
+        self._lock = lock
+        self._bundle = bundle
+        self._settings = settings
+        self._cores = list(cores)
+        self._patience = patience
+        self._held = held
+        self._artifacts: dict[str, Artifact] = {}
+        self._first_s: dict[str, float] = {}  # how long each artifact's first run took
+        self._heat = HeatWatch(connection, settings.report, state, lock.beat)
+        self._started: Start | None = None
+        self.runner_s = 0.0  # that the runner's processes ran, by the phone's clock
+        self.installed_files = 0  # that were not on the phone before
+
+    def __enter__(self) -> AndroidAgent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends what still runs and lets go of the phone; a phone that has gone is left as it is."""
+        self.connection.give_up_early()
+        with suppress(DeviceError), self._held:
+            end_jobs(self.connection)
+
+    def describe(self) -> DeviceInfo:
+        info = describe(read_state(self.connection), self.connection.kind, self._cores)
+        engine, bundle = self._settings.runtime, self._bundle
+        libc = f", {bundle.libc}" if bundle.libc else ""
+        environment: dict[str, Any] = {
+            **info.environment,
+            CORE_CHOICE: self._settings.cores or "all",
+            BUNDLE: f"{bundle.target} ({bundle.abi}{libc}), runner {bundle.runner}, {bundle.runtimes[engine]}",
+            "bundle_sha256": bundle.digest(engine),
+            **self._heat.seen(self._cores),
+        }
+        if self._started is not None:
+            environment["pinned_to"] = list(self._started.cores)  # as read back
+            environment["runner_runtime"] = self._started.runtime
+        return replace(info, environment=environment)
+
+    def install(self, artifacts: Sequence[Artifact]) -> Iterator[Failure]:
+        """Brings artifacts to the phone, loads each once there, and compares what it computes with this machine.
+
+        Yields those that the runtime refuses or dies of, and those that compute something else.
+        """
+        files = [*self._bundle_files(), *(_stored(artifact) for artifact in artifacts)]
+        self.installed_files += install_files(self.connection, files)
+        with Reference(self._settings.runtime, artifacts) as reference:
+            yield from self._load({artifact.name: artifact for artifact in artifacts}, reference)
+
+    def _load(self, left: dict[str, Artifact], reference: Reference) -> Iterator[Failure]:
+        suspects: list[str] = []
+        while left:
+            run = self._job_run(lambda: self._patience.load_s)
+            for record in self._records(run, tuple(left.values()), None, check=True):
+                if isinstance(record, LoadedRecord):
+                    artifact = left.pop(record.name)
+                    self._first_s[record.name] = record.first_ns / 1e9
+                    wrong = reference.wrong(artifact, record.output)
+                    if wrong:
+                        yield Failure(record.name, wrong)
+                    else:
+                        self._artifacts[record.name] = artifact
+                elif isinstance(record, FailedRecord):
+                    left.pop(record.name)
+                    yield Failure(record.name, record.reason)
+            if left:
+                yield from self._after_load(run.ending, left, suspects)
+
+    def measure(self, batch: Batch) -> Iterator[Outcome]:
+        """Runs the batch, again for what a dead runner or a damaged record left out; yields samples as they come."""
+        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
+        yield from (Failure(name, "it is not loaded") for name in names if name not in self._artifacts)
+        left = [cycle for cycle in batch.cycles if self._has(cycle)]
+        fruitless = 0
+        while left:
+            self._heat.wait()
+            self._check_canaries(batch)
+            part = replace(batch, cycles=tuple(left))
+            before, gone = len(left), set[int]()
+            run = self._job_run(lambda part=part: self._silence_s(part))  # type: ignore[misc]
+            for record in self._records(run, self._needed(part), part, check=False):
+                if isinstance(record, CycleRecord):
+                    yield from Records(None, (), 0, False, cycles={record.cycle: record}).outcomes(part)
+                    gone.add(record.cycle)
+                    self._heat.note(record.before, record.after)
+                elif isinstance(record, FailedRecord):
+                    self._artifacts.pop(record.name, None)
+                    yield Failure(record.name, record.reason)
+            yield Spent(self._spent_ns)
+            left = [cycle for number, cycle in enumerate(left) if number not in gone]
+            if left:
+                fruitless = 0 if len(left) < before else fruitless + 1
+                yield from self._after_death(run.ending, left, fruitless)
+            left = [cycle for cycle in left if self._has(cycle)]
+
+    def _has(self, cycle: Cycle) -> bool:
+        return all(name in self._artifacts for name in cycle.artifacts)
+
+    def _check_canaries(self, batch: Batch) -> None:
+        for canary in batch.canaries:
+            if canary.artifact not in self._artifacts:
+                raise DeviceError("the canary does not run any more", operator=canary.artifact)
+
+    def _needed(self, batch: Batch) -> tuple[Artifact, ...]:
+        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
+        names |= dict.fromkeys(canary.artifact for canary in batch.canaries)
+        return tuple(self._artifacts[name] for name in sorted(names))
+
+    def _after_load(self, ending: Ending, left: dict[str, Artifact], suspects: list[str]) -> Iterator[Failure]:
+        """Which artifact a loading runner died of: the second time at the same one, it is that one's fault."""
+        self._raise_if_hopeless(ending)
+        culprit = ending.culprit if ending.culprit in left else next(iter(left))
+        if culprit in suspects:
+            left.pop(culprit)
+            yield Failure(culprit, ending.why or "its record is damaged time and again")
+        suspects.append(culprit)
+
+    def _after_death(self, ending: Ending, left: Sequence[Cycle], fruitless: int) -> Iterator[Failure]:
+        """Which artifact a runner died of in mid-batch, if any: it must die of it alone, too."""
+        self._raise_if_hopeless(ending)
+        if not ending.why:
+            if fruitless >= _FRUITLESS:
+                raise DeviceError("the phone's records arrive damaged time and again", device=self.connection.label)
+            return
+        suspects = [ending.culprit] if ending.culprit else list(left[0].artifacts) if fruitless else []
+        for name in suspects:
+            why = self._dies_alone(name) if name in self._artifacts else ""
+            if why:
+                self._artifacts.pop(name)
+                yield Failure(name, why)
+                return
+        if fruitless >= _FRUITLESS:
+            raise DeviceError(
+                f"{ending.why}, {fruitless} times in a row", device=self.connection.label,
+                remedy="the same command goes on; restart the phone if it stays so",
+            )  # fmt: skip
+
+    def _dies_alone(self, name: str) -> str:
+        """Why the runner ends when it runs nothing but this; "" where it does not."""
+        alone = Batch((Cycle((name,), 0, 1, 3, name),), (Canary(name, name, 1, 1.0),))
+        run = self._job_run(lambda: self._silence_s(alone))
+        for record in self._records(run, (self._artifacts[name],), alone, check=False):
+            if isinstance(record, FailedRecord):
+                return record.reason
+        return run.ending.why
+
+    def _raise_if_hopeless(self, ending: Ending) -> None:
+        """DeviceError where running it again would end the same way."""
+        if ending.refused:
+            raise DeviceError(
+                ending.why, device=self.connection.label,
+                remedy="this phone needs the runner built for Android's own C library: lutbench runner build --target"
+                " android-arm64 --ndk NDK --libraries FOLDER -o BUNDLE, then bundle = \"BUNDLE\" in devices.toml",
+            )  # fmt: skip
+        if ending.unwritten:
+            check_space(self.connection, _RECORDS_BYTES)
+        if ending.fatal is not None and ending.fatal.signal is None:
+            raise DeviceError(ending.fatal.reason, device=self.connection.label)
+
+    def _job_run(self, limit_s: Callable[[], float]) -> JobRun:
+        return JobRun(RunnerProcess(self.connection, self._lock), limit_s)
+
+    def _records(
+        self, run: JobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
+    ) -> Iterator[Record]:
+        """A job's records from its start to its ending."""
+        engine = self._settings.runtime
+        folder = f"{ROOT}/{self._bundle_place}"
+        job = Job(
+            secrets.token_hex(16),
+            engine,
+            self._settings.threads,
+            tuple(JobArtifact(a.name, f"{ROOT}/{_stored(a).place}", a.sha256) for a in artifacts),
+            library=self._bundle.library(engine, folder),
+            cores=self._cores,
+            check=check,
+            batch=batch,
+        )
+        self._spent_ns = 0
+        try:
+            for record in run.run(job, self._bundle.command(engine, folder)):
+                if isinstance(record, Start):
+                    self._started = record
+                yield record
+        except PushError as error:
+            check_space(self.connection, _RECORDS_BYTES, otherwise=f"the phone does not store the job: {error}")
+        self.runner_s += run.wall_s
+        self._spent_ns = run.spent_ns
+
+    def _silence_s(self, batch: Batch) -> float:
+        """How long the runner may write nothing: its slowest cycle, and its waiting for the canary, generously."""
+        expected = [
+            (cycle.warmup + cycle.repeats) * sum(0.1 + _SLOWER * self._first_s.get(n, 0.0) for n in cycle.artifacts)
+            for cycle in batch.cycles
+        ]
+        return max(self._patience.load_s, self._patience.invocation_s + max(expected) + batch.patience * sum(expected))
+
+    @property
+    def _bundle_place(self) -> str:
+        return f"bundles/{self._bundle.digest(self._settings.runtime)[:32]}"
+
+    def _bundle_files(self) -> list[StoredFile]:
+        return [
+            StoredFile(
+                self._bundle.folder / file.name, f"{self._bundle_place}/{file.name}", file.sha256, file.size_bytes
+            )
+            for file in self._bundle.needed(self._settings.runtime)
+        ]
+
+
+def _stored(artifact: Artifact) -> StoredFile:
+    suffix = re.sub(r"[^a-z0-9.]", "", artifact.path.suffix)
+    return StoredFile(artifact.path, f"artifacts/{artifact.sha256}{suffix}", artifact.sha256, artifact.size_bytes)

@@ -1,0 +1,177 @@
+"""Which phone a device's name means: the phones attached, told apart, and why one of them cannot be used."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from device_agents.android.connection import Connection
+from device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport, usb_serials, usb_transport
+from device_agents.android.keys import signers
+from device_agents.android.link import Link, LinkLostError, UnauthorizedError
+from device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
+from lutbench.errors import DeviceError, UsageError
+
+READY = "device"  # adb's word for a phone that can be used
+UNREADABLE = "unreadable"
+_ADB_PORT = 5555
+_SWITCH_ON = "is it on, and is USB debugging (or adb over the network) switched on?"
+# state, as adb calls it -> what to do
+REMEDIES = {
+    "unauthorized": "unlock it and tap Allow on it; where it does not ask, unplug it and plug it in again",
+    "offline": "unplug it and plug it in again, or restart it; `adb reconnect` helps too",
+    "no permissions": "this user may not open the USB device: install Android's udev rules (apt install"
+    " android-sdk-platform-tools-common) and plug it in again",
+    "held": "an adb server runs on this machine and holds the phones: pip install 'lutbench[adb-server]', or adb"
+    " kill-server",
+}
+_LIST_AUTH_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A phone as a list shows it. state: `device`, or why it cannot be used; through: usb, or adb server."""
+
+    serial: str
+    state: str
+    through: str
+
+    @property
+    def remedy(self) -> str:
+        known = [text for state, text in REMEDIES.items() if self.state.startswith(state)]
+        return known[0] if known else ("" if self.state == READY else "adb says so; restart the phone")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages.
+
+    model: what it must be, a pattern such as SM-G950*; "" for any. bundle: a folder with the runner to use on it; ""
+    for the one that lutbench builds.
+    """
+
+    name: str
+    serial: str = ""
+    address: str = ""
+    model: str = ""
+    bundle: str = ""
+
+
+def attached() -> list[Attached]:
+    """The phones attached, by serial. An adb server that runs is asked, for it holds the USB devices."""
+    server = ServerAddress.usual()
+    if not server.answers():
+        return [Attached(serial, READY, "usb") for serial in usb_serials()]
+    if not has_adbutils():
+        return [Attached(serial, "held", "usb") for serial in usb_serials()]
+    try:
+        return sorted(
+            (Attached(*pair, "adb server") for pair in server_devices(server)), key=lambda found: found.serial
+        )
+    except LinkLostError as error:
+        raise DeviceError(f"the adb server does not answer: {error}", remedy="adb kill-server") from error
+
+
+def choose(wanted: Wanted, phones: Sequence[Attached]) -> Attached:
+    """The phone that is meant; DeviceError where there is none, more than one, or it cannot be used."""
+    if wanted.serial:
+        phones = [phone for phone in phones if phone.serial == wanted.serial]
+        if not phones:
+            raise DeviceError(
+                f"no phone of serial {wanted.serial!r} is attached", device=wanted.name,
+                remedy="plug it in and switch USB debugging on; `lutbench devices` lists those that are",
+            )  # fmt: skip
+    if not phones:
+        raise DeviceError(
+            "no Android phone is attached", device=wanted.name,
+            remedy="plug one in and switch on Settings > Developer options > USB debugging, or give its address",
+        )  # fmt: skip
+    if len(phones) > 1:
+        serials = ", ".join(phone.serial for phone in phones)
+        raise DeviceError(
+            f"{len(phones)} phones are attached: {serials}", device=wanted.name,
+            remedy="name one as ANDROID_SERIAL, or as serial of an entry in devices.toml",
+        )  # fmt: skip
+    (phone,) = phones
+    if phone.state != READY:
+        raise DeviceError(f"{phone.state}: {phone.serial}", device=wanted.name, remedy=phone.remedy)
+    return phone
+
+
+def check_attached(wanted: Wanted) -> None:
+    """DeviceError where the phone that is meant is not there; a look, without a connection of adb's."""
+    if not wanted.address:
+        choose(_named(wanted), attached())
+        return
+    host, port = parse_address(wanted.address)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise DeviceError(
+            f"nothing answers at {wanted.address}: {error.strerror or error}", device=wanted.name, remedy=_SWITCH_ON
+        ) from error
+
+
+def connect(wanted: Wanted, config: Path, ask: Ask, reconnect_s: float) -> Connection:
+    """A connection to the phone that is meant. config: the folder of the keys; ask: a person has to allow the key."""
+    link, label = _link(wanted, config, ask)
+    try:
+        link.connect()
+    except LinkLostError as error:
+        raise DeviceError(f"the phone does not answer: {error}", device=label, remedy=_SWITCH_ON) from error
+    return Connection(link, label, reconnect_s)
+
+
+def state_of(phone: Attached, config: Path) -> tuple[str, str]:
+    """(state, model) of a listed phone as it answers now; the model is "unreadable" where it does not."""
+    if phone.state != READY:
+        return phone.state, UNREADABLE
+    link: Link = (
+        ServerLink(ServerAddress.usual(), phone.serial)
+        if phone.through == "adb server"
+        else _usb_link(phone.serial, config, lambda: None, _LIST_AUTH_TIMEOUT_S)
+    )
+    try:
+        link.connect()
+        return READY, link.execute("getprop ro.product.model", 5.0).decode("utf-8", "replace").strip() or UNREADABLE
+    except UnauthorizedError:
+        return "unauthorized", UNREADABLE
+    except LinkLostError as error:
+        denied = "LIBUSB_ERROR_ACCESS" in str(error)
+        return ("no permissions" if denied else "offline"), UNREADABLE
+    finally:
+        link.close()
+
+
+def _link(wanted: Wanted, config: Path, ask: Ask) -> tuple[Link, str]:
+    if wanted.address:
+        host, port = parse_address(wanted.address)
+        keys = signers(config)
+        return DirectLink("adb over TCP", wanted.address, lambda: tcp_transport(host, port), keys, ask), wanted.address
+    phone = choose(_named(wanted), attached())
+    if phone.through == "adb server":
+        return ServerLink(ServerAddress.usual(), phone.serial), phone.serial
+    return _usb_link(phone.serial, config, ask), phone.serial
+
+
+def _named(wanted: Wanted) -> Wanted:
+    """With the serial of adb's own variable where the device has none."""
+    return replace(wanted, serial=wanted.serial or os.environ.get("ANDROID_SERIAL", ""))
+
+
+def _usb_link(serial: str, config: Path, ask: Ask, auth_timeout_s: float | None = None) -> DirectLink:
+    timeout = {} if auth_timeout_s is None else {"auth_timeout_s": auth_timeout_s}
+    return DirectLink("adb over USB", serial, lambda: usb_transport(serial), signers(config), ask, **timeout)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """HOST or HOST:PORT or [IPV6]:PORT; UsageError for anything else."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?", text)
+    port = int(found[3] or _ADB_PORT) if found else 0
+    if not found or not 0 < port < 1 << 16:
+        raise UsageError(f"{text!r} is not an address such as 192.168.1.20:5555")
+    return found[1] or found[2], port

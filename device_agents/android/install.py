@@ -1,0 +1,139 @@
+"""Files on the phone by their content's hash, in lutbench's own folder: what is there is not sent again.
+
+Many files travel as one archive, are unpacked aside, and take their place once the phone has hashed what it stored.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agents.android.connection import Connection
+from device_agents.android.link import PushError
+from lutbench.errors import DeviceError
+
+ROOT = "/data/local/tmp/lutbench"
+ARCHIVE_BYTES = 64 << 20  # of one push: the phone holds the archive and its content at once for a moment
+_ARCHIVE_FILES = 200  # of one push: their places are told in one command line
+_ATTEMPTS = 3
+_HASH_TIMEOUT_S = 180.0
+_SPARE_BYTES = 4 << 20  # for jobs and their records
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file for the phone. place: below ROOT, plain characters only; sha256: of its content."""
+
+    path: Path
+    place: str
+    sha256: str
+    size: int
+
+
+def install_files(connection: Connection, files: Sequence[StoredFile]) -> int:
+    """Brings the missing ones to the phone; how many those were. DeviceError where it cannot hold them."""
+    missing = _missing(connection, files)
+    for group in _groups(missing):
+        _install_group(connection, group)
+    return len(missing)
+
+
+def clean(connection: Connection) -> int:
+    """Removes everything that lutbench keeps on the phone; bytes that this freed."""
+    text = connection.run(f"[ -d {ROOT} ] && du -sk {ROOT}", timeout_s=_HASH_TIMEOUT_S).text
+    connection.check(f"rm -rf {ROOT}", timeout_s=_HASH_TIMEOUT_S)
+    return int(text.split()[0]) * 1024 if text[:1].isdigit() else 0
+
+
+def free_bytes(connection: Connection) -> int | None:
+    """Left where lutbench's folder lies; None where df does not say."""
+    lines = connection.run(f"mkdir -p {ROOT}; df -k {ROOT}").text.splitlines()
+    words = lines[-1].split() if lines else []
+    return int(words[3]) * 1024 if len(words) >= 4 and words[3].isdigit() else None
+
+
+def check_space(connection: Connection, needed_bytes: int, otherwise: str = "") -> None:
+    """DeviceError where the phone has less space left than that; with otherwise, also where it has enough."""
+    free = free_bytes(connection)
+    if free is not None and free < needed_bytes:
+        raise DeviceError(
+            f"/data/local/tmp is full: {needed_bytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are left",
+            device=connection.label,
+            remedy="delete something on the phone, or what lutbench keeps there: lutbench devices --clean NAME",
+        )
+    if otherwise:
+        raise DeviceError(otherwise, device=connection.label)
+
+
+def _missing(connection: Connection, files: Sequence[StoredFile]) -> list[StoredFile]:
+    listing = connection.check(f"mkdir -p {ROOT} && cd {ROOT} && find . -type f", timeout_s=60.0).text
+    there = {line.removeprefix("./") for line in listing.splitlines()}
+    return [file for file in {file.place: file for file in files}.values() if file.place not in there]
+
+
+def _groups(files: Iterable[StoredFile]) -> Iterator[list[StoredFile]]:
+    group: list[StoredFile] = []
+    size = 0
+    for file in files:
+        if group and (size + file.size > ARCHIVE_BYTES or len(group) == _ARCHIVE_FILES):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield group
+
+
+def _install_group(connection: Connection, group: Sequence[StoredFile]) -> None:
+    size = sum(file.size for file in group)
+    check_space(connection, 2 * size + _SPARE_BYTES)
+    problem = ""
+    for _ in range(_ATTEMPTS):
+        aside = f"incoming/{secrets.token_hex(8)}"
+        try:
+            connection.check(f"cd {ROOT} && rm -rf incoming && mkdir -p {aside}")
+            connection.push(_archive(group), f"{ROOT}/{aside}.tar")
+            problem = _unpack(connection, group, aside)
+            if not problem:
+                return
+        except PushError as error:
+            problem = str(error)
+        finally:
+            connection.run(f"rm -rf {ROOT}/incoming", timeout_s=60.0)
+        check_space(connection, 2 * size + _SPARE_BYTES)
+    raise DeviceError(f"the phone does not store what is sent: {problem}", device=connection.label)
+
+
+def _archive(group: Sequence[StoredFile]) -> bytes:
+    """A tar file whose members are numbers: names never reach the phone's shell."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for number, file in enumerate(group):
+            data = file.path.read_bytes()
+            member = tarfile.TarInfo(str(number))
+            member.size, member.mode = len(data), 0o755
+            archive.addfile(member, io.BytesIO(data))
+    return target.getvalue()
+
+
+def _unpack(connection: Connection, group: Sequence[StoredFile], aside: str) -> str:
+    """Unpacks, hashes, and moves the files to their places; what was wrong, or ""."""
+    answer = connection.run(
+        f"cd {ROOT}/{aside} && tar xf ../{aside.rpartition('/')[2]}.tar && sha256sum $(ls)", timeout_s=_HASH_TIMEOUT_S
+    )
+    if answer.status:
+        return answer.text[-200:]
+    found = {words[1]: words[0] for line in answer.text.splitlines() if len(words := line.split()) == 2}
+    for number, file in enumerate(group):
+        if found.get(str(number)) != file.sha256:
+            return f"{file.path.name} arrived as other bytes"
+    folders = sorted({file.place.rpartition("/")[0] for file in group})
+    # one that is gone was moved by the same script, before the connection broke
+    moves = [f"{{ [ ! -e {n} ] || mv -f {n} {ROOT}/{file.place}; }}" for n, file in enumerate(group)]
+    script = [f"cd {ROOT}/{aside} || exit 1", *(f"mkdir -p {ROOT}/{folder}" for folder in folders)]
+    answer = connection.run(" && ".join([*script, *moves]), timeout_s=60.0)
+    return answer.text[-200:] if answer.status else ""

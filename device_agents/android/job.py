@@ -1,0 +1,114 @@
+"""One job on the phone: its records as they come, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from device_agents.android.process import RunnerProcess
+from device_agents.runner.job import Job
+from device_agents.runner.records import (
+    CorruptRecordError,
+    End,
+    Fatal,
+    Record,
+    Running,
+    Start,
+    parse_record,
+)
+
+_NO_OUTPUT_STATUS = 3  # the runner's, where it cannot write its records
+_REFUSED_STATUS = 128 + 31  # SIGSYS
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended. why: one clause, "" where it ran to its end. culprit: the artifact it died of, where known.
+
+    corrupt: damaged records, whose cycles have to be measured again. fatal: what the runner itself said last.
+    unwritten: its records could not be written, most likely for want of space. refused: the phone's system refuses a
+    call that the runner, or its C library before it, makes.
+    """
+
+    why: str
+    culprit: str = ""
+    corrupt: int = 0
+    fatal: Fatal | None = None
+    unwritten: bool = False
+    refused: bool = False
+
+
+class JobRun:
+    """A job from its start to its ending; iterate over it for its records, and read `ending` afterwards."""
+
+    def __init__(self, process: RunnerProcess, limit_s: Callable[[], float]) -> None:
+        self._process = process
+        self._limit_s = limit_s
+        self.ending = Ending("it was not followed to its end")
+        self.started: Start | None = None
+        self.spent_ns = 0  # inside the runtime, by the runner's own count
+
+    @property
+    def wall_s(self) -> float:
+        """That the process ran, by the phone's clock; 0 where it did not end by itself."""
+        return self._process.wall_s
+
+    def run(self, job: Job, command: Sequence[str]) -> Iterator[Record]:
+        """Starts the job and yields its records but the end and fatal ones."""
+        self._process.start(job.encoded(), command)
+        corrupt, count, running = 0, 0, ""
+        end: End | None = None
+        fatal: Fatal | None = None
+        status: int | None = None
+        alive = True
+        for look in self._process.follow(self._limit_s):
+            status, alive = look.status, not look.gone
+            for line in look.lines:
+                try:
+                    record = parse_record(line)
+                except CorruptRecordError:
+                    corrupt += 1
+                    continue
+                count += 1
+                running = _running_after(record, running)
+                match record:
+                    case End():
+                        end = record
+                    case Fatal():
+                        fatal = record
+                    case Start():
+                        self.started = record
+                        yield record
+                    case _:
+                        yield record
+        if end is not None and end.nonce == job.nonce and self._is_of(job):
+            # lines that vanished altogether count as damaged ones
+            self.spent_ns = end.runtime_ns
+            self.ending = Ending("", corrupt=max(corrupt, end.records - (count - 1)))
+        else:
+            culprit = (fatal.running if fatal and fatal.running else "") or running
+            refused = status == _REFUSED_STATUS or (fatal is not None and fatal.syscall is not None)
+            unwritten = status == _NO_OUTPUT_STATUS
+            self.ending = Ending(_why(status, fatal, alive), culprit, corrupt, fatal, unwritten, refused)
+
+    def _is_of(self, job: Job) -> bool:
+        return self.started is None or self.started.nonce == job.nonce
+
+
+def _running_after(record: Record, running: str) -> str:
+    """The artifact that is being loaded after this record."""
+    if isinstance(record, Running):
+        return record.name
+    return running if isinstance(record, Start) else ""
+
+
+def _why(status: int | None, fatal: Fatal | None, alive: bool) -> str:
+    if fatal is not None:
+        return fatal.reason
+    if alive:
+        return "the runner hangs"
+    if status is None:
+        return "the runner was ended"
+    if status > 128:
+        return f"the runner was ended by signal {status - 128}"
+    return f"the runner ended with status {status}"

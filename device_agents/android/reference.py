@@ -1,0 +1,65 @@
+"""What this machine computes from the same inputs as the phone: in a process of its own, beside the phone's work."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from types import TracebackType
+
+from device_agents.runner.checksum import Checksum, difference, host_checksum
+from lutbench.errors import DeviceError
+from lutbench.export.artifact import Artifact
+
+_NET_SLACK = 6.0  # over an operator: 20 and more layers, each of which rounds
+_FILE_SLACK = 10.0  # a file of the user's: any number of layers, and whether they are quantised is not known
+
+
+class Reference:
+    """A context manager. The artifacts' checksums are made while the phone loads them."""
+
+    def __init__(self, engine: str, artifacts: Sequence[Artifact]) -> None:
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_silence)
+        self._found: dict[str, Future[Checksum]] = {
+            a.name: self._pool.submit(host_checksum, engine, a.name, a.path) for a in artifacts
+        }
+
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def wrong(self, artifact: Artifact, output: Checksum | None) -> str:
+        """What is wrong with the phone's output; "" where it is what this machine computes."""
+        if output is None:
+            return "the runner did not say what it computes"
+        try:
+            expected = self._found[artifact.name].result()
+        except BrokenProcessPool as error:
+            raise DeviceError("this machine's runtime died while it ran an artifact", operator=artifact.name) from error
+        except (RuntimeError, ValueError, KeyError) as error:
+            return f"this machine cannot run it to compare: {error}"
+        if not math.isfinite(expected.rms):
+            return ""  # what is no number cannot be compared: a file of the user's may compute that from any input
+        off = difference(output, expected, integer=artifact.dtype == "int8") / _slack(artifact)
+        return f"the phone computes something else than this machine ({off:.2g} times the tolerance)" if off > 1 else ""
+
+
+def _slack(artifact: Artifact) -> float:
+    """How much further off than an operator's an output may be."""
+    if artifact.dtype not in ("int8", "fp32"):
+        return _FILE_SLACK
+    return _NET_SLACK if ":" in artifact.name else 1.0  # a net's key has colons
+
+
+def _silence() -> None:
+    """Runtimes print to standard error as they load."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.dup2(nowhere, 1)

@@ -1,0 +1,106 @@
+"""Which phone is meant, and one clear line where none can be taken."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_agents.android import find
+from device_agents.android.agent import lock_name
+from device_agents.android.describe import State
+from device_agents.android.find import Attached, Wanted, attached, check_attached, choose, parse_address
+from lutbench.errors import DeviceError, UsageError
+
+ONE, TWO = Attached("A1", "device", "usb"), Attached("B 2'$(x)", "device", "adb server")
+PHONE = Wanted("android-s8")
+
+
+def test_the_only_one_or_the_one_named() -> None:
+    assert choose(PHONE, [ONE]) == ONE
+    assert choose(Wanted("mine", serial="B 2'$(x)"), [ONE, TWO]) == TWO
+
+
+@pytest.mark.parametrize(
+    ("wanted", "phones", "problem", "remedy"),
+    [
+        (PHONE, [], "no Android phone is attached", "USB debugging"),
+        (PHONE, [ONE, TWO], r"2 phones are attached: A1, B 2'\$\(x\)", "ANDROID_SERIAL"),
+        (Wanted("mine", serial="Z"), [ONE], "no phone of serial 'Z'", "lutbench devices"),
+        (PHONE, [Attached("A1", "unauthorized", "usb")], "unauthorized: A1", "tap Allow"),
+        (PHONE, [Attached("A1", "offline", "usb")], "offline: A1", "plug it in again"),
+        (PHONE, [Attached("A1", "no permissions (user in plugdev?)", "usb")], "no permissions", "udev"),
+        (PHONE, [Attached("A1", "held", "usb")], "held: A1", "adb-server"),
+        (PHONE, [Attached("A1", "recovery", "usb")], "recovery: A1", "restart"),
+    ],
+)
+def test_one_line_for_each_reason(wanted: Wanted, phones: list[Attached], problem: str, remedy: str) -> None:
+    with pytest.raises(DeviceError, match=problem) as caught:
+        choose(wanted, phones)
+    assert remedy in caught.value.remedy and wanted.name in str(caught.value)
+
+
+def test_adbs_own_variable_names_a_phone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "attached", lambda: [ONE, TWO])
+    with pytest.raises(DeviceError, match="2 phones"):
+        check_attached(PHONE)
+    monkeypatch.setenv("ANDROID_SERIAL", "A1")
+    check_attached(PHONE)
+    with pytest.raises(DeviceError, match="no phone of serial 'C3'"):
+        check_attached(Wanted("mine", serial="C3"))
+
+
+def test_without_adbutils_an_adb_server_only_says_that_it_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+        monkeypatch.setattr(find, "has_adbutils", lambda: False)
+        monkeypatch.setattr(find, "usb_serials", lambda: ["A1"])
+        (phone,) = attached()
+    assert "pip install 'lutbench[adb-server]'" in phone.remedy
+
+
+def test_an_adb_server_that_speaks_nonsense_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("adbutils")
+    import threading
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+
+        def serve() -> None:
+            for _ in range(2):
+                client, _address = server.accept()
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                client.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(DeviceError, match="the adb server does not answer"):
+            attached()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.168.1.20", ("192.168.1.20", 5555)),
+        ("phone.lan:4444", ("phone.lan", 4444)),
+        ("[fe80::1]:5555", ("fe80::1", 5555)),
+    ],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+@given(st.text())
+def test_anything_else_is_no_address(text: str) -> None:
+    try:
+        host, port = parse_address(text)
+    except UsageError:
+        return
+    assert host in text and 0 < port < 1 << 16
+
+
+def test_a_lock_is_named_by_the_phones_own_serial_as_a_plain_file_name() -> None:
+    state = State({"properties": "[ro.serialno]: [../a b;$(x)'\"]"})
+    assert lock_name(state, "x") == "android-.2e..2e..2f.a.20.b.3b..24..28.x.29..27..22."
+    assert lock_name(State({}), "10.0.0.1:5555") == "android-10.2e.0.2e.0.2e.1.3a.5555"
