@@ -65,6 +65,7 @@ Models load(const Job& job, Engine& engine, RecordWriter& out) {
       model->invoke();  // the first run plans memory; a refusal shows here, not in a cycle
       json record = {{"loaded", artifact.name}, {"first_ns", now_ns() - start}};
       if (job.check) record["output"] = checksum_record(check_run(*model, artifact.name));
+      set_running("");  // what ends the runner from here on is not this artifact's doing
       out.write(record);
       models.emplace(artifact.name, std::move(model));
     } catch (...) {
