@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: profile test lint install clean
+.PHONY: profile test test-phone lint install clean
 
 install: $(STAMP)
 
@@ -24,6 +24,9 @@ lint: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto --maxprocesses 4
+
+test-phone: $(STAMP)
+	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
