@@ -1,6 +1,6 @@
 """What a profile of a phone costs beside what its runner spends, and what a second one pushes.
 
-    PYTHONPATH=. python benchmarks/phone_overhead.py [--device NAME] [--resolution 96] [--width 0.35] [--rounds 4]
+    PYTHONPATH=. python benchmarks/phone_overhead.py [--device NAME] [--resolution 224] [--width 1.0] [--rounds 4]
 
 Profiles FBNet (int8, ONNX Runtime) twice on the phone called NAME, or on the emulated one of tests/phone: the first
 time everything is exported and pushed. The second time's wall time, from opening the phone to letting it go, stands
@@ -73,8 +73,8 @@ def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", help="a phone of `lutbench devices`; none: the emulated one")
-    parser.add_argument("--resolution", type=int, default=96)
-    parser.add_argument("--width", type=float, default=0.35)
+    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
