@@ -21,7 +21,7 @@ from torch import nn
 from lutbench.events import Event, StepProgress
 from lutbench.nn.graph import GraphModule
 from lutbench.space.graph import Graph
-from lutbench.space.models import mobilenet_v2
+from lutbench.space.models.mobile import mobilenet_v2
 from search.data.find import find_data
 from search.recipe import SMALL, Recipe
 from search.train import CHECKPOINT, TrainRequest, train
