@@ -83,11 +83,9 @@ class SharedBlock(nn.Module):
 
     def statistics(self, position: int) -> list[tuple[Tensor, Tensor]]:
         """The running mean and variance that a candidate updates, of each batch norm."""
-        m = self.shares[position].channels
-        norms = [norm for _, norm in self._parts()]
-        return [(cast(Tensor, norm.running_mean)[:m], cast(Tensor, norm.running_var)[:m]) for norm in norms[:2]] + [
-            (cast(Tensor, norms[2].running_mean), cast(Tensor, norms[2].running_var)) for norm in norms[2:]
-        ]
+        channels = self.shares[position].channels
+        norms = zip((norm for _, norm in self._parts()), (channels, channels, None), strict=True)  # all of the output's
+        return [(cast(Tensor, n.running_mean)[:count], cast(Tensor, n.running_var)[:count]) for n, count in norms]
 
     def plain(self, x: Tensor, gate: Tensor, position: int) -> Tensor:
         """gate * the candidate's body: (N, C, H, W), () -> (N, C_out, H_out, W_out)."""

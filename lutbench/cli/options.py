@@ -50,30 +50,34 @@ def folder_name(net: str) -> str:
     return re.sub(r"[^\w.@-]+", "_", stem.strip())[:60]
 
 
-def data_options(function: Any) -> Any:
-    """What says which images: data, resolution, classes, workers, skip_broken."""
-    for option in reversed(_DATA):
-        function = option(function)
-    return function
+def several(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator of several, listed in the order of the help."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
-def machine_options(function: Any) -> Any:
-    """What says where torch computes: accelerator, bf16."""
-    for option in reversed(_MACHINE):
-        function = option(function)
-    return function
+def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
+    """What says which images: data, resolution (by the name given), classes, workers, skip_broken."""
+    return several(
+        click.option(
+            "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
+        ),
+        click.option(resolution, type=int, help="Of the images; none: the data's own."),
+        click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
+        click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
+        click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
+    )
 
 
-_DATA = (
+machine_options = several(  # where torch computes, and how: threads, accelerator, bf16
     click.option(
-        "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
+        "--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each."
     ),
-    click.option("--resolution", type=int, help="Of the images; none: the data's own."),
-    click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
-    click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
-    click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
-)
-_MACHINE = (
     click.option(
         "--accelerator",
         type=click.Choice(["auto", "cpu", "cuda"]),

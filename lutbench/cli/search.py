@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import NUMBERS, json_option, machine_options
+from lutbench.cli.options import NUMBERS, data_options, json_option, machine_options, several
 
 if TYPE_CHECKING:
     from search.nets_job import FoundNets
 
 PICTURE = "nets.svg"
-_SCHEDULE = (
+_schedule_options = several(
     click.option("--epochs", type=click.IntRange(1), help="Times over w's images, then theta's."),
     click.option("--warmup", type=click.IntRange(0), help="Epochs at the start that train w alone."),
     click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
@@ -25,24 +25,6 @@ _SCHEDULE = (
     click.option("--temperature", type=float, help="Of the Gumbel-softmax, in the first epoch."),
     click.option("--cooling", type=float, help="An epoch multiplies the temperature by exp(-cooling)."),
 )
-_IMAGES = (
-    click.option(
-        "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
-    ),
-    click.option("--train-resolution", type=int, help="Of the images; none: the data's own."),
-    click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
-    click.option(
-        "--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each."
-    ),
-    click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
-    click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
-)
-
-
-def _options(function: Any) -> Any:
-    for option in reversed((*_IMAGES, *_SCHEDULE)):
-        function = option(function)
-    return function
 
 
 @click.command("search")
@@ -62,7 +44,8 @@ def _options(function: Any) -> Any:
 @click.option("--beta", type=float, help="As --alpha.")
 @click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to write.")
 @click.option("--draws", type=click.IntRange(1), default=30, show_default=True, help="How many to rank them out of.")
-@_options
+@data_options("--train-resolution")
+@_schedule_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: searched/LUT.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")

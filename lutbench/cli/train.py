@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options
+from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options, several
 
 if TYPE_CHECKING:
     from search.job import Trained
 
-_RECIPE = (
+_recipe_options = several(
     click.option("--epochs", type=click.IntRange(1), help="Times over the training set."),
     click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
     click.option("--learning-rate", type=float, help="At the start."),
@@ -24,20 +24,13 @@ _RECIPE = (
 )
 
 
-def _recipe_options(function: Any) -> Any:
-    for option in reversed(_RECIPE):
-        function = option(function)
-    return function
-
-
 @click.command("train")
 @click.argument("net", metavar="NET")
-@data_options
+@data_options()
 @_recipe_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order, augmentation.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: trained/NET.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
-@click.option("--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each.")
 @click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
 @click.option("--compile", "compiled", is_flag=True, help="Train what torch.compile makes of the net.")
 @click.option("--channels-last/--no-channels-last", default=True, show_default=True, help="How images lie in memory.")

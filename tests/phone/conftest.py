@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -129,3 +131,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
+
+
+@pytest.fixture
+def adb_server(phone: Phone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """An adb server of its own that holds the phone; the command that talks to it."""
+    import adbutils
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    adb = [adbutils.adb_path()]
+    subprocess.run([*adb, "start-server"], check=True, capture_output=True, timeout=30)
+    subprocess.run([*adb, "connect", phone.address], check=True, capture_output=True, timeout=30)
+    yield adb
+    subprocess.run([*adb, "kill-server"], check=False, capture_output=True, timeout=30)

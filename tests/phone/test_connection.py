@@ -124,23 +124,6 @@ def test_nobody_answers_at_the_address(config: Path) -> None:
     assert "USB debugging" in caught.value.remedy
 
 
-@pytest.fixture
-def adb_server(phone: Phone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
-    """An adb server of its own that holds the phone; the command that talks to it."""
-    adbutils = pytest.importorskip("adbutils")
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    adb = [adbutils.adb_path()]
-    subprocess.run([*adb, "start-server"], check=True, capture_output=True, timeout=30)
-    subprocess.run([*adb, "connect", phone.address], check=True, capture_output=True, timeout=30)
-    yield adb
-    subprocess.run([*adb, "kill-server"], check=False, capture_output=True, timeout=30)
-
-
 @pytest.mark.usefixtures("adb_server")
 def test_through_an_adb_server(phone: Phone, config: Path) -> None:
     connection = connect(Wanted("phone"), config, lambda: None, 10.0)  # the only one attached

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,23 +264,6 @@ def test_a_dead_runs_lock_and_job_are_cleared(profiler: Profiler, phone: Phone) 
         os.chown(path, 2000, 2000)
     profiler.check(profiler.run())
     assert not lock.exists()
-
-
-@pytest.fixture
-def adb_server(phone: Phone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
-    """An adb server of its own that holds the phone; the command that talks to it."""
-    adbutils = pytest.importorskip("adbutils")
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    adb = [adbutils.adb_path()]
-    subprocess.run([*adb, "start-server"], check=True, capture_output=True, timeout=30)
-    subprocess.run([*adb, "connect", phone.address], check=True, capture_output=True, timeout=30)
-    yield adb
-    subprocess.run([*adb, "kill-server"], check=False, capture_output=True, timeout=30)
 
 
 def test_the_adb_server_killed(
