@@ -1,7 +1,7 @@
 """Whether a search beats chance: derived nets against random nets of the space at equal predicted latency.
 
     python benchmarks/search_against_random.py [--lut luts/s8.csv] [--target-ms 15] [--other-targets-ms 12,19]
-        [--data shapes:5000@32] [--classes 10] [--seeds 3] [--random 20] [--epochs 16] [--folder DIR]
+        [--data shapes:5000@32] [--classes 4] [--seeds 3] [--random 20] [--epochs 16] [--folder DIR]
 
 Per seed a search within the target on the same images, whose best-ranked net is trained from scratch; random nets of
 the space are drawn until so many are in the same window of latency (0.97 to 1 of the target) and trained by the same
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--target-ms", type=float, default=15.0)
     parser.add_argument("--other-targets-ms", default="12,19")
     parser.add_argument("--data", default="shapes:5000@32")
-    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--random", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=16)

@@ -12,7 +12,7 @@ import torch
 from lutbench.errors import CheckpointError
 from lutbench.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
@@ -34,20 +34,20 @@ def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -
 
 @dataclass(frozen=True)
 class Weights:
-    """What a training made. net: the key of what was trained; data, resolution, classes, seed: on what images."""
+    """What a training made. net: the key of what was trained; data, resolution, classes, data_seed: on what images."""
 
     net: str
     data: str
     resolution: int
     classes: int
-    seed: int
+    data_seed: int
     state: dict[str, Any]
 
 
 def load_weights(path: Path) -> Weights:
     """The weights in a training's checkpoint or its last file; CheckpointError where there are none."""
     identity, state = _read(path, "cpu", "`lutbench train` writes them", "`lutbench train` makes another")
-    types = {"net": str, "data": str, "resolution": int, "classes": int, "seed": int}
+    types = {"net": str, "data": str, "resolution": int, "classes": int, "data_seed": int}
     whole = all(isinstance(identity.get(name), kind) for name, kind in types.items())
     if identity.get("job") != "train" or not whole or not isinstance(state.get("net"), dict):
         raise CheckpointError("holds no weights of a training", path=path, remedy="`lutbench train` writes them")

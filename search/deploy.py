@@ -140,7 +140,7 @@ def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | 
     if weights.net != named.key:
         raise CheckpointError(f"is of net {weights.net}, not of {named.key}", path=job.weights)
     options = DataOptions(
-        job.resolution or weights.resolution, weights.classes, weights.seed, job.workers, job.skip_broken
+        job.resolution or weights.resolution, weights.classes, weights.data_seed, job.workers, job.skip_broken
     )
     source = find_data(job.data or weights.data, options, report)
     net = retargeted(named, source.resolution, source.classes)

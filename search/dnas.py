@@ -163,6 +163,7 @@ class _Search:
             "resolution": data.resolution,
             "classes": data.classes,
             "images": data.count("all"),
+            "data_seed": data.seed,
             "seed": request.seed,
             "bf16": request.engine.bf16,
             **request.schedule.to_dict(),

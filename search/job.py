@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class TrainJob:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
-    resolution, classes: None means the data's own. recipe: what differs from the default recipe for so many images.
+    resolution, classes: None means the data's own. data_seed: of the choice of classes, the split and shapes. recipe: what differs from the default recipe for so many images.
     threads: of a CPU. workers: that decode photographs.
     """
 
@@ -34,6 +34,7 @@ class TrainJob:
     data: str = "digits"
     resolution: int | None = None
     classes: int | None = None
+    data_seed: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     resume: bool = False
@@ -79,7 +80,7 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     from search.data.options import DataOptions
     from search.train import CHECKPOINT, TrainRequest, train
 
-    options = DataOptions(job.resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
+    options = DataOptions(job.resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device))
     source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
     engine.set_threads(job.threads, source.resolution)
     recipe = replace(default_recipe(source.count("all")), **job.recipe)

@@ -35,7 +35,8 @@ class NetsJob:
     """luts: one per device. targets_ms: none, or one per LUT. resolution, width: of the nets; None means the first of
     the LUT's own.
 
-    train_resolution, classes: of the images; None means the data's own. schedule: what differs from the default one
+    train_resolution, classes: of the images; None means the data's own. data_seed: of the choice of classes, the split
+    and shapes. schedule: what differs from the default one
     for so many images. shared: a layer's candidates share their weights. draws: nets
     drawn from P_theta and ranked; nets: how many of the best to write.
     """
@@ -48,6 +49,7 @@ class NetsJob:
     data: str = "digits"
     train_resolution: int | None = None
     classes: int | None = None
+    data_seed: int = 0
     mode: SearchMode | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     alpha: float | None = None
@@ -126,7 +128,9 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     from search.dnas import CHECKPOINT, SearchRequest, search
 
     report = engine.reporting(report)
-    options = DataOptions(job.train_resolution, job.classes, job.seed, job.workers, job.skip_broken, str(engine.device))
+    options = DataOptions(
+        job.train_resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device)
+    )
     data = engine.first_ahead(lambda: find_data(job.data, options, report))
     engine.set_threads(job.threads, data.resolution)
     objective = _objective(job, models, data.count("all"))

@@ -273,6 +273,7 @@ def _identity(request: TrainRequest) -> dict[str, Any]:
         "resolution": data.resolution,
         "classes": data.classes,
         "images": data.count("all"),
+        "data_seed": data.seed,
         "seed": request.seed,
         "bf16": request.engine.bf16,
         **request.recipe.to_dict(),

@@ -62,13 +62,20 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
-    """What says which images: data, resolution (by the name given), classes, workers, skip_broken."""
+    """What says which images: data, resolution (by the name given), classes, data_seed, workers, skip_broken."""
     return several(
         click.option(
             "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
         ),
         click.option(resolution, type=int, help="Of the images; none: the data's own."),
-        click.option("--classes", type=int, help="A random choice of so many of the data's, by the seed; none: all."),
+        click.option("--classes", type=int, help="A random choice of so many of the data's; none: all."),
+        click.option(
+            "--data-seed",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Of the choice of classes, of the split, of shapes.",
+        ),
         click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
         click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
     )

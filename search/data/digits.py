@@ -40,7 +40,7 @@ def digits(options: DataOptions) -> SplitSource:
         train,
         test,
         GlyphAugmentation(resolution),
-        split_seed=options.seed,
+        seed=options.seed,
         mean=(MEAN,) * 3,
         std=(STD,) * 3,
         device=options.device,

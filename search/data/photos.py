@@ -60,7 +60,7 @@ def photo_source(
         whole_train,
         whole_test,
         PhotoAugmentation(resolution),
-        split_seed=options.seed,
+        seed=options.seed,
         mean=MEAN,
         std=STD,
         device=options.device,

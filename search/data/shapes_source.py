@@ -74,7 +74,7 @@ def shapes(size: ShapesSize, options: DataOptions, report: Report) -> SplitSourc
         part("train", size.images),
         part("test", round(size.images * TEST_SHARE)),
         ShapesAugmentation(size.resolution),
-        split_seed=options.seed,
+        seed=options.seed,
         device=options.device,
     )
 

@@ -35,6 +35,11 @@ class DataSource(Protocol):
     @property
     def resolution(self) -> int: ...
 
+    @property
+    def seed(self) -> int:
+        """Of the choice of classes, of the split and of drawn images."""
+        ...
+
     def count(self, part: str) -> int:
         """Images of a part of the training set, or of the "test" set."""
         ...
@@ -109,7 +114,7 @@ class SplitSource:
         test: LabelledImages,
         augmentation: Augmentation,
         *,
-        split_seed: int = 0,
+        seed: int = 0,
         mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
         std: tuple[float, float, float] = (0.25, 0.25, 0.25),
         device: str = "cpu",
@@ -118,11 +123,12 @@ class SplitSource:
         self.class_names = class_names
         self.classes = len(class_names)
         self.resolution = resolution
+        self.seed = seed
         self._train, self._test = train, test
         self._augmentation = augmentation
         self._device = torch.device(device)
         self._mean, self._std = (torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (mean, std))
-        self._parts = stratified_split(train.labels, class_names, split_seed)
+        self._parts = stratified_split(train.labels, class_names, seed)
         self._rank, self._processes = 0, 1
 
     def share(self, rank: int, processes: int) -> SplitSource:

@@ -48,6 +48,7 @@ class Blobs:
 
     name = "blobs"
     classes = 4
+    seed = 0
 
     def __init__(self, resolution: int = 16, images: int = 80, poison: bool = False) -> None:
         self.resolution = resolution

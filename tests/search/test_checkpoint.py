@@ -13,7 +13,7 @@ from lutbench.errors import CheckpointError
 from search.checkpoint import Weights, load_checkpoint, load_weights, save_checkpoint
 
 IDENTITY = {"job": "train", "seed": 1, "milestones": [0.5]}
-TRAINED = {"job": "train", "net": "tiny", "data": "digits", "resolution": 32, "classes": 10, "seed": 1}
+TRAINED = {"job": "train", "net": "tiny", "data": "digits", "resolution": 32, "classes": 10, "data_seed": 1}
 
 
 def test_what_was_saved_is_read(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     torch.save({"lutbench_checkpoint": 99, "identity": IDENTITY, "state": {}}, path)
-    with pytest.raises(CheckpointError, match="is of version 99, this lutbench reads 1"):
+    with pytest.raises(CheckpointError, match="is of version 99, this lutbench reads 2"):
         load_checkpoint(path, IDENTITY)
 
 
@@ -48,7 +48,7 @@ class _Code:
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
-    torch.save({"lutbench_checkpoint": 1, "identity": _Code(), "state": {}}, path)
+    torch.save({"lutbench_checkpoint": 2, "identity": _Code(), "state": {}}, path)
     with pytest.raises(CheckpointError):
         load_checkpoint(path, IDENTITY)
 

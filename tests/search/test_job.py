@@ -20,6 +20,9 @@ from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
 from search import train as training
+from search.data import find
+from search.data.digits import digits
+from search.data.options import DataOptions
 from search.engine import Engine
 from search.job import TrainJob, find_trainable, train_net
 from search.recipe import SMALL
@@ -53,6 +56,17 @@ def test_an_architecture_is_trained_at_the_scale_of_the_data(arch: Path, tmp_pat
     assert again.result.history == found.result.history
     with pytest.raises(CheckpointError, match="classes was 4 and is 10"):
         train_net(job(arch, tmp_path, resume=True), Engine(), quiet)
+
+
+def test_another_seed_sees_the_same_images(arch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[DataOptions] = []
+    monkeypatch.setattr(find, "find_data", lambda _text, options, _report: asked.append(options) or digits(options))
+    train_net(job(arch, tmp_path / "a", classes=4, seed=1), Engine(), quiet)
+    train_net(job(arch, tmp_path / "b", classes=4, seed=1, data_seed=2), Engine(), quiet)
+    assert [options.seed for options in asked] == [0, 2]
+    assert digits(asked[0]).class_names != digits(asked[1]).class_names
+    with pytest.raises(CheckpointError, match="data_seed was 0 and is 2"):
+        train_net(job(arch, tmp_path / "a", classes=4, seed=1, data_seed=2, resume=True), Engine(), quiet)
 
 
 def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:
