@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class TrainJob:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
-    resolution, classes: None means the data's own. data_seed: of the choice of classes, the split and shapes. recipe: what differs from the default recipe for so many images.
-    threads: of a CPU. workers: that decode photographs.
+    resolution, classes: None means the data's own. data_seed: of the choice of classes, the split and shapes.
+    recipe: what differs from the default recipe for so many images. threads: of a CPU.
+    workers: that decode photographs.
     """
 
     net: str
