@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Loaded
+from device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Loaded, rewriting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,8 +45,9 @@ class TorchScriptEngine:
         invoke = partial(module.forward, given)
         for _ in range(_PROFILED_CALLS):
             invoke()
+        # idle: int() is the clock and a call; torch has none of a module's that does nothing
         target, source = memory.values[:size], memory.buffers.source[:size]
-        return Loaded(invoke, lambda: np.copyto(target, source), (module, given, memory))
+        return Loaded(invoke, rewriting([(target, source)]), int, (module, given, memory))
 
     def _memory(self, dtype: Any, size: int) -> _Memory:
         """The shared input; a larger one from here on where it is too small (earlier tensors keep theirs)."""

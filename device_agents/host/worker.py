@@ -20,6 +20,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from statistics import median_low
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
@@ -89,12 +90,17 @@ class Worker:
     def cycle(self, names: list[str], warmup: int, repeats: int, canary: Callable[[], int], before: int) -> Reading:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
 
+        What an idle call through the binding takes, the median of one a turn, is taken off every sample: a program
+        without Python has no such part (docs/runner.md: figures).
+
         The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did. It does not see
         that the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised
         by the time the turn took.
         """
         steps = [(name, self._loaded[name].invoke, self._loaded[name].rewrite_input) for name in names]
         durations: list[list[int]] = [[] for _ in names]
+        idle = self._loaded[names[0]].idle
+        idles: list[int] = []
         canaries: list[int] = []
         raised: list[int] = []
         clock = perf_counter_ns
@@ -111,13 +117,19 @@ class Worker:
                 if turn >= warmup:
                     durations[position].append(duration)
             if turn >= warmup:
+                rewrite_input()
+                start = clock()
+                idle()
+                idles.append(clock() - start)
                 raised.append(clock() - began if preemptions() > taken else 0)
             if turn == warmup + repeats - 1 or clock() - last > CANARY_EVERY_NS:
                 after = canary()
                 canaries += [max(before, after)] * (max(0, turn + 1 - warmup) - len(canaries))
                 before, last = after, clock()
         readings = [reading + more for reading, more in zip(canaries, raised, strict=True)]
-        return {"ns": durations, "canary_ns": readings}, before
+        binding_ns = median_low(idles)
+        samples = [[max(1, duration - binding_ns) for duration in own] for own in durations]
+        return {"ns": samples, "canary_ns": readings}, before
 
     def measure(self, request: Answer, out: TextIO) -> None:
         """Every cycle of a request, each once its canary is quiet or the time for waiting is used up."""

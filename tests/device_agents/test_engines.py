@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of
+from device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of, rewriting
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.onnx_file import prepare_onnx_file
 from tests.onnx_models import convolution, save_model, tokens
@@ -46,6 +46,19 @@ def test_inputs_of_one_dtype_do_not_overlap_and_are_rewritten(engine: OnnxEngine
     loaded.invoke()
     assert buffers.output[:3].tolist() == (buffers.source[:3] + buffers.source[64]).tolist()
     assert not buffers.input[3:64].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, np.bool_])
+def test_buffers_begin_at_a_page_and_are_rewritten_whole(dtype: type[np.generic]) -> None:
+    buffers = Buffers(dtype, 3000)
+    for memory in (buffers.source, buffers.input, buffers.output):
+        assert memory.ctypes.data % 4096 == 0 and memory.flags.writeable and memory.dtype == dtype
+    buffers.input[:] = buffers.output[:] = 0
+    both = (buffers.input[:2000], buffers.source[:2000]), (buffers.output[1000:], buffers.source[1000:])
+    rewriting(both[:1])()
+    assert (buffers.input[:2000] == buffers.source[:2000]).all() and not buffers.input[2000:].any()
+    rewriting(both)()
+    assert (buffers.output[1000:] == buffers.source[1000:]).all() and not buffers.output[:1000].any()
 
 
 def test_an_output_whose_shape_only_a_run_tells(engine: OnnxEngine, tmp_path: Path) -> None:

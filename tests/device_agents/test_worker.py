@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +18,7 @@ class ScriptedEngine:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.idle: Callable[[], object] = lambda: None
 
     def load(self, name: str, path: str) -> Loaded:
         if path == "refused":
@@ -26,7 +29,7 @@ class ScriptedEngine:
             if name == "raises" and self.calls.count(name) == 3:
                 raise RuntimeError("out of luck")
 
-        return Loaded(invoke, lambda: None, None)
+        return Loaded(invoke, lambda: None, self.idle, None)
 
 
 @pytest.fixture
@@ -62,6 +65,22 @@ def test_cycles_alternate_and_warm_ups_are_not_samples(worker: Worker, engine: S
     assert [len(samples) for samples in first["ns"]] == [3, 3]  # type: ignore[attr-defined]
     assert len(first["canary_ns"]) == 3  # type: ignore[arg-type]
     assert spent["runtime_ns"] >= sum(map(sum, first["ns"]))  # type: ignore[call-overload, operator]
+
+
+def test_what_the_binding_takes_is_no_part_of_a_sample(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock by which an invocation takes 70 and an idle call 50; one that took longer does not count."""
+    now, idles = [0], iter([50, 900, 50])
+    monkeypatch.setattr("device_agents.host.worker.perf_counter_ns", lambda: now[0])
+
+    def passing(ns: int) -> None:
+        now[0] += ns
+
+    loaded = worker._loaded["a"]
+    worker._loaded["a"] = replace(loaded, invoke=lambda: passing(70), idle=lambda: passing(next(idles)))
+    first, spent = answers(worker, [[["a"], 1, 3, "c"]])
+    assert first["ns"] == [[20, 20, 20]] and spent["runtime_ns"] == 4 * 70
+    worker._loaded["a"] = replace(loaded, invoke=lambda: passing(70), idle=lambda: passing(80))
+    assert answers(worker, [[["a"], 0, 2, "c"]])[0]["ns"] == [[1, 1]]
 
 
 def test_the_canary_stands_before_and_after(worker: Worker, engine: ScriptedEngine) -> None:
