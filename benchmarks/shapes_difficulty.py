@@ -22,9 +22,10 @@ from lutbench.events import Event, StepProgress
 from lutbench.nn.graph import GraphModule
 from lutbench.space.graph import Graph
 from lutbench.space.models.mobile import mobilenet_v2
+from search.checkpoint import CHECKPOINT
 from search.data.find import find_data
 from search.recipe import SMALL, Recipe
-from search.train import CHECKPOINT, TrainRequest, train
+from search.train import TrainRequest, train
 
 DATA, RESOLUTION, WIDTH = "shapes:10000@64", 64, 0.35
 

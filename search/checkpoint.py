@@ -12,6 +12,7 @@ import torch
 from lutbench.errors import CheckpointError
 from lutbench.files import write_atomically
 
+CHECKPOINT = "checkpoint.pt"  # in a job's folder
 VERSION = 2
 
 

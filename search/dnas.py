@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from lutbench.errors import TrainingError, UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.units import format_latency, format_percent
-from search.checkpoint import load_checkpoint, save_checkpoint
+from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from search.data.source import DataSource
 from search.engine import Engine
-from search.gates import Mode, draw, probabilities
+from search.gates import Gates, Mode, draw, probabilities
 from search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
 from search.metrics import Record, open_log
 from search.objective import Objective
@@ -34,7 +34,7 @@ SEARCH_MODES: dict[SearchMode, tuple[Mode, Mode]] = {  # how w's passes run, and
     "hard": ("hard", "hard"),
     "mixed": ("hard", "soft"),
 }
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+METRICS = "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
@@ -47,6 +47,7 @@ class SearchRequest:
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes, whose weights are those of
     nets, and theta by soft ones, whose gradients say something of every candidate.
     resume: go on from the checkpoint there. shared: a layer's candidates share their weights (`Supernet`).
+    compiled: soft passes run what torch.compile makes of the supernet; hard ones take another path each time.
     """
 
     models: tuple[LatencyModel, ...]
@@ -60,6 +61,7 @@ class SearchRequest:
     engine: Engine = field(default_factory=Engine)
     tensorboard: bool = False
     shared: bool = True
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,14 @@ class _Search:
         self._w_mode, self._theta_mode = SEARCH_MODES[request.mode]
         space = request.models[0].space
         self._net = Supernet(space, data.classes, data.resolution, request.seed, shared=request.shared).to(self._device)
+        self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
+        if request.compiled:
+            if request.mode == "hard":
+                raise UsageError(
+                    "hard passes take another path each time, and there is nothing to compile",
+                    remedy="--mode soft or mixed, or leave --compile out",
+                )
+            self._compiled = torch.compile(self._soft_pass)
         self._costs_us = stacked_costs_us(request.models).to(self._device)
         self._weights = list(self._net.weights())
         self._w = torch.optim.SGD(
@@ -221,7 +231,7 @@ class _Search:
     ) -> tuple[Tensor, Tensor]:
         gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._w_mode, rng)
         with self._engine.autocast():
-            outputs = self._net(images, gates)
+            outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
         self._w.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -234,7 +244,7 @@ class _Search:
     ) -> tuple[Tensor, Tensor]:
         gates = draw(self._net.theta, self._net.mask, temperature, self._theta_mode, rng)
         with self._engine.autocast():
-            outputs = self._net(images, gates)
+            outputs = self._outputs(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)
         drawn_us = latencies_us(self._request.models, self._costs_us, gates.relaxed)
         loss = self._request.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
@@ -244,6 +254,16 @@ class _Search:
         self._theta.step()
         self._request.objective.observe(self._expected_us())
         return loss.detach(), outputs.detach()
+
+    def _outputs(self, images: Tensor, gates: Gates) -> Tensor:
+        if self._compiled and gates.path is None:
+            return self._compiled(images, gates.values)
+        outputs: Tensor = self._net(images, gates)
+        return outputs
+
+    def _soft_pass(self, images: Tensor, values: Tensor) -> Tensor:
+        outputs: Tensor = self._net(images, Gates(values, values))
+        return outputs
 
     def _expected_us(self, differentiable: bool = False) -> Tensor:
         """The expected latency of a net drawn from P_theta, (devices,)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import InterruptedRunError, TrainingError, UsageError
+from lutbench.errors import UsageError
 from lutbench.events import Report
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
@@ -73,13 +73,11 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     """Trains the net from scratch; InterruptedRunError on Ctrl-C, which says how to go on."""
     named = find_trainable(job.net)
 
-    import torch
-    from torch._dynamo.exc import TorchDynamoException
-
     from lutbench.nn.subject import empty_net
     from search.data.find import find_data
     from search.data.options import DataOptions
-    from search.train import CHECKPOINT, TrainRequest, train
+    from search.stops import stops_explained
+    from search.train import TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device))
     source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
@@ -99,16 +97,6 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
         job.channels_last,
         job.tensorboard,
     )
-    try:
+    with stops_explained(job.folder, recipe.batch_size, "a smaller --batch-size, or --bf16"):
         result = train(request, report)
-    except torch.OutOfMemoryError:
-        problem = f"the GPU's memory does not hold a step of {recipe.batch_size} images"
-        raise TrainingError(problem, remedy="a smaller --batch-size, or --bf16") from None
-    except TorchDynamoException as error:
-        problem = str(error).strip().splitlines()[0][:200]
-        raise TrainingError(f"torch.compile failed: {problem}", remedy="leave --compile out") from error
-    except KeyboardInterrupt:
-        kept = (job.folder / CHECKPOINT).exists()
-        remedy = "--resume goes on after its last epoch" if kept else "no epoch had ended"
-        raise InterruptedRunError("interrupted", path=job.folder, remedy=remedy) from None
     return Trained(net, recipe, source.name, source.resolution, source.classes, result)

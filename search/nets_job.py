@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import InterruptedRunError, LutError, TrainingError, UsageError
+from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable
 from lutbench.lut.table import Lut
@@ -63,6 +63,7 @@ class NetsJob:
     workers: int | None = None
     skip_broken: bool = False
     tensorboard: bool = False
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,10 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     space, definition = space_of(job)
     models = latency_models(job.luts, space)
 
-    import torch
-
     from search.data.find import find_data
     from search.data.options import DataOptions
-    from search.dnas import CHECKPOINT, SearchRequest, search
+    from search.dnas import SearchRequest, search
+    from search.stops import stops_explained
 
     report = engine.reporting(report)
     options = DataOptions(
@@ -139,20 +139,24 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))
     request = SearchRequest(
-        models, data, objective, schedule, job.folder, mode, job.seed, job.resume, engine, job.tensorboard, job.shared
+        models,
+        data,
+        objective,
+        schedule,
+        job.folder,
+        mode,
+        job.seed,
+        job.resume,
+        engine,
+        job.tensorboard,
+        job.shared,
+        job.compiled,
     )
-    try:
+    with stops_explained(job.folder, schedule.batch_size, "a smaller --batch-size, --mode hard, or --bf16"):
         found = search(request, report)
         if not engine.is_first:
             return None
         nets = _derive(job, found, request, report)
-    except torch.OutOfMemoryError:
-        problem = f"the GPU's memory does not hold a step of {schedule.batch_size} images"
-        raise TrainingError(problem, remedy="a smaller --batch-size, --mode hard, or --bf16") from None
-    except KeyboardInterrupt:
-        kept = (job.folder / CHECKPOINT).exists()
-        remedy = "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"
-        raise InterruptedRunError("interrupted", path=job.folder, remedy=remedy) from None
     how = {
         "mode": mode,
         "objective": objective.name,

@@ -68,6 +68,7 @@ class Supernet(nn.Module):
         """(N, 3, R, R) -> (N, classes)"""
         x: Tensor = self.stem(images.contiguous(memory_format=torch.channels_last))
         fast = self.fast and self.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        fast = fast and not torch.compiler.is_compiling()  # the fast path is a compiler's work done by hand
         for number, layer in enumerate(cast("list[SuperLayer]", self.layers)):
             chosen = range(layer.candidates) if gates.path is None else (gates.path[number],)
             x = layer(x, gates.values[number], chosen, fast)

@@ -18,7 +18,7 @@ from lutbench.errors import TrainingError, UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
-from search.checkpoint import load_checkpoint, save_checkpoint
+from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from search.data.source import Batches, DataSource
 from search.engine import Engine
 from search.metrics import Record, open_log
@@ -26,7 +26,7 @@ from search.recipe import Recipe
 from search.seeding import seeded
 from search.tally import Tally
 
-CHECKPOINT, METRICS, WEIGHTS = "checkpoint.pt", "metrics.jsonl", "weights.pt"
+METRICS, WEIGHTS = "metrics.jsonl", "weights.pt"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the time of the default layout on CPU
 WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed

@@ -67,6 +67,7 @@ HEAVY_ALLOWED = (
     "search.pointwise",
     "search.seeding",
     "search.supernet",
+    "search.stops",
     "search.tally",
     "search.train",
 )

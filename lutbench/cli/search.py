@@ -50,6 +50,7 @@ _schedule_options = several(
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: searched/LUT.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
+@click.option("--compile", "compiled", is_flag=True, help="Soft passes run what torch.compile makes of them.")
 @machine_options
 @json_option
 def command(
@@ -74,6 +75,7 @@ def command(
     output: Path | None,
     resume: bool,
     tensorboard: bool,
+    compiled: bool,
     accelerator: Any,
     bf16: bool,
     as_json: bool,
@@ -118,6 +120,7 @@ def command(
         workers=workers,
         skip_broken=skip_broken,
         tensorboard=tensorboard,
+        compiled=compiled,
     )
     check_job(job)  # before torch loads
     from search.engine import Engine

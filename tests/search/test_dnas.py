@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,27 @@ def test_it_learns_and_writes_a_line_per_epoch(mode: SearchMode, tmp_path: Path)
     assert written[-1]["w_accuracy"] > 0.5 > written[0]["w_accuracy"] and written[-1]["w_loss"] < written[0]["w_loss"]
     assert "theta_loss" not in written[0] and "theta_loss" in written[1]  # the first epoch trains w alone
     assert written[1]["temperature"] == pytest.approx(5 * 0.956, rel=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["soft", "mixed"])
+def test_compiled_passes_learn_the_same(mode: SearchMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = search(request(tmp_path / "plain", mode=mode), quiet)
+    graphs: list[int] = []
+
+    def compiler(graph: torch.fx.GraphModule, _example: list[torch.Tensor]) -> Callable[..., object]:
+        graphs.append(len(graph.graph.nodes))
+        return graph.forward
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=compiler))
+    compiled = search(request(tmp_path / "compiled", mode=mode, compiled=True), quiet)
+    assert max(graphs) > 100  # the whole supernet in one graph
+    torch.testing.assert_close(compiled.supernet.theta, plain.supernet.theta, rtol=0, atol=1e-4)
+
+
+def test_hard_passes_cannot_be_compiled(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to compile"):
+        search(request(tmp_path, mode="hard", compiled=True), quiet)
 
 
 def test_warm_up_leaves_theta_alone_and_then_it_moves(tmp_path: Path) -> None:

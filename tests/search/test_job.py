@@ -10,8 +10,6 @@ import torch
 from lutbench.errors import (
     ArchitectureError,
     CheckpointError,
-    InterruptedRunError,
-    TrainingError,
     UsageError,
 )
 from lutbench.events import Event
@@ -19,7 +17,6 @@ from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
-from search import train as training
 from search.data import find
 from search.data.digits import digits
 from search.data.options import DataOptions
@@ -90,26 +87,3 @@ def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
         find_trainable("none.json")
     with pytest.raises(UsageError, match="resolution 16 is not between"):
         train_net(TrainJob("mobilenet_v2", tmp_path, resolution=16), Engine(), quiet)
-
-
-@pytest.mark.parametrize(
-    ("raised", "expected", "says"),
-    [
-        (KeyboardInterrupt(), InterruptedRunError, "no epoch had ended"),
-        (torch.OutOfMemoryError(), TrainingError, "step of 256 images; a smaller --batch-size"),
-    ],
-)
-def test_what_ends_a_training_early_is_one_line(
-    raised: BaseException,
-    expected: type[Exception],
-    says: str,
-    arch: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(*_: object) -> None:
-        raise raised
-
-    monkeypatch.setattr(training, "train", fail)
-    with pytest.raises(expected, match=says):
-        train_net(job(arch, tmp_path), Engine(), quiet)

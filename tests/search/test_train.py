@@ -18,12 +18,11 @@ from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.nn.subject import branch_norms, empty_net
 from lutbench.space.zoo import find_whole_net, retargeted
-from search.checkpoint import load_weights
+from search.checkpoint import CHECKPOINT, load_weights
 from search.data.find import find_data
 from search.data.options import DataOptions
 from search.recipe import Recipe
 from search.train import (
-    CHECKPOINT,
     METRICS,
     TrainRequest,
     dropout_before_classifier,

@@ -1,0 +1,33 @@
+"""What ends a training or a search from outside, each told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch._dynamo.exc import TorchDynamoException
+
+from lutbench.errors import InterruptedRunError, TrainingError
+from search.checkpoint import CHECKPOINT
+
+
+@contextmanager
+def stops_explained(folder: Path, batch_size: int, remedy: str) -> Iterator[None]:
+    """TrainingError for a GPU that is full, whose remedy is given, and for what torch.compile cannot do.
+
+    InterruptedRunError on Ctrl-C, which says whether the folder has a checkpoint to go on from.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        problem = f"the GPU's memory does not hold a step of {batch_size} images"
+        raise TrainingError(problem, remedy=remedy) from None
+    except TorchDynamoException as error:
+        problem = str(error).strip().splitlines()[0][:200]
+        raise TrainingError(f"torch.compile failed: {problem}", remedy="leave --compile out") from error
+    except KeyboardInterrupt:
+        kept = (folder / CHECKPOINT).exists()
+        remedy = "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"
+        raise InterruptedRunError("interrupted", path=folder, remedy=remedy) from None
