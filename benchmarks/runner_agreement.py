@@ -4,7 +4,7 @@
 
 Times FBNet's int8 operators with both, the same cycles in turn, a few at a time and each first in every other turn, on
 the same core. For each operator: the runner's median over the host agent's. Prints how many are within 3 %, by how long
-they take, and ends with status 1 where fewer than 90 % are, 2 where the machine was too busy to judge. What a call
+they take, and ends with status 3 where fewer than 90 % are, 2 where the machine was too busy to judge. What a call
 costs in itself, Python's part among that, is the row runtime_overhead; a LUT's predictions take it off every row, and
 the last line does so too.
 """
@@ -177,7 +177,7 @@ def report(data: dict[str, Measurements], depth: int, names: Sequence[str], roun
         print(f"not judged: more than {100 * MOST_DISTURBED:.0f} % of a side's samples are disturbed")
         sys.exit(2)
     within = sum(abs(ratio - 1) <= LIMIT for ratio in ratios.values()) / len(ratios)
-    sys.exit(0 if within >= SHARE else 1)
+    sys.exit(0 if within >= SHARE else 3)
 
 
 if __name__ == "__main__":
