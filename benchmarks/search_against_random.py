@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import torch
 from _machine import machine
+from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
 from lutbench.lut.file import read_lut
@@ -30,6 +32,7 @@ from search.job import TrainJob, train_net
 from search.nets_job import NET_FILE, NetsJob, find_nets, latency_models, space_of
 
 CLOSE = 0.02  # of latencies that count as equal
+TOP = 0.75  # of the random nets, to be beaten on average: the top quarter
 SCHEDULE = {"epochs": 75, "warmup": 40, "cooling": 0.03}  # shapes take long to be told apart at all
 
 
@@ -59,8 +62,33 @@ def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int, data
     return list(json.loads(done.read_text()))
 
 
-def accuracy(arguments: argparse.Namespace, net: Path) -> float:
-    """Test accuracy of an architecture file's net, trained from scratch."""
+@dataclass(frozen=True, order=True)
+class Tested:
+    """Test images whose class was found."""
+
+    right: int
+    images: int
+
+    @property
+    def share(self) -> float:
+        return self.right / self.images
+
+
+@dataclass(frozen=True)
+class Beaten:
+    """How many random nets a derived one beats, and whether it is above their median."""
+
+    nets: int
+    of: int
+    above_median: bool
+
+    @property
+    def share(self) -> float:
+        return self.nets / self.of
+
+
+def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
+    """The test of an architecture file's net, trained from scratch."""
     folder = arguments.folder / "trained" / f"{net.parent.name}_{net.stem}"
     done = folder / "accuracy.json"
     if not done.exists():
@@ -75,7 +103,8 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> float:
         with Progress() as progress:
             test = train_net(job, Engine("cpu"), progress).result.test
         done.write_text(json.dumps({"accuracy": test.accuracy, "images": test.images}))
-    return float(json.loads(done.read_text())["accuracy"])
+    test = json.loads(done.read_text())
+    return Tested(round(test["accuracy"] * test["images"]), test["images"])
 
 
 def random_files(arguments: argparse.Namespace) -> list[tuple[Path, float]]:
@@ -117,15 +146,44 @@ def report(arguments: argparse.Namespace) -> None:
         for seed in range(arguments.seeds)
     }
     chance = [(us, accuracy(arguments, path)) for path, us in random_files(arguments)]
-    ordered = ", ".join(f"{100 * value:.1f}" for value in sorted(value for _, value in chance))
-    print(f"\nRandom nets, from scratch: {ordered} %")
-    header("seed", "derived net", "random nets within 2 % of its latency", "their median", "how many it beats")
-    for seed, value in derived.items():
-        us = found[arguments.target_ms, seed, arguments.data][0]["us"]
-        close = [other for other_us, other in chance if abs(other_us / us - 1) <= CLOSE]
-        beaten = sum(value > other for other in close)
-        middle, share = f"{100 * median(close):.1f} %", f"{beaten} ({beaten / len(close):.0%})"
-        print(f"| {seed} | {100 * value:.1f} % | {len(close)} | {middle} | {share} |")
+    ordered = ", ".join(f"{100 * value.share:.1f}" for value in sorted(value for _, value in chance))
+    print(f"\nRandom nets, from scratch: {ordered} %. In brackets 95 % intervals.")
+    header("seed", "derived net", "random nets within 2 % of its latency", "their median", "how many it beats", "share")
+    beaten = [
+        compared(seed, found[arguments.target_ms, seed, arguments.data][0]["us"], derived[seed], chance)
+        for seed in derived
+    ]
+    verdict(beaten)
+
+
+def compared(seed: int, us: float, own: Tested, chance: list[tuple[float, Tested]]) -> Beaten:
+    """Prints a derived net's row."""
+    close = [other for other_us, other in chance if abs(other_us / us - 1) <= CLOSE]
+    shares = [other.share for other in close]
+    found = Beaten(sum(own.share > share for share in shares), len(close), own.share > median(shares))
+    middle = quantile_test(shares, p=0.5).confidence_interval()
+    print(
+        f"| {seed} | {100 * own.share:.1f} % ({interval(own.right, own.images)}) | {len(close)}"
+        f" | {100 * median(shares):.1f} % ({100 * middle.low:.1f} to {100 * middle.high:.1f}) | {found.nets}"
+        f" | {found.share:.0%} ({interval(found.nets, found.of)}) |"
+    )
+    return found
+
+
+def interval(hits: int, of: int) -> str:
+    """Clopper and Pearson's, 95 %, in per cent."""
+    found = binomtest(hits, of).proportion_ci()
+    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def verdict(beaten: list[Beaten]) -> None:
+    above = sum(one.above_median for one in beaten)
+    average = mean(one.share for one in beaten)
+    wins = above == len(beaten) and average >= TOP
+    print(
+        f"\nDerived nets are above the median of random nets in {above} of {len(beaten)} seeds and beat"
+        f" {average:.0%} of them on average: the search {'wins' if wins else 'does not win'} (all seeds, {TOP:.0%})."
+    )
 
 
 def main() -> None:

@@ -236,6 +236,8 @@ class _Search:
         self._w.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._engine.average_gradients(self._weights, len(labels))
+        if self._request.schedule.w_clip:
+            torch.nn.utils.clip_grad_norm_(self._weights, self._request.schedule.w_clip)
         self._w.step()
         return loss.detach(), outputs.detach()
 

@@ -15,7 +15,8 @@ class Schedule:
     """Each epoch trains w on its share, then theta on its own; in the first warmup epochs w alone.
 
     The rate of w falls from w_rate to 0 along a cosine over all steps. The temperature starts at temperature and is
-    multiplied by exp(-cooling) per epoch.
+    multiplied by exp(-cooling) per epoch. w_clip: the norm that w's gradient is scaled down to where it is above; 0: as it
+    is.
     """
 
     epochs: int = 90
@@ -24,6 +25,7 @@ class Schedule:
     w_rate: float = 0.1
     w_momentum: float = 0.9
     w_decay: float = 1e-4
+    w_clip: float = 0.0
     theta_rate: float = 0.01
     theta_decay: float = 5e-4
     temperature: float = 5.0
@@ -37,6 +39,7 @@ class Schedule:
             ("w_rate", 0 < self.w_rate < math.inf, "above 0"),
             ("w_momentum", 0 <= self.w_momentum < 1, "from 0 to below 1"),
             ("w_decay", 0 <= self.w_decay < math.inf, "0 or more"),
+            ("w_clip", 0 <= self.w_clip < math.inf, "0 or more"),
             ("theta_rate", 0 < self.theta_rate < math.inf, "above 0"),
             ("theta_decay", 0 <= self.theta_decay < math.inf, "0 or more"),
             ("temperature", 0 < self.temperature < math.inf, "above 0"),
@@ -59,9 +62,10 @@ class Schedule:
 
 
 PAPER = Schedule()
-# theta learns faster, in fewer steps, and the temperature ends where the paper's does
+# theta learns faster, in fewer steps, and the temperature ends where the paper's does; without the clip w of random paths
+# hardly learns in its first 15 epochs, and at lower rates it learns slower (docs/search.md: figures)
 SMALL = Schedule(
-    epochs=120, warmup=30, batch_size=32, w_rate=0.02, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
+    epochs=120, warmup=30, batch_size=32, w_clip=1.0, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
 )
 
 

@@ -20,6 +20,7 @@ _schedule_options = several(
     click.option("--w-rate", type=float, help="SGD's learning rate at the start; it falls to 0 along a cosine."),
     click.option("--w-momentum", type=float, help="Of SGD."),
     click.option("--w-decay", type=float, help="SGD's weight decay."),
+    click.option("--w-clip", type=float, help="Norm that w's gradient is scaled down to where it is above; 0: none."),
     click.option("--theta-rate", type=float, help="Adam's learning rate."),
     click.option("--theta-decay", type=float, help="Adam's weight decay."),
     click.option("--temperature", type=float, help="Of the Gumbel-softmax, in the first epoch."),
