@@ -15,8 +15,8 @@ class Schedule:
     """Each epoch trains w on its share, then theta on its own; in the first warmup epochs w alone.
 
     The rate of w falls from w_rate to 0 along a cosine over all steps. The temperature starts at temperature and is
-    multiplied by exp(-cooling) per epoch. w_clip: the norm that w's gradient is scaled down to where it is above; 0: as it
-    is.
+    multiplied by exp(-cooling) per epoch. w_clip: the norm that w's gradient is scaled down to where it is above; 0 for
+    none.
     """
 
     epochs: int = 90
@@ -62,8 +62,8 @@ class Schedule:
 
 
 PAPER = Schedule()
-# theta learns faster, in fewer steps, and the temperature ends where the paper's does; without the clip w of random paths
-# hardly learns in its first 15 epochs, and at lower rates it learns slower (docs/search.md: figures)
+# theta learns faster, in fewer steps, and the temperature ends where the paper's does. Without the clip w learns nothing
+# in its first epochs, or at a rate that is slow afterwards (docs/search.md: figures)
 SMALL = Schedule(
     epochs=120, warmup=30, batch_size=32, w_clip=1.0, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
 )

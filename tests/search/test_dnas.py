@@ -21,6 +21,7 @@ from search.gates import candidate_mask
 from search.latency import latency_model
 from search.objective import budget, product
 from search.schedule import Schedule
+from search.supernet import Supernet
 from tests.search.made import SMALL, Blobs, made_lut
 
 SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.05, theta_rate=0.05)
@@ -97,6 +98,24 @@ def test_compiled_passes_learn_the_same(mode: SearchMode, tmp_path: Path, monkey
 def test_hard_passes_cannot_be_compiled(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to compile"):
         search(request(tmp_path, mode="hard", compiled=True), quiet)
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard"])
+def test_a_clipped_step_is_no_longer_than_it_may_be(mode: SearchMode, tmp_path: Path) -> None:
+    """Plain SGD of one step: the weights move by the rate times the gradient, whose norm is clipped."""
+    blobs = Blobs(images=20)  # 16 of them are w's: one step
+    schedule = replace(SCHEDULE, epochs=1, warmup=0, batch_size=16, w_rate=0.5, w_momentum=0.0, w_decay=0.0)
+
+    def moved(name: str, clip: float) -> float:
+        clipped = replace(schedule, w_clip=clip)
+        after = search(request(tmp_path / name, mode=mode, schedule=clipped, data=blobs), quiet).supernet
+        before = Supernet(SMALL, blobs.classes, blobs.resolution, 0)
+        pairs = zip(before.weights(), after.weights(), strict=True)
+        return sum((new - old).detach().square().sum().item() for old, new in pairs) ** 0.5 / 0.5
+
+    free = moved("free", 0.0)
+    assert moved("clipped", free / 3) == pytest.approx(free / 3, rel=1e-3)
+    assert moved("loose", free * 3) == pytest.approx(free, rel=1e-6)
 
 
 def test_warm_up_leaves_theta_alone_and_then_it_moves(tmp_path: Path) -> None:
