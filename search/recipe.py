@@ -12,7 +12,10 @@ SMALL_SET = 20_000  # images; below it 360 epochs of batch 256 would be few step
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with momentum; the learning rate is multiplied by decay at each milestone, a share of all epochs."""
+    """SGD with momentum; the learning rate is multiplied by decay at each milestone, a share of all epochs.
+
+    clip: the norm that the gradient is scaled down to where it is above; 0 for none.
+    """
 
     epochs: int = 360
     batch_size: int = 256
@@ -22,6 +25,7 @@ class Recipe:
     milestones: tuple[float, ...] = (90 / 360, 180 / 360, 270 / 360)
     decay: float = 0.1
     dropout: float = 0.2
+    clip: float = 0.0
 
     def __post_init__(self) -> None:
         checks = (
@@ -33,6 +37,7 @@ class Recipe:
             ("milestones", all(0 < share < 1 for share in self.milestones), "shares of the epochs, between 0 and 1"),
             ("decay", 0 < self.decay <= 1, "above 0 and at most 1"),
             ("dropout", 0 <= self.dropout < 1, "from 0 to below 1"),
+            ("clip", 0 <= self.clip < float("inf"), "0 or more"),
         )
         for name, holds, allowed in checks:
             if not holds:
@@ -48,8 +53,9 @@ class Recipe:
 
 
 PAPER = Recipe()
-# 0.05 did as well on digits and half as well on shapes (docs/train.md)
-SMALL = Recipe(epochs=24, batch_size=64, learning_rate=0.02, milestones=(0.5, 0.75, 0.9))
+# 0.05 did as well on digits and half as well on shapes; without the clip a few long steps can undo epochs of learning
+# (docs/train.md: figures)
+SMALL = Recipe(epochs=24, batch_size=64, learning_rate=0.02, milestones=(0.5, 0.75, 0.9), clip=5.0)
 
 
 def default_recipe(images: int) -> Recipe:

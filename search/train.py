@@ -236,6 +236,8 @@ class _Training:
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._engine.average_gradients(self._net.parameters(), len(labels))
+        if self._request.recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self._net.parameters(), self._request.recipe.clip)
         self._optimiser.step()
         tally.add(loss.detach(), outputs.detach(), labels)
 

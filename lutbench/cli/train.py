@@ -21,6 +21,7 @@ _recipe_options = several(
     click.option("--milestones", type=NUMBERS, help="Shares of the epochs, such as 0.5,0.75: the rate falls there."),
     click.option("--decay", type=float, help="What the rate is multiplied by at each."),
     click.option("--dropout", type=float, help="Share of features lost before the classifier."),
+    click.option("--clip", type=float, help="Norm that the gradient is scaled down to where it is above; 0: none."),
 )
 
 

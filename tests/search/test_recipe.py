@@ -42,6 +42,7 @@ def test_a_recipe_is_plain_data() -> None:
         {"milestones": (0.5, 1.0)},
         {"decay": 0.0},
         {"dropout": 1.0},
+        {"clip": -1.0},
     ],
 )
 def test_recipes_that_cannot_be(wrong: dict[str, float]) -> None:

@@ -216,6 +216,22 @@ def test_tensorboard_missing_is_said_before_training(tmp_path: Path, monkeypatch
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+def test_a_clipped_step_is_no_longer_than_it_may_be(tmp_path: Path) -> None:
+    """Plain SGD of one step: the weights move by the rate times the gradient, whose norm is clipped."""
+    plain = Recipe(epochs=1, batch_size=2000, learning_rate=0.5, momentum=0.0, weight_decay=0.0, milestones=())
+
+    def moved(name: str, clip: float) -> float:
+        before, after = tiny_net(), tiny_net()
+        initialise(before, 0)
+        train(request(tmp_path / name, net=after, recipe=replace(plain, clip=clip)), quiet)
+        pairs = zip(before.parameters(), after.parameters(), strict=True)
+        return sum((new - old).detach().square().sum().item() for old, new in pairs) ** 0.5 / 0.5
+
+    free = moved("free", 0.0)
+    assert moved("clipped", free / 3) == pytest.approx(free / 3, rel=1e-3)
+    assert moved("loose", free * 3) == pytest.approx(free, rel=1e-6)
+
+
 def test_dropout_stands_before_the_classifier_while_training() -> None:
     net, images = tiny_net(), torch.randn(4, 3, 16, 16)
     alone = net.eval()(images)
