@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
+from lutbench.space.candidate import Candidate
 from lutbench.space.net import Net
 from lutbench.units import format_percent
 from search.budget import best_within
@@ -24,6 +25,8 @@ from search.supernet import SuperLayer, Supernet
 from search.train import Score, evaluate
 
 CALIBRATION_BATCHES = 10
+_ELITE = 10  # nets, near which further rounds draw
+_ELITE_SHARE = 0.8  # of a round's probabilities; the rest is P_theta
 _TRIES_PER_NET = 50
 
 
@@ -41,7 +44,7 @@ def draw_nets(
     probabilities: Tensor,
     models: Sequence[LatencyModel],
     count: int,
-    seed: int,
+    seed: int | Sequence[int],
     targets_us: Sequence[float] | None = None,
 ) -> tuple[Net, ...]:
     """Up to count different nets: the most probable one, then samples of P_theta (layers, candidates).
@@ -65,7 +68,7 @@ def draw_nets(
         else:
             positions = best_within(scores, models, targets_us)
         if positions not in found:
-            found[positions] = net_at(space, positions, f"searched_{seed}_{len(found)}@{space.label}")
+            found[positions] = net_at(space, positions, f"drawn_{len(found)}@{space.label}")
         if len(found) == count:
             break
     return tuple(found.values())
@@ -94,6 +97,50 @@ def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "
     net.eval()
 
 
+def best_nets(
+    supernet: Supernet,
+    models: Sequence[LatencyModel],
+    probabilities: Tensor,
+    data: DataSource,
+    batch_size: int,
+    objective: Objective,
+    report: Report,
+    draws: int,
+    rounds: int,
+    seed: int,
+    targets_us: Sequence[float] | None = None,
+) -> tuple[Derived, ...]:
+    """All nets drawn, best first: in the first round from P_theta (layers, candidates), then near the best so far.
+
+    P_theta holds each layer's choice apart from the others', and a supernet's loss can be had of any net: further
+    rounds draw from the shares that candidates have among the best nets, mixed with P_theta (cross-entropy method).
+    """
+    found: dict[tuple[Candidate, ...], Derived] = {}
+    ranked: tuple[Derived, ...] = ()
+    for number in range(rounds):
+        near = probabilities if not number else _near(ranked[:_ELITE], probabilities)
+        drawn = draw_nets(near, models, draws, (seed, number), targets_us)
+        nets = [net for net in drawn if net.choice not in found]
+        stage = "ranking" if rounds == 1 else f"ranking, round {number + 1} of {rounds}"
+        scored = rank(supernet, nets, models, probabilities, data, batch_size, objective, report, stage)
+        found |= {one.net.choice: one for one in scored}
+        ranked = _sorted(found.values(), objective)
+    return ranked
+
+
+def _near(best: Sequence[Derived], probabilities: Tensor) -> Tensor:
+    """(layers, candidates): the candidates' shares among the best nets, and some of P_theta."""
+    shares = torch.zeros_like(probabilities)
+    for one in best:
+        positions = list(choice_positions(one.net))
+        shares[range(len(positions)), positions] += 1 / len(best)
+    return _ELITE_SHARE * shares + (1 - _ELITE_SHARE) * probabilities
+
+
+def _sorted(nets: Iterable[Derived], objective: Objective) -> tuple[Derived, ...]:
+    return tuple(sorted(nets, key=lambda one: objective.of_net(one.score.loss, [*one.predicted_us.values()])))
+
+
 def rank(
     supernet: Supernet,
     nets: Sequence[Net],
@@ -103,6 +150,7 @@ def rank(
     batch_size: int,
     objective: Objective,
     report: Report,
+    stage: str = "ranking",
 ) -> tuple[Derived, ...]:
     """The nets by the search's own loss on theta's share of the data, best first.
 
@@ -120,5 +168,5 @@ def rank(
         predicted_us = {model.device: model.net_us(net) for model in models}
         found.append(Derived(net, chosen.log().sum().item(), score, predicted_us))
         detail = f"{net.name}: accuracy {format_percent(score.accuracy)}"
-        report(StepProgress("ranking", number + 1, len(nets), "nets", detail))
-    return tuple(sorted(found, key=lambda one: objective.of_net(one.score.loss, [*one.predicted_us.values()])))
+        report(StepProgress(stage, number + 1, len(nets), "nets", detail))
+    return _sorted(found, objective)

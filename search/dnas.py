@@ -44,8 +44,9 @@ _W_SHARE = 0.8  # of an epoch's images, as the data are split
 class SearchRequest:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 
-    mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes, whose weights are those of
-    nets, and theta by soft ones, whose gradients say something of every candidate.
+    mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
+    probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose gradients say
+    something of every candidate.
     resume: go on from the checkpoint there. shared: a layer's candidates share their weights (`Supernet`).
     compiled: soft passes run what torch.compile makes of the supernet; hard ones take another path each time.
     """
@@ -229,7 +230,10 @@ class _Search:
     def _w_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        gates = draw(self._net.theta.detach(), self._net.mask, temperature, self._w_mode, rng)
+        theta = self._net.theta.detach()
+        if self._request.mode == "mixed":
+            theta = torch.zeros_like(theta)
+        gates = draw(theta, self._net.mask, temperature, self._w_mode, rng)
         with self._engine.autocast():
             outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)

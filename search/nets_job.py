@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
+SMALL_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class NetsJob:
 
     train_resolution, classes: of the images; None means the data's own. data_seed: of the choice of classes, the split
     and shapes. schedule: what differs from the default one
-    for so many images. shared: a layer's candidates share their weights. draws: nets
-    drawn from P_theta and ranked; nets: how many of the best to write.
+    for so many images. shared: a layer's candidates share their weights. draws: nets drawn
+    and ranked in a round; rounds: the first draws from P_theta, others near the best so far, None means default_rounds;
+    nets: how many of the best to write.
     """
 
     luts: tuple[Lut, ...]
@@ -57,6 +59,7 @@ class NetsJob:
     shared: bool = True
     nets: int = NETS
     draws: int = DRAWS
+    rounds: int | None = None
     seed: int = 0
     resume: bool = False
     threads: int | None = None
@@ -175,6 +178,11 @@ def default_mode(images: int) -> SearchMode:
     return "soft" if images >= SMALL_SET else "mixed"
 
 
+def default_rounds(images: int) -> int:
+    """Of draws: on few images a net is scored in a fraction of a second."""
+    return 1 if images >= SMALL_SET else SMALL_ROUNDS
+
+
 def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
     from search.objective import BETA, SMALL_BETA, budget, product
 
@@ -195,16 +203,24 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 
 
 def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: Report) -> tuple[Derived, ...]:
-    from search.derive import draw_nets, rank
+    from search.derive import best_nets
 
-    targets_us = [1000 * target for target in job.targets_ms] or None
-    models, shares = request.models, found.probabilities
-    nets = draw_nets(shares, models, max(job.draws, job.nets), job.seed, targets_us)
+    nets = best_nets(
+        found.supernet,
+        request.models,
+        found.probabilities,
+        request.data,
+        request.schedule.batch_size,
+        request.objective,
+        report,
+        max(job.draws, job.nets),
+        job.rounds or default_rounds(request.data.count("all")),
+        job.seed,
+        [1000 * target for target in job.targets_ms] or None,
+    )
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    batch_size = request.schedule.batch_size
-    ranked = rank(found.supernet, nets, models, shares, request.data, batch_size, request.objective, report)
-    return ranked[: job.nets]
+    return nets[: job.nets]
 
 
 def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]) -> tuple[FoundNet, ...]:

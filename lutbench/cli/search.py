@@ -44,7 +44,10 @@ _schedule_options = several(
 @click.option("--alpha", type=float, help="Without --target-ms: of the loss CE * alpha * log(LAT)^beta.")
 @click.option("--beta", type=float, help="As --alpha.")
 @click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to write.")
-@click.option("--draws", type=click.IntRange(1), default=30, show_default=True, help="How many to rank them out of.")
+@click.option("--draws", type=click.IntRange(1), default=30, show_default=True, help="Drawn and ranked in a round.")
+@click.option(
+    "--rounds", type=click.IntRange(1), help="From P_theta, then near the best; none: 1, 8 below 20,000 images."
+)
 @data_options("--train-resolution")
 @_schedule_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
@@ -65,6 +68,7 @@ def command(
     beta: float | None,
     nets: int,
     draws: int,
+    rounds: int | None,
     data: str,
     train_resolution: int | None,
     classes: int | None,
@@ -115,6 +119,7 @@ def command(
         shared=not separate_weights,
         nets=nets,
         draws=draws,
+        rounds=rounds,
         seed=seed,
         resume=resume,
         threads=threads,

@@ -11,10 +11,10 @@ from lutbench.errors import UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.space.fbnet import fbnet
 from search.budget import WINDOW
-from search.derive import calibrate, draw_nets, rank, subnet
+from search.derive import Derived, best_nets, calibrate, draw_nets, rank, subnet
 from search.gates import candidate_mask, fixed_path, probabilities
 from search.latency import choice_positions, latency_model, net_at
-from search.objective import Budget, product
+from search.objective import Budget, Objective, budget, product
 from search.supernet import Supernet
 from tests.search.made import SMALL, Blobs, made_lut
 
@@ -107,3 +107,30 @@ def test_nets_are_ranked_by_the_searchs_loss_and_the_supernet_is_left_as_it_was(
         assert one.log_probability == pytest.approx(chosen.log().sum().item(), rel=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
     assert [event.done for event in events if isinstance(event, StepProgress)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_further_rounds_find_better_nets(targeted: bool) -> None:
+    """theta prefers the slowest candidates; the best nets are elsewhere."""
+    supernet, data = Supernet(SMALL, 4, 16, seed=0), Blobs()
+    shares = probabilities(MODEL.tensor().float() / 10, candidate_mask(SMALL))
+    high_us = MODEL.net_us(MODEL.fastest) * 1.3
+    targets_us = [high_us] if targeted else None
+    objective: Objective = budget([MODEL], targets_us) if targets_us else product([MODEL], 1.0, 60.0)
+
+    def nets(rounds: int) -> tuple[Derived, ...]:
+        given = (supernet, [MODEL], shares, data, 16, objective, lambda _: None, 4, rounds, 0, targets_us)
+        found = best_nets(*given)
+        assert len({one.net.choice for one in found}) == len(found) and best_nets(*given) == found
+        if targeted:
+            assert all(WINDOW * high_us < one.predicted_us["host"] <= high_us for one in found)
+        return found
+
+    first, all_rounds = nets(1), nets(8)
+    assert len(all_rounds) > len(first)
+
+    def loss(one: Derived) -> float:
+        return objective.of_net(one.score.loss, [*one.predicted_us.values()])
+
+    assert [*map(loss, all_rounds)] == sorted(map(loss, all_rounds))
+    assert loss(all_rounds[0]) <= loss(first[0]) if targeted else loss(all_rounds[0]) < loss(first[0])

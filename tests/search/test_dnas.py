@@ -95,6 +95,17 @@ def test_compiled_passes_learn_the_same(mode: SearchMode, tmp_path: Path, monkey
     torch.testing.assert_close(compiled.supernet.theta, plain.supernet.theta, rtol=0, atol=1e-4)
 
 
+def test_mixed_passes_train_every_net_alike(tmp_path: Path) -> None:
+    """w does not depend on theta: a search for another device learns the same weights."""
+    models = (latency_model(made_lut(), SMALL),)
+    found = [
+        search(request(tmp_path / f"{beta}", mode="mixed", objective=product(models, 0.2, beta)), quiet).supernet
+        for beta in (0.6, 30.0)
+    ]
+    assert not torch.equal(found[0].theta, found[1].theta)
+    assert all(torch.equal(one, other) for one, other in zip(*(net.weights() for net in found), strict=True))
+
+
 def test_hard_passes_cannot_be_compiled(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to compile"):
         search(request(tmp_path, mode="hard", compiled=True), quiet)
