@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
-from lutbench.space.candidate import Candidate
 from lutbench.space.net import Net
 from lutbench.units import format_percent
 from search.budget import best_within
@@ -38,6 +37,19 @@ class Derived:
     log_probability: float
     score: Score
     predicted_us: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What nets are ranked with. probabilities: P_theta (layers, candidates)."""
+
+    supernet: Supernet
+    models: Sequence[LatencyModel]
+    probabilities: Tensor
+    data: DataSource
+    batch_size: int
+    objective: Objective
+    report: Report
 
 
 def draw_nets(
@@ -98,33 +110,20 @@ def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "
 
 
 def best_nets(
-    supernet: Supernet,
-    models: Sequence[LatencyModel],
-    probabilities: Tensor,
-    data: DataSource,
-    batch_size: int,
-    objective: Objective,
-    report: Report,
-    draws: int,
-    rounds: int,
-    seed: int,
-    targets_us: Sequence[float] | None = None,
+    ranking: Ranking, draws: int, rounds: int, seed: int, targets_us: Sequence[float] | None = None
 ) -> tuple[Derived, ...]:
-    """All nets drawn, best first: in the first round from P_theta (layers, candidates), then near the best so far.
+    """All nets drawn, best first: in the first round from P_theta, then near the best so far.
 
     P_theta holds each layer's choice apart from the others', and a supernet's loss can be had of any net: further
     rounds draw from the shares that candidates have among the best nets, mixed with P_theta (cross-entropy method).
     """
-    found: dict[tuple[Candidate, ...], Derived] = {}
     ranked: tuple[Derived, ...] = ()
     for number in range(rounds):
-        near = probabilities if not number else _near(ranked[:_ELITE], probabilities)
-        drawn = draw_nets(near, models, draws, (seed, number), targets_us)
-        nets = [net for net in drawn if net.choice not in found]
+        near = _near(ranked[:_ELITE], ranking.probabilities) if ranked else ranking.probabilities
+        drawn = draw_nets(near, ranking.models, draws, (seed, number), targets_us)
+        seen = {one.net.choice for one in ranked}
         stage = "ranking" if rounds == 1 else f"ranking, round {number + 1} of {rounds}"
-        scored = rank(supernet, nets, models, probabilities, data, batch_size, objective, report, stage)
-        found |= {one.net.choice: one for one in scored}
-        ranked = _sorted(found.values(), objective)
+        ranked = rank(ranking, [net for net in drawn if net.choice not in seen], ranked, stage)
     return ranked
 
 
@@ -137,36 +136,29 @@ def _near(best: Sequence[Derived], probabilities: Tensor) -> Tensor:
     return _ELITE_SHARE * shares + (1 - _ELITE_SHARE) * probabilities
 
 
-def _sorted(nets: Iterable[Derived], objective: Objective) -> tuple[Derived, ...]:
-    return tuple(sorted(nets, key=lambda one: objective.of_net(one.score.loss, [*one.predicted_us.values()])))
-
-
 def rank(
-    supernet: Supernet,
-    nets: Sequence[Net],
-    models: Sequence[LatencyModel],
-    probabilities: Tensor,
-    data: DataSource,
-    batch_size: int,
-    objective: Objective,
-    report: Report,
-    stage: str = "ranking",
+    ranking: Ranking, nets: Sequence[Net], before: Sequence[Derived] = (), stage: str = "ranking"
 ) -> tuple[Derived, ...]:
-    """The nets by the search's own loss on theta's share of the data, best first.
+    """The nets, with those ranked before, by the search's own loss on theta's share of the data, best first.
 
     That is cross entropy times the latency's factor, and under a budget cross entropy alone: of a few hundred images it
     tells nets apart that find the classes of equally many.
     """
-    device = str(supernet.theta.device)
-    found = []
+    found = [*before]
     for number, net in enumerate(nets):
-        positions = choice_positions(net)
-        alone = subnet(supernet, positions)
-        calibrate(alone, data, batch_size, device)
-        score = evaluate(alone, data.plain_batches(batch_size, "theta"), device)
-        chosen = probabilities.double()[range(len(positions)), list(positions)]
-        predicted_us = {model.device: model.net_us(net) for model in models}
-        found.append(Derived(net, chosen.log().sum().item(), score, predicted_us))
-        detail = f"{net.name}: accuracy {format_percent(score.accuracy)}"
-        report(StepProgress(stage, number + 1, len(nets), "nets", detail))
-    return _sorted(found, objective)
+        derived = _derived(ranking, net)
+        found.append(derived)
+        detail = f"{net.name}: accuracy {format_percent(derived.score.accuracy)}"
+        ranking.report(StepProgress(stage, number + 1, len(nets), "nets", detail))
+    of_net = ranking.objective.of_net
+    return tuple(sorted(found, key=lambda one: of_net(one.score.loss, [*one.predicted_us.values()])))
+
+
+def _derived(ranking: Ranking, net: Net) -> Derived:
+    positions, device = choice_positions(net), str(ranking.supernet.theta.device)
+    alone = subnet(ranking.supernet, positions)
+    calibrate(alone, ranking.data, ranking.batch_size, device)
+    score = evaluate(alone, ranking.data.plain_batches(ranking.batch_size, "theta"), device)
+    chosen = ranking.probabilities.double()[range(len(positions)), list(positions)]
+    predicted_us = {model.device: model.net_us(net) for model in ranking.models}
+    return Derived(net, chosen.log().sum().item(), score, predicted_us)

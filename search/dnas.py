@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,15 +29,25 @@ from search.supernet import Supernet
 from search.tally import Tally
 
 SearchMode = Literal["soft", "hard", "mixed"]
-SEARCH_MODES: dict[SearchMode, tuple[Mode, Mode]] = {  # how w's passes run, and theta's
-    "soft": ("soft", "soft"),
-    "hard": ("hard", "hard"),
-    "mixed": ("hard", "soft"),
-}
 METRICS = "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
+
+
+class Passes(NamedTuple):
+    """How w's passes run, and theta's. w_equal: w's gates are drawn as if all candidates were equally probable."""
+
+    w: Mode
+    theta: Mode
+    w_equal: bool = False
+
+
+SEARCH_MODES: dict[SearchMode, Passes] = {
+    "soft": Passes("soft", "soft"),
+    "hard": Passes("hard", "hard"),
+    "mixed": Passes("hard", "soft", w_equal=True),
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class _Search:
         self._request, self._report = request, self._engine.reporting(report)
         self._shared_data = self._engine.share(request.data)
         data, schedule = request.data, request.schedule
-        self._w_mode, self._theta_mode = SEARCH_MODES[request.mode]
+        self._passes = SEARCH_MODES[request.mode]
         space = request.models[0].space
         self._net = Supernet(space, data.classes, data.resolution, request.seed, shared=request.shared).to(self._device)
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -230,10 +240,8 @@ class _Search:
     def _w_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        theta = self._net.theta.detach()
-        if self._request.mode == "mixed":
-            theta = torch.zeros_like(theta)
-        gates = draw(theta, self._net.mask, temperature, self._w_mode, rng)
+        theta = torch.zeros_like(self._net.theta) if self._passes.w_equal else self._net.theta.detach()
+        gates = draw(theta, self._net.mask, temperature, self._passes.w, rng)
         with self._engine.autocast():
             outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
@@ -248,7 +256,7 @@ class _Search:
     def _theta_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        gates = draw(self._net.theta, self._net.mask, temperature, self._theta_mode, rng)
+        gates = draw(self._net.theta, self._net.mask, temperature, self._passes.theta, rng)
         with self._engine.autocast():
             outputs = self._outputs(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)

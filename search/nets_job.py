@@ -37,10 +37,9 @@ class NetsJob:
     the LUT's own.
 
     train_resolution, classes: of the images; None means the data's own. data_seed: of the choice of classes, the split
-    and shapes. schedule: what differs from the default one
-    for so many images. shared: a layer's candidates share their weights. draws: nets drawn
-    and ranked in a round; rounds: the first draws from P_theta, others near the best so far, None means default_rounds;
-    nets: how many of the best to write.
+    and shapes. schedule: what differs from the default one for so many images. shared: a layer's candidates share
+    their weights. draws: nets drawn and ranked in a round; rounds: the first draws from P_theta, others near the best
+    so far, None means default_rounds; nets: how many of the best to write.
     """
 
     luts: tuple[Lut, ...]
@@ -203,21 +202,12 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 
 
 def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: Report) -> tuple[Derived, ...]:
-    from search.derive import best_nets
+    from search.derive import Ranking, best_nets
 
-    nets = best_nets(
-        found.supernet,
-        request.models,
-        found.probabilities,
-        request.data,
-        request.schedule.batch_size,
-        request.objective,
-        report,
-        max(job.draws, job.nets),
-        job.rounds or default_rounds(request.data.count("all")),
-        job.seed,
-        [1000 * target for target in job.targets_ms] or None,
-    )
+    data, batch_size = request.data, request.schedule.batch_size
+    ranking = Ranking(found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report)
+    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(data.count("all"))
+    nets = best_nets(ranking, draws, rounds, job.seed, [1000 * target for target in job.targets_ms] or None)
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
     return nets[: job.nets]

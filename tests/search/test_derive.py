@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from lutbench.errors import UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.space.fbnet import fbnet
 from search.budget import WINDOW
-from search.derive import Derived, best_nets, calibrate, draw_nets, rank, subnet
+from search.derive import Derived, Ranking, best_nets, calibrate, draw_nets, rank, subnet
 from search.gates import candidate_mask, fixed_path, probabilities
 from search.latency import choice_positions, latency_model, net_at
 from search.objective import Budget, Objective, budget, product
@@ -95,10 +96,11 @@ def test_nets_are_ranked_by_the_searchs_loss_and_the_supernet_is_left_as_it_was(
     nets = [net_at(SMALL, positions, f"n{positions}") for positions in ((0, 0, 0, 0), (3, 3, 1, 1), (2, 2, 1, 1))]
     events: list[Event] = []
     by_loss = Budget((1e6,))
-    ranked = rank(supernet, nets, [MODEL], shares, Blobs(), 16, by_loss, events.append)
+    ranking = Ranking(supernet, [MODEL], shares, Blobs(), 16, by_loss, events.append)
+    ranked = rank(ranking, nets)
     losses = [one.score.loss for one in ranked]
     assert losses == sorted(losses) and {one.net for one in ranked} == set(nets)
-    fast_first = rank(supernet, nets, [MODEL], shares, Blobs(), 16, product([MODEL], 1.0, 60.0), lambda _: None)
+    fast_first = rank(replace(ranking, objective=product([MODEL], 1.0, 60.0), report=lambda _: None), nets)
     latencies = [one.predicted_us["host"] for one in fast_first]
     assert latencies == sorted(latencies)
     for one in ranked:
@@ -119,9 +121,12 @@ def test_further_rounds_find_better_nets(targeted: bool) -> None:
     objective: Objective = budget([MODEL], targets_us) if targets_us else product([MODEL], 1.0, 60.0)
 
     def nets(rounds: int) -> tuple[Derived, ...]:
-        given = (supernet, [MODEL], shares, data, 16, objective, lambda _: None, 4, rounds, 0, targets_us)
-        found = best_nets(*given)
-        assert len({one.net.choice for one in found}) == len(found) and best_nets(*given) == found
+        ranking = Ranking(supernet, [MODEL], shares, data, 16, objective, lambda _: None)
+        found = best_nets(ranking, 4, rounds, 0, targets_us)
+        assert (
+            len({one.net.choice for one in found}) == len(found)
+            and best_nets(ranking, 4, rounds, 0, targets_us) == found
+        )
         if targeted:
             assert all(WINDOW * high_us < one.predicted_us["host"] <= high_us for one in found)
         return found
