@@ -31,6 +31,7 @@ from lutbench.space.macro import Layer, Space
 from search import fused
 from search.block import SharedBlock
 from search.gates import Gates, candidate_mask
+from search.initial import initialise
 
 
 class Supernet(nn.Module):
@@ -55,7 +56,8 @@ class Supernet(nn.Module):
         self.mask: Tensor
         self.register_buffer("mask", candidate_mask(space), persistent=False)
         self.fast = fast
-        initialise(self, seed)
+        initialise(self, torch.Generator().manual_seed(seed))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         for part in self.modules():
             if isinstance(part, SharedBlock):
                 part.nest()
@@ -118,16 +120,3 @@ class SuperLayer(nn.Module):
             block, place = self._places[position]
             return cast(SharedBlock, self.blocks[block]).copy_of(place)
         return copy.deepcopy(self.others[str(position)])
-
-
-@torch.no_grad()
-def initialise(module: nn.Module, seed: int) -> None:
-    """Weights for training: He's normal ones for convolutions, in channels_last, batch norms that start as identity."""
-    rng = torch.Generator().manual_seed(seed)
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            part.weight.normal_(0, (2 / part.weight[0].numel()) ** 0.5, generator=rng)
-            part.weight.data = part.weight.contiguous(memory_format=torch.channels_last)
-        elif isinstance(part, nn.Linear):
-            part.weight.normal_(0, 0.01, generator=rng)
-            part.bias.zero_()

@@ -21,9 +21,10 @@ from lutbench.units import format_percent
 from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from search.data.source import Batches, DataSource
 from search.engine import Engine
+from search.initial import initialise
 from search.metrics import Record, open_log
 from search.recipe import Recipe
-from search.seeding import seeded
+from search.seeding import generator, seeded
 from search.tally import Tally
 
 METRICS, WEIGHTS = "metrics.jsonl", "weights.pt"
@@ -110,22 +111,12 @@ def _score(sums: Tensor) -> Score:
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, seed: int) -> None:
-    """Random weights to train from, in place: convolutions by fan-in (He), a small classifier, neutral batch norms.
+def start_net(net: nn.Module, seed: int) -> None:
+    """Random weights to train from, in place.
 
     The last batch norm of each residual branch starts at 0, so that the net starts shallow (docs/train.md: figures).
     """
-    with seeded(torch.device("cpu"), (seed, WEIGHTS_STREAM)):
-        for part in net.modules():
-            if isinstance(part, nn.Conv2d):
-                fan_in = part.weight[0].numel()
-                part.weight.copy_(torch.randn(part.weight.shape) * math.sqrt(2 / fan_in))
-            elif isinstance(part, nn.Linear):
-                part.weight.copy_(torch.randn(part.weight.shape) * 0.01)
-            elif isinstance(part, nn.BatchNorm2d):
-                part.reset_parameters()
-            if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
-                part.bias.zero_()
+    initialise(net, generator(seed, WEIGHTS_STREAM))
     for norm in branch_norms(net):
         norm.weight.zero_()
 
@@ -182,7 +173,7 @@ class _Training:
                 path=self._checkpoint,
                 remedy="--resume goes on, or give a new folder",
             )
-        initialise(self._net, self._request.seed)
+        start_net(self._net, self._request.seed)
 
     def _save(self, path: Path, more: dict[str, Any]) -> None:
         if self._engine.is_first:

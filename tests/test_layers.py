@@ -63,6 +63,7 @@ HEAVY_ALLOWED = (
     "search.engine",
     "search.fused",
     "search.gates",
+    "search.initial",
     "search.objective",
     "search.pointwise",
     "search.seeding",

@@ -25,7 +25,7 @@ from search.recipe import Recipe
 from search.schedule import Schedule
 from search.seeding import generator
 from search.supernet import Supernet
-from search.train import TrainRequest, initialise, train
+from search.train import TrainRequest, start_net, train
 from tests.search.made import SMALL, Blobs, made_lut
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +140,7 @@ def test_a_search_s_steps_are_those_of_one_process_with_the_whole_batch(mode: An
 def test_a_training_step_is_that_of_one_process_with_the_whole_batch(distributed: Path) -> None:
     (state, history), _ = kept(distributed, "train")
     net = tiny_net().train()
-    initialise(net, 0)
+    start_net(net, 0)
     images, labels = whole_batch("all", RECIPE.batch_size)
     loss = mean_loss(net, images, labels)
     loss.backward()

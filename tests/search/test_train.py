@@ -27,7 +27,7 @@ from search.train import (
     TrainRequest,
     dropout_before_classifier,
     evaluate,
-    initialise,
+    start_net,
     train,
 )
 
@@ -222,7 +222,7 @@ def test_a_clipped_step_is_no_longer_than_it_may_be(tmp_path: Path) -> None:
 
     def moved(name: str, clip: float) -> float:
         before, after = tiny_net(), tiny_net()
-        initialise(before, 0)
+        start_net(before, 0)
         train(request(tmp_path / name, net=after, recipe=replace(plain, clip=clip)), quiet)
         pairs = zip(before.parameters(), after.parameters(), strict=True)
         return sum((new - old).detach().square().sum().item() for old, new in pairs) ** 0.5 / 0.5
@@ -252,7 +252,7 @@ def test_dropout_without_a_classifier_is_an_error() -> None:
 def test_initial_weights_depend_on_the_seed_alone() -> None:
     nets = [tiny_net() for _ in range(3)]
     for net, seed in zip(nets, (0, 0, 1), strict=True):
-        initialise(net, seed)
+        start_net(net, seed)
     assert same(weights(nets[0]), weights(nets[1]))
     assert not same(weights(nets[0]), weights(nets[2]))
 
@@ -269,7 +269,7 @@ def test_evaluate_leaves_the_net_as_it_was() -> None:
 @pytest.mark.parametrize("name", ["fbnet_96_035_1", "mobilenet_v2@32x0.35"])
 def test_residual_branches_start_at_nothing(name: str) -> None:
     net = empty_net(retargeted(find_whole_net(name, ()), 32, 10))
-    initialise(net, 0)
+    start_net(net, 0)
     norms = list(branch_norms(net))
     assert norms and all(bool((norm.weight == 0).all()) for norm in norms)
     others = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d) and part not in norms]
