@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import cast
 
 import numpy as np
@@ -17,13 +17,14 @@ from lutbench.events import Report, StepProgress
 from lutbench.space.net import Net
 from lutbench.units import format_percent
 from search.budget import best_within
-from search.data.source import DataSource
+from search.data.source import Batches, DataSource
 from search.latency import LatencyModel, choice_positions, net_at
 from search.objective import Objective
 from search.supernet import SuperLayer, Supernet
 from search.train import Score, evaluate
 
 CALIBRATION_BATCHES = 10
+VIEWS_SEED = 0  # the same in every search
 _ELITE = 10  # nets, near which further rounds draw
 _ELITE_SHARE = 0.8  # of a round's probabilities; the rest is P_theta
 _TRIES_PER_NET = 50
@@ -41,7 +42,11 @@ class Derived:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What nets are ranked with. probabilities: P_theta (layers, candidates)."""
+    """What nets are ranked with. probabilities: P_theta (layers, candidates).
+
+    views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
+    On a few hundred images as they are, a net's loss hangs on a handful of them (docs/search.md: figures).
+    """
 
     supernet: Supernet
     models: Sequence[LatencyModel]
@@ -50,6 +55,14 @@ class Ranking:
     batch_size: int
     objective: Objective
     report: Report
+    views: int = 0
+
+    def batches(self) -> Batches:
+        """The images that a net's loss is the mean over."""
+        if not self.views:
+            return self.data.plain_batches(self.batch_size, "theta")
+        views = (self.data.train_batches(self.batch_size, view, VIEWS_SEED, "theta") for view in range(self.views))
+        return chain.from_iterable(views)
 
 
 def draw_nets(
@@ -158,7 +171,7 @@ def _derived(ranking: Ranking, net: Net) -> Derived:
     positions, device = choice_positions(net), str(ranking.supernet.theta.device)
     alone = subnet(ranking.supernet, positions)
     calibrate(alone, ranking.data, ranking.batch_size, device)
-    score = evaluate(alone, ranking.data.plain_batches(ranking.batch_size, "theta"), device)
+    score = evaluate(alone, ranking.batches(), device)
     chosen = ranking.probabilities.double()[range(len(positions)), list(positions)]
     predicted_us = {model.device: model.net_us(net) for model in ranking.models}
     return Derived(net, chosen.log().sum().item(), score, predicted_us)

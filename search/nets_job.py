@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
-SMALL_ROUNDS = 8
+SMALL_ROUNDS, SMALL_VIEWS = 8, 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class NetsJob:
     train_resolution, classes: of the images; None means the data's own. data_seed: of the choice of classes, the split
     and shapes. schedule: what differs from the default one for so many images. shared: a layer's candidates share
     their weights. draws: nets drawn and ranked in a round; rounds: the first draws from P_theta, others near the best
-    so far, None means default_rounds; nets: how many of the best to write.
+    so far; views: `Ranking`; None means the default for so many images. nets: how many of the best to write.
     """
 
     luts: tuple[Lut, ...]
@@ -59,6 +59,7 @@ class NetsJob:
     nets: int = NETS
     draws: int = DRAWS
     rounds: int | None = None
+    views: int | None = None
     seed: int = 0
     resume: bool = False
     threads: int | None = None
@@ -182,6 +183,11 @@ def default_rounds(images: int) -> int:
     return 1 if images >= SMALL_SET else SMALL_ROUNDS
 
 
+def default_views(images: int) -> int:
+    """Of theta's share: thousands of images tell nets apart as they are."""
+    return 0 if images >= SMALL_SET else SMALL_VIEWS
+
+
 def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
     from search.objective import BETA, SMALL_BETA, budget, product
 
@@ -205,8 +211,12 @@ def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: R
     from search.derive import Ranking, best_nets
 
     data, batch_size = request.data, request.schedule.batch_size
-    ranking = Ranking(found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report)
-    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(data.count("all"))
+    images = data.count("all")
+    views = default_views(images) if job.views is None else job.views
+    ranking = Ranking(
+        found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report, views
+    )
+    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(images)
     nets = best_nets(ranking, draws, rounds, job.seed, [1000 * target for target in job.targets_ms] or None)
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))

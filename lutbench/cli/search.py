@@ -48,6 +48,11 @@ _schedule_options = several(
 @click.option(
     "--rounds", type=click.IntRange(1), help="From P_theta, then near the best; none: 1, 8 below 20,000 images."
 )
+@click.option(
+    "--views",
+    type=click.IntRange(0),
+    help="Augmented looks at each image to rank by; 0: as it is; none: 0, 4 below 20,000.",
+)
 @data_options("--train-resolution")
 @_schedule_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
@@ -69,6 +74,7 @@ def command(
     nets: int,
     draws: int,
     rounds: int | None,
+    views: int | None,
     data: str,
     train_resolution: int | None,
     classes: int | None,
@@ -120,6 +126,7 @@ def command(
         nets=nets,
         draws=draws,
         rounds=rounds,
+        views=views,
         seed=seed,
         resume=resume,
         threads=threads,

@@ -12,11 +12,14 @@ from lutbench.errors import UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.space.fbnet import fbnet
 from search.budget import WINDOW
+from search.data.digits import digits
+from search.data.options import DataOptions
 from search.derive import Derived, Ranking, best_nets, calibrate, draw_nets, rank, subnet
 from search.gates import candidate_mask, fixed_path, probabilities
 from search.latency import choice_positions, latency_model, net_at
 from search.objective import Budget, Objective, budget, product
 from search.supernet import Supernet
+from search.train import evaluate
 from tests.search.made import SMALL, Blobs, made_lut
 
 MODEL = latency_model(made_lut(), SMALL)
@@ -109,6 +112,20 @@ def test_nets_are_ranked_by_the_searchs_loss_and_the_supernet_is_left_as_it_was(
         assert one.log_probability == pytest.approx(chosen.log().sum().item(), rel=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
     assert [event.done for event in events if isinstance(event, StepProgress)] == [1, 2, 3]
+
+
+def test_views_are_augmented_looks_at_theta_s_share_alike_for_every_net() -> None:
+    data = digits(DataOptions(16))
+    supernet, net = Supernet(SMALL, 10, 16, seed=0), net_at(SMALL, (0, 0, 0, 0), "net")
+    ranking = Ranking(supernet, [MODEL], random_probabilities(), data, 64, Budget((1e6,)), lambda _: None)
+    scores = [rank(replace(ranking, views=views), [net])[0].score for views in (0, 1, 3, 3)]
+    assert [score.images for score in scores] == [views * data.count("theta") for views in (1, 1, 3, 3)]
+    assert scores[2] == scores[3] and len({score.loss for score in scores}) == 3
+    alone = subnet(supernet, (0, 0, 0, 0))
+    calibrate(alone, data, 64)
+    assert scores[0] == evaluate(alone, data.plain_batches(64, "theta"))
+    looks = [evaluate(alone, data.train_batches(64, view, 0, "theta")).loss for view in range(3)]
+    assert scores[2].loss == pytest.approx(sum(looks) / 3)
 
 
 @pytest.mark.parametrize("targeted", [False, True])
