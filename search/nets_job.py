@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
-SMALL_ROUNDS, SMALL_VIEWS = 8, 4
+SMALL_ROUNDS = 8
+ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/search.md: figures)
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,8 @@ def default_rounds(images: int) -> int:
 
 
 def default_views(images: int) -> int:
-    """Of theta's share: thousands of images tell nets apart as they are."""
-    return 0 if images >= SMALL_SET else SMALL_VIEWS
+    """images: of theta's share; a few hundred are looked at more than once."""
+    return 0 if images >= ENOUGH_LOOKS else math.ceil(ENOUGH_LOOKS / images)
 
 
 def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
@@ -211,12 +213,11 @@ def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: R
     from search.derive import Ranking, best_nets
 
     data, batch_size = request.data, request.schedule.batch_size
-    images = data.count("all")
-    views = default_views(images) if job.views is None else job.views
+    views = default_views(data.count("theta")) if job.views is None else job.views
     ranking = Ranking(
         found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report, views
     )
-    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(images)
+    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(data.count("all"))
     nets = best_nets(ranking, draws, rounds, job.seed, [1000 * target for target in job.targets_ms] or None)
     if len(nets) < job.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
