@@ -51,7 +51,7 @@ _schedule_options = several(
 @click.option(
     "--views",
     type=click.IntRange(0),
-    help="Augmented looks at each image to rank by; 0: one, as it is; none: 0, or up to 1,000 looks in all.",
+    help="Augmented looks at each image to rank by; 0: one, as it is; none: 0, or as many as make 1,000 looks.",
 )
 @data_options("--train-resolution")
 @_schedule_options

@@ -7,7 +7,7 @@ import pytest
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.file import read_lut
-from search.nets_job import NetsJob, check_job, default_mode, latency_models, space_of
+from search.nets_job import NetsJob, check_job, default_mode, default_rounds, default_views, latency_models, space_of
 from search.recipe import SMALL_SET
 from search.schedule import PAPER, SMALL, default_schedule
 
@@ -53,4 +53,9 @@ def test_luts_of_two_spaces_and_of_no_space_are_refused() -> None:
 def test_few_images_get_scaled_down_defaults_and_many_the_papers() -> None:
     assert (default_mode(1438), default_schedule(1438)) == ("mixed", SMALL)
     assert (default_mode(SMALL_SET), default_schedule(SMALL_SET)) == ("soft", PAPER)
+    assert (default_rounds(1438), default_rounds(SMALL_SET)) == (8, 1)
     assert SMALL.temperature_at(SMALL.epochs) == pytest.approx(PAPER.temperature_at(PAPER.epochs))
+
+
+def test_few_images_are_looked_at_as_often_as_makes_a_thousand_looks() -> None:
+    assert [default_views(images) for images in (10, 287, 999, 1000, 26_000)] == [100, 4, 2, 0, 0]
