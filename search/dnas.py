@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lutbench.errors import TrainingError, UsageError
+from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.units import format_latency, format_percent
-from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from search.data.source import DataSource
 from search.engine import Engine
+from search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
 from search.gates import Gates, Mode, draw, probabilities
 from search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
-from search.metrics import Record, open_log
+from search.metrics import Record
 from search.objective import Objective
 from search.schedule import Schedule
 from search.seeding import generator
@@ -29,8 +29,6 @@ from search.supernet import Supernet
 from search.tally import Tally
 
 SearchMode = Literal["soft", "hard", "mixed"]
-METRICS = "metrics.jsonl"
-CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
 
@@ -126,50 +124,31 @@ class _Search:
         for weight in self._weights:  # there from the start: a fused step cannot mix weights with and without one
             self._w.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         self._theta = torch.optim.Adam([self._net.theta], schedule.theta_rate, weight_decay=schedule.theta_decay)
-        self._history: list[Record] = []
-        self._took_s: list[float] = []
+        folder = JobFolder(request.folder, "search", self._identity(), request.tensorboard)
+        self._epochs = Epochs(folder, self._engine, schedule.epochs)
 
     def run(self) -> SearchResult:
-        request = self._request
-        self._start()
+        state = self._epochs.start(self._request.resume)
+        if state is not None:
+            self._net.load_state_dict(state["net"])
+            self._w.load_state_dict(state["w"])
+            self._theta.load_state_dict(state["theta"])
+            self._request.objective.restore(state["objective"])
         self._net.train()
-        with open_log(self._engine, request.folder / METRICS, self._history, request.tensorboard) as log:
-            for epoch in range(len(self._history), request.schedule.epochs):
-                record = self._epoch(epoch)
-                self._history.append(record)
-                if self._engine.is_first:
-                    self._save()
-                log.add(record)
-        return SearchResult(self._net, tuple(self._history))
+        self._epochs.run(self._epoch, self._state)
+        return SearchResult(self._net, tuple(self._epochs.history))
 
-    def _start(self) -> None:
-        path = self._request.folder / CHECKPOINT
-        if not self._request.resume:
-            if path.exists():
-                raise UsageError(
-                    "a search's checkpoint is there", path=path, remedy="--resume goes on, or give a new folder"
-                )
-            return
-        state = load_checkpoint(path, self._identity(), str(self._device))
-        self._net.load_state_dict(state["net"])
-        self._w.load_state_dict(state["w"])
-        self._theta.load_state_dict(state["theta"])
-        self._request.objective.restore(state["objective"])
-        self._history = list(state["history"])
-
-    def _save(self) -> None:
-        state = {
+    def _state(self) -> dict[str, Any]:
+        return {
             "net": self._net.state_dict(),
             "w": self._w.state_dict(),
             "theta": self._theta.state_dict(),
             "objective": self._request.objective.state(),
-            "history": self._history,
         }
-        save_checkpoint(self._request.folder / CHECKPOINT, self._identity(), state)
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a resumed search to be the one that was interrupted."""
-        request, data = self._request, self._request.data
+        request = self._request
         space = request.models[0].space
         costs = self._costs_us.sum((1, 2)).tolist()
         return {
@@ -180,11 +159,7 @@ class _Search:
             "objective": request.objective.name,
             "mode": request.mode,
             "weights": "shared" if request.shared else "of each candidate's own",
-            "data": data.name,
-            "resolution": data.resolution,
-            "classes": data.classes,
-            "images": data.count("all"),
-            "data_seed": data.seed,
+            **images_identity(request.data),
             "seed": request.seed,
             "bf16": request.engine.bf16,
             **request.schedule.to_dict(),
@@ -192,7 +167,7 @@ class _Search:
 
     def _epoch(self, epoch: int) -> Record:
         """w on its share, then theta on its own; the random numbers depend on the seed and the epoch alone."""
-        schedule, started = self._request.schedule, time.monotonic()
+        schedule = self._request.schedule
         record: Record = {"epoch": epoch + 1, "temperature": schedule.temperature_at(epoch)}
         w_s, images, (loss, accuracy) = self._phase(epoch, "w", self._w_step)
         record |= {"w_loss": loss, "w_accuracy": accuracy, "w_images_per_s": images / w_s}
@@ -204,12 +179,11 @@ class _Search:
                 weight.requires_grad_(True)
             record |= {"theta_loss": loss, "theta_accuracy": accuracy, "theta_images_per_s": images / theta_s}
         self._engine.average_buffers(self._net)
-        self._require_finite(epoch)
+        self._epochs.require_finite(self._net)
         expected_us = self._expected_us().tolist()
         shares = probabilities(self._net.theta.detach(), self._net.mask)
         record |= {f"expected_us {m.device}": us for m, us in zip(self._request.models, expected_us, strict=True)}
         record |= {"certainty": shares.amax(1).mean().item(), **self._request.objective.state()}
-        self._took_s.append(time.monotonic() - started)
         return record
 
     def _phase(
@@ -227,9 +201,9 @@ class _Search:
             loss, outputs = step(images, labels, request.schedule.temperature_at(epoch), rng)
             tally.add(loss, outputs, labels)
             if (number + 1) % CHECK_EVERY == 0:
-                self._stop_unless(tally.check(), part, epoch)
+                self._look(epoch, part, tally)
                 self._progress(epoch, part, number + 1, total, tally)
-        self._stop_unless(tally.check(), part, epoch)
+        self._look(epoch, part, tally)
         self._progress(epoch, part, total, total, tally)
         return time.monotonic() - started, tally.images, (tally.mean_loss, tally.accuracy)
 
@@ -284,18 +258,9 @@ class _Search:
         theta = self._net.theta if differentiable else self._net.theta.detach()
         return latencies_us(self._request.models, self._costs_us, probabilities(theta.double(), self._net.mask))
 
-    def _require_finite(self, epoch: int) -> None:
-        """The last step may have made weights that no loss has shown yet; they must not be saved."""
-        finite = all(bool(torch.isfinite(value).all()) for value in self._net.state_dict().values())
-        self._stop_unless("" if finite else "weights are no longer numbers", "w and theta", epoch)
-
-    def _stop_unless(self, problem: str, part: str, epoch: int) -> None:
-        if not problem:
-            return
-        kept = f"; epoch {len(self._history)} is kept in {self._request.folder / CHECKPOINT}" if self._history else ""
-        raise TrainingError(
-            f"{problem} in epoch {epoch + 1}, training {part}", remedy=f"a lower learning rate may help{kept}"
-        )
+    def _look(self, epoch: int, part: str, tally: Tally) -> None:
+        problem = tally.check()
+        self._epochs.stop_where(f"{problem} in epoch {epoch + 1}, training {part}" if problem else "")
 
     def _progress(self, epoch: int, part: str, step: int, total: int, tally: Tally) -> None:
         schedule, models = self._request.schedule, self._request.models
@@ -303,7 +268,5 @@ class _Search:
         latencies = ", ".join(f"{m.device} {format_latency(us)}" for m, us in zip(models, expected_us, strict=True))
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}, expected {latencies}"
         share = step / total * _W_SHARE if part == "w" else _W_SHARE + step / total * (1 - _W_SHARE)
-        left_s = math.nan
-        if self._took_s:
-            left_s = (schedule.epochs - epoch - share) * sum(self._took_s) / len(self._took_s)
+        left_s = self._epochs.left_s(epoch + share)
         self._report(StepProgress(f"searching, {part}", epoch, schedule.epochs, "epochs", detail, left_s))

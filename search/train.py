@@ -14,21 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lutbench.errors import TrainingError, UsageError
+from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
-from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from search.data.source import Batches, DataSource
 from search.engine import Engine
+from search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
 from search.initial import initialise
-from search.metrics import Record, open_log
+from search.metrics import Record
 from search.recipe import Recipe
 from search.seeding import generator, seeded
 from search.tally import Tally
 
-METRICS, WEIGHTS = "metrics.jsonl", "weights.pt"
-CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+WEIGHTS = "weights.pt"
 LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the time of the default layout on CPU
 WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
@@ -129,8 +128,8 @@ class _Training:
         self._engine.check_batch(request.recipe.batch_size)
         self._request, self._report = request, self._engine.reporting(report)
         self._data = self._engine.share(request.data)
-        self._checkpoint = request.folder / CHECKPOINT
-        self._identity = _identity(request)
+        folder = JobFolder(request.folder, "training", _identity(request), request.tensorboard)
+        self._epochs = Epochs(folder, self._engine, request.recipe.epochs)
         self._net = request.net.to(self._device)
         self._layout = LAYOUT if request.channels_last else torch.contiguous_format
         self._net.to(memory_format=self._layout)  # type: ignore[call-overload]  # torch's stubs lack it
@@ -139,45 +138,25 @@ class _Training:
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
         )
-        self._history: list[Record] = []
-        self._rate = _Rate(recipe.epochs)
 
     def run(self) -> TrainResult:
-        request = self._request
-        self._start()
-        with (
-            open_log(self._engine, request.folder / METRICS, self._history, request.tensorboard) as log,
-            dropout_before_classifier(self._net, request.recipe.dropout),
-        ):
-            for epoch in range(len(self._history), request.recipe.epochs):
-                record = self._epoch(epoch)
-                self._history.append(record)
-                self._save(self._checkpoint, {"optimiser": self._optimiser.state_dict(), "history": self._history})
-                log.add(record)
-        self._net.eval()
-        last = self._history[-1]
-        test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
-        self._save(request.folder / WEIGHTS, {})
-        return TrainResult(test, len(self._history), request.folder / WEIGHTS, tuple(self._history))
-
-    def _start(self) -> None:
-        if self._request.resume:
-            state = load_checkpoint(self._checkpoint, self._identity, str(self._device))
+        request, epochs = self._request, self._epochs
+        state = epochs.start(request.resume)
+        if state is None:
+            start_net(self._net, request.seed)
+        else:
             self._net.load_state_dict(state["net"])
             self._optimiser.load_state_dict(state["optimiser"])
-            self._history = list(state["history"])
-            return
-        if self._checkpoint.exists():
-            raise UsageError(
-                "a training's checkpoint is there",
-                path=self._checkpoint,
-                remedy="--resume goes on, or give a new folder",
-            )
-        start_net(self._net, self._request.seed)
+        with dropout_before_classifier(self._net, request.recipe.dropout):
+            epochs.run(self._epoch, lambda: {**self._weights(), "optimiser": self._optimiser.state_dict()})
+        self._net.eval()
+        last, weights = epochs.history[-1], request.folder / WEIGHTS
+        epochs.save(weights, self._weights())
+        test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
+        return TrainResult(test, len(epochs.history), weights, tuple(epochs.history))
 
-    def _save(self, path: Path, more: dict[str, Any]) -> None:
-        if self._engine.is_first:
-            save_checkpoint(path, self._identity, {"net": self._net.state_dict(), **more})
+    def _weights(self) -> dict[str, Any]:
+        return {"net": self._net.state_dict()}
 
     def _epoch(self, epoch: int) -> Record:
         """Trains for one epoch and tests; its random numbers depend on the seed and the epoch alone."""
@@ -190,11 +169,10 @@ class _Training:
         with seeded(self._device, (request.seed, EPOCH_STREAM, epoch, *stream)):
             tally = self._steps(epoch)
         self._engine.average_buffers(self._net)
-        self._require_finite(epoch)
+        self._epochs.require_finite(self._net)
         train_s = time.monotonic() - started
         batches = self._data.test_batches(request.recipe.batch_size)
         test = _score(self._engine.total(_sums(self._net, batches, self._device, self._layout)))
-        self._rate.epoch_took(time.monotonic() - started)
         return {
             "epoch": epoch + 1,
             "learning_rate": rate,
@@ -234,23 +212,13 @@ class _Training:
 
     def _look(self, epoch: int, tally: Tally) -> None:
         problem = tally.check()
-        self._stop_unless(f"{problem} of epoch {epoch + 1}" if problem else "")
-
-    def _require_finite(self, epoch: int) -> None:
-        """The last step may have made weights that no loss has shown yet; they must not be saved."""
-        finite = all(bool(torch.isfinite(value).all()) for value in self._net.state_dict().values())
-        self._stop_unless("" if finite else f"weights are no longer numbers after epoch {epoch + 1}")
-
-    def _stop_unless(self, problem: str) -> None:
-        if not problem:
-            return
-        kept = f"; epoch {len(self._history)} is kept in {self._checkpoint}" if self._history else ""
-        raise TrainingError(problem, remedy=f"a lower learning rate may help{kept}")
+        self._epochs.stop_where(f"{problem} of epoch {epoch + 1}" if problem else "")
 
     def _progress(self, epoch: int, share: float, tally: Tally) -> None:
-        tested = f", test accuracy {format_percent(self._history[-1]['test_accuracy'])}" if self._history else ""
+        history = self._epochs.history
+        tested = f", test accuracy {format_percent(history[-1]['test_accuracy'])}" if history else ""
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}{tested}"
-        left_s = self._rate.remaining_s(epoch + share)
+        left_s = self._epochs.left_s(epoch + share)
         self._report(
             StepProgress("training", epoch + (share == 1), self._request.recipe.epochs, "epochs", detail, left_s)
         )
@@ -258,35 +226,14 @@ class _Training:
 
 def _identity(request: TrainRequest) -> dict[str, Any]:
     """What must be the same for a resumed training to be the one that was interrupted."""
-    data = request.data
     return {
         "job": "train",
         "net": request.name,
-        "data": data.name,
-        "resolution": data.resolution,
-        "classes": data.classes,
-        "images": data.count("all"),
-        "data_seed": data.seed,
+        **images_identity(request.data),
         "seed": request.seed,
         "bf16": request.engine.bf16,
         **request.recipe.to_dict(),
     }
-
-
-class _Rate:
-    """Time left, from the epochs of this run."""
-
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-        self._took_s: list[float] = []
-
-    def epoch_took(self, seconds: float) -> None:
-        self._took_s.append(seconds)
-
-    def remaining_s(self, done: float) -> float:
-        if not self._took_s:
-            return math.nan
-        return (self._epochs - done) * sum(self._took_s) / len(self._took_s)
 
 
 @contextmanager

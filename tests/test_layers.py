@@ -61,6 +61,7 @@ HEAVY_ALLOWED = (
     "search.derive",
     "search.dnas",
     "search.engine",
+    "search.epochs",
     "search.fused",
     "search.gates",
     "search.initial",

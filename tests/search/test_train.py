@@ -21,9 +21,9 @@ from lutbench.space.zoo import find_whole_net, retargeted
 from search.checkpoint import CHECKPOINT, load_weights
 from search.data.find import find_data
 from search.data.options import DataOptions
+from search.epochs import METRICS
 from search.recipe import Recipe
 from search.train import (
-    METRICS,
     TrainRequest,
     dropout_before_classifier,
     evaluate,

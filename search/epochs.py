@@ -1,0 +1,109 @@
+"""The epochs of a training or a search: begun or gone on with, kept, logged, timed, stopped at what is no number."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lutbench.errors import TrainingError, UsageError
+from search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from search.data.source import DataSource
+from search.engine import Engine
+from search.metrics import Record, open_log
+
+METRICS = "metrics.jsonl"
+CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where a job keeps what it comes to. job: "training" or "search"; identity: which one (`save_checkpoint`)."""
+
+    path: Path
+    job: str
+    identity: dict[str, Any]
+    tensorboard: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+
+class Epochs:
+    """history: a record per epoch that is done, as in metrics.jsonl."""
+
+    def __init__(self, folder: JobFolder, engine: Engine, count: int) -> None:
+        self._folder, self._engine, self._count = folder, engine, count
+        self.history: list[Record] = []
+        self._took_s: list[float] = []  # of this run's epochs
+
+    def start(self, resume: bool) -> dict[str, Any] | None:
+        """The state to go on from, None where the job starts anew.
+
+        CheckpointError where there is none to go on from or it is of another job, UsageError where one would be
+        overwritten.
+        """
+        path = self._folder.checkpoint
+        if resume:
+            state = load_checkpoint(path, self._folder.identity, str(self._engine.device))
+            self.history = list(state["history"])
+            return state
+        if path.exists():
+            raise UsageError(
+                f"a {self._folder.job}'s checkpoint is there",
+                path=path,
+                remedy="--resume goes on, or give a new folder",
+            )
+        return None
+
+    def run(self, epoch: Callable[[int], Record], state: Callable[[], dict[str, Any]]) -> None:
+        """Runs what is left, epoch(number) from 0; after each its record and state() are kept."""
+        folder = self._folder
+        with open_log(self._engine, folder.path / METRICS, self.history, folder.tensorboard) as log:
+            for number in range(len(self.history), self._count):
+                started = time.monotonic()
+                record = epoch(number)
+                self._took_s.append(time.monotonic() - started)
+                self.history.append(record)
+                self.save(folder.checkpoint, {**state(), "history": self.history})
+                log.add(record)
+
+    def save(self, path: Path, state: dict[str, Any]) -> None:
+        if self._engine.is_first:
+            save_checkpoint(path, self._folder.identity, state)
+
+    def left_s(self, done: float) -> float:
+        """Seconds left after so many epochs, as long as this run's were; NaN before one is done."""
+        if not self._took_s:
+            return math.nan
+        return (self._count - done) * sum(self._took_s) / len(self._took_s)
+
+    def stop_where(self, problem: str) -> None:
+        """TrainingError where there is a problem; says which epoch is kept."""
+        if not problem:
+            return
+        kept = f"; epoch {len(self.history)} is kept in {self._folder.checkpoint}" if self.history else ""
+        raise TrainingError(problem, remedy=f"a lower learning rate may help{kept}")
+
+    def require_finite(self, net: nn.Module) -> None:
+        """TrainingError where a weight is no number: no loss has shown yet what the last step did."""
+        if not all(bool(torch.isfinite(value).all()) for value in net.state_dict().values()):
+            self.stop_where(f"weights are no longer numbers after epoch {len(self.history) + 1}")
+
+
+def images_identity(data: DataSource) -> dict[str, Any]:
+    """Which images a job is of."""
+    return {
+        "data": data.name,
+        "resolution": data.resolution,
+        "classes": data.classes,
+        "images": data.count("all"),
+        "data_seed": data.seed,
+    }
