@@ -3,8 +3,10 @@
     python benchmarks/search_crossed.py [--luts luts/s8.csv luts/iphonex.csv] [--seeds 3] [--targets-ms 15 15]
         [--folder DIR]
 
-Runs `lutbench search --lut LUT --seed S` for each LUT and seed, predicts the best-ranked net on both devices and trains
-it from scratch on the data it was searched with. With targets, `--target-ms` is given too. What is done is kept in the
+Runs `lutbench search --lut LUT --seed S` for each LUT and seed. Each search's best net is compared, on its device, with
+the other search's best net, and at equal accuracy: with that of the other's nets whose cross entropy under the supernet
+is closest (in mixed mode both searches of a seed train the same one). All nets that are compared are trained from
+scratch on the data they were searched with. With targets, `--target-ms` is given too. What is done is kept in the
 folder: started again, it goes on. Prints Markdown.
 """
 
@@ -12,15 +14,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 from _machine import machine
 
 LUTBENCH = [sys.executable, "-m", "lutbench"]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One search. nets: `lutbench search --json`, best first; wall_s: None where it was resumed."""
+
+    nets: list[dict[str, Any]]
+    wall_s: float | None
+
+    def like(self, other: dict[str, Any]) -> dict[str, Any]:
+        """The net whose cross entropy is closest to another's."""
+        return min(self.nets, key=lambda net: abs(math.log(net["cross_entropy"] / other["cross_entropy"])))
 
 
 def lutbench(*arguments: str) -> dict[str, Any]:
@@ -29,28 +46,61 @@ def lutbench(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def searched(lut: Path, seed: int, target_ms: float | None, folder: Path) -> dict[str, Any]:
-    """The best net's file, the search's wall seconds, its accuracy from scratch."""
+def searched(lut: Path, seed: int, target_ms: float | None, folder: Path) -> Searched:
     own = folder / f"{lut.stem}_{seed}"
-    done = own / "crossed.json"
+    done = own / "searched.json"
     if not done.exists():
         started = time.monotonic()
-        extra = ("--resume",) if (own / "checkpoint.pt").exists() else ()
+        resume = (own / "checkpoint.pt").exists()
         target = () if target_ms is None else ("--target-ms", f"{target_ms:g}")
+        extra = ("--resume",) if resume else ()
         found = lutbench("search", "--lut", str(lut), "--seed", str(seed), "-o", str(own), *target, *extra)
-        wall_s = time.monotonic() - started
-        path = found["nets"][0]["path"]
-        trained = own / "trained"
+        wall_s = None if resume else time.monotonic() - started
+        done.write_text(json.dumps({"nets": found["nets"], "wall_s": wall_s}))
+    return Searched(**json.loads(done.read_text()))
+
+
+def from_scratch(net: dict[str, Any]) -> float:
+    """Accuracy on the test images."""
+    path = Path(net["path"])
+    trained = path.with_name(f"{path.stem}_trained")
+    done = trained / "accuracy.json"
+    if not done.exists():
         go_on = ("--resume",) if (trained / "checkpoint.pt").exists() else ()
-        scratch = lutbench("train", path, "-o", str(trained), *go_on)
-        result = {"path": path, "wall_s": wall_s, "resumed": bool(extra), "accuracy": scratch["accuracy"]}
-        done.write_text(json.dumps(result))
-    result = json.loads(done.read_text())
-    return dict(result)
+        done.write_text(json.dumps(lutbench("train", str(path), "-o", str(trained), *go_on)["accuracy"]))
+    return float(json.loads(done.read_text()))
 
 
-def predicted_ms(lut: Path, net: str) -> float:
-    return float(lutbench("predict", "--lut", str(lut), net)["nets"][0]["latency_us"]) / 1000
+def predicted_ms(lut: Path, net: dict[str, Any]) -> float:
+    return float(lutbench("predict", "--lut", str(lut), net["path"])["nets"][0]["latency_us"]) / 1000
+
+
+def compare(lut: Path, seed: int, own: dict[str, Any], other: dict[str, Any]) -> float:
+    """Prints a row; the latency of a device's own net there, of that of the other device's."""
+    ms = [predicted_ms(lut, net) for net in (own, other)]
+    cells = [
+        f"{latency:.2f} | {net['cross_entropy']:.3f} | {100 * from_scratch(net):.1f} %"
+        for latency, net in zip(ms, (own, other), strict=True)
+    ]
+    print(f"| {seed} | {lut.stem} | {' | '.join(cells)} | {ms[0] / ms[1]:.3f} |", flush=True)
+    return ms[0] / ms[1]
+
+
+def report(luts: list[Path], found: list[list[Searched]], equal: bool) -> None:
+    """found: by seed, then device."""
+    print(f"\n{'At equal accuracy' if equal else 'Best nets'}:\n")
+    columns = "own net, ms | cross entropy | from scratch | other's net, ms | cross entropy | from scratch | ratio"
+    print(f"| seed | on | {columns} |\n|---|---|---|---|---|---|---|---|---|")
+    ratios: dict[Path, list[float]] = {lut: [] for lut in luts}
+    for seed, searches in enumerate(found):
+        for lut, own, other in zip(luts, searches, reversed(searches), strict=True):
+            against = other.like(own.nets[0]) if equal else other.nets[0]
+            ratios[lut].append(compare(lut, seed, own.nets[0], against))
+    every = [ratio for of_device in ratios.values() for ratio in of_device]
+    print(f"\nA net is faster on its own device in {sum(ratio < 1 for ratio in every)} of {len(every)} cases.")
+    for lut, of_device in ratios.items():
+        spread = f"{min(of_device):.3f} to {max(of_device):.3f}"
+        print(f"On {lut.stem} its own take {geometric_mean(of_device):.3f} of the time of the other's ({spread}).")
 
 
 def main() -> None:
@@ -62,23 +112,14 @@ def main() -> None:
     arguments = parser.parse_args()
     targets = arguments.targets_ms or [None, None]
     print(machine())
-    names = [lut.stem for lut in arguments.luts]
-    print(
-        f"\n| seed | net of | {' | '.join(f'ms on {name}' for name in names)} | accuracy from scratch | search took |"
-    )
-    print("|---|---|---|---|---|---|")
-    wins = 0
-    for seed in range(arguments.seeds):
-        found = [
-            searched(lut, seed, target, arguments.folder) for lut, target in zip(arguments.luts, targets, strict=True)
-        ]
-        table = [[predicted_ms(lut, one["path"]) for lut in arguments.luts] for one in found]
-        for name, one, row in zip(names, found, table, strict=True):
-            took = "resumed" if one["resumed"] else f"{one['wall_s']:.0f} s"
-            cells = " | ".join(f"{value:.2f}" for value in row)
-            print(f"| {seed} | {name} | {cells} | {100 * one['accuracy']:.1f} % | {took} |", flush=True)
-        wins += (table[0][0] < table[1][0]) + (table[1][1] < table[0][1])
-    print(f"\nA net is faster on its own device than the other's net in {wins} of {2 * arguments.seeds} cases.")
+    found = [
+        [searched(lut, seed, target, arguments.folder) for lut, target in zip(arguments.luts, targets, strict=True)]
+        for seed in range(arguments.seeds)
+    ]
+    took = [f"{one.wall_s:.0f} s" if one.wall_s else "resumed" for searches in found for one in searches]
+    print(f"\nThe searches took {', '.join(took)}.")
+    for equal in (True, False):
+        report(arguments.luts, found, equal)
 
 
 if __name__ == "__main__":

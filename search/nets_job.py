@@ -81,7 +81,10 @@ class FoundNet:
 
 @dataclass(frozen=True)
 class FoundNets:
-    """nets: best first. data, train_resolution, classes: what they were searched with."""
+    """nets: best first. data, train_resolution, classes: what they were searched with.
+
+    images: of theta's share, which nets were ranked on; views: `Ranking`.
+    """
 
     nets: tuple[FoundNet, ...]
     data: str
@@ -90,6 +93,8 @@ class FoundNets:
     objective: str
     mode: str
     schedule: Schedule
+    images: int
+    views: int
 
 
 def space_of(job: NetsJob) -> tuple[Space, str]:
@@ -161,7 +166,8 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         found = search(request, report)
         if not engine.is_first:
             return None
-        nets = _derive(job, found, request, report)
+        views = default_views(data.count("theta")) if job.views is None else job.views
+        nets = _derive(job, found, request, views, report)
     how = {
         "mode": mode,
         "objective": objective.name,
@@ -172,7 +178,8 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, job.luts, strict=True)},
     }
     written = _write(job, nets, definition, how)
-    return FoundNets(written, data.name, data.resolution, data.classes, objective.name, mode, schedule)
+    images = data.count("theta")
+    return FoundNets(written, data.name, data.resolution, data.classes, objective.name, mode, schedule, images, views)
 
 
 def default_mode(images: int) -> SearchMode:
@@ -209,11 +216,12 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
     )
 
 
-def _derive(job: NetsJob, found: SearchResult, request: SearchRequest, report: Report) -> tuple[Derived, ...]:
+def _derive(
+    job: NetsJob, found: SearchResult, request: SearchRequest, views: int, report: Report
+) -> tuple[Derived, ...]:
     from search.derive import Ranking, best_nets
 
     data, batch_size = request.data, request.schedule.batch_size
-    views = default_views(data.count("theta")) if job.views is None else job.views
     ranking = Ranking(
         found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report, views
     )
@@ -229,7 +237,8 @@ def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[
     for number, derived in enumerate(nets):
         path = job.folder / NET_FILE.format(number)
         net = replace(derived.net, name=f"{job.folder.name}_{number}@{derived.net.space.label}")
-        search = {**how, "supernet_accuracy": round(derived.score.accuracy, 6)}
-        write_architecture(Architecture(net, derived.predicted_us, job.seed, definition, search), path)
+        score = derived.score
+        own = {"supernet_accuracy": round(score.accuracy, 6), "supernet_cross_entropy": round(score.loss, 6)}
+        write_architecture(Architecture(net, derived.predicted_us, job.seed, definition, {**how, **own}), path)
         found.append(FoundNet(replace(derived, net=net), path))
     return tuple(found)

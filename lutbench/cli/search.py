@@ -159,7 +159,7 @@ def _summary(found: FoundNets) -> dict[str, Any]:
                 "path": str(one.path),
                 "candidates": one.derived.net.candidates_text,
                 "accuracy": one.derived.score.accuracy,
-                "images": one.derived.score.images,
+                "cross_entropy": one.derived.score.loss,
                 "predicted_us": one.derived.predicted_us,
                 "mmacs": one.derived.net.macs / 1e6,
                 "params_m": one.derived.net.params / 1e6,
@@ -167,6 +167,8 @@ def _summary(found: FoundNets) -> dict[str, Any]:
             for one in found.nets
         ],
         "data": found.data,
+        "images": found.images,
+        "views": found.views,
         "train_resolution": found.train_resolution,
         "classes": found.classes,
         "objective": found.objective,
@@ -179,6 +181,7 @@ def _print(found: FoundNets, picture: Path) -> None:
     from lutbench.cli.render import print_table
     from lutbench.units import format_latency, format_percent
 
+    looks = f", augmented {found.views} times" if found.views else ""
     devices = list(found.nets[0].derived.predicted_us)
     columns = ("accuracy", *(f"predicted, {device}" for device in devices), "MMACs", "params (M)")
     print_table(
@@ -194,8 +197,8 @@ def _print(found: FoundNets, picture: Path) -> None:
             ]
             for one in found.nets
         ],
-        caption=f"accuracy: under the supernet's weights, on {found.nets[0].derived.score.images:,} images of"
-        f" {found.data} at {found.train_resolution} x {found.train_resolution}, {found.classes} classes; it ranks,"
+        caption=f"accuracy: under the supernet's weights, on {found.images:,} images of {found.data} at"
+        f" {found.train_resolution} x {found.train_resolution}, {found.classes} classes{looks};"
         f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -31,18 +32,21 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     found = json.loads(done.stdout)
     assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 4
     assert [net["path"] for net in found["nets"]] == ["searched/tiny/net0.json", "searched/tiny/net1.json"]
-    assert all(0.1 < net["accuracy"] <= 1 for net in found["nets"])
+    assert all(0.1 < net["accuracy"] <= 1 and net["cross_entropy"] > 0 for net in found["nets"])
+    assert found["views"] == math.ceil(1000 / found["images"])
     assert (folder / "searched/tiny/nets.svg").read_text().startswith("<?xml")
     predicted = json.loads(run("predict", "--lut", "tiny.csv", found["nets"][0]["path"], "--json", cwd=folder).stdout)
     (own_us,) = found["nets"][0]["predicted_us"].values()
     assert predicted["nets"][0]["latency_us"] == pytest.approx(own_us, rel=1e-6)
     architecture = read_architecture(folder / found["nets"][0]["path"])
+    assert architecture.search["supernet_cross_entropy"] == pytest.approx(found["nets"][0]["cross_entropy"], abs=1e-6)
     assert architecture.search["mode"] == "mixed" and architecture.search["data"] == found["data"]
     assert architecture.net.macs / 1e6 == found["nets"][0]["mmacs"]
     again = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
     assert again.returncode == 2 and "--resume goes on" in again.stderr.splitlines()[-1]
     resumed = run("search", "--lut", "tiny.csv", *QUICK, "--resume", cwd=folder)
     assert resumed.returncode == 0 and "searched/tiny/net1.json" in resumed.stdout
+    assert f"augmented {found['views']} times" in " ".join(resumed.stdout.split())
     other = run("search", "--lut", "tiny.csv", *QUICK, "--resume", "--seed", "1", cwd=folder)
     assert other.returncode == 4 and "seed was 0 and is 1" in other.stderr.splitlines()[-1]
 
