@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,33 +65,12 @@ _schedule_options = several(
 @json_option
 def command(
     luts: tuple[Path, ...],
-    targets_ms: tuple[float, ...],
-    resolution: int | None,
-    width: float | None,
-    mode: Any,
     separate_weights: bool,
-    alpha: float | None,
-    beta: float | None,
-    nets: int,
-    draws: int,
-    rounds: int | None,
-    views: int | None,
-    data: str,
-    train_resolution: int | None,
-    classes: int | None,
-    data_seed: int,
-    threads: int | None,
-    workers: int | None,
-    skip_broken: bool,
-    seed: int,
     output: Path | None,
-    resume: bool,
-    tensorboard: bool,
-    compiled: bool,
     accelerator: Any,
     bf16: bool,
     as_json: bool,
-    **schedule: Any,
+    **options: Any,
 ) -> None:
     """Find nets for the devices of LUTs: accurate, and fast there (DNAS).
 
@@ -107,33 +87,15 @@ def command(
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
     from search.nets_job import NetsJob, check_job, find_nets
+    from search.schedule import Schedule
 
+    schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
     job = NetsJob(
         luts=tuple(open_lut(path) for path in luts),
         folder=output or Path("searched") / "-".join(path.stem for path in luts),
-        targets_ms=targets_ms,
-        resolution=resolution,
-        width=width,
-        data=data,
-        train_resolution=train_resolution,
-        classes=classes,
-        data_seed=data_seed,
-        mode=mode,
         schedule={name: value for name, value in schedule.items() if value is not None},
-        alpha=alpha,
-        beta=beta,
         shared=not separate_weights,
-        nets=nets,
-        draws=draws,
-        rounds=rounds,
-        views=views,
-        seed=seed,
-        resume=resume,
-        threads=threads,
-        workers=workers,
-        skip_broken=skip_broken,
-        tensorboard=tensorboard,
-        compiled=compiled,
+        **options,  # called as the job's fields are
     )
     check_job(job)  # before torch loads
     from search.engine import Engine

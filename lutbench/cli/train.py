@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,26 +38,7 @@ _recipe_options = several(
 @click.option("--channels-last/--no-channels-last", default=True, show_default=True, help="How images lie in memory.")
 @machine_options
 @json_option
-def command(
-    net: str,
-    data: str,
-    resolution: int | None,
-    classes: int | None,
-    data_seed: int,
-    workers: int | None,
-    skip_broken: bool,
-    seed: int,
-    output: Path | None,
-    resume: bool,
-    threads: int | None,
-    tensorboard: bool,
-    compiled: bool,
-    channels_last: bool,
-    accelerator: Any,
-    bf16: bool,
-    as_json: bool,
-    **recipe: Any,
-) -> None:
+def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json: bool, **options: Any) -> None:
     """Train a net from scratch on images.
 
     NET is an architecture file that `lutbench search` wrote, a name of `lutbench nets`, or a string of FBNet's
@@ -69,24 +51,15 @@ def command(
     from lutbench.cli.render import Progress, print_json
     from search.engine import Engine
     from search.job import TrainJob, find_trainable, train_net
+    from search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
+    recipe = {field.name: options.pop(field.name) for field in fields(Recipe)}
     job = TrainJob(
         net=net,
         folder=output or Path("trained") / folder_name(net),
-        data=data,
-        resolution=resolution,
-        classes=classes,
-        data_seed=data_seed,
         recipe={name: value for name, value in recipe.items() if value is not None},
-        seed=seed,
-        resume=resume,
-        threads=threads,
-        workers=workers,
-        skip_broken=skip_broken,
-        compiled=compiled,
-        channels_last=channels_last,
-        tensorboard=tensorboard,
+        **options,  # called as the job's fields are
     )
     engine = Engine(accelerator, bf16)
     with Progress(drawing=engine.is_first) as progress:
