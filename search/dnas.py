@@ -219,12 +219,7 @@ class _Search:
         with self._engine.autocast():
             outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
-        self._w.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._engine.average_gradients(self._weights, len(labels))
-        if self._request.schedule.w_clip:
-            torch.nn.utils.clip_grad_norm_(self._weights, self._request.schedule.w_clip)
-        self._w.step()
+        self._engine.step(self._w, loss, len(labels), self._request.schedule.w_clip)
         return loss.detach(), outputs.detach()
 
     def _theta_step(
@@ -236,10 +231,7 @@ class _Search:
         cross_entropy = F.cross_entropy(outputs.float(), labels)
         drawn_us = latencies_us(self._request.models, self._costs_us, gates.relaxed)
         loss = self._request.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
-        self._theta.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._engine.average_gradients([self._net.theta], len(labels))
-        self._theta.step()
+        self._engine.step(self._theta, loss, len(labels))
         self._request.objective.observe(self._expected_us())
         return loss.detach(), outputs.detach()
 

@@ -1,7 +1,7 @@
 """Where a job computes: a CPU or a GPU, one process or several that torchrun started, through Lightning Fabric.
 
 Several processes hold the same weights, draw the same gates and each take a share of every batch. Gradients are
-averaged in one place, `average_gradients`: a step's hard path leaves most weights without one, the same in every
+averaged in one place, `Engine.step`: a step's hard path leaves most weights without one, the same in every
 process. Batch norm sees a process's own share (ghost batches); its running statistics are averaged each epoch.
 """
 
@@ -92,6 +92,19 @@ class Engine:
             return values
         found: Tensor = self._fabric.all_reduce(values, reduce_op="sum")
         return found
+
+    def step(self, optimiser: torch.optim.Optimizer, loss: Tensor, images: int, clip: float = 0.0) -> None:
+        """A step of all processes together.
+
+        loss: the mean over this process's images; clip: the gradient's norm is scaled down to it, 0 leaves it.
+        """
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.average_gradients(parameters, images)
+        if clip:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimiser.step()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter], images: int) -> None:
         """Makes each gradient, of a mean over this process's images, that of the mean over everybody's.

@@ -202,12 +202,7 @@ class _Training:
         with self._engine.autocast():
             outputs = self._forward(images)
         loss = F.cross_entropy(outputs.float(), labels)
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._engine.average_gradients(self._net.parameters(), len(labels))
-        if self._request.recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self._net.parameters(), self._request.recipe.clip)
-        self._optimiser.step()
+        self._engine.step(self._optimiser, loss, len(labels), self._request.recipe.clip)
         tally.add(loss.detach(), outputs.detach(), labels)
 
     def _look(self, epoch: int, tally: Tally) -> None:
