@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
@@ -71,13 +72,14 @@ def from_scratch(net: dict[str, Any]) -> float:
     return float(json.loads(done.read_text()))
 
 
-def predicted_ms(lut: Path, net: dict[str, Any]) -> float:
-    return float(lutbench("predict", "--lut", str(lut), net["path"])["nets"][0]["latency_us"]) / 1000
+@cache
+def predicted_ms(lut: Path, net: str) -> float:
+    return float(lutbench("predict", "--lut", str(lut), net)["nets"][0]["latency_us"]) / 1000
 
 
 def compare(lut: Path, seed: int, own: dict[str, Any], other: dict[str, Any]) -> float:
     """Prints a row; the latency of a device's own net there, of that of the other device's."""
-    ms = [predicted_ms(lut, net) for net in (own, other)]
+    ms = [predicted_ms(lut, net["path"]) for net in (own, other)]
     cells = [
         f"{latency:.2f} | {net['cross_entropy']:.3f} | {100 * from_scratch(net):.1f} %"
         for latency, net in zip(ms, (own, other), strict=True)
