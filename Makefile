@@ -20,7 +20,9 @@ profile: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	rm -rf build/types && mkdir -p build/types && cp -rs $(CURDIR)/lutbench build/types/
+	ln -s $(CURDIR)/search $(CURDIR)/device_agents build/types/lutbench/ # one package, as it is imported
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto --maxprocesses 4

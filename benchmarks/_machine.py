@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from device_agents.host.environment import describe_host
+from lutbench.device_agents.host.environment import describe_host
 
 
 def machine() -> str:

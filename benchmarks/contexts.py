@@ -17,27 +17,27 @@ from pathlib import Path
 from statistics import fmean, median
 
 from _machine import machine
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.host.agent import HostAgent
 
-from device_agents.agent import AgentSettings
-from device_agents.host.agent import HostAgent
 from lutbench.events import ExportProgress
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
+from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.tuning import choose_canaries
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import measure_round
 from lutbench.measure.scale import NetMeasurement, fit_scale, predict_us, without_common_drift
 from lutbench.measure.schedule import net_cycles, operator_cycles
-from lutbench.profile import export_subjects
 from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains, random_nets
 from lutbench.space.subject import Subject
-from lutbench.tuning import choose_canaries
 
 DEPTHS = (0, 1, 2, 4, 8, 26)  # 26 others: a whole net's length
 FITTED = 12

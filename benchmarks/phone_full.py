@@ -18,11 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from device_agents.registry import Device
+from lutbench.device_agents.registry import Device
+
 from lutbench.events import Event, ExportProgress, Note
+from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
 from tests.phone.emulated import Phone, built_phone
 
 RUNTIMES = ("onnx", "executorch")
@@ -49,7 +50,7 @@ def full_lut(runtime: str, resolution: int, width: float, folder: Path, report: 
             output=folder / f"{runtime}.csv",
             protocol=Protocol(min_rounds=ROUNDS, max_rounds=ROUNDS, warmup=0, max_repeats=3),
         )
-        with mock.patch("lutbench.tuning.TUNING_NETS", 0):
+        with mock.patch("lutbench.jobs.tuning.TUNING_NETS", 0):
             return profile(request, report)
     finally:
         phone.close()

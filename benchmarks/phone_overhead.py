@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-from device_agents.agent import AgentSettings
-from device_agents.android.agent import AndroidAgent
-from device_agents.registry import Device, find_device, open_agent
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.android.agent import AndroidAgent
+from lutbench.device_agents.registry import Device, find_device, open_agent
+
 from lutbench.events import Event, Note
+from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
 
 LIMIT = 1.15
 
@@ -64,7 +65,7 @@ def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[fl
         output=output,
         protocol=Protocol(min_rounds=arguments.rounds, max_rounds=arguments.rounds),
     )
-    with mock.patch("lutbench.tuning.TUNING_NETS", 0):
+    with mock.patch("lutbench.jobs.tuning.TUNING_NETS", 0):
         profile(request, say, remembered)
     ((started, agent),) = opened
     return time.monotonic() - started, agent

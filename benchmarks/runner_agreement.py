@@ -24,24 +24,24 @@ from itertools import pairwise
 from statistics import median
 
 from _machine import machine
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.host.agent import HostAgent
+from lutbench.device_agents.runner.build import build_bundle
+from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.records import read_records
 
-from device_agents.agent import AgentSettings
-from device_agents.host.agent import HostAgent
-from device_agents.runner.build import build_bundle
-from device_agents.runner.job import Job, JobArtifact
-from device_agents.runner.records import read_records
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
+from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.tuning import choose_canaries
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Batch, Cycle, Outcome, Protocol, Samples
 from lutbench.measure.schedule import operator_cycles
-from lutbench.profile import export_subjects
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains
-from lutbench.tuning import choose_canaries
 
 PROTOCOL = Protocol()
 LIMIT, SHARE = 0.03, 0.90

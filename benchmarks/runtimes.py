@@ -8,10 +8,10 @@ from __future__ import annotations
 from statistics import fmean
 
 from _machine import machine
+from lutbench.device_agents.registry import find_device
 
-from device_agents.registry import find_device
-from lutbench.bench import BenchRequest, bench
 from lutbench.export.exporters import EXPORTERS, find_exporter
+from lutbench.jobs.bench import BenchRequest, bench
 
 NETS = ("fbnet_a", "fbnet_b", "fbnet_c", "mobilenet_v2")
 

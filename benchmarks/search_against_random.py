@@ -20,16 +20,16 @@ from statistics import mean, median
 
 import torch
 from _machine import machine
+from lutbench.search.budget import WINDOW
+from lutbench.search.engine import Engine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
+from lutbench.jobs.search import NET_FILE, NetsJob, find_nets, latency_models, space_of
+from lutbench.jobs.train import TrainJob, train_net
 from lutbench.lut.file import read_lut
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.sampling import random_nets
-from search.budget import WINDOW
-from search.engine import Engine
-from search.job import TrainJob, train_net
-from search.nets_job import NET_FILE, NetsJob, find_nets, latency_models, space_of
 
 CLOSE = 0.02  # of latencies that count as equal
 TOP = 0.75  # of the random nets, to be beaten on average: the top quarter

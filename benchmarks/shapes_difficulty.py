@@ -16,16 +16,16 @@ from pathlib import Path
 
 import torch
 from _machine import machine
+from lutbench.search.checkpoint import CHECKPOINT
+from lutbench.search.data.find import find_data
+from lutbench.search.recipe import SMALL, Recipe
+from lutbench.search.train import TrainRequest, train
 from torch import nn
 
 from lutbench.events import Event, StepProgress
 from lutbench.nn.graph import GraphModule
 from lutbench.space.graph import Graph
 from lutbench.space.models.mobile import mobilenet_v2
-from search.checkpoint import CHECKPOINT
-from search.data.find import find_data
-from search.recipe import SMALL, Recipe
-from search.train import TrainRequest, train
 
 DATA, RESOLUTION, WIDTH = "shapes:10000@64", 64, 0.35
 

@@ -19,11 +19,11 @@ from statistics import median
 
 import torch
 from _machine import machine
+from lutbench.search.gates import MODES, Mode, draw
+from lutbench.search.supernet import Supernet
 from torch import nn
 
 from lutbench.space.fbnet import fbnet
-from search.gates import MODES, Mode, draw
-from search.supernet import Supernet
 
 BATCH, CLASSES, TEMPERATURE = 16, 100, 5.0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-from device_agents.agent import DeviceInfo
+from lutbench.device_agents.agent import DeviceInfo
+
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from lutbench.device_agents.agent import Agent, AgentSettings
+from lutbench.device_agents.android.cores import check_choice
+from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
 
-from device_agents.agent import Agent, AgentSettings
-from device_agents.android.cores import check_choice
-from device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
@@ -139,7 +139,7 @@ def open_agent(device: Device, settings: AgentSettings) -> Agent:
 
 
 def _open_host(_device: Device, settings: AgentSettings) -> Agent:
-    from device_agents.host.agent import HostAgent
+    from lutbench.device_agents.host.agent import HostAgent
 
     return HostAgent(settings)
 
@@ -155,7 +155,7 @@ def attached_phones() -> list[tuple[Attached, str]]:
 
 def clean_device(device: Device) -> int:
     """Removes what lutbench keeps on a phone; bytes freed. UsageError for another kind of device."""
-    from device_agents.android.agent import clean_phone
+    from lutbench.device_agents.android.agent import clean_phone
 
     if device.kind != "android":
         raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
@@ -167,7 +167,7 @@ def _wanted(device: Device) -> Wanted:
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
-    from device_agents.android.agent import open_phone
+    from lutbench.device_agents.android.agent import open_phone
 
     return open_phone(_wanted(device), config_folder(), settings)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from lutbench.search.latency import LatencyModel
 from numpy.typing import NDArray
 
 from lutbench.errors import UsageError
 from lutbench.units import format_latency
-from search.latency import LatencyModel
 
 WINDOW = 0.97  # a net that uses less of its budget than this share is not what was asked for
 _CELLS = 20_000  # of the whole grid

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from lutbench.search.data.source import DataSource
+from lutbench.search.engine import Engine
+from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
+from lutbench.search.gates import Gates, Mode, draw, probabilities
+from lutbench.search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
+from lutbench.search.metrics import Record
+from lutbench.search.objective import Objective
+from lutbench.search.schedule import Schedule
+from lutbench.search.seeding import generator
+from lutbench.search.supernet import Supernet
+from lutbench.search.tally import Tally
 from torch import Tensor
 from torch.nn import functional as F
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.units import format_latency, format_percent
-from search.data.source import DataSource
-from search.engine import Engine
-from search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
-from search.gates import Gates, Mode, draw, probabilities
-from search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
-from search.metrics import Record
-from search.objective import Objective
-from search.schedule import Schedule
-from search.seeding import generator
-from search.supernet import Supernet
-from search.tally import Tally
 
 SearchMode = Literal["soft", "hard", "mixed"]
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers

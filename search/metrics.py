@@ -13,7 +13,7 @@ from lutbench.errors import OutputError, UsageError
 from lutbench.files import write_atomically
 
 if TYPE_CHECKING:
-    from search.engine import Engine
+    from lutbench.search.engine import Engine
 
 Record = dict[str, Any]
 

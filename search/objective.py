@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.latency import LatencyModel
 from torch import Tensor
 
 from lutbench.errors import UsageError
 from lutbench.units import format_latency
-from search.budget import WINDOW, best_within
-from search.latency import LatencyModel
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
 SMALL_BETA = 16.0  # on a small set of images, where cross entropy comes near 0 (docs/search.md: figures)

@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lutbench.search.recipe import SMALL_SET
+
 from lutbench.errors import UsageError
-from search.recipe import SMALL_SET
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
+from lutbench.search.engine import Engine
 from torch import Tensor
-
-from search.engine import Engine
 
 
 class Tally:

@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lutbench.search.data.source import Batches, DataSource
+from lutbench.search.engine import Engine
+from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
+from lutbench.search.initial import initialise
+from lutbench.search.metrics import Record
+from lutbench.search.recipe import Recipe
+from lutbench.search.seeding import generator, seeded
+from lutbench.search.tally import Tally
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,14 +26,6 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
-from search.data.source import Batches, DataSource
-from search.engine import Engine
-from search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
-from search.initial import initialise
-from search.metrics import Record
-from search.recipe import Recipe
-from search.seeding import generator, seeded
-from search.tally import Tally
 
 WEIGHTS = "weights.pt"
 LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the time of the default layout on CPU

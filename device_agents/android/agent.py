@@ -12,22 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from device_agents.agent import BUNDLE, CORE_CHOICE, UNREADABLE, AgentSettings, DeviceInfo, unheard
-from device_agents.android.connection import RECONNECT_S, Connection
-from device_agents.android.cores import choose_cores
-from device_agents.android.describe import State, describe, read_state
-from device_agents.android.find import Wanted, connect
-from device_agents.android.heat import HeatWatch
-from device_agents.android.install import ROOT, StoredFile, check_space, clean, install_files
-from device_agents.android.job import Ending, JobRun
-from device_agents.android.link import PushError
-from device_agents.android.lock import PhoneLock, host_id
-from device_agents.android.process import RunnerProcess, end_jobs
-from device_agents.android.reference import Reference
-from device_agents.runner.build import build_bundle
-from device_agents.runner.bundle import Bundle, read_bundle
-from device_agents.runner.job import Job, JobArtifact
-from device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
+from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, UNREADABLE, AgentSettings, DeviceInfo, unheard
+from lutbench.device_agents.android.connection import RECONNECT_S, Connection
+from lutbench.device_agents.android.cores import choose_cores
+from lutbench.device_agents.android.describe import State, describe, read_state
+from lutbench.device_agents.android.find import Wanted, connect
+from lutbench.device_agents.android.heat import HeatWatch
+from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, clean, install_files
+from lutbench.device_agents.android.job import Ending, JobRun
+from lutbench.device_agents.android.link import PushError
+from lutbench.device_agents.android.lock import PhoneLock, host_id
+from lutbench.device_agents.android.process import RunnerProcess, end_jobs
+from lutbench.device_agents.android.reference import Reference
+from lutbench.device_agents.runner.build import build_bundle
+from lutbench.device_agents.runner.bundle import Bundle, read_bundle
+from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
+
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact

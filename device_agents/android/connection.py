@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from device_agents.android.link import Link, LinkLostError
-from device_agents.android.shell import Answer, CutOffError, framed, new_marker, unframed
+from lutbench.device_agents.android.link import Link, LinkLostError
+from lutbench.device_agents.android.shell import Answer, CutOffError, framed, new_marker, unframed
+
 from lutbench.errors import DeviceError
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from device_agents.agent import UNREADABLE, DeviceInfo
-from device_agents.android.connection import Connection
+from lutbench.device_agents.agent import UNREADABLE, DeviceInfo
+from lutbench.device_agents.android.connection import Connection
 
 _CPU = "/sys/devices/system/cpu"
 # name of a section -> the command that prints it

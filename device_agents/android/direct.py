@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from device_agents.android.link import LinkLostError, PushError, UnauthorizedError
+from lutbench.device_agents.android.link import LinkLostError, PushError, UnauthorizedError
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0  # for one packet of the phone's

@@ -9,11 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from device_agents.android.connection import Connection
-from device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport, usb_serials, usb_transport
-from device_agents.android.keys import signers
-from device_agents.android.link import Link, LinkLostError, UnauthorizedError
-from device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.direct import (
+    CONNECT_TIMEOUT_S,
+    Ask,
+    DirectLink,
+    tcp_transport,
+    usb_serials,
+    usb_transport,
+)
+from lutbench.device_agents.android.keys import signers
+from lutbench.device_agents.android.link import Link, LinkLostError, UnauthorizedError
+from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
+
 from lutbench.errors import DeviceError, UsageError
 
 READY = "device"  # adb's word for a phone that can be used

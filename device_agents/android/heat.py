@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from device_agents.android.connection import Connection
-from device_agents.android.describe import State, celsius, is_cpu_zone, read_state
-from device_agents.runner.records import State as RunnerState
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.describe import State, celsius, is_cpu_zone, read_state
+from lutbench.device_agents.runner.records import State as RunnerState
+
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 

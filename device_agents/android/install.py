@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_agents.android.connection import Connection
-from device_agents.android.link import PushError
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.link import PushError
+
 from lutbench.errors import DeviceError
 
 ROOT = "/data/local/tmp/lutbench"

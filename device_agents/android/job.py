@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from device_agents.android.process import RunnerProcess
-from device_agents.runner.job import Job
-from device_agents.runner.records import (
+from lutbench.device_agents.android.process import RunnerProcess
+from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.records import (
     CorruptRecordError,
     End,
     Fatal,

@@ -9,9 +9,10 @@ import re
 import secrets
 from pathlib import Path
 
-from device_agents.android.connection import Connection
-from device_agents.android.install import check_space
-from device_agents.android.shell import quote
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.install import check_space
+from lutbench.device_agents.android.shell import quote
+
 from lutbench.errors import DeviceError
 
 _LOCK_BYTES = 1 << 16

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from device_agents.android.connection import Connection
-from device_agents.android.install import ROOT
-from device_agents.android.lock import PhoneLock
-from device_agents.android.shell import command_line
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.install import ROOT
+from lutbench.device_agents.android.lock import PhoneLock
+from lutbench.device_agents.android.shell import command_line
+
 from lutbench.errors import DeviceError
 
 JOBS = f"{ROOT}/jobs"

@@ -10,7 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from types import TracebackType
 
-from device_agents.runner.checksum import Checksum, difference, host_checksum
+from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
+
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 

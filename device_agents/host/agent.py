@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from device_agents.agent import AgentSettings, DeviceInfo
-from device_agents.host.environment import describe_host
+from lutbench.device_agents.agent import AgentSettings, DeviceInfo
+from lutbench.device_agents.host.environment import describe_host
+
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent
@@ -128,7 +129,8 @@ class HostAgent:
         return (cycle.warmup + cycle.repeats) * sum(each_s)
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "device_agents.host.worker", self._settings.runtime]
+        # -P: a lutbench.py in the current folder is not the package
+        command = [sys.executable, "-P", "-m", "lutbench.device_agents.host.worker", self._settings.runtime]
         self._process = subprocess.Popen(
             [*command, str(self._settings.threads)],
             stdin=subprocess.PIPE,

@@ -228,13 +228,13 @@ def rewriting(copies: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Ca
 
 
 def _executorch(threads: int) -> Engine:
-    from device_agents.host.executorch_engine import ExecuTorchEngine
+    from lutbench.device_agents.host.executorch_engine import ExecuTorchEngine
 
     return ExecuTorchEngine(threads)
 
 
 def _torchscript(threads: int) -> Engine:
-    from device_agents.host.torchscript_engine import TorchScriptEngine
+    from lutbench.device_agents.host.torchscript_engine import TorchScriptEngine
 
     return TorchScriptEngine(threads)
 

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import UNREADABLE, DeviceInfo
+from lutbench.device_agents.agent import UNREADABLE, DeviceInfo
 
 _CPU = Path("/sys/devices/system/cpu")
 _DMI = Path("/sys/class/dmi/id")

@@ -1,4 +1,4 @@
-"""The worker process: loads artifacts, runs cycles, answers in JSON lines. `python -m device_agents.host.worker`.
+"""The worker process: loads artifacts, runs cycles, answers in JSON lines (lutbench.device_agents.host.worker).
 
 A process of its own, so that a runtime that crashes or hangs takes only itself along, the thread that measures shares
 nothing with the one that draws progress, and threads and affinity are set before the runtime starts.
@@ -24,7 +24,7 @@ from statistics import median_low
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
-from device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
+from lutbench.device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it

@@ -10,9 +10,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import lutbench
-from device_agents.runner.bundle import FOLDER, MANIFEST, Bundle, BundleFile, describe_file, read_bundle, write_manifest
-from device_agents.runner.toolchain import (
+from lutbench.device_agents.runner.bundle import (
+    FOLDER,
+    MANIFEST,
+    Bundle,
+    BundleFile,
+    describe_file,
+    read_bundle,
+    write_manifest,
+)
+from lutbench.device_agents.runner.toolchain import (
     Toolchain,
     arm64_toolchain,
     glibc_version,
@@ -21,7 +28,7 @@ from device_agents.runner.toolchain import (
     needed_libraries,
     run_cmake,
 )
-from device_agents.runner.wheels import (
+from lutbench.device_agents.runner.wheels import (
     RUNTIMES,
     Runtime,
     device_root,
@@ -29,6 +36,8 @@ from device_agents.runner.wheels import (
     installed_root,
     installed_version,
 )
+
+import lutbench
 from lutbench.errors import OutputError, RunnerBuildError
 from lutbench.files import default_cache_folder, file_sha256
 

@@ -122,8 +122,7 @@ def host_checksum(engine: str, name: str, path: Path) -> Checksum:
 
 def _onnx(name: str, path: Path) -> Checksum:
     import onnxruntime
-
-    from device_agents.host.engines import ONNX_DTYPES
+    from lutbench.device_agents.host.engines import ONNX_DTYPES
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

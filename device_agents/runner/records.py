@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from device_agents.host.engines import tidy
-from device_agents.runner.checksum import Checksum
+from lutbench.device_agents.host.engines import tidy
+from lutbench.device_agents.runner.checksum import Checksum
+
 from lutbench.errors import DeviceError
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
 

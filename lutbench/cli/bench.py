@@ -11,8 +11,8 @@ from lutbench.cli.options import cores_option, force_option, json_option
 from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
-    from lutbench.bench import BenchReport, BenchResult
-    from lutbench.paper import Comparison
+    from lutbench.jobs.bench import BenchReport, BenchResult
+    from lutbench.jobs.paper_tables import Comparison
 
 _PHONES = {"s8": "S8", "iphonex": "iPhone X"}
 
@@ -77,13 +77,13 @@ def command(
     (net.json), a string of candidates, or an ONNX file. A net that fails costs its row, and the exit status is 3. Run
     the same command again to go on after an interruption.
     """
-    from device_agents.registry import find_device
-    from lutbench.bench import MIN_ROUNDS, BenchRequest, bench
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
+    from lutbench.device_agents.registry import find_device
     from lutbench.errors import DeviceError, UsageError
+    from lutbench.jobs.bench import MIN_ROUNDS, BenchRequest, bench
+    from lutbench.jobs.paper_tables import compare, paper_table
     from lutbench.measure.protocol import Protocol
-    from lutbench.paper import compare, paper_table
 
     device = find_device(device_name)
     if not 0.0001 <= target <= 0.5:

@@ -9,7 +9,7 @@ import click
 from lutbench.cli.options import json_option
 
 if TYPE_CHECKING:
-    from device_agents.android.find import Attached
+    from lutbench.device_agents.android.find import Attached
 
 
 @click.command("devices")
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @json_option
 def command(clean: str | None, as_json: bool) -> None:
     """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder."""
-    from device_agents.registry import all_devices, clean_device, find_device, registry_path
     from lutbench.cli.render import print_json
+    from lutbench.device_agents.registry import all_devices, clean_device, find_device, registry_path
 
     if clean is not None:
         freed = clean_device(find_device(clean))
@@ -65,7 +65,7 @@ def command(clean: str | None, as_json: bool) -> None:
 
 def _phones() -> tuple[list[tuple[Attached, str]], str]:
     """The phones attached, each with its model; and what kept them from being listed, or ""."""
-    from device_agents.registry import attached_phones
+    from lutbench.device_agents.registry import attached_phones
     from lutbench.errors import DeviceError
 
     try:

@@ -11,7 +11,7 @@ from lutbench.cli.options import NAMES, folder_name, json_option
 from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
-    from search.deploy import Deployed
+    from lutbench.jobs.export import Deployed
 
 
 @click.command("export")
@@ -51,7 +51,7 @@ def command(
     and export.json beside them says what these mean and how images are normalised.
     """
     from lutbench.cli.render import Progress, print_json
-    from search.deploy import ExportJob, deploy, file_summary
+    from lutbench.jobs.export import ExportJob, deploy, file_summary
 
     job = ExportJob(
         net=net,

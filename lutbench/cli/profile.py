@@ -48,12 +48,12 @@ def command(
     Run the same command again to go on after an interruption; nothing that was measured is measured twice. Once the
     LUT is written, the next run measures its next revision.
     """
-    from device_agents.registry import find_device
     from lutbench.cli.render import Progress
     from lutbench.cli.show import print_summary
+    from lutbench.device_agents.registry import find_device
     from lutbench.errors import UsageError
+    from lutbench.jobs.profile import ProfileRequest, profile
     from lutbench.measure.protocol import Protocol
-    from lutbench.profile import ProfileRequest, profile
 
     device = find_device(device_name)
     if not 0.0001 <= target <= 0.5:

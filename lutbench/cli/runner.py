@@ -44,8 +44,8 @@ def build(target: str, ndk: Path | None, libraries: Path | None, output: Path | 
     In it are the runner, the runtimes' libraries in the versions installed here, and manifest.json. `profile` does this
     by itself where it is needed.
     """
-    from device_agents.runner.build import build_bundle
     from lutbench.cli.render import print_json, print_table
+    from lutbench.device_agents.runner.build import build_bundle
 
     bundle = build_bundle(
         target, ndk=ndk, libraries=libraries, output=output, say=lambda text: click.echo(text, err=True)

@@ -11,7 +11,7 @@ import click
 from lutbench.cli.options import NUMBERS, data_options, json_option, machine_options, several
 
 if TYPE_CHECKING:
-    from search.nets_job import FoundNets
+    from lutbench.jobs.search import FoundNets
 
 PICTURE = "nets.svg"
 _schedule_options = several(
@@ -86,8 +86,8 @@ def command(
     """
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
-    from search.nets_job import NetsJob, check_job, find_nets
-    from search.schedule import Schedule
+    from lutbench.jobs.search import NetsJob, check_job, find_nets
+    from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
     job = NetsJob(
@@ -98,7 +98,7 @@ def command(
         **options,  # called as the job's fields are
     )
     check_job(job)  # before torch loads
-    from search.engine import Engine
+    from lutbench.search.engine import Engine
 
     engine = Engine(accelerator, bf16)
     with Progress(engine.is_first) as progress:

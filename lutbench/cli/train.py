@@ -11,7 +11,7 @@ import click
 from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options, several
 
 if TYPE_CHECKING:
-    from search.job import Trained
+    from lutbench.jobs.train import Trained
 
 _recipe_options = several(
     click.option("--epochs", type=click.IntRange(1), help="Times over the training set."),
@@ -49,9 +49,9 @@ def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json
     Several processes: torchrun --nproc-per-node 8 -m lutbench train ...
     """
     from lutbench.cli.render import Progress, print_json
-    from search.engine import Engine
-    from search.job import TrainJob, find_trainable, train_net
-    from search.recipe import Recipe
+    from lutbench.jobs.train import TrainJob, find_trainable, train_net
+    from lutbench.search.engine import Engine
+    from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
     recipe = {field.name: options.pop(field.name) for field in fields(Recipe)}

@@ -36,12 +36,12 @@ def command(
     Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
     Nets that the LUT was tuned on are never drawn.
     """
-    from device_agents.registry import find_device
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json, print_table
+    from lutbench.device_agents.registry import find_device
     from lutbench.errors import CheckFailedError
+    from lutbench.jobs.verify import VerifyRequest, describe, verify, worst
     from lutbench.units import format_latency, format_percent
-    from lutbench.verify import VerifyRequest, describe, verify, worst
 
     lut = open_lut(lut_path)
     device = find_device(device_name or lut.metadata.device)

@@ -9,10 +9,10 @@ from typing import Any
 
 from lutbench.errors import LutbenchError
 from lutbench.lut.predict import predict
+from lutbench.lut.verify_file import read_results, results_path
 from lutbench.report.side import Side
 from lutbench.report.text import number, plural, table
 from lutbench.space.net import net_of_key
-from lutbench.verified import read_results, results_path
 
 _NO_NETS = "The LUT names no whole nets; lutbench verify measures some and compares."
 _NO_NETS_IMPORTED = "The source has no whole nets: nothing says how well sums of its rows predict them."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from search.data.source import DataSource
+from lutbench.search.data.source import DataSource
 
 
 def calibration_images(source: DataSource, images: int = 256) -> npt.NDArray[np.float32]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-
-from search.data.augment import GlyphAugmentation
-from search.data.images import ArrayImages
-from search.data.options import DataOptions
-from search.data.source import LabelledImages, SplitSource
-from search.data.split import choose_classes, hold_out
+from lutbench.search.data.augment import GlyphAugmentation
+from lutbench.search.data.images import ArrayImages
+from lutbench.search.data.options import DataOptions
+from lutbench.search.data.source import LabelledImages, SplitSource
+from lutbench.search.data.split import choose_classes, hold_out
 
 DEFAULT_RESOLUTION = 32
 TEST_SHARE = 0.2

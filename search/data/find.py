@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lutbench.search.data.options import DataOptions
+
 from lutbench.errors import UsageError
 from lutbench.events import Event, Report
-from search.data.options import DataOptions
 
 if TYPE_CHECKING:
-    from search.data.source import SplitSource
+    from lutbench.search.data.source import SplitSource
 
 
 def _digits(rest: str | None, options: DataOptions, _report: Report) -> SplitSource:
-    from search.data.digits import digits
+    from lutbench.search.data.digits import digits
 
     if rest is not None:
         raise UsageError(f"digits takes nothing behind it, not {rest!r}", remedy="--data digits")
@@ -25,19 +26,19 @@ def _digits(rest: str | None, options: DataOptions, _report: Report) -> SplitSou
 
 
 def _shapes(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
-    from search.data.shapes_source import parse_size, shapes
+    from lutbench.search.data.shapes_source import parse_size, shapes
 
     return shapes(parse_size(rest, options.resolution), options, report)
 
 
 def _imagefolder(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
-    from search.data.folder import imagefolder
+    from lutbench.search.data.folder import imagefolder
 
     return imagefolder(_path(rest, "imagefolder:PATH"), options, report)
 
 
 def _arrow(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
-    from search.data.arrow import arrow
+    from lutbench.search.data.arrow import arrow
 
     return arrow(str(_path(rest, "hf:PATH")), options, report)
 

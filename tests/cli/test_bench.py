@@ -14,7 +14,7 @@ import pytest
 
 from lutbench.cli.bench import print_comparison
 from lutbench.errors import DeviceError
-from lutbench.paper import compare, paper_table
+from lutbench.jobs.paper_tables import compare, paper_table
 from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run, started
 from tests.onnx_models import convolution, tokens
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.lut.file import write_lut
-from lutbench.verified import results_path
+from lutbench.lut.verify_file import results_path
 from tests.cli.running import one_line, run
 from tests.report.luts import make_lut
 

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from lutbench.search.latency import latency_model
 
 from lutbench.lut.file import read_lut
 from lutbench.space.architecture import read_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.sampling import random_nets
-from search.latency import latency_model
 from tests.cli.running import one_line, run
 
 QUICK = ("--train-resolution", "16", "--epochs", "4", "--warmup", "2", "--draws", "4", "--nets", "2")

@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.registry import (
+    RegistryError,
+    all_devices,
+    clean_device,
+    find_device,
+    open_agent,
+    registry_path,
+)
 
-from device_agents.agent import AgentSettings
-from device_agents.registry import RegistryError, all_devices, clean_device, find_device, open_agent, registry_path
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 

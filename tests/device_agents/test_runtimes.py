@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.host.agent import HostAgent
 
-from device_agents.agent import AgentSettings
-from device_agents.host.agent import HostAgent
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
@@ -151,7 +151,7 @@ def test_threads_are_set_before_the_runtime_starts(artifacts: dict[str, Artifact
 
     code = (
         "import sys\n"
-        "from device_agents.host.engines import ENGINES\n"
+        "from lutbench.device_agents.host.engines import ENGINES\n"
         "engine = ENGINES[sys.argv[1]](2)\n"
         "loaded = engine.load('x', sys.argv[2])\n"
         "loaded.rewrite_input(); loaded.invoke()\n"

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-
-from device_agents.host.engines import Loaded
-from device_agents.host.worker import Worker, preemptions
+from lutbench.device_agents.host.engines import Loaded
+from lutbench.device_agents.host.worker import Worker, preemptions
 
 
 class ScriptedEngine:
@@ -70,7 +69,7 @@ def test_cycles_alternate_and_warm_ups_are_not_samples(worker: Worker, engine: S
 def test_what_the_binding_takes_is_no_part_of_a_sample(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock by which an invocation takes 70 and an idle call 50; one that took longer does not count."""
     now, idles = [0], iter([50, 900, 50])
-    monkeypatch.setattr("device_agents.host.worker.perf_counter_ns", lambda: now[0])
+    monkeypatch.setattr("lutbench.device_agents.host.worker.perf_counter_ns", lambda: now[0])
 
     def passing(ns: int) -> None:
         now[0] += ns
@@ -91,7 +90,7 @@ def test_the_canary_stands_before_and_after(worker: Worker, engine: ScriptedEngi
 def test_a_turn_that_lost_its_core_reads_as_disturbed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The count rises within the third of four turns, the second timed one."""
     counts = iter([0, 0, 0, 0, 1, 1, 1])  # before each turn; after each timed one
-    monkeypatch.setattr("device_agents.host.worker.preemptions", lambda: next(counts))
+    monkeypatch.setattr("lutbench.device_agents.host.worker.preemptions", lambda: next(counts))
     monkeypatch.setattr(worker, "canary", lambda _name, _invocations: 1)
     first, _ = answers(worker, [[["a"], 1, 3, "c"]])
     readings = first["canary_ns"]

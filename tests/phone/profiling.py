@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import AgentSettings
-from device_agents.android.agent import AndroidAgent, Patience, open_phone
-from device_agents.android.find import Wanted
-from device_agents.registry import Device
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.android.agent import AndroidAgent, Patience, open_phone
+from lutbench.device_agents.android.find import Wanted
+from lutbench.device_agents.registry import Device
+
 from lutbench.events import Event, Note
+from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
 
 SPACE_TOML = """\
 name = "few"

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from device_agents.fake import FakeAgent
-from device_agents.registry import Device
-from lutbench.bench import BenchRequest, bench
+from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.registry import Device
+
 from lutbench.cli.luts import open_lut
 from lutbench.events import Event, Note
+from lutbench.jobs.bench import BenchRequest, bench
+from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.verify import VerifyRequest, verify
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
-from lutbench.verify import VerifyRequest, verify
 from tests.onnx_models import convolution, tokens
 
 

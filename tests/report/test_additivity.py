@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import LutError
+from lutbench.lut.verify_file import NetResult, results_path, write_results
 from lutbench.report.additivity import find_additivity
 from lutbench.report.side import sides_of
-from lutbench.verified import NetResult, results_path, write_results
 from tests.report.luts import make_lut, without_row
 
 VERIFIED = {"quality": {"additivity": {"nets": 1, "mean_abs_error": 0.02}}}

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
+from lutbench.search import fused
+from lutbench.search.block import Share, SharedBlock
 from torch import nn
 
 from lutbench.nn.modules import empty_operator
 from lutbench.space.operator import parse_operator
-from search import fused
-from search.block import Share, SharedBlock
 
 LAYERS = [
     ("16x9x9_32_s2", ("k3_e1_g1", "k3_e1_g2", "k5_e6_g1", "k5_e2_g4", "k3_e3_g1")),

@@ -6,11 +6,11 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.latency import LatencyModel, latency_model, net_at
 
 from lutbench.errors import UsageError
 from lutbench.space.fbnet import fbnet
-from search.budget import WINDOW, best_within
-from search.latency import LatencyModel, latency_model, net_at
 from tests.search.made import SMALL, made_lut
 
 FBNET = fbnet(224, 1.0)

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from lutbench.search import depthwise as module
+from lutbench.search.depthwise import depthwise, input_gradient, weight_gradient
 from torch import nn
-
-from search import depthwise as module
-from search.depthwise import depthwise, input_gradient, weight_gradient
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9])

@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from lutbench.search.budget import WINDOW
+from lutbench.search.data.digits import digits
+from lutbench.search.data.options import DataOptions
+from lutbench.search.derive import Derived, Ranking, best_nets, calibrate, draw_nets, rank, subnet
+from lutbench.search.gates import candidate_mask, fixed_path, probabilities
+from lutbench.search.latency import choice_positions, latency_model, net_at
+from lutbench.search.objective import Budget, Objective, budget, product
+from lutbench.search.supernet import Supernet
+from lutbench.search.train import evaluate
 from torch import Tensor, nn
 
 from lutbench.errors import UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.space.fbnet import fbnet
-from search.budget import WINDOW
-from search.data.digits import digits
-from search.data.options import DataOptions
-from search.derive import Derived, Ranking, best_nets, calibrate, draw_nets, rank, subnet
-from search.gates import candidate_mask, fixed_path, probabilities
-from search.latency import choice_positions, latency_model, net_at
-from search.objective import Budget, Objective, budget, product
-from search.supernet import Supernet
-from search.train import evaluate
 from tests.search.made import SMALL, Blobs, made_lut
 
 MODEL = latency_model(made_lut(), SMALL)

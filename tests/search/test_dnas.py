@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchRequest, SearchResult, search
+from lutbench.search.gates import candidate_mask
+from lutbench.search.latency import latency_model
+from lutbench.search.objective import budget, product
+from lutbench.search.schedule import Schedule
+from lutbench.search.supernet import Supernet
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
-from search.dnas import SEARCH_MODES, SearchMode, SearchRequest, SearchResult, search
-from search.gates import candidate_mask
-from search.latency import latency_model
-from search.objective import budget, product
-from search.schedule import Schedule
-from search.supernet import Supernet
 from tests.search.made import SMALL, Blobs, made_lut
 
 SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.05, theta_rate=0.05)
@@ -182,7 +182,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests.search.test_dnas import quiet, request
-from search.dnas import search
+from lutbench.search.dnas import search
 search(request(Path(sys.argv[1]), mode="hard", resume=sys.argv[2] == "resume"), quiet)
 """
 

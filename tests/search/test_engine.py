@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 import torch
+from lutbench.search.dnas import SearchRequest, search
+from lutbench.search.engine import Engine
+from lutbench.search.gates import MODES, draw
+from lutbench.search.latency import latencies_us, latency_model, stacked_costs_us
+from lutbench.search.objective import product
+from lutbench.search.recipe import Recipe
+from lutbench.search.schedule import Schedule
+from lutbench.search.seeding import generator
+from lutbench.search.supernet import Supernet
+from lutbench.search.train import TrainRequest, start_net, train
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lutbench.errors import UsageError
 from lutbench.events import Event
-from search.dnas import SearchRequest, search
-from search.engine import Engine
-from search.gates import MODES, draw
-from search.latency import latencies_us, latency_model, stacked_costs_us
-from search.objective import product
-from search.recipe import Recipe
-from search.schedule import Schedule
-from search.seeding import generator
-from search.supernet import Supernet
-from search.train import TrainRequest, start_net, train
 from tests.search.made import SMALL, Blobs, made_lut
 
 ROOT = Path(__file__).parents[2]

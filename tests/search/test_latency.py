@@ -7,14 +7,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lutbench.search.gates import candidate_mask, fixed_path
+from lutbench.search.latency import (
+    check_same_space,
+    choice_positions,
+    latencies_us,
+    latency_model,
+    net_at,
+    stacked_costs_us,
+)
 
 from lutbench.errors import LutError
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
 from lutbench.space.sampling import random_nets
-from search.gates import candidate_mask, fixed_path
-from search.latency import check_same_space, choice_positions, latencies_us, latency_model, net_at, stacked_costs_us
 from tests.search.made import SMALL, made_lut
 
 FBNET = fbnet(224, 1.0)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from lutbench.search import train as training
+from lutbench.search.engine import Engine
+from lutbench.search.stops import stops_explained
 from torch._dynamo.exc import TorchDynamoException
 
 from lutbench.errors import InterruptedRunError, TrainingError
-from search import train as training
-from search.engine import Engine
-from search.job import TrainJob, train_net
-from search.stops import stops_explained
+from lutbench.jobs.train import TrainJob, train_net
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
-
-from lutbench.errors import CheckpointError, TrainingError, UsageError
-from lutbench.events import Event, StepProgress
-from lutbench.nn.subject import branch_norms, empty_net
-from lutbench.space.zoo import find_whole_net, retargeted
-from search.checkpoint import CHECKPOINT, load_weights
-from search.data.find import find_data
-from search.data.options import DataOptions
-from search.epochs import METRICS
-from search.recipe import Recipe
-from search.train import (
+from lutbench.search.checkpoint import CHECKPOINT, load_weights
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
+from lutbench.search.epochs import METRICS
+from lutbench.search.recipe import Recipe
+from lutbench.search.train import (
     TrainRequest,
     dropout_before_classifier,
     evaluate,
     start_net,
     train,
 )
+from torch import Tensor, nn
+
+from lutbench.errors import CheckpointError, TrainingError, UsageError
+from lutbench.events import Event, StepProgress
+from lutbench.nn.subject import branch_norms, empty_net
+from lutbench.space.zoo import find_whole_net, retargeted
 
 RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.1, milestones=(0.75,))
 
@@ -101,7 +101,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from tests.search.test_train import request
-from search.train import train
+from lutbench.search.train import train
 
 def report(event):
     seen.append(event)

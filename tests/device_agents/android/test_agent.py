@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.android import agent as module
+from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.describe import State
+from lutbench.device_agents.android.job import Ending
+from lutbench.device_agents.android.lock import PhoneLock
+from lutbench.device_agents.runner.bundle import Bundle
+from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
+from lutbench.device_agents.runner.records import State as Reading
 
-from device_agents.agent import AgentSettings
-from device_agents.android import agent as module
-from device_agents.android.agent import AndroidAgent, Patience
-from device_agents.android.connection import Connection
-from device_agents.android.describe import State
-from device_agents.android.job import Ending
-from device_agents.android.lock import PhoneLock
-from device_agents.runner.bundle import Bundle
-from device_agents.runner.job import Job
-from device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
-from device_agents.runner.records import State as Reading
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from device_agents.agent import UNREADABLE
-from device_agents.android.describe import State, celsius, describe, is_cpu_zone, parse_ranges
+from lutbench.device_agents.agent import UNREADABLE
+from lutbench.device_agents.android.describe import State, celsius, describe, is_cpu_zone, parse_ranges
 
 
 def test_an_s8() -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
-from device_agents.runner.build import build_bundle
-from device_agents.runner.bundle import Bundle
+from lutbench.device_agents.runner.build import build_bundle
+from lutbench.device_agents.runner.bundle import Bundle
 
 REQUIRED = "LUTBENCH_REQUIRE_RUNNER"  # set where the compilers have to be there: tests fail instead of being skipped
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from device_agents.runner.checksum import check_input, checksum_of, difference, fnv1a, splitmix64
+from lutbench.device_agents.runner.checksum import check_input, checksum_of, difference, fnv1a, splitmix64
 
 
 def test_the_sequences_are_the_published_ones() -> None:

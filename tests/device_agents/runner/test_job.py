@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import Job, JobArtifact
+
 from lutbench.measure.protocol import Batch, Canary, Cycle
 
 ARTIFACT = JobArtifact("a", "a.onnx", "0" * 64)

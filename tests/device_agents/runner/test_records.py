@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from device_agents.runner.records import (
+from lutbench.device_agents.runner.records import (
     CorruptRecordError,
     CycleRecord,
     End,
@@ -23,6 +22,7 @@ from device_agents.runner.records import (
     parse_record,
     read_records,
 )
+
 from lutbench.errors import LutbenchError
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Samples, Spent
 

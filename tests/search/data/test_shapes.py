@@ -7,12 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from lutbench.errors import DataError, UsageError
-from lutbench.events import Event, StepProgress
-from search.data.find import find_data
-from search.data.options import DataOptions
-from search.data.shapes import (
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
+from lutbench.search.data.shapes import (
     CHUNK,
     CLASS_NAMES,
     FORMS,
@@ -21,7 +18,10 @@ from search.data.shapes import (
     draw_shapes,
     shape_labels,
 )
-from search.data.shapes_source import parse_size
+from lutbench.search.data.shapes_source import parse_size
+
+from lutbench.errors import DataError, UsageError
+from lutbench.events import Event, StepProgress
 
 ALL = tuple(range(len(CLASS_NAMES)))
 SMALL = ShapesRecipe(CHUNK + 44, 16, 0, "train", ALL)

@@ -11,35 +11,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import CORE_CHOICE, Agent, AgentSettings, DeviceInfo
-from device_agents.registry import Device, check_measurable, open_agent
-from lutbench.benchnets import BenchNet, Wanted, parse_net_text, prepare_nets
+from lutbench.device_agents.agent import CORE_CHOICE, Agent, AgentSettings, DeviceInfo
+from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
+from lutbench.jobs.artifacts import device_identity, install_artifacts
+from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
+from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
+from lutbench.jobs.profile import DEFAULT_DTYPE, DEFAULT_RUNTIME
+from lutbench.jobs.tuning import choose_canaries
+from lutbench.lut.journal_place import set_aside
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
-from lutbench.netruns import NETS_PER_GROUP, measure_nets
-from lutbench.profile import (
-    DEFAULT_DTYPE,
-    DEFAULT_RUNTIME,
-    OpenAgent,
-    device_identity,
-    held,
-    install_artifacts,
-    set_aside,
-)
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
-from lutbench.tuning import choose_canaries
 from lutbench.units import US_PER_S
 
 MIN_ROUNDS = 40

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from lutbench.campaign import Context
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
+from lutbench.jobs.operator_rounds import Context
+from lutbench.jobs.tuning import Canaries
 from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
@@ -17,7 +18,6 @@ from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
-from lutbench.tuning import Canaries
 
 _UNDELEGATED_SHOWN = 3
 

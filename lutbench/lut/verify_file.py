@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lutbench.errors import LutError
 from lutbench.files import write_atomically
-from lutbench.profile import journal_folder
+from lutbench.lut.journal_place import journal_folder
 
 
 @dataclass(frozen=True)

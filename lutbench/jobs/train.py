@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
 from lutbench.events import Report
+from lutbench.search.recipe import Recipe, default_recipe
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.zoo import find_whole_net, retargeted
-from search.recipe import Recipe, default_recipe
 
 if TYPE_CHECKING:
-    from search.engine import Engine
-    from search.train import TrainResult
+    from lutbench.search.engine import Engine
+    from lutbench.search.train import TrainResult
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     named = find_trainable(job.net)
 
     from lutbench.nn.subject import empty_net
-    from search.data.find import find_data
-    from search.data.options import DataOptions
-    from search.stops import stops_explained
-    from search.train import TrainRequest, train
+    from lutbench.search.data.find import find_data
+    from lutbench.search.data.options import DataOptions
+    from lutbench.search.stops import stops_explained
+    from lutbench.search.train import TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device))
     source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))

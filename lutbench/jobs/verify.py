@@ -8,30 +8,32 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from device_agents.agent import CORE_CHOICE, AgentSettings
-from device_agents.registry import Device, check_measurable, open_agent
+from lutbench.device_agents.agent import CORE_CHOICE, AgentSettings
+from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.files import default_cache_folder
+from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
+from lutbench.jobs.tuning import choose_canaries
 from lutbench.lut.file import read_lut, write_lut
+from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, timestamp
+from lutbench.lut.verify_file import NetResult, results_path, write_results
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport
 from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
-from lutbench.netruns import NETS_PER_GROUP, measure_nets
-from lutbench.profile import OpenAgent, export_subjects, held, journal_folder, set_aside
 from lutbench.space.macro import Space
 from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.space.subject import Subject
-from lutbench.tuning import choose_canaries
 from lutbench.units import format_percent
-from lutbench.verified import NetResult, results_path, write_results
 
 WORST_SHOWN = 5
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is taken as it is

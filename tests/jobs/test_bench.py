@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.registry import Device
 
-from device_agents.agent import AgentSettings
-from device_agents.fake import FakeAgent
-from device_agents.registry import Device
-from lutbench import bench as bench_module
-from lutbench.bench import MIN_ROUNDS, ROUND_US, BenchRequest, bench, csv_table, visit_of
 from lutbench.errors import InterruptedRunError, UsageError
 from lutbench.events import Event, Note
+from lutbench.jobs import bench as bench_module
+from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchRequest, bench, csv_table, visit_of
+from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
 from lutbench.lut.latencies import read_latencies
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import summarize
-from lutbench.profile import ProfileRequest, profile
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets

@@ -10,18 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.registry import Device
 
-from device_agents.fake import FakeAgent
-from device_agents.registry import Device
-from lutbench.campaign import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
 from lutbench.errors import DeviceError, InterruptedRunError, JournalError, LutError, OutputError, UsageError
 from lutbench.files import file_sha256
+from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
+from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, Metadata, SpaceSection
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD

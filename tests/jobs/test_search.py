@@ -4,12 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.search.recipe import SMALL_SET
+from lutbench.search.schedule import PAPER, SMALL, default_schedule
 
 from lutbench.errors import LutError, UsageError
+from lutbench.jobs.search import (
+    NetsJob,
+    check_job,
+    default_mode,
+    default_rounds,
+    default_views,
+    latency_models,
+    space_of,
+)
 from lutbench.lut.file import read_lut
-from search.nets_job import NetsJob, check_job, default_mode, default_rounds, default_views, latency_models, space_of
-from search.recipe import SMALL_SET
-from search.schedule import PAPER, SMALL, default_schedule
 
 LUTS = Path(__file__).parents[2] / "luts"
 S8, IPHONE = (read_lut(LUTS / name) for name in ("s8.csv", "iphonex.csv"))

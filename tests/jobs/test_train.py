@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from lutbench.search.data import find
+from lutbench.search.data.digits import digits
+from lutbench.search.data.options import DataOptions
+from lutbench.search.engine import Engine
+from lutbench.search.recipe import SMALL
 
 from lutbench.errors import (
     ArchitectureError,
@@ -13,16 +18,11 @@ from lutbench.errors import (
     UsageError,
 )
 from lutbench.events import Event
+from lutbench.jobs.train import TrainJob, find_trainable, train_net
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
-from search.data import find
-from search.data.digits import digits
-from search.data.options import DataOptions
-from search.engine import Engine
-from search.job import TrainJob, find_trainable, train_net
-from search.recipe import SMALL
 from tests.conftest import TINY_TOML
 
 

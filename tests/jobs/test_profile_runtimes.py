@@ -6,19 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.registry import Device
 
-from device_agents.registry import Device
 from lutbench.cli.show import summary
 from lutbench.errors import UsageError
 from lutbench.events import Event, Note
 from lutbench.export import exporters, pool
 from lutbench.export.artifact import Artifact
 from lutbench.export.exporters import Exporter, default_engine, exporter_of, find_exporter
+from lutbench.jobs.lut_sections import delegation_section
+from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.verify import VerifyRequest, verify
 from lutbench.lut.file import read_lut
 from lutbench.measure.protocol import Protocol
-from lutbench.profile import ProfileRequest, profile
-from lutbench.results import delegation_section
-from lutbench.verify import VerifyRequest, verify
 
 ONE_BLOCK = """\
 name = "one_block"

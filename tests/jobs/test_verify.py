@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.registry import Device
 
-from device_agents.fake import FakeAgent
-from device_agents.registry import Device
 from lutbench.errors import InterruptedRunError, LutError, UsageError
 from lutbench.events import Note
+from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.tuning import TUNING_NETS
+from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
 from lutbench.lut.file import read_lut, write_lut
-from lutbench.profile import ProfileRequest, profile
+from lutbench.lut.verify_file import NetResult, read_results
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
-from lutbench.tuning import TUNING_NETS
-from lutbench.verified import NetResult, read_results
-from lutbench.verify import VerifyRequest, summarize_nets, verify, worst
 
 OpenDevice = Callable[..., FakeAgent]
 QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731

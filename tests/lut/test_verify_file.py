@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import LutError
-from lutbench.verified import COLUMNS, NetResult, read_results, results_path, write_results
+from lutbench.lut.verify_file import COLUMNS, NetResult, read_results, results_path, write_results
 
 RESULTS = (
     NetResult("fbnet@224x1.0:1504:k3_e1,skip|k5_e6", 101.5, 100.25, 99.125, 99.0, 99.25),

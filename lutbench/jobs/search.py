@@ -12,19 +12,19 @@ from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable
 from lutbench.lut.table import Lut
+from lutbench.search.latency import LatencyModel, check_same_space, latency_model
+from lutbench.search.recipe import SMALL_SET
+from lutbench.search.schedule import Schedule, default_schedule
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, format_width
-from search.latency import LatencyModel, check_same_space, latency_model
-from search.recipe import SMALL_SET
-from search.schedule import Schedule, default_schedule
 
 if TYPE_CHECKING:
-    from search.data.source import SplitSource
-    from search.derive import Derived
-    from search.dnas import SearchMode, SearchRequest, SearchResult
-    from search.engine import Engine
-    from search.objective import Objective
+    from lutbench.search.data.source import SplitSource
+    from lutbench.search.derive import Derived
+    from lutbench.search.dnas import SearchMode, SearchRequest, SearchResult
+    from lutbench.search.engine import Engine
+    from lutbench.search.objective import Objective
 
 NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
@@ -132,10 +132,10 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     space, definition = space_of(job)
     models = latency_models(job.luts, space)
 
-    from search.data.find import find_data
-    from search.data.options import DataOptions
-    from search.dnas import SearchRequest, search
-    from search.stops import stops_explained
+    from lutbench.search.data.find import find_data
+    from lutbench.search.data.options import DataOptions
+    from lutbench.search.dnas import SearchRequest, search
+    from lutbench.search.stops import stops_explained
 
     report = engine.reporting(report)
     options = DataOptions(
@@ -198,7 +198,7 @@ def default_views(images: int) -> int:
 
 
 def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
-    from search.objective import BETA, SMALL_BETA, budget, product
+    from lutbench.search.objective import BETA, SMALL_BETA, budget, product
 
     if not job.targets_ms:
         beta = BETA if images >= SMALL_SET else SMALL_BETA
@@ -219,7 +219,7 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 def _derive(
     job: NetsJob, found: SearchResult, request: SearchRequest, views: int, report: Report
 ) -> tuple[Derived, ...]:
-    from search.derive import Ranking, best_nets
+    from lutbench.search.derive import Ranking, best_nets
 
     data, batch_size = request.data, request.schedule.batch_size
     ranking = Ranking(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from lutbench.events import Note, Report, RoundProgress
+from lutbench.jobs.tuning import Canaries
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import MeasureBatch, is_done, measure_round, rounds_left
@@ -25,7 +26,6 @@ from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains
-from lutbench.tuning import Canaries
 from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)

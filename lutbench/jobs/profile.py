@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from device_agents.agent import BUNDLE, CORE_CHOICE, Agent, AgentSettings, DeviceInfo
-from device_agents.registry import Device, check_measurable, open_agent
 from lutbench import __version__
-from lutbench.campaign import Campaign
-from lutbench.errors import DeviceError, ExportError, InterruptedRunError, UsageError
-from lutbench.events import ExportProgress, Note, Report
+from lutbench.device_agents.agent import CORE_CHOICE, AgentSettings, DeviceInfo
+from lutbench.device_agents.registry import Device, check_measurable, open_agent
+from lutbench.errors import UsageError
+from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
-from lutbench.export.pool import export_all
 from lutbench.files import check_writable, default_cache_folder, file_sha256
-from lutbench.locks import device_lock
+from lutbench.jobs.artifacts import device_identity, export_subjects, install_artifacts
+from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.lut_sections import (
+    context_section,
+    delegation_section,
+    environment_section,
+    lut_rows,
+    quality_section,
+)
+from lutbench.jobs.operator_rounds import Campaign
+from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.lut.file import read_lut, write_lut
+from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.table import Lut, Metadata, space_section, timestamp
 from lutbench.measure.journal import Journal
-from lutbench.measure.protocol import Failure, Protocol
-from lutbench.results import context_section, delegation_section, environment_section, lut_rows, quality_section
+from lutbench.measure.protocol import Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
-from lutbench.space.subject import Subject, subject_name
-from lutbench.tuning import Canaries, choose_canaries, draw_tuning_nets
+from lutbench.space.subject import Subject
 
-OpenAgent = Callable[[Device, AgentSettings], Agent]
 DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
 
 
@@ -107,18 +112,6 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
     return lut
 
 
-@contextmanager
-def held(device: Device, folder: Path) -> Iterator[None]:
-    """A measuring run: nobody else has the device, and an interruption says that folder keeps what was measured."""
-    try:
-        with device_lock(default_cache_folder() / "locks", device.lock_name, device.name):
-            yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted", remedy=f"what was measured is kept in {folder}; the same command goes on from it"
-        ) from None
-
-
 def _measure(
     request: ProfileRequest,
     exporter: Exporter,
@@ -157,40 +150,6 @@ def _measure(
                 quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,
             )
     return Lut(metadata, rows, request.lut_path)
-
-
-def journal_folder(lut_path: Path) -> Path:
-    """The folder of a LUT's journals, beside it: host.csv -> host.journal/."""
-    return lut_path.with_suffix(".journal")
-
-
-def set_aside(journal_path: Path) -> None:
-    """Renames a journal out of the way, for what was measured is never deleted."""
-    number = 1
-    while journal_path.exists():
-        target = journal_path.with_suffix(f".aside{number}.jsonl")
-        if not target.exists():
-            journal_path.rename(target)
-        number += 1
-
-
-def export_subjects(
-    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
-) -> tuple[list[Artifact], list[Failure]]:
-    """Artifacts sorted by name, and those that could not be made; progress as they come."""
-    artifacts: list[Artifact] = []
-    failures: list[Failure] = []
-    noted: set[str] = set()
-    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache), start=1):
-        if isinstance(result, ExportError):
-            failures.append(Failure(subject_name(subject), result.problem))
-        else:
-            artifacts.append(result)
-            for text in sorted(set(result.notes) - noted):
-                report(Note(text, warning=True))
-            noted.update(result.notes)
-        report(ExportProgress(done, len(subjects)))
-    return sorted(artifacts, key=lambda artifact: artifact.name), failures
 
 
 def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
@@ -254,23 +213,5 @@ def _identity(
     }
 
 
-def device_identity(device: DeviceInfo) -> dict[str, Any]:
-    """What of a phone decides its times beside the processor; nothing for a device that has no such choice."""
-    return {key: device.environment[key] for key in (CORE_CHOICE, BUNDLE) if key in device.environment}
-
-
 def _digest(values: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(f"{k} {v}" for k, v in sorted(values.items())).encode()).hexdigest()
-
-
-def install_artifacts(
-    agent: Agent, artifacts: Sequence[Artifact], failures: Sequence[Failure], journal: Journal, canaries: Canaries
-) -> None:
-    """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
-    failures = [*failures, *agent.install(artifacts)]
-    new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
-    journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)
-    for canary in canaries.all:
-        reason = journal.measurements.failures.get(canary.artifact)
-        if reason:
-            raise DeviceError(f"the canary cannot run: {reason}", operator=canary.artifact)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lutbench.device_agents.fake import FakeAgent
 
-from device_agents.fake import FakeAgent
+from lutbench.jobs.net_rounds import measure_nets
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Protocol
 from lutbench.measure.rounds import RoundReport
-from lutbench.netruns import measure_nets
 
 NETS = ["one", "two", "three"]
 CANARY = Canary("nets", "canary", 1, 0.15)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lutbench.paper import TABLES, compare, paper_table
+from lutbench.jobs.paper_tables import TABLES, compare, paper_table
 from lutbench.space.fbnet import fbnet
 from lutbench.space.published import published
 from lutbench.space.zoo import find_whole_net

@@ -15,18 +15,18 @@ from lutbench.errors import CheckpointError, UsageError
 from lutbench.events import Note, Report, StepProgress
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, write_atomically
+from lutbench.jobs.train import find_trainable
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.zoo import retargeted
 from lutbench.units import format_percent
-from search.job import find_trainable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lutbench.export.artifact import Exported
     from lutbench.export.scale import Scale
-    from search.data.source import SplitSource
+    from lutbench.search.data.source import SplitSource
 
 SUMMARY = "export.json"
 TEST_IMAGES = 1000
@@ -100,7 +100,7 @@ def deploy(job: ExportJob, report: Report) -> Deployed:
     import torch
 
     from lutbench.nn.subject import Fitted
-    from search.data.calibration import calibration_images
+    from lutbench.search.data.calibration import calibration_images
 
     images = torch.from_numpy(calibration_images(source))
     made: list[tuple[Exporter, str, Exported]] = []
@@ -131,9 +131,9 @@ def _no_advice() -> Iterator[None]:
 
 def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     from lutbench.nn.subject import empty_net
-    from search.checkpoint import load_weights
-    from search.data.find import find_data
-    from search.data.options import DataOptions
+    from lutbench.search.checkpoint import load_weights
+    from lutbench.search.data.find import find_data
+    from lutbench.search.data.options import DataOptions
 
     assert job.weights is not None
     weights = load_weights(job.weights)
@@ -155,8 +155,8 @@ def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | 
 def _random(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     """The weights that `lutbench bench` times nets with."""
     from lutbench.nn.subject import build_subject
-    from search.data.find import find_data
-    from search.data.options import DataOptions
+    from lutbench.search.data.find import find_data
+    from lutbench.search.data.options import DataOptions
 
     report(Note("weights are random: the files are good for timing, their classes mean nothing", warning=True))
     resolution = job.resolution or named.input_shape[-1]

@@ -15,7 +15,7 @@ from lutbench.export.exporters import Exporter
 from lutbench.export.onnx_counts import Counts, count_onnx
 from lutbench.export.onnx_file import DTYPE_OF_FILE, RUNTIME, Shapes, prepare_onnx_file
 from lutbench.files import default_cache_folder
-from lutbench.profile import export_subjects
+from lutbench.jobs.artifacts import export_subjects
 from lutbench.space.factory import FactoryNet, parse_factory_net
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space

@@ -1,0 +1,55 @@
+"""Artifacts of a job: exported before the device is asked for anything, then installed; what fails costs its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, Agent, DeviceInfo
+from lutbench.errors import DeviceError, ExportError
+from lutbench.events import ExportProgress, Note, Report
+from lutbench.export.artifact import Artifact
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.exporters import Exporter
+from lutbench.export.pool import export_all
+from lutbench.jobs.tuning import Canaries
+from lutbench.measure.journal import Journal
+from lutbench.measure.protocol import Failure
+from lutbench.space.subject import Subject, subject_name
+
+
+def export_subjects(
+    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
+) -> tuple[list[Artifact], list[Failure]]:
+    """Artifacts sorted by name, and those that could not be made; progress as they come."""
+    artifacts: list[Artifact] = []
+    failures: list[Failure] = []
+    noted: set[str] = set()
+    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache), start=1):
+        if isinstance(result, ExportError):
+            failures.append(Failure(subject_name(subject), result.problem))
+        else:
+            artifacts.append(result)
+            for text in sorted(set(result.notes) - noted):
+                report(Note(text, warning=True))
+            noted.update(result.notes)
+        report(ExportProgress(done, len(subjects)))
+    return sorted(artifacts, key=lambda artifact: artifact.name), failures
+
+
+def install_artifacts(
+    agent: Agent, artifacts: Sequence[Artifact], failures: Sequence[Failure], journal: Journal, canaries: Canaries
+) -> None:
+    """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
+    failures = [*failures, *agent.install(artifacts)]
+    new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
+    journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)
+    for canary in canaries.all:
+        reason = journal.measurements.failures.get(canary.artifact)
+        if reason:
+            raise DeviceError(f"the canary cannot run: {reason}", operator=canary.artifact)
+
+
+def device_identity(device: DeviceInfo) -> dict[str, Any]:
+    """What of a phone decides its times beside the processor; nothing for a device that has no such choice."""
+    return {key: device.environment[key] for key in (CORE_CHOICE, BUNDLE) if key in device.environment}
