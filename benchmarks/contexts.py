@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean, median
 
 from _machine import machine
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.host.agent import HostAgent
-
 from lutbench.events import ExportProgress
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS

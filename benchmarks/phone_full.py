@@ -19,7 +19,6 @@ from pathlib import Path
 from unittest import mock
 
 from lutbench.device_agents.registry import Device
-
 from lutbench.events import Event, ExportProgress, Note
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.table import Lut

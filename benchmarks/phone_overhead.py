@@ -23,7 +23,6 @@ from unittest import mock
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.registry import Device, find_device, open_agent
-
 from lutbench.events import Event, Note
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.measure.protocol import Protocol

@@ -24,12 +24,12 @@ from itertools import pairwise
 from statistics import median
 
 from _machine import machine
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.host.agent import HostAgent
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import read_records
-
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS

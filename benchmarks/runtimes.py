@@ -8,8 +8,8 @@ from __future__ import annotations
 from statistics import fmean
 
 from _machine import machine
-from lutbench.device_agents.registry import find_device
 
+from lutbench.device_agents.registry import find_device
 from lutbench.export.exporters import EXPORTERS, find_exporter
 from lutbench.jobs.bench import BenchRequest, bench
 

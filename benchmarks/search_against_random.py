@@ -20,14 +20,14 @@ from statistics import mean, median
 
 import torch
 from _machine import machine
-from lutbench.search.budget import WINDOW
-from lutbench.search.engine import Engine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
 from lutbench.jobs.search import NET_FILE, NetsJob, find_nets, latency_models, space_of
 from lutbench.jobs.train import TrainJob, train_net
 from lutbench.lut.file import read_lut
+from lutbench.search.budget import WINDOW
+from lutbench.search.engine import Engine
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.sampling import random_nets
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 from _machine import machine
-from lutbench.search.checkpoint import CHECKPOINT
-from lutbench.search.data.find import find_data
-from lutbench.search.recipe import SMALL, Recipe
-from lutbench.search.train import TrainRequest, train
 from torch import nn
 
 from lutbench.events import Event, StepProgress
 from lutbench.nn.graph import GraphModule
+from lutbench.search.checkpoint import CHECKPOINT
+from lutbench.search.data.find import find_data
+from lutbench.search.recipe import SMALL, Recipe
+from lutbench.search.train import TrainRequest, train
 from lutbench.space.graph import Graph
 from lutbench.space.models.mobile import mobilenet_v2
 

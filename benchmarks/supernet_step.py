@@ -19,10 +19,10 @@ from statistics import median
 
 import torch
 from _machine import machine
-from lutbench.search.gates import MODES, Mode, draw
-from lutbench.search.supernet import Supernet
 from torch import nn
 
+from lutbench.search.gates import MODES, Mode, draw
+from lutbench.search.supernet import Supernet
 from lutbench.space.fbnet import fbnet
 
 BATCH, CLASSES, TEMPERATURE = 16, 100, 5.0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 from lutbench.device_agents.agent import DeviceInfo
-
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.cores import check_choice
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
-
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"

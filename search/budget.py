@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from lutbench.search.latency import LatencyModel
 from numpy.typing import NDArray
 
 from lutbench.errors import UsageError
+from lutbench.search.latency import LatencyModel
 from lutbench.units import format_latency
 
 WINDOW = 0.97  # a net that uses less of its budget than this share is not what was asked for

@@ -10,16 +10,16 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.events import Report, StepProgress
 from lutbench.search.budget import best_within
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.latency import LatencyModel, choice_positions, net_at
 from lutbench.search.objective import Objective
 from lutbench.search.supernet import SuperLayer, Supernet
 from lutbench.search.train import Score, evaluate
-from torch import Tensor, nn
-
-from lutbench.errors import UsageError
-from lutbench.events import Report, StepProgress
 from lutbench.space.net import Net
 from lutbench.units import format_percent
 

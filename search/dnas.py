@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lutbench.errors import UsageError
+from lutbench.events import Report, StepProgress
 from lutbench.search.data.source import DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
@@ -21,11 +26,6 @@ from lutbench.search.schedule import Schedule
 from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
 from lutbench.search.tally import Tally
-from torch import Tensor
-from torch.nn import functional as F
-
-from lutbench.errors import UsageError
-from lutbench.events import Report, StepProgress
 from lutbench.units import format_latency, format_percent
 
 SearchMode = Literal["soft", "hard", "mixed"]

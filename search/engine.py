@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
-from lutbench.search.data.source import DataSource
 from torch import Tensor, nn
 
 from lutbench.errors import LutbenchError, UsageError
 from lutbench.events import Event, Report
+from lutbench.search.data.source import DataSource
 
 T = TypeVar("T")
 Accelerator = Literal["auto", "cpu", "cuda"]

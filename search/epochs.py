@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+
+from lutbench.errors import TrainingError, UsageError
 from lutbench.search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from lutbench.search.data.source import DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.metrics import Record, open_log
-from torch import nn
-
-from lutbench.errors import TrainingError, UsageError
 
 METRICS = "metrics.jsonl"
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait

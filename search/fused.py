@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from lutbench.search import depthwise, pointwise
-from lutbench.search.block import Share, SharedBlock
 from torch import Tensor, nn
 from torch.autograd import Function
+
+from lutbench.search import depthwise, pointwise
+from lutbench.search.block import Share, SharedBlock
 
 _REMADE_FROM = 1 << 21  # elements of an expansion above which it is made again rather than kept: the first, large maps
 _KEPT = 9  # tensors that a candidate's backward pass needs: three batch norms' _Saved

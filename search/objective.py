@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lutbench.search.budget import WINDOW, best_within
-from lutbench.search.latency import LatencyModel
 from torch import Tensor
 
 from lutbench.errors import UsageError
+from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.latency import LatencyModel
 from lutbench.units import format_latency
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use

@@ -6,9 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lutbench.search.recipe import SMALL_SET
-
 from lutbench.errors import UsageError
+from lutbench.search.recipe import SMALL_SET
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from lutbench.search.checkpoint import CHECKPOINT
 from torch._dynamo.exc import TorchDynamoException
 
 from lutbench.errors import InterruptedRunError, TrainingError
+from lutbench.search.checkpoint import CHECKPOINT
 
 
 @contextmanager

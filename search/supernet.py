@@ -24,13 +24,13 @@ from dataclasses import replace
 from typing import cast
 
 import torch
+from torch import Tensor, nn
+
+from lutbench.nn.modules import empty_operator
 from lutbench.search import fused
 from lutbench.search.block import SharedBlock
 from lutbench.search.gates import Gates, candidate_mask
 from lutbench.search.initial import initialise
-from torch import Tensor, nn
-
-from lutbench.nn.modules import empty_operator
 from lutbench.space.macro import Layer, Space
 
 

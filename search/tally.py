@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from lutbench.search.engine import Engine
 from torch import Tensor
+
+from lutbench.search.engine import Engine
 
 
 class Tally:

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lutbench.errors import UsageError
+from lutbench.events import Report, StepProgress
+from lutbench.nn.subject import branch_norms
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
@@ -19,12 +25,6 @@ from lutbench.search.metrics import Record
 from lutbench.search.recipe import Recipe
 from lutbench.search.seeding import generator, seeded
 from lutbench.search.tally import Tally
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from lutbench.errors import UsageError
-from lutbench.events import Report, StepProgress
-from lutbench.nn.subject import branch_norms
 from lutbench.units import format_percent
 
 WEIGHTS = "weights.pt"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key

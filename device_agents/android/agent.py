@@ -28,7 +28,6 @@ from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle, read_bundle
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
-
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact

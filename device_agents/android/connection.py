@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from lutbench.device_agents.android.link import Link, LinkLostError
 from lutbench.device_agents.android.shell import Answer, CutOffError, framed, new_marker, unframed
-
 from lutbench.errors import DeviceError
 
 T = TypeVar("T")

@@ -21,7 +21,6 @@ from lutbench.device_agents.android.direct import (
 from lutbench.device_agents.android.keys import signers
 from lutbench.device_agents.android.link import Link, LinkLostError, UnauthorizedError
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
-
 from lutbench.errors import DeviceError, UsageError
 
 READY = "device"  # adb's word for a phone that can be used

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import State, celsius, is_cpu_zone, read_state
 from lutbench.device_agents.runner.records import State as RunnerState
-
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 

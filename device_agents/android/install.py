@@ -14,7 +14,6 @@ from pathlib import Path
 
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.link import PushError
-
 from lutbench.errors import DeviceError
 
 ROOT = "/data/local/tmp/lutbench"

@@ -12,7 +12,6 @@ from pathlib import Path
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import check_space
 from lutbench.device_agents.android.shell import quote
-
 from lutbench.errors import DeviceError
 
 _LOCK_BYTES = 1 << 16

@@ -11,7 +11,6 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.shell import command_line
-
 from lutbench.errors import DeviceError
 
 JOBS = f"{ROOT}/jobs"

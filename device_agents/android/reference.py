@@ -11,7 +11,6 @@ from multiprocessing import get_context
 from types import TracebackType
 
 from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
-
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.host.environment import describe_host
-
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent

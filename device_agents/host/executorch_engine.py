@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from lutbench.device_agents.host.engines import Buffers, Loaded, rewriting, shared_buffers
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
 from lutbench.device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Loaded, rewriting
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import lutbench
 from lutbench.device_agents.runner.bundle import (
     FOLDER,
     MANIFEST,
@@ -36,8 +37,6 @@ from lutbench.device_agents.runner.wheels import (
     installed_root,
     installed_version,
 )
-
-import lutbench
 from lutbench.errors import OutputError, RunnerBuildError
 from lutbench.files import default_cache_folder, file_sha256
 

@@ -122,6 +122,7 @@ def host_checksum(engine: str, name: str, path: Path) -> Checksum:
 
 def _onnx(name: str, path: Path) -> Checksum:
     import onnxruntime
+
     from lutbench.device_agents.host.engines import ONNX_DTYPES
 
     options = onnxruntime.SessionOptions()

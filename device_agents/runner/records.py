@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from lutbench.device_agents.host.engines import tidy
 from lutbench.device_agents.runner.checksum import Checksum
-
 from lutbench.errors import DeviceError
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
 

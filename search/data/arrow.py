@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+from lutbench.errors import DataError, UsageError
+from lutbench.events import Note, Report
 from lutbench.search.data.images import DecodedImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.photos import Photos, photo_size, photo_source
 from lutbench.search.data.source import SplitSource
 from lutbench.search.data.split import IntArray, choose_classes, hold_out
-from PIL import Image
-
-from lutbench.errors import DataError, UsageError
-from lutbench.events import Note, Report
 
 TEST_NAMES = ("validation", "val", "valid", "test")  # the first of them that is there
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)  # of a data set on the hub or in its cache

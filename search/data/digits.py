@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from lutbench.search.data.augment import GlyphAugmentation
 from lutbench.search.data.images import ArrayImages
 from lutbench.search.data.options import DataOptions

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lutbench.search.data.options import DataOptions
-
 from lutbench.errors import UsageError
 from lutbench.events import Event, Report
+from lutbench.search.data.options import DataOptions
 
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from lutbench.errors import DataError
+from lutbench.events import Report
 from lutbench.search.data.images import DecodedImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.photos import Photos, photo_size, photo_source
 from lutbench.search.data.source import SplitSource
 from lutbench.search.data.split import choose_classes, name_some
-from PIL import Image
-
-from lutbench.errors import DataError
-from lutbench.events import Report
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
 LAYOUT = "the layout is train/CLASS/*.jpg and val/CLASS/*.jpg"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from lutbench.search.data.split import IntArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lutbench.errors import DataError
+from lutbench.search.data.split import IntArray
 
 CHECKED_AT_ONCE = 64
 

@@ -8,15 +8,15 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+
+from lutbench.errors import DataError
+from lutbench.events import Note, Report, StepProgress
+from lutbench.files import default_cache_folder, write_atomically
 from lutbench.search.data.augment import PhotoAugmentation, stored_size
 from lutbench.search.data.images import Broken, DecodedImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import LabelledImages, SplitSource
 from lutbench.search.data.split import IntArray, name_some
-
-from lutbench.errors import DataError
-from lutbench.events import Note, Report, StepProgress
-from lutbench.files import default_cache_folder, write_atomically
 
 DEFAULT_RESOLUTION = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from lutbench.errors import DataError, OutputError, UsageError
+from lutbench.events import Report, StepProgress
+from lutbench.files import default_cache_folder
 from lutbench.search.data.augment import ShapesAugmentation
 from lutbench.search.data.images import ArrayImages
 from lutbench.search.data.options import MAX_RESOLUTION, MIN_RESOLUTION, DataOptions
 from lutbench.search.data.shapes import CLASS_NAMES, ShapesRecipe, draw_shapes, shape_labels
 from lutbench.search.data.source import LabelledImages, SplitSource
 from lutbench.search.data.split import choose_classes
-
-from lutbench.errors import DataError, OutputError, UsageError
-from lutbench.events import Report, StepProgress
-from lutbench.files import default_cache_folder
 
 DEFAULT_IMAGES, DEFAULT_RESOLUTION = 10_000, 64
 MIN_IMAGES, MAX_IMAGES = 4 * len(CLASS_NAMES), 10_000_000

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from lutbench.search.data.split import PARTS, IntArray, stratified_split
-from lutbench.search.seeding import seeded
 from torch import Tensor
 
 from lutbench.errors import DataError
+from lutbench.search.data.split import PARTS, IntArray, stratified_split
+from lutbench.search.seeding import seeded
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 PLAIN_SEED = 0  # of the order in which images without augmentation come: the same in every run

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import one_line, run
-from tests.search.test_deploy import trained  # noqa: F401 - a fixture
+from tests.jobs.test_export import trained  # noqa: F401 - a fixture
 
 
 def test_export_of_a_trained_net(trained: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lutbench.search.latency import latency_model
 
 from lutbench.lut.file import read_lut
+from lutbench.search.latency import latency_model
 from lutbench.space.architecture import read_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.sampling import random_nets

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import one_line, run
-from tests.search.test_job import arch  # noqa: F401 - a fixture
+from tests.jobs.test_train import arch  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--resolution", "16", "--batch-size", "16")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lutbench.device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of, rewriting
 from onnx import TensorProto, helper
 
+from lutbench.device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of, rewriting
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.onnx_file import prepare_onnx_file
 from tests.onnx_models import convolution, save_model, tokens

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.host.agent import HostAgent
-
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache

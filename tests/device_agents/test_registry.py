@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.registry import (
     RegistryError,
@@ -15,7 +16,6 @@ from lutbench.device_agents.registry import (
     open_agent,
     registry_path,
 )
-
 from lutbench.errors import DeviceError, LutbenchError, UsageError
 
 

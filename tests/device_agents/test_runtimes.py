@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.host.agent import HostAgent
-
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
@@ -60,8 +61,9 @@ def test_operators_are_timed_and_an_empty_program_is_the_fastest(
 ) -> None:
     with agent:
         assert list(agent.install(list(artifacts.values()))) == []
-        found = fastest_ns(measured(agent, *NAMES))
-    assert set(found) == set(NAMES)
+        # each cycle takes its own idle call off: one that another program slowed is not what this is about
+        cycles = [fastest_ns(measured(agent, *NAMES)) for _ in range(5)]
+    found = {name: median(cycle[name] for cycle in cycles) for name in NAMES}
     assert found[BLOCK] > found[CONV] > found[OVERHEAD.name]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from lutbench.device_agents.host.engines import Loaded
 from lutbench.device_agents.host.worker import Worker, preemptions
 

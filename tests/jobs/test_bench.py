@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-
 from lutbench.errors import InterruptedRunError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs import bench as bench_module

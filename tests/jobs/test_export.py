@@ -11,16 +11,16 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from lutbench.search.checkpoint import load_weights
-from lutbench.search.data.find import find_data
-from lutbench.search.data.options import DataOptions
-from lutbench.search.engine import Engine
 
 from lutbench.errors import CheckpointError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs.export import SUMMARY, ExportJob, deploy
 from lutbench.jobs.train import TrainJob, train_net
 from lutbench.nn.subject import empty_net
+from lutbench.search.checkpoint import load_weights
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
+from lutbench.search.engine import Engine
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.net import Net, parse_net

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lutbench.device_agents.fake import FakeAgent
 
+from lutbench.device_agents.fake import FakeAgent
 from lutbench.jobs.net_rounds import measure_nets
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Protocol

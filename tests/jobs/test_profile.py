@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-
 from lutbench.errors import DeviceError, InterruptedRunError, JournalError, LutError, OutputError, UsageError
 from lutbench.files import file_sha256
 from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lutbench.device_agents.registry import Device
 
 from lutbench.cli.show import summary
+from lutbench.device_agents.registry import Device
 from lutbench.errors import UsageError
 from lutbench.events import Event, Note
 from lutbench.export import exporters, pool

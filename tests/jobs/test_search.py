@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lutbench.search.recipe import SMALL_SET
-from lutbench.search.schedule import PAPER, SMALL, default_schedule
 
 from lutbench.errors import LutError, UsageError
 from lutbench.jobs.search import (
@@ -18,6 +16,8 @@ from lutbench.jobs.search import (
     space_of,
 )
 from lutbench.lut.file import read_lut
+from lutbench.search.recipe import SMALL_SET
+from lutbench.search.schedule import PAPER, SMALL, default_schedule
 
 LUTS = Path(__file__).parents[2] / "luts"
 S8, IPHONE = (read_lut(LUTS / name) for name in ("s8.csv", "iphonex.csv"))

@@ -6,11 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lutbench.search.data import find
-from lutbench.search.data.digits import digits
-from lutbench.search.data.options import DataOptions
-from lutbench.search.engine import Engine
-from lutbench.search.recipe import SMALL
 
 from lutbench.errors import (
     ArchitectureError,
@@ -19,6 +14,11 @@ from lutbench.errors import (
 )
 from lutbench.events import Event
 from lutbench.jobs.train import TrainJob, find_trainable, train_net
+from lutbench.search.data import find
+from lutbench.search.data.digits import digits
+from lutbench.search.data.options import DataOptions
+from lutbench.search.engine import Engine
+from lutbench.search.recipe import SMALL
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space

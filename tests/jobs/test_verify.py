@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-
 from lutbench.errors import InterruptedRunError, LutError, UsageError
 from lutbench.events import Note
 from lutbench.jobs.profile import ProfileRequest, profile

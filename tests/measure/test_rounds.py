@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lutbench.device_agents.fake import FakeAgent
 
+from lutbench.device_agents.fake import FakeAgent
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Cycle, Protocol
 from lutbench.measure.rounds import is_done, measure_round, rounds_left

@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android.agent import AndroidAgent, Patience, open_phone
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.registry import Device
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle
-
 from lutbench.errors import RunnerBuildError
 from lutbench.events import Event
 from lutbench.export.artifact import Artifact

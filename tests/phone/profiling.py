@@ -13,7 +13,6 @@ from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android.agent import AndroidAgent, Patience, open_phone
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.registry import Device
-
 from lutbench.events import Event, Note
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.table import Lut

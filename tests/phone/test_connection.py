@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.android import find
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.find import Wanted, connect
 from lutbench.device_agents.android.keys import key_path
 from lutbench.device_agents.android.link import UnauthorizedError
-
 from lutbench.errors import DeviceError
 from tests.phone.auth import AuthGate
 from tests.phone.emulated import Phone

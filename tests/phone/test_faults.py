@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.android.agent import AndroidAgent, Patience
 from lutbench.device_agents.android.process import Look, RunnerProcess
 from lutbench.device_agents.registry import Device, clean_device
-
 from lutbench.errors import DeviceError
 from tests.phone.emulated import Phone
 from tests.phone.profiling import SPACE_TOML, Profiler

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
+
 from lutbench.device_agents.android import heat
 from lutbench.device_agents.registry import Device
-
 from tests.phone.emulated import Phone
 from tests.phone.profiling import Profiler
 

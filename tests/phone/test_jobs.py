@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from lutbench.cli.luts import open_lut
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-
-from lutbench.cli.luts import open_lut
 from lutbench.events import Event, Note
 from lutbench.jobs.bench import BenchRequest, bench
 from lutbench.jobs.profile import ProfileRequest, profile

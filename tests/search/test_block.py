@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from lutbench.search import fused
-from lutbench.search.block import Share, SharedBlock
 from torch import nn
 
 from lutbench.nn.modules import empty_operator
+from lutbench.search import fused
+from lutbench.search.block import Share, SharedBlock
 from lutbench.space.operator import parse_operator
 
 LAYERS = [

@@ -6,10 +6,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lutbench.search.budget import WINDOW, best_within
-from lutbench.search.latency import LatencyModel, latency_model, net_at
 
 from lutbench.errors import UsageError
+from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.latency import LatencyModel, latency_model, net_at
 from lutbench.space.fbnet import fbnet
 from tests.search.made import SMALL, made_lut
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lutbench.search.checkpoint import Weights, load_checkpoint, load_weights, save_checkpoint
 
 from lutbench.errors import CheckpointError
+from lutbench.search.checkpoint import Weights, load_checkpoint, load_weights, save_checkpoint
 
 IDENTITY = {"job": "train", "seed": 1, "milestones": [0.5]}
 TRAINED = {"job": "train", "net": "tiny", "data": "digits", "resolution": 32, "classes": 10, "data_seed": 1}

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from lutbench.search import depthwise as module
 from lutbench.search.depthwise import depthwise, input_gradient, weight_gradient
-from torch import nn
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9])

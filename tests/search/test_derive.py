@@ -6,6 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from lutbench.errors import UsageError
+from lutbench.events import Event, StepProgress
 from lutbench.search.budget import WINDOW
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
@@ -15,10 +19,6 @@ from lutbench.search.latency import choice_positions, latency_model, net_at
 from lutbench.search.objective import Budget, Objective, budget, product
 from lutbench.search.supernet import Supernet
 from lutbench.search.train import evaluate
-from torch import Tensor, nn
-
-from lutbench.errors import UsageError
-from lutbench.events import Event, StepProgress
 from lutbench.space.fbnet import fbnet
 from tests.search.made import SMALL, Blobs, made_lut
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from lutbench.errors import CheckpointError, TrainingError, UsageError
+from lutbench.events import Event, StepProgress
 from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchRequest, SearchResult, search
 from lutbench.search.gates import candidate_mask
 from lutbench.search.latency import latency_model
 from lutbench.search.objective import budget, product
 from lutbench.search.schedule import Schedule
 from lutbench.search.supernet import Supernet
-
-from lutbench.errors import CheckpointError, TrainingError, UsageError
-from lutbench.events import Event, StepProgress
 from tests.search.made import SMALL, Blobs, made_lut
 
 SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.05, theta_rate=0.05)

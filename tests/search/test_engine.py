@@ -11,6 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lutbench.errors import UsageError
+from lutbench.events import Event
 from lutbench.search.dnas import SearchRequest, search
 from lutbench.search.engine import Engine
 from lutbench.search.gates import MODES, draw
@@ -21,11 +26,6 @@ from lutbench.search.schedule import Schedule
 from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
 from lutbench.search.train import TrainRequest, start_net, train
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-
-from lutbench.errors import UsageError
-from lutbench.events import Event
 from tests.search.made import SMALL, Blobs, made_lut
 
 ROOT = Path(__file__).parents[2]

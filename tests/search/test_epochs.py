@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
+from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.search.checkpoint import load_checkpoint
 from lutbench.search.engine import Engine
 from lutbench.search.epochs import METRICS, Epochs, JobFolder
 from lutbench.search.metrics import Record
-from torch import nn
-
-from lutbench.errors import CheckpointError, TrainingError, UsageError
 
 
 def job(folder: Path) -> JobFolder:

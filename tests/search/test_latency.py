@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from lutbench.errors import LutError
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut, failed_row
 from lutbench.search.gates import candidate_mask, fixed_path
 from lutbench.search.latency import (
     check_same_space,
@@ -16,10 +20,6 @@ from lutbench.search.latency import (
     net_at,
     stacked_costs_us,
 )
-
-from lutbench.errors import LutError
-from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
 from lutbench.space.sampling import random_nets
 from tests.search.made import SMALL, made_lut

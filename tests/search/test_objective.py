@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from lutbench.search.gates import candidate_mask, probabilities
-from lutbench.search.latency import LatencyModel, latencies_us, latency_model, stacked_costs_us
-from lutbench.search.objective import Product, budget, product
 from torch import Tensor
 
 from lutbench.errors import UsageError
+from lutbench.search.gates import candidate_mask, probabilities
+from lutbench.search.latency import LatencyModel, latencies_us, latency_model, stacked_costs_us
+from lutbench.search.objective import Product, budget, product
 from tests.search.made import SMALL, made_lut
 
 ONE = latency_model(made_lut(seed=1, device="one"), SMALL)

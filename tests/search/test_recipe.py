@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from lutbench.search.recipe import PAPER, SMALL, Recipe, default_recipe
 
 from lutbench.errors import UsageError
+from lutbench.search.recipe import PAPER, SMALL, Recipe, default_recipe
 
 
 def test_the_paper_s_rates() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from lutbench.search.schedule import PAPER, SMALL, Schedule, default_schedule
 
 from lutbench.errors import UsageError
+from lutbench.search.schedule import PAPER, SMALL, Schedule, default_schedule
 
 
 def test_the_papers_numbers_are_the_defaults() -> None:

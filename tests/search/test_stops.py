@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from lutbench.search import train as training
-from lutbench.search.engine import Engine
-from lutbench.search.stops import stops_explained
 from torch._dynamo.exc import TorchDynamoException
 
 from lutbench.errors import InterruptedRunError, TrainingError
 from lutbench.jobs.train import TrainJob, train_net
+from lutbench.search import train as training
+from lutbench.search.engine import Engine
+from lutbench.search.stops import stops_explained
 
 
 @pytest.mark.parametrize(

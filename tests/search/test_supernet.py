@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from lutbench.search.gates import MODES, Gates, Mode, candidate_mask, draw, fixed_path, probabilities
-from lutbench.search.supernet import SuperLayer, Supernet
 from torch import Tensor, nn
 
 from lutbench.errors import UsageError
+from lutbench.search.gates import MODES, Gates, Mode, candidate_mask, draw, fixed_path, probabilities
+from lutbench.search.supernet import SuperLayer, Supernet
 from tests.search.made import SMALL
 
 

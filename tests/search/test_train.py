@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from lutbench.errors import CheckpointError, TrainingError, UsageError
+from lutbench.events import Event, StepProgress
+from lutbench.nn.subject import branch_norms, empty_net
 from lutbench.search.checkpoint import CHECKPOINT, load_weights
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
@@ -24,11 +29,6 @@ from lutbench.search.train import (
     start_net,
     train,
 )
-from torch import Tensor, nn
-
-from lutbench.errors import CheckpointError, TrainingError, UsageError
-from lutbench.events import Event, StepProgress
-from lutbench.nn.subject import branch_norms, empty_net
 from lutbench.space.zoo import find_whole_net, retargeted
 
 RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.1, milestones=(0.75,))

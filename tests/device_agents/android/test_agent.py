@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android import agent as module
 from lutbench.device_agents.android.agent import AndroidAgent, Patience
@@ -20,7 +21,6 @@ from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import Job
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
 from lutbench.device_agents.runner.records import State as Reading
-
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from lutbench.device_agents.android.cores import check_choice, choose_cores
 
+from lutbench.device_agents.android.cores import check_choice, choose_cores
 from lutbench.errors import DeviceError, UsageError
 
 S8 = dict.fromkeys(range(4), 1690) | dict.fromkeys(range(4, 8), 2314)

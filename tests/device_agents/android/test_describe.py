@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lutbench.device_agents.agent import UNREADABLE
 from lutbench.device_agents.android.describe import State, celsius, describe, is_cpu_zone, parse_ranges
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from lutbench.device_agents.android import heat
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import State
 from lutbench.device_agents.android.heat import wait_until_cool, why_hot
-
 from lutbench.errors import DeviceError
 from lutbench.events import Event, Note
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from lutbench.device_agents.android.keys import key_path, signers
 
+from lutbench.device_agents.android.keys import key_path, signers
 from lutbench.errors import DeviceError
 
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import MANIFEST, Bundle
 from lutbench.device_agents.runner.toolchain import needed_libraries, run_cmake
-
 from lutbench.errors import LutbenchError, OutputError, RunnerBuildError
 from tests.device_agents.runner.conftest import need
 

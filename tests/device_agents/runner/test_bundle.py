@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lutbench.device_agents.runner.bundle import FOLDER, MANIFEST, Bundle, describe_file, read_bundle, write_manifest
 
+from lutbench.device_agents.runner.bundle import FOLDER, MANIFEST, Bundle, describe_file, read_bundle, write_manifest
 from lutbench.errors import RunnerBuildError
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from lutbench.device_agents.runner.checksum import check_input, checksum_of, difference, fnv1a, splitmix64
 
 

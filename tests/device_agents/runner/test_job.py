@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from lutbench.device_agents.runner.job import Job, JobArtifact
-
 from lutbench.measure.protocol import Batch, Canary, Cycle
 
 ARTIFACT = JobArtifact("a", "a.onnx", "0" * 64)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lutbench.device_agents.runner.records import (
     CorruptRecordError,
     CycleRecord,
@@ -22,7 +23,6 @@ from lutbench.device_agents.runner.records import (
     parse_record,
     read_records,
 )
-
 from lutbench.errors import LutbenchError
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Samples, Spent
 

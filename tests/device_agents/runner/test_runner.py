@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.checksum import difference, host_checksum
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import Fatal, Records, read_records
-from onnx import TensorProto, helper
-
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter

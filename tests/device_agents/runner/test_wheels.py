@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lutbench.device_agents.runner.wheels import RUNTIMES, Runtime, device_root
 
+from lutbench.device_agents.runner.wheels import RUNTIMES, Runtime, device_root
 from lutbench.errors import RunnerBuildError
 
 ONNX = next(runtime for runtime in RUNTIMES if runtime.engine == "onnx")

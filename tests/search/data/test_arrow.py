@@ -8,12 +8,12 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from lutbench.search.data.find import find_data
-from lutbench.search.data.options import DataOptions
 from PIL import Image
 
 from lutbench.errors import DataError, UsageError
 from lutbench.events import Event, Note
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
 
 OPTIONS = DataOptions(resolution=16, workers=0)
 FEATURES = datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["dark", "light"])})

@@ -8,10 +8,10 @@ import datasets
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lutbench.search.data.find import find_data
-from lutbench.search.data.options import DataOptions
 
 from lutbench.errors import LutbenchError, UsageError
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
 
 
 @pytest.mark.parametrize(

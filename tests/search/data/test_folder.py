@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lutbench.search.data.find import find_data
-from lutbench.search.data.options import DataOptions
 from PIL import Image
 
 from lutbench.errors import DataError, UsageError
 from lutbench.events import Event, Note, StepProgress
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
 
 OPTIONS = DataOptions(resolution=16, workers=0)
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from lutbench.errors import DataError, UsageError
+from lutbench.events import Event, StepProgress
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.shapes import (
@@ -19,9 +22,6 @@ from lutbench.search.data.shapes import (
     shape_labels,
 )
 from lutbench.search.data.shapes_source import parse_size
-
-from lutbench.errors import DataError, UsageError
-from lutbench.events import Event, StepProgress
 
 ALL = tuple(range(len(CLASS_NAMES)))
 SMALL = ShapesRecipe(CHUNK + 44, 16, 0, "train", ALL)

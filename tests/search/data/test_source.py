@@ -8,13 +8,14 @@ from itertools import chain, zip_longest
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from lutbench.search.data.augment import ShapesAugmentation
 from lutbench.search.data.calibration import calibration_images
 from lutbench.search.data.find import find_data
 from lutbench.search.data.images import ArrayImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import DataSource, LabelledImages, SplitSource
-from torch import Tensor
 
 
 @pytest.fixture(params=["digits", "shapes:160@24"])

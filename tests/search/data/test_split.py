@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lutbench.search.data.split import W_SHARE, choose_classes, hold_out, name_some, stratified_split
 
 from lutbench.errors import DataError, UsageError
+from lutbench.search.data.split import W_SHARE, choose_classes, hold_out, name_some, stratified_split
 
 
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=8), st.integers(0, 2**31))
