@@ -27,7 +27,7 @@ import platformdirs
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.cores import check_choice
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
-from lutbench.errors import DeviceError, LutbenchError, UsageError
+from lutbench.errors import DeviceError, RegistryError, UsageError
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
@@ -81,12 +81,6 @@ _BUILT_IN = (
     Device("ios", "ios", Path("luts/ios.csv"), "the one iPhone attached"),
     Device("iphonex", "ios", Path("luts/iphonex.csv"), "iPhone X"),
 )
-
-
-class RegistryError(LutbenchError):
-    """A registry file that is not right."""
-
-    exit_status = 4
 
 
 def config_folder() -> Path:

@@ -131,6 +131,12 @@ class CheckFailedError(LutbenchError):
     exit_status = 1
 
 
+class RegistryError(LutbenchError):
+    """A registry file that is not right."""
+
+    exit_status = 4
+
+
 class RunnerBuildError(LutbenchError):
     """A runner that cannot be built here."""
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from lutbench import __version__
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable, read_source
+from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
 from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row
 from lutbench.measure.statistics import Z_95
+from lutbench.reading.files import read_bytes
+from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.operator import parse_operator
 from lutbench.units import TO_US
@@ -53,7 +55,7 @@ def import_table(request: ImportRequest) -> Lut:
     importer = find_importer(request.format)
     if request.select and not importer.selects:
         raise UsageError(f"{request.format} has nothing to select: such a file is of one device")
-    data = read_source(request.path)
+    data = read_bytes(request.path, PUBLISHED_TABLE)
     reading = importer.read(data, request.path, request.select)
     unit = request.unit or importer.unit
     if not request.unit:

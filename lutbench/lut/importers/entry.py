@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lutbench.errors import LutError, SpaceError
+from lutbench.errors import SpaceError
 from lutbench.lut.table import UNKNOWN
+from lutbench.reading import text
+from lutbench.reading.kinds import PUBLISHED_TABLE
+from lutbench.reading.plain import show
 from lutbench.space.operator import Operator, foreign_operator, parse_operator
 
-LARGEST_BYTES = 64 << 20  # published tables have at most some 10 MB; a larger file is something else
 _LONGEST_SHOWN = 120
 
 
@@ -112,19 +114,9 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31 else 0
 
 
-def show(value: object) -> str:
-    """A value of a file for a message: short, and never an error of its own."""
-    if isinstance(value, (list, tuple, dict)):
-        return f"a {type(value).__name__} of {len(value)}"
-    try:
-        return printable(repr(value))
-    except ValueError:  # an int of thousands of digits
-        return "a very long number"
-
-
-def printable(text: str) -> str:
-    """Text from a file, safe for a terminal and for a LUT's header: ASCII, one line, not long."""
-    plain = re.sub(r"[^\x20-\x7e]", ".", text)
+def printable(found: str) -> str:
+    """Text from a file, safe for a LUT's header: ASCII, one line, not long."""
+    plain = re.sub(r"[^\x20-\x7e]", ".", found)
     return plain if len(plain) <= _LONGEST_SHOWN else f"{plain[: _LONGEST_SHOWN - 3]}..."
 
 
@@ -137,30 +129,9 @@ def known(make: Callable[[], Operator | None]) -> Operator | None:
         return None
 
 
-def read_source(path: Path) -> bytes:
-    """The file's bytes; LutError where it cannot be read or is too large to be a latency table."""
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise LutError(f"is larger than {LARGEST_BYTES >> 20} MiB: no latency table is", path=path)
-        with path.open("rb") as file:  # not read_bytes: a device file has size 0 and no end
-            data = file.read(LARGEST_BYTES + 1)
-    except FileNotFoundError:
-        raise LutError("no such file", path=path) from None
-    except IsADirectoryError:
-        raise LutError("is a folder, not a latency table", path=path) from None
-    except (OSError, ValueError) as error:
-        raise LutError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path=path) from error
-    if len(data) > LARGEST_BYTES:
-        raise LutError(f"is larger than {LARGEST_BYTES >> 20} MiB: no latency table is", path=path)
-    return data
-
-
 def decode(data: bytes, path: Path) -> str:
-    """Text of a source; LutError where it is not UTF-8."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise LutError("is not a table of text: it is not UTF-8", path=path) from None
+    """Text of a source; LutError where it is none."""
+    return text.decode(data, path, PUBLISHED_TABLE)
 
 
 def matched(pattern: re.Pattern[str], key: str) -> dict[str, int] | None:

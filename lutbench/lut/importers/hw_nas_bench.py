@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.importers.entry import Collector, Reading, known, matched, printable, show
-from lutbench.lut.importers.plain_pickle import load_data
+from lutbench.lut.importers.entry import Collector, Reading, known, matched, printable
+from lutbench.reading.kinds import PUBLISHED_TABLE
+from lutbench.reading.pickle_data import load_data
+from lutbench.reading.plain import show
 from lutbench.space.operator import Operator
 
 _SPACE = "fbnet"
@@ -38,7 +40,7 @@ _KEYS = {
 
 def read(data: bytes, path: Path, select: str) -> Reading:
     """The rows of one device's table; select names it (`pixel3` or `pixel3_latency`)."""
-    tables = _tables(load_data(data, path), path)
+    tables = _tables(load_data(data, path, PUBLISHED_TABLE), path)
     name = _chosen(tables, select, path)
     found = Collector()
     for key, value in tables[name].items():

@@ -9,16 +9,18 @@ are taken in as well.
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.importers.entry import Collector, Reading, decode, known, printable, show
-from lutbench.lut.importers.plain_yaml import top_level_items
+from lutbench.lut.importers.entry import Collector, Reading, decode, known, printable
 from lutbench.lut.table import UNKNOWN
+from lutbench.reading.json_text import parse_json, plain_json
+from lutbench.reading.kinds import PUBLISHED_TABLE
+from lutbench.reading.plain import show
+from lutbench.reading.yaml_text import top_level_items
 from lutbench.space.candidate import Candidate
 from lutbench.space.operator import Operator, block_operator
 
@@ -46,13 +48,10 @@ def read(data: bytes, path: Path, select: str) -> Reading:
 def _records(text: str, path: Path) -> Iterator[tuple[object, int]]:
     start = text.lstrip()[:2]
     if start.startswith("["):
-        try:
-            items = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise LutError(f"is not a JSON list ({error})", path=path) from error
+        items = parse_json(text, path, PUBLISHED_TABLE)
         yield from ((item, number) for number, item in enumerate(items, start=1))
     elif start.startswith("-"):
-        yield from top_level_items(text, path)
+        yield from top_level_items(text, path, PUBLISHED_TABLE)
     else:
         yield from ((_literal(line, number, path), number) for number, line in _lines(text))
 
@@ -73,8 +72,8 @@ def _literal(line: str, number: int, path: Path) -> object:
             found: object = ast.literal_eval(line)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
+            found = plain_json(line)
+        except ValueError:
             raise LutError("is neither a Python literal nor JSON", path=path, line=number) from None
     return found
 

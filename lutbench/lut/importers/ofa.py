@@ -14,8 +14,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from lutbench.lut.importers.entry import Collector, Reading, decode, known, matched, number_or_nan, show
-from lutbench.lut.importers.plain_yaml import top_level_pairs
+from lutbench.lut.importers.entry import Collector, Reading, decode, known, matched, number_or_nan
+from lutbench.reading.kinds import PUBLISHED_TABLE
+from lutbench.reading.plain import show
+from lutbench.reading.yaml_text import top_level_pairs
 from lutbench.space.operator import Operator
 
 _IN = r"input:(?P<h>\d{1,6})x(?P<w>\d{1,6})x(?P<c>\d{1,6})"
@@ -34,7 +36,7 @@ _V3_SIGN = re.compile(r"-hs:[01]|^Conv_2-|^AvgPool2D-")
 def read(data: bytes, path: Path, select: str) -> Reading:
     """Every row of the table; select must be empty: the file is of one device."""
     del select
-    pairs = list(top_level_pairs(decode(data, path), path))
+    pairs = list(top_level_pairs(decode(data, path), path, PUBLISHED_TABLE))
     is_v3 = any(isinstance(key, str) and _V3_SIGN.search(key) for key, _, _ in pairs)
     found = Collector()
     for key, value, line in pairs:

@@ -93,6 +93,11 @@ def test_proxyless_blocks_by_ratio_and_the_spread_from_var() -> None:
         ("a: {mean: 0}", "not positive"),
         ("a: {mean: [1]}", "a list of 1 is not"),
         ("a: true", "True is not"),
+        ("a: 2001-99-99", "'2001-99-99' is not a finite number"),  # a date is text
+        ("a: 190:20:30", "'190:20:30' is not a finite number"),  # so is what YAML once took for base 60
+        ("a: 0x" + "f" * 5000, "is not a finite number"),
+        ("a: " + "9" * 5000, "is not"),
+        ("a: 1.0e+999", "inf is not a finite number"),
         ("3: {mean: 1}", "its key is 3, not text"),
         ("b: {mean: 1}\nb: {mean: 2}", "there twice; the first row is kept"),
         ("b c: {mean: 1}\nb+c: {mean: 2}", "only characters that a name cannot hold"),
@@ -114,9 +119,10 @@ def test_a_number_that_yaml_takes_for_text() -> None:
     [
         ("a: &x {mean: 1}\nb: *x", "aliases"),
         ("[" * 100, "nested too deeply"),
-        ("a: !!python/object/apply:os.system ['true']", "constructor"),
+        ("a: !!python/object/apply:os.system ['true']", "the tag"),
         ("a: {mean: 1, mean: 2}", "'mean' is there twice"),
-        ("a: 2001-99-99", "a value cannot be read"),
+        ("a: {[1]: 2}", "a name is a list"),
+        ("a: 1\n---\nb: 1", "a second document"),
         ("- a", "not a mapping"),
         ("a: [", "is not YAML"),
     ],

@@ -1,15 +1,20 @@
-"""Pickles that are data only: dictionaries, lists, texts and numbers. Nothing else is built, imported or called."""
+"""Pickles that are data only: dictionaries, lists, texts and numbers. Nothing else is built, imported or called.
+
+What is built is bounded too: a few hundred bytes that put a list into itself twice, 45 times over, are a value that
+nothing can go through.
+"""
 
 from __future__ import annotations
 
 import io
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lutbench.errors import LutError
+from lutbench.reading.kinds import Kind
+from lutbench.reading.plain import NotPlainError, check_plain, show
 
 # The Python unpickler, not the C one: its table of opcodes can be cut down to data, so that nothing else can run, and
 # its memo is a dictionary (a few bytes can make the C one fill all memory). Tuples are built as lists: as keys of a
@@ -22,6 +27,7 @@ _DATA = (
     *("GET", "BINGET", "LONG_BINGET", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"),
 )
 _REFUSING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID")  # they say what they want
+_MOST_STEPS = 8_000_000  # opcodes; a published table of 10 MB has some 1.5 million
 _BROKEN = (
     pickle.UnpicklingError,
     struct.error,
@@ -42,6 +48,18 @@ class _Refused(Exception):  # noqa: N818
 
 
 class _Opcodes(dict[int, Callable[..., Any]]):
+    """What may be done, by opcode; counts what is done."""
+
+    def __init__(self, known: Mapping[int, Callable[..., Any]]) -> None:
+        super().__init__(known)
+        self._left = _MOST_STEPS
+
+    def __getitem__(self, opcode: int) -> Callable[..., Any]:
+        self._left -= 1
+        if self._left < 0:
+            raise _Refused(f"holds more than {_MOST_STEPS:,} values")
+        return super().__getitem__(opcode)
+
     def __missing__(self, opcode: int) -> NoReturn:
         raise _Refused(f"holds more than data (opcode 0x{opcode:02x})")
 
@@ -49,15 +67,15 @@ class _Opcodes(dict[int, Callable[..., Any]]):
 class _DataUnpickler(pickle._Unpickler):
     """Builds data; whatever would import or call something raises."""
 
-    dispatch = _Opcodes(
+    dispatch: dict[int, Callable[..., Any]] = _Opcodes(
         {opcode: pickle._Unpickler.dispatch[opcode] for opcode in (getattr(pickle, n)[0] for n in (*_DATA, *_REFUSING))}
     )
 
     def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
-        raise _Refused(f"wants to load code: {module_name}.{global_name}")
+        raise _Refused(f"wants to load code: {module_name:.80}.{global_name:.80}")
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise _Refused(f"wants to load an object from outside: {pid!r:.80}")
+        raise _Refused(f"wants to load an object from outside: {show(pid)}")
 
     def get_extension(self, code: int) -> NoReturn:
         raise _Refused(f"wants to load code: extension {code}")
@@ -82,12 +100,17 @@ class _DataUnpickler(pickle._Unpickler):
     dispatch[pickle.TUPLE3[0]] = lambda self: self.load_short_tuple(3)
 
 
-def load_data(data: bytes, path: Path) -> object:
-    """What the pickle holds, tuples as lists; LutError where it is broken or holds more than data."""
+def load_data(data: bytes, path: Path, kind: Kind) -> object:
+    """What the pickle holds, tuples as lists; the kind's error where it is broken, grows, or holds more than data."""
+    unpickler = _DataUnpickler(io.BytesIO(data))
+    unpickler.dispatch = _Opcodes(_DataUnpickler.dispatch)
     try:
-        found: object = _DataUnpickler(io.BytesIO(data)).load()
+        found: object = unpickler.load()
+        check_plain(found, finite=False)
     except _Refused as error:
-        raise LutError(f"the pickle {error}", path=path, remedy="nothing of it was run or taken in") from None
+        raise kind.error(f"the pickle {error}", path=path, remedy="nothing of it was run or taken in") from None
+    except NotPlainError as error:
+        raise kind.error(f"the pickle cannot be {kind.name}: {error}", path=path) from None
     except _BROKEN as error:
-        raise LutError(f"is not a whole pickle ({type(error).__name__}: {error})", path=path) from error
+        raise kind.error(f"is not a whole pickle ({type(error).__name__})", path=path) from None
     return found

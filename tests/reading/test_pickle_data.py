@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.errors import LutError
-from lutbench.lut.importers.plain_pickle import load_data
+from lutbench.reading.kinds import PUBLISHED_TABLE
+from lutbench.reading.pickle_data import load_data
 
 PATH = Path("table.pickle")
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
@@ -23,13 +24,13 @@ values = st.recursive(
 
 @given(values, st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_data_comes_out_as_it_went_in(value: object, protocol: int) -> None:
-    assert load_data(pickle.dumps(value, protocol=protocol), PATH) == value
+    assert load_data(pickle.dumps(value, protocol=protocol), PATH, PUBLISHED_TABLE) == value
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_tuples_come_out_as_lists(protocol: int) -> None:
     value = [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)]
-    assert load_data(pickle.dumps(value, protocol=protocol), PATH) == [list(item) for item in value]
+    assert load_data(pickle.dumps(value, protocol=protocol), PATH, PUBLISHED_TABLE) == [list(item) for item in value]
 
 
 class Touch:
@@ -47,7 +48,7 @@ def test_code_is_named_and_never_run(protocol: int, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     data = pickle.dumps({"fbnet": [Touch(mark)]}, protocol=protocol)
     with pytest.raises(LutError, match=r"wants to load code: \w+\.system"):
-        load_data(data, PATH)
+        load_data(data, PATH, PUBLISHED_TABLE)
     assert not mark.exists()
     pickle.loads(data)
     assert mark.exists()  # the pickle would have run
@@ -58,7 +59,7 @@ def test_code_is_named_and_never_run(protocol: int, tmp_path: Path) -> None:
 )
 def test_objects_are_refused_even_harmless_ones(value: object) -> None:
     with pytest.raises(LutError, match="the pickle"):
-        load_data(pickle.dumps(value, protocol=5), PATH)
+        load_data(pickle.dumps(value, protocol=5), PATH, PUBLISHED_TABLE)
 
 
 @pytest.mark.parametrize(
@@ -74,22 +75,47 @@ def test_objects_are_refused_even_harmless_ones(value: object) -> None:
 )
 def test_every_way_to_ask_for_more_is_refused(data: bytes) -> None:
     with pytest.raises(LutError, match=r"wants to load|more than data"):
-        load_data(data, PATH)
+        load_data(data, PATH, PUBLISHED_TABLE)
 
 
 def test_small_files_do_not_grow() -> None:
     """A memo index, a byte count and nested tuple keys that cost the usual unpickler all memory or all time."""
-    assert load_data(b"Nr" + struct.pack("<I", 0xFFFFFFFF) + b".", PATH) is None
+    assert load_data(b"Nr" + struct.pack("<I", 0xFFFFFFFF) + b".", PATH, PUBLISHED_TABLE) is None
     with pytest.raises(LutError):
-        load_data(b"\x80\x05\x96" + struct.pack("<Q", 1 << 60) + b".", PATH)
+        load_data(b"\x80\x05\x96" + struct.pack("<Q", 1 << 60) + b".", PATH, PUBLISHED_TABLE)
     nested = b"\x80\x04}(" + b")" + b"2\x86" * 80 + b"Nu."
     with pytest.raises(LutError):
-        load_data(nested, PATH)
+        load_data(nested, PATH, PUBLISHED_TABLE)
+
+
+def doubled(times: int) -> bytes:
+    """A pickle of a list that holds a list twice, which holds a list twice ..., and is 2 ** times lists."""
+    inner = b"".join(b"]q%c(h%ch%ce" % (n, n - 1, n - 1) for n in range(1, times + 1))
+    return b"\x80\x02]q\x00" + inner
+
+
+@pytest.mark.parametrize("end", [b".", b"Q.", b"}" + b"h\x2dK\x01s."])
+def test_a_list_that_doubles_45_times_is_refused_at_once(end: bytes) -> None:
+    """As the value itself, as an object from outside that is named in the error, as a dictionary's key."""
+    with pytest.raises(LutError, match=r"the pickle|is not a whole pickle") as error:
+        load_data(doubled(45) + end, PATH, PUBLISHED_TABLE)
+    assert len(str(error.value)) < 300
+
+
+def test_a_list_in_itself_is_refused() -> None:
+    with pytest.raises(LutError, match="nested more than"):
+        load_data(b"]q\x00h\x00a.", PATH, PUBLISHED_TABLE)
+
+
+@pytest.mark.parametrize("number", [10**5000, -(10**5000), 16**20], ids=range(3))
+def test_numbers_of_thousands_of_digits_are_refused(number: int) -> None:
+    with pytest.raises(LutError, match="whole number of more than 64 bits"):
+        load_data(pickle.dumps({"a": number}), PATH, PUBLISHED_TABLE)
 
 
 @given(st.binary(max_size=200))
 def test_junk_is_data_or_one_error(data: bytes) -> None:
     try:
-        load_data(data, PATH)
+        load_data(data, PATH, PUBLISHED_TABLE)
     except LutError as error:
         assert "\n" not in str(error)
