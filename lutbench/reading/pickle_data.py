@@ -11,7 +11,7 @@ import pickle
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from lutbench.reading.kinds import Kind
 from lutbench.reading.plain import NotPlainError, check_plain, show
@@ -67,7 +67,7 @@ class _Opcodes(dict[int, Callable[..., Any]]):
 class _DataUnpickler(pickle._Unpickler):
     """Builds data; whatever would import or call something raises."""
 
-    dispatch: dict[int, Callable[..., Any]] = _Opcodes(
+    dispatch: ClassVar[dict[int, Callable[..., Any]]] = _Opcodes(
         {opcode: pickle._Unpickler.dispatch[opcode] for opcode in (getattr(pickle, n)[0] for n in (*_DATA, *_REFUSING))}
     )
 
@@ -103,7 +103,7 @@ class _DataUnpickler(pickle._Unpickler):
 def load_data(data: bytes, path: Path, kind: Kind) -> object:
     """What the pickle holds, tuples as lists; the kind's error where it is broken, grows, or holds more than data."""
     unpickler = _DataUnpickler(io.BytesIO(data))
-    unpickler.dispatch = _Opcodes(_DataUnpickler.dispatch)
+    unpickler.dispatch = _Opcodes(_DataUnpickler.dispatch)  # type: ignore[misc] # its own, which counts
     try:
         found: object = unpickler.load()
         check_plain(found, finite=False)
