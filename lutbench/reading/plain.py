@@ -48,7 +48,7 @@ def _are_small(items: list[int]) -> bool:
     """Whether they are whole numbers of a usual size, as samples are: then there is nothing to look at."""
     if not items or set(map(type, items)) != {int}:
         return False
-    return -(1 << 63) <= min(items) and max(items) < 1 << 63
+    return min(items) >= -(1 << 63) and max(items) < 1 << 63
 
 
 def _check_one(value: object, where: str, finite: bool) -> None:
