@@ -7,11 +7,13 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "digest.hpp"
 #include "engine.hpp"
 #include "run.hpp"
 #include "server.hpp"
@@ -28,6 +30,7 @@ constexpr int kNoOutput = 3;  // records could not be written
 constexpr char kHelp[] =
     "Usage: lutbench-runner --job JOB --output RECORDS\n"
     "       lutbench-runner --serve PORT\n"
+    "       lutbench-runner --sha256 LIST\n"
     "       lutbench-runner --help | --version\n"
     "\n"
     "Times exported operators and nets as a job says, for lutbench (docs/runner.md describes job and records).\n"
@@ -35,9 +38,10 @@ constexpr char kHelp[] =
     "  --job JOB          a file with one job, or - for standard input\n"
     "  --output RECORDS   the file its records go to, replaced, or - for standard output\n"
     "  --serve PORT       take jobs on 127.0.0.1:PORT, a line each, and answer with their records\n"
+    "  --sha256 LIST      print the SHA-256 of the files named in LIST, a line each, or - for standard input\n"
     "\n"
-    "Exit status: 0 the job ran to its end, 1 it did not (its `fatal` record says why), 2 wrong use, 3 its records\n"
-    "cannot be written.\n";
+    "Exit status: 0 the job ran to its end, 1 it did not (its `fatal` record says why) or a file cannot be read,\n"
+    "2 wrong use, 3 its records cannot be written.\n";
 
 std::string engine_names() {
   std::string names;
@@ -69,11 +73,35 @@ int run_batch(const std::string& job, const std::string& output) {
   return lutbench::run_job(text, folder, lutbench::engines(), out) ? kDone : kFatal;
 }
 
+// The sums as sha256sum prints them: for systems that lack it. A file that cannot be read costs its line.
+int print_sums(const std::string& list) {
+  std::ifstream file;
+  if (list != "-") {
+    file.open(list);
+    if (!file) {
+      std::fprintf(stderr, "lutbench-runner: %s: %s\n", list.c_str(), std::strerror(errno));
+      return kFatal;
+    }
+  }
+  int status = kDone;
+  std::istream& names = list == "-" ? std::cin : file;
+  for (std::string name; std::getline(names, name);) {
+    try {
+      std::printf("%s  %s\n", lutbench::file_sha256(name).c_str(), name.c_str());
+    } catch (const std::runtime_error& error) {
+      std::fprintf(stderr, "lutbench-runner: %s\n", error.what());
+      status = kFatal;
+    }
+  }
+  return std::fflush(stdout) == 0 && !std::ferror(stdout) ? status : kNoOutput;
+}
+
 int run(const std::map<std::string, std::string>& options) {
   const bool batch = options.count("--job") && options.count("--output") && options.size() == 2;
   const bool server = options.count("--serve") && options.size() == 1;
   if (batch) return run_batch(options.at("--job"), options.at("--output"));
-  if (!server) return wrong_use("give --job and --output, or --serve");
+  if (options.count("--sha256") && options.size() == 1) return print_sums(options.at("--sha256"));
+  if (!server) return wrong_use("give --job and --output, or --serve, or --sha256");
   const std::string& text = options.at("--serve");
   const bool digits = !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoi(text) > 65535) return wrong_use("not a port: " + text);
@@ -92,7 +120,8 @@ int main(int count, char** words) try {
       std::printf("lutbench-runner %s (%s; %s)\n", LUTBENCH_RUNNER_VERSION, engine_names().c_str(), lutbench::abi());
       return kDone;
     }
-    if (word != "--job" && word != "--output" && word != "--serve") return wrong_use("no such option: " + word);
+    const bool known = word == "--job" || word == "--output" || word == "--serve" || word == "--sha256";
+    if (!known) return wrong_use("no such option: " + word);
     if (i + 1 == count) return wrong_use(word + " needs a value");
     options[word] = words[++i];
   }

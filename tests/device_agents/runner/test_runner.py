@@ -182,6 +182,29 @@ def test_help_and_version(phone: Phone) -> None:
     assert done.stdout.startswith(f"lutbench-runner {phone.bundle.runner} (onnx; ")
 
 
+@pytest.mark.parametrize("way", ["file", "-"])
+def test_the_sums_of_files_are_printed_as_sha256sum_prints_them(way: str, phone: Phone, tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("empty", "with a space", "long")]
+    for name, content in zip(names, (b"", b"abc", bytes(range(256)) * 1000), strict=True):
+        Path(name).write_bytes(content)
+    wanted = "".join(f"{file_sha256(Path(name))}  {name}\n" for name in names)
+    listed = tmp_path / "list"
+    for asked, status in ((names, 0), ([*names, str(tmp_path / "absent"), str(tmp_path)], 1)):
+        listed.write_text("\n".join(asked))  # the last line may lack its line feed
+        words = phone.command("--sha256", str(listed) if way == "file" else "-")
+        with listed.open() as stdin:
+            done = subprocess.run(words, stdin=stdin, capture_output=True, text=True, check=False, timeout=10)
+        assert (done.returncode, done.stdout) == (status, wanted)
+        assert len(done.stderr.splitlines()) == len(asked) - len(names)
+
+
+def test_sums_that_cannot_be_printed_are_an_exit_status(phone: Phone, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{tmp_path}/list\n")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(phone.command("--sha256", str(tmp_path / "list")), stdout=full, check=False, timeout=10)
+    assert done.returncode == 3
+
+
 @pytest.mark.parametrize(
     "options",
     [[], ["--job", "x"], ["--output", "x"], ["--job"], ["--jib", "x"], ["--serve", "70000"], ["--serve", "x"], ["x"]],
