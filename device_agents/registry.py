@@ -149,7 +149,7 @@ def attached_phones() -> list[tuple[Attached, str]]:
 
 def clean_device(device: Device) -> int:
     """Removes what lutbench keeps on a phone; bytes freed. UsageError for another kind of device."""
-    from lutbench.device_agents.android.agent import clean_phone
+    from lutbench.device_agents.android.opening import clean_phone
 
     if device.kind != "android":
         raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
@@ -161,7 +161,7 @@ def _wanted(device: Device) -> Wanted:
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
-    from lutbench.device_agents.android.agent import open_phone
+    from lutbench.device_agents.android.opening import open_phone
 
     return open_phone(_wanted(device), config_folder(), settings)
 

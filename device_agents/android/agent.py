@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, UNREADABLE, AgentSettings, DeviceInfo, unheard
+from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, AgentSettings, DeviceInfo
 from lutbench.device_agents.android.connection import RECONNECT_S, Connection
-from lutbench.device_agents.android.cores import choose_cores
 from lutbench.device_agents.android.describe import State, describe, read_state
-from lutbench.device_agents.android.find import Wanted, connect
 from lutbench.device_agents.android.heat import HeatWatch
-from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, clean, install_files
+from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, install_files
 from lutbench.device_agents.android.job import Ending, JobRun
 from lutbench.device_agents.android.link import PushError
-from lutbench.device_agents.android.lock import PhoneLock, host_id
+from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
-from lutbench.device_agents.runner.build import build_bundle
-from lutbench.device_agents.runner.bundle import Bundle, read_bundle
+from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
 from lutbench.errors import DeviceError
-from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
-from lutbench.files import default_cache_folder
-from lutbench.locks import device_lock
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Spent
 
-TARGET = "android-arm64"
 _SLOWER = 5  # than its first run an invocation may be
 _FRUITLESS = 3  # attempts in a row without a single cycle, before something has to be wrong
 _RECORDS_BYTES = 1 << 20  # that a job's records may need
@@ -48,78 +39,6 @@ class Patience:
     load_s: float = 60.0
     invocation_s: float = 30.0
     reconnect_s: float = RECONNECT_S
-
-
-def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: Patience | None = None) -> AndroidAgent:
-    """The agent for the phone that is meant, which nobody else measures on until it is closed.
-
-    config: the folder of the adb keys. DeviceError where the phone is not there, not the model, or in use.
-    """
-    patience = patience or Patience()
-    report = settings.report
-    with ExitStack() as stack:
-        connection = _connect(wanted, config, report, patience, stack)
-        state = read_state(connection)
-        check_model(wanted, state, settings)
-        if state.is_emulated:
-            report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
-        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
-        lock = _hold(connection, state, wanted, stack)
-        end_jobs(connection)
-        cores = choose_cores(settings.cores or "all", state.speeds, settings.threads, connection.label)
-        return AndroidAgent(connection, lock, bundle, settings, cores, state, patience, stack.pop_all())
-
-
-def clean_phone(wanted: Wanted, config: Path) -> int:
-    """Removes what lutbench keeps on the phone; bytes freed. DeviceError where it is in use."""
-    with ExitStack() as stack:
-        connection = _connect(wanted, config, unheard, Patience(), stack)
-        state = read_state(connection)
-        _hold(connection, state, wanted, stack)
-        end_jobs(connection)
-        return clean(connection)
-
-
-def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, stack: ExitStack) -> Connection:
-    def ask() -> None:
-        report(Note("unlock the phone and tap Allow on it: it asks whether to trust this machine"))
-
-    connection = connect(wanted, config, ask, patience.reconnect_s)
-    stack.callback(connection.close)
-    return connection
-
-
-def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
-    """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
-    locks = default_cache_folder() / "locks"
-    stack.enter_context(device_lock(locks, lock_name(state, connection.label), wanted.name))
-    lock = PhoneLock(connection, ROOT, host_id(locks))
-    lock.acquire()
-    stack.callback(lock.release)
-    return lock
-
-
-def _usual_bundle(settings: AgentSettings) -> Bundle:
-    return build_bundle(TARGET, say=lambda text: settings.report(Note(f"building the phone's runner: {text}")))
-
-
-def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:
-    """DeviceError where the phone is another model than its name stands for; a note where that is forced."""
-    model = state.properties.get("ro.product.model", UNREADABLE)
-    if not wanted.model or fnmatch.fnmatchcase(model, wanted.model):
-        return
-    what = f"the phone attached is a {model}, not a {wanted.model}"
-    if not settings.force:
-        raise DeviceError(
-            what, device=wanted.name, remedy="--force measures it all the same, --device android any phone"
-        )
-    settings.report(Note(f"{what}: the LUT says so", warning=True))
-
-
-def lock_name(state: State, label: str) -> str:
-    """Of the host's lock: by the phone's own serial number, however it is reached."""
-    serial = state.properties.get("ro.serialno") or state.properties.get("ro.boot.serialno") or label
-    return "android-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
 
 
 class AndroidAgent:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lutbench.device_agents.agent import AgentSettings
-from lutbench.device_agents.android.agent import AndroidAgent, Patience, open_phone
+from lutbench.device_agents.android.agent import AndroidAgent, Patience
 from lutbench.device_agents.android.find import Wanted
+from lutbench.device_agents.android.opening import open_phone
 from lutbench.device_agents.registry import Device
 from lutbench.events import Event, Note
 from lutbench.jobs.profile import ProfileRequest, profile

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.device_agents.android import find
-from lutbench.device_agents.android.agent import lock_name
 from lutbench.device_agents.android.describe import State
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, choose, parse_address
+from lutbench.device_agents.android.opening import lock_name
 from lutbench.errors import DeviceError, UsageError
 
 ONE, TWO = Attached("A1", "device", "usb"), Attached("B 2'$(x)", "device", "adb server")

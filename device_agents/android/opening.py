@@ -1,0 +1,98 @@
+"""Opening a phone: the connection, the locks, what is checked before anything runs, and the agent over it."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+from lutbench.device_agents.agent import UNREADABLE, AgentSettings, unheard
+from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.cores import choose_cores
+from lutbench.device_agents.android.describe import State, read_state
+from lutbench.device_agents.android.find import Wanted, connect
+from lutbench.device_agents.android.install import ROOT, clean
+from lutbench.device_agents.android.lock import PhoneLock, host_id
+from lutbench.device_agents.android.process import end_jobs
+from lutbench.device_agents.runner.build import build_bundle
+from lutbench.device_agents.runner.bundle import Bundle, read_bundle
+from lutbench.errors import DeviceError
+from lutbench.events import Note, Report
+from lutbench.files import default_cache_folder
+from lutbench.locks import device_lock
+
+TARGET = "android-arm64"
+
+
+def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: Patience | None = None) -> AndroidAgent:
+    """The agent for the phone that is meant, which nobody else measures on until it is closed.
+
+    config: the folder of the adb keys. DeviceError where the phone is not there, not the model, or in use.
+    """
+    patience = patience or Patience()
+    report = settings.report
+    with ExitStack() as stack:
+        connection = _connect(wanted, config, report, patience, stack)
+        state = read_state(connection)
+        check_model(wanted, state, settings)
+        if state.is_emulated:
+            report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
+        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
+        lock = _hold(connection, state, wanted, stack)
+        end_jobs(connection)
+        cores = choose_cores(settings.cores or "all", state.speeds, settings.threads, connection.label)
+        return AndroidAgent(connection, lock, bundle, settings, cores, state, patience, stack.pop_all())
+
+
+def clean_phone(wanted: Wanted, config: Path) -> int:
+    """Removes what lutbench keeps on the phone; bytes freed. DeviceError where it is in use."""
+    with ExitStack() as stack:
+        connection = _connect(wanted, config, unheard, Patience(), stack)
+        state = read_state(connection)
+        _hold(connection, state, wanted, stack)
+        end_jobs(connection)
+        return clean(connection)
+
+
+def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, stack: ExitStack) -> Connection:
+    def ask() -> None:
+        report(Note("unlock the phone and tap Allow on it: it asks whether to trust this machine"))
+
+    connection = connect(wanted, config, ask, patience.reconnect_s)
+    stack.callback(connection.close)
+    return connection
+
+
+def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
+    """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
+    locks = default_cache_folder() / "locks"
+    stack.enter_context(device_lock(locks, lock_name(state, connection.label), wanted.name))
+    lock = PhoneLock(connection, ROOT, host_id(locks))
+    lock.acquire()
+    stack.callback(lock.release)
+    return lock
+
+
+def _usual_bundle(settings: AgentSettings) -> Bundle:
+    return build_bundle(TARGET, say=lambda text: settings.report(Note(f"building the phone's runner: {text}")))
+
+
+def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:
+    """DeviceError where the phone is another model than its name stands for; a note where that is forced."""
+    model = state.properties.get("ro.product.model", UNREADABLE)
+    if not wanted.model or fnmatch.fnmatchcase(model, wanted.model):
+        return
+    what = f"the phone attached is a {model}, not a {wanted.model}"
+    if not settings.force:
+        raise DeviceError(
+            what, device=wanted.name, remedy="--force measures it all the same, --device android any phone"
+        )
+    settings.report(Note(f"{what}: the LUT says so", warning=True))
+
+
+def lock_name(state: State, label: str) -> str:
+    """Of the host's lock: by the phone's own serial number, however it is reached."""
+    serial = state.properties.get("ro.serialno") or state.properties.get("ro.boot.serialno") or label
+    return "android-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
