@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: profile test test-phone lint install clean
+.PHONY: profile test test-phone lint docs install clean
 
 install: $(STAMP)
 
@@ -29,6 +29,9 @@ test: $(STAMP)
 
 test-phone: $(STAMP)
 	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone
+
+docs: $(STAMP) # the site, in build/site; a broken link fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the commands themselves, so that it cannot say anything else than they do.
+"""Writes docs/reference/commands.md from the commands themselves, so that it cannot say anything else than they do.
 
 python docs/make_commands.py
 """
@@ -11,7 +11,7 @@ import click
 
 from lutbench.cli.main import COMMANDS, cli
 
-TARGET = Path(__file__).parent / "commands.md"
+TARGET = Path(__file__).parent / "reference" / "commands.md"
 WIDTH = 100
 
 

@@ -1,4 +1,4 @@
-"""Writes the table of docs/nets.md: what the nets of the zoo count beside what was published, and why the two differ.
+"""Writes the table of docs/reference/nets.md: what the zoo's nets count beside what was published, and why they differ.
 
 python docs/make_nets_table.py
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lutbench.space.sizes import NetSize, net_size, whole_zoo
 
-PAGE = Path(__file__).parent / "nets.md"
+PAGE = Path(__file__).parent / "reference" / "nets.md"
 START, END = "<!-- made by make_nets_table.py -->\n", "<!-- end -->\n"
 EXPLAINED_OVER = 0.02
 

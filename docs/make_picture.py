@@ -1,4 +1,4 @@
-"""Draws docs/terminal.svg: what `lutbench show` and `predict` print for a LUT.
+"""Draws docs/pictures/terminal.svg: what `lutbench show` and `predict` print for a LUT.
 
 python docs/make_picture.py luts/host.csv
 """
@@ -23,7 +23,7 @@ def main() -> None:
             [sys.executable, "-m", "lutbench", *arguments], capture_output=True, text=True, check=True
         )
         console.print(Text(done.stdout.replace(lut, "luts/host.csv").rstrip("\n")))
-    console.save_svg(str(Path(__file__).parent / "terminal.svg"), title="lutbench")
+    console.save_svg(str(Path(__file__).parent / "pictures" / "terminal.svg"), title="lutbench")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws docs/report.png: the top of the page that `lutbench report` makes of a LUT, in a headless Chromium.
+"""Draws docs/pictures/report.png: the top of the page that `lutbench report` makes of a LUT, in a headless Chromium.
 
 python docs/make_report_picture.py luts/host.csv
 """
@@ -32,7 +32,7 @@ def main() -> None:
             browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             browser.get(page.as_uri())
             data = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
-    (Path(__file__).parent / "report.png").write_bytes(base64.b64decode(data))
+    (Path(__file__).parent / "pictures" / "report.png").write_bytes(base64.b64decode(data))
 
 
 if __name__ == "__main__":

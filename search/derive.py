@@ -45,7 +45,7 @@ class Ranking:
     """What nets are ranked with. probabilities: P_theta (layers, candidates).
 
     views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
-    On a few hundred images as they are, a net's loss hangs on a handful of them (docs/search.md: figures).
+    On a few hundred images as they are, a net's loss hangs on a handful of them (docs/notes/search.md: figures).
     """
 
     supernet: Supernet

@@ -49,7 +49,7 @@ class Engine:
         """Of torch on a CPU. None: one for images up to 64 x 64, else what torch takes.
 
         Small maps make so short calls that a second thread gains little, and beside other programs it makes them 30
-        times as slow (docs/search.md).
+        times as slow (docs/notes/search.md).
         """
         if self.device.type == "cpu" and (threads or resolution <= SMALL_MAPS):
             torch.set_num_threads(threads or 1)

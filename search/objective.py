@@ -19,7 +19,7 @@ from lutbench.search.latency import LatencyModel
 from lutbench.units import format_latency
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
-SMALL_BETA = 16.0  # on a small set of images, where cross entropy comes near 0 (docs/search.md: figures)
+SMALL_BETA = 16.0  # on a small set of images, where cross entropy comes near 0 (docs/notes/search.md: figures)
 _AIM = math.sqrt(WINDOW)  # the middle of the window, as a ratio
 _NEAR = 0.1  # log ratios within which the budget is held; further off it is approached
 _STIFFNESS = 20.0  # weight per log ratio, at once

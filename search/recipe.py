@@ -54,7 +54,7 @@ class Recipe:
 
 PAPER = Recipe()
 # 0.05 did as well on digits and half as well on shapes; without the clip a few long steps can undo epochs of learning
-# (docs/train.md: figures)
+# (docs/notes/training.md: figures)
 SMALL = Recipe(epochs=24, batch_size=64, learning_rate=0.02, milestones=(0.5, 0.75, 0.9), clip=5.0)
 
 

@@ -63,7 +63,7 @@ class Schedule:
 
 PAPER = Schedule()
 # theta learns faster, in fewer steps, and the temperature ends where the paper's does. Without the clip w learns
-# nothing in its first epochs, or at a rate that is slow afterwards (docs/search.md: figures)
+# nothing in its first epochs, or at a rate that is slow afterwards (docs/notes/search.md: figures)
 SMALL = Schedule(
     epochs=120, warmup=30, batch_size=32, w_clip=1.0, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
 )

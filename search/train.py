@@ -113,7 +113,8 @@ def _score(sums: Tensor) -> Score:
 def start_net(net: nn.Module, seed: int) -> None:
     """Random weights to train from, in place.
 
-    The last batch norm of each residual branch starts at 0, so that the net starts shallow (docs/train.md: figures).
+    The last batch norm of each residual branch starts at 0, so that the net starts shallow
+    (docs/notes/training.md: figures).
     """
     initialise(net, generator(seed, WEIGHTS_STREAM))
     for norm in branch_norms(net):

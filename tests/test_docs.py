@@ -12,7 +12,7 @@ from lutbench.cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "luts" / "README.md", *(ROOT / "docs").glob("*.md")]
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "luts" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 
 
@@ -26,7 +26,7 @@ def load(path: Path) -> object:
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:
     made = load(ROOT / "docs" / "make_commands.py").commands_text()  # type: ignore[attr-defined]
-    assert (ROOT / "docs" / "commands.md").read_text() == made, "run python docs/make_commands.py"
+    assert (ROOT / "docs" / "reference" / "commands.md").read_text() == made, "run python docs/make_commands.py"
 
 
 def test_the_readme_names_every_command() -> None:
@@ -34,10 +34,10 @@ def test_the_readme_names_every_command() -> None:
     assert set(COMMANDS) <= named
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_name_no_command_or_option_that_does_not_exist(page: Path) -> None:
     text = page.read_text()
-    commands = (ROOT / "docs" / "commands.md").read_text()
+    commands = (ROOT / "docs" / "reference" / "commands.md").read_text()
     known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", commands)) | {"--help", "--debug", "--version"}
     for line in re.findall(r"lutbench [a-z]+ [^\n`]*", text):
         command = line.split()[1]
@@ -47,7 +47,7 @@ def test_pages_name_no_command_or_option_that_does_not_exist(page: Path) -> None
         assert command in COMMANDS, command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):

@@ -1,4 +1,4 @@
-"""docs/nets.md holds what the nets count today, and says why where that is far from what was published."""
+"""docs/reference/nets.md holds what the nets count today, and says why where that is far from what was published."""
 
 from __future__ import annotations
 

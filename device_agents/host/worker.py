@@ -91,7 +91,7 @@ class Worker:
         """One cycle. before: the canary just before it; returns the samples and the canary just after it.
 
         What an idle call through the binding takes, the median of one a turn, is taken off every sample: a program
-        without Python has no such part (docs/runner.md: figures).
+        without Python has no such part (docs/reference/runner.md: figures).
 
         The canary also runs between two turns wherever CANARY_EVERY_NS have passed since it last did. It does not see
         that the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised

@@ -1,4 +1,4 @@
-"""A job for the runner: what to load, which cycles to measure. docs/runner.md describes the format."""
+"""A job for the runner: what to load, which cycles to measure. docs/reference/runner.md describes the format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the runner's records: lines of JSON with a checksum each. docs/runner.md lists them."""
+"""Reads the runner's records: lines of JSON with a checksum each. docs/reference/runner.md lists them."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def find_exporter(runtime: str, dtype: str, engine: str = "") -> Exporter:
 
 
 def default_engine() -> str:
-    """torch's quantised engine that is the fastest of those right on this machine; figures in docs/runtimes.md."""
+    """torch's quantised engine: the fastest of those right on this machine (docs/reference/runtimes.md: figures)."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return "qnnpack"
     return "onednn" if "vnni" in _cpu_flags() else "x86"  # without VNNI, onednn's 8-bit sums can overflow

@@ -30,7 +30,7 @@ NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 SMALL_ROUNDS = 8
-ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/search.md: figures)
+ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figures)
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,8 @@ def _origin(request: EstimateRequest, table: LatencyTable, fit: CostFit) -> dict
     start = f"{prior.metadata.device}'s costs, scaled" if prior else "usual ratios of costs"
     return {
         "source": f"{len(fit.nets)} nets of {source}",
-        "method": "relative least squares over positive costs per kind of work, held near a prior: docs/estimate.md",
+        "method": "relative least squares over positive costs per kind of work, held near a prior:"
+        " docs/explanation/estimate.md",
         "prior": start,
         "caution": _caution(request, fit),
         "source_device": request.source_device,

@@ -33,7 +33,7 @@ constexpr char kHelp[] =
     "       lutbench-runner --sha256 LIST\n"
     "       lutbench-runner --help | --version\n"
     "\n"
-    "Times exported operators and nets as a job says, for lutbench (docs/runner.md describes job and records).\n"
+    "Times exported operators and nets as a job says, for lutbench (docs/reference/runner.md describes job and records).\n"
     "\n"
     "  --job JOB          a file with one job, or - for standard input\n"
     "  --output RECORDS   the file its records go to, replaced, or - for standard output\n"
