@@ -16,7 +16,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +27,16 @@ from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.cores import check_choice
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
 from lutbench.errors import DeviceError, RegistryError, UsageError
+from lutbench.reading.files import is_there
+from lutbench.reading.kinds import DEVICES
+from lutbench.reading.plain import show
+from lutbench.reading.text import read_text
+from lutbench.reading.toml_text import parse_toml
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 PHONE_RUNTIMES = ("onnx", "executorch")
+_MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "cores", "model", "bundle")
 
 
@@ -170,16 +175,9 @@ _AGENTS: dict[str, Callable[[Device, AgentSettings], Agent]] = {"host": _open_ho
 
 
 def _read_registry(path: Path) -> list[Device]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except FileNotFoundError:
+    if not is_there(path):
         return []
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise RegistryError(f"not TOML: {error}", path=path, line=int(line[1]) if line else None) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RegistryError(f"cannot be read: {error}", path=path) from error
+    data = parse_toml(read_text(path, DEVICES), path, DEVICES)
     entries = data.get("devices", {})
     if set(data) - {"devices"} or not isinstance(entries, dict):
         raise RegistryError("holds something else than [devices.NAME] tables", path=path)
@@ -199,10 +197,10 @@ def _device(name: str, entry: Any, path: Path) -> Device:
     if unknown:
         raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: {', '.join(known)})")
     if entry.get("kind") not in KINDS:
-        raise wrong(f"kind {entry.get('kind')!r} is none of {', '.join(KINDS)}")
+        raise wrong(f"kind {show(entry.get('kind'))} is none of {', '.join(KINDS)}")
     threads = entry.get("threads", 1)
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise wrong(f"threads {threads!r} is not a positive whole number")
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= _MOST_THREADS:
+        raise wrong(f"threads {show(threads)} is not a whole number between 1 and {_MOST_THREADS}")
     lut, description = entry.get("lut", f"luts/{name}.csv"), entry.get("description", "")
     if not isinstance(lut, str) or not isinstance(description, str):
         raise wrong("lut and description must be strings")

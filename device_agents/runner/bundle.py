@@ -11,6 +11,9 @@ from typing import Any
 
 from lutbench.errors import RunnerBuildError
 from lutbench.files import file_sha256, write_atomically
+from lutbench.reading.files import read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import BUNDLE
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -90,9 +93,7 @@ def read_bundle(folder: Path) -> Bundle:
     """The bundle in a folder, its files checked against the manifest; RunnerBuildError where it is not whole."""
     path = folder / MANIFEST
     try:
-        bundle = _bundle_of(folder, json.loads(path.read_bytes()))
-    except OSError as error:
-        raise RunnerBuildError(f"cannot be read: {error.strerror or error}", path=path) from error
+        bundle = _bundle_of(folder, parse_json(read_bytes(path, BUNDLE), path, BUNDLE))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunnerBuildError("not a bundle's manifest", path=path) from error
     for file in bundle.files:

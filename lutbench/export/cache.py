@@ -14,6 +14,9 @@ from typing import Any
 
 from lutbench.export.artifact import Artifact, Exported, Recipe
 from lutbench.files import write_atomically
+from lutbench.reading.files import is_there, read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import CACHE_NOTE
 
 
 class ArtifactCache:
@@ -25,12 +28,12 @@ class ArtifactCache:
     def get(self, recipe: Recipe, suffix: str) -> Artifact | None:
         """The artifact of a recipe; None where there is none, or where it is corrupt (then it is removed)."""
         payload, note = self._paths(recipe, suffix)
-        try:
-            entry = json.loads(note.read_bytes())
-            artifact = _artifact(recipe, payload, entry)
-        except FileNotFoundError:
+        if not is_there(note):
             return None
-        except (ValueError, KeyError, TypeError):
+        try:
+            entry = parse_json(read_bytes(note, CACHE_NOTE), note, CACHE_NOTE)
+            artifact = _artifact(recipe, payload, entry)
+        except (CACHE_NOTE.error, ValueError, KeyError, TypeError, OverflowError):
             artifact = None
         if artifact is None or not _is_whole(artifact):
             note.unlink(missing_ok=True)

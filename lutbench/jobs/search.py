@@ -16,7 +16,7 @@ from lutbench.search.latency import LatencyModel, check_same_space, latency_mode
 from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import Schedule, default_schedule
 from lutbench.space.architecture import Architecture, write_architecture
-from lutbench.space.find import find_spaces
+from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space, format_width
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def space_of(job: NetsJob) -> tuple[Space, str]:
     if not section.resolutions or not section.widths:
         raise LutError("does not say which space its operators are of", path=job.luts[0].path)
     wanted = (job.resolution or section.resolutions[0],), (job.width or section.widths[0],)
-    (space,), definition = find_spaces(section.name, *wanted, section.definition)
-    return space, definition
+    (space,) = kept_spaces(section.name, *wanted, section.definition)
+    return space, section.definition
 
 
 def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...]:

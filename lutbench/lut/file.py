@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import tomllib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,9 @@ from lutbench.lut.table import (
     Row,
     row_cells,
 )
+from lutbench.reading import kinds
+from lutbench.reading.text import read_text, split_lines
+from lutbench.reading.toml_text import parse_toml
 from lutbench.space.operator import parse_operator
 
 
@@ -88,22 +90,12 @@ def check_replaces(path: Path, provenance: Provenance, source_format: str = "") 
 
 def read_lut(path: Path) -> Lut:
     """The LUT in a file; LutError, with the line, for anything that is not a whole and sane LUT."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise LutError("no such file", path=path, remedy="`lutbench profile` makes one") from None
-    except IsADirectoryError:
-        raise LutError("is a folder, not a LUT", path=path) from None
-    except UnicodeDecodeError:
-        raise LutError("is not a LUT: it is not UTF-8 text", path=path) from None
-    except OSError as error:
-        raise LutError(f"cannot be read: {error.strerror or error}", path=path) from error
-    return parse_lut(text, path)
+    return parse_lut(read_text(path, kinds.LUT), path)
 
 
 def parse_lut(text: str, path: Path) -> Lut:
     """The LUT in a file's text; path is named in errors and kept in the LUT."""
-    lines = text.split("\n")
+    lines = split_lines(text, path, kinds.LUT)
     count = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
     if lines[-1] != "":
@@ -125,9 +117,10 @@ def parse_lut(text: str, path: Path) -> Lut:
 
 def _header(lines: list[str], path: Path) -> dict[str, Any]:
     try:
-        header = tomllib.loads("\n".join(lines))
-    except (ValueError, RecursionError) as error:  # ValueError: a TOMLDecodeError, or a number of 5000 digits
-        raise LutError(f"is not a LUT: its header is not TOML ({error})", path=path) from error
+        header = parse_toml("\n".join(lines), path, kinds.LUT_HEADER, finite=False)
+    except LutError as error:
+        error.problem = f"is not a LUT: its header is {error.problem}"
+        raise
     schema = header.pop("lutbench_lut", None)
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise LutError("is not a LUT: the line '# lutbench_lut = 1' is missing", path=path)

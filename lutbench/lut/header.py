@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from lutbench.errors import LutError
 from lutbench.lut.table import ContextSection, Metadata, Provenance, SpaceSection
+from lutbench.reading.plain import show
 
 _PRECISION = 6  # decimals of fractions and scales in the header
 _SECTIONS = {"space": SpaceSection, "context": ContextSection}
@@ -47,7 +48,7 @@ def metadata_from_toml(header: dict[str, Any], lines: list[str], path: Path) -> 
             raise LutError(error.problem, path=path, line=_line(lines, "scale")) from error
     if top.get("provenance", "measured") not in get_args(Provenance):
         raise LutError(
-            f"provenance {top['provenance']!r} is none of {', '.join(get_args(Provenance))}",
+            f"provenance {show(top['provenance'])} is none of {', '.join(get_args(Provenance))}",
             path=path,
             line=_line(lines, "provenance"),
         )
@@ -98,7 +99,7 @@ def _checked(kind: type[Any], raw: dict[str, Any], lines: list[str], path: Path,
         )
         if not isinstance(value, expected) or isinstance(value, bool) or wrong_item:
             line = _line(lines, field.name)
-            raise LutError(f"{prefix}{field.name} must be {description}, not {value!r}", path=path, line=line)
+            raise LutError(f"{prefix}{field.name} must be {description}, not {show(value)}", path=path, line=line)
         odd = [number for number in (value if isinstance(value, list) else [value]) if not _is_finite(number)]
         if odd:
             raise LutError(f"{prefix}{field.name} is {odd[0]}", path=path, line=_line(lines, field.name))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lutbench.errors import LatencyTableError, UsageError
+from lutbench.reading.kinds import NETS_TABLE
+from lutbench.reading.text import read_text
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space, format_width
 from lutbench.space.net import Net
@@ -57,7 +59,7 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
     out and listed.
     """
     path = Path(PUBLISHED_FILE if source == PUBLISHED else source)
-    rows = list(_rows(published_text() if source == PUBLISHED else _text(path), path))
+    rows = list(_rows(published_text() if source == PUBLISHED else read_text(path, NETS_TABLE), path))
     own = [(line, cells) for line, cells in rows if cells.get("device", device) == device]
     if not own:
         known = ", ".join(sorted({cells["device"] for _, cells in rows if cells.get("device")}))
@@ -81,19 +83,6 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
             raise LatencyTableError(f"{name} is there twice, first in line {nets[net.key].line}", path=path, line=line)
         nets[net.key] = timed
     return LatencyTable(tuple(nets.values()), tuple(left_out), _settings([cells for _, cells in own]))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise LatencyTableError(
-            "no such file", path=path, remedy=f"give a CSV of nets, or `{PUBLISHED}` for the paper's"
-        ) from None
-    except UnicodeDecodeError:
-        raise LatencyTableError("is not UTF-8 text", path=path) from None
-    except OSError as error:
-        raise LatencyTableError(f"cannot be read: {error.strerror or error}", path=path) from error
 
 
 def _rows(text: str, path: Path) -> Iterator[tuple[int, _Cells]]:

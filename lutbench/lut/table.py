@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
-from lutbench.space.find import find_spaces
+from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator, parse_operator
 
@@ -191,7 +191,7 @@ class SpaceSection:
         """
         if self.name == IMPORTED_SPACE and not self.definition:
             return ()
-        return find_spaces(self.name, self.resolutions, self.widths, self.definition)[0]
+        return kept_spaces(self.name, self.resolutions, self.widths, self.definition)
 
 
 def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:

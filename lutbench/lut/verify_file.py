@@ -16,6 +16,8 @@ from pathlib import Path
 from lutbench.errors import LutError
 from lutbench.files import write_atomically
 from lutbench.lut.journal_place import journal_folder
+from lutbench.reading.kinds import VERIFIED
+from lutbench.reading.text import read_text
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,7 @@ def write_results(results: Sequence[NetResult], path: Path) -> None:
 def read_results(path: Path) -> tuple[NetResult, ...]:
     """The nets' results in a file; LutError, with the line, where it is not one that `verify` wrote."""
     remedy = "`lutbench verify` writes it anew; without it a report goes by the LUT alone"
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise LutError(f"cannot be read: {error.strerror or error}", path=path) from error
-    except UnicodeDecodeError:
-        raise LutError("is not verify's results: it is not UTF-8 text", path=path, remedy=remedy) from None
+    text = read_text(path, VERIFIED)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         if tuple(next(reader, ())) != COLUMNS:

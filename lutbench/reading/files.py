@@ -42,6 +42,17 @@ def open_regular(path: Path, kind: Kind) -> tuple[int, int]:
     return descriptor, found.st_size
 
 
+def is_there(path: Path) -> bool:
+    """Whether something is at path. True where that cannot be told: opening it then says why."""
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists raises for some paths and not for others
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
 def check_regular(path: Path, kind: Kind) -> int:
     """The size in bytes of a file that a library will open by its path; the kind's error as from open_regular."""
     descriptor, size = open_regular(path, kind)

@@ -36,8 +36,9 @@ class Kind:
 
 
 LUT = Kind("a LUT", 256 * MIB, LutError, "`lutbench profile` makes one")
-VERIFIED = Kind("verify's results", 16 * MIB, LutError, "`lutbench verify` writes it")
-NETS_TABLE = Kind("a table of nets", 16 * MIB, LatencyTableError)
+LUT_HEADER = Kind("a LUT: its header", 8 * MIB, LutError)
+VERIFIED = Kind("verify's results", 16 * MIB, LutError, "`lutbench verify` writes it anew")
+NETS_TABLE = Kind("a table of nets", 16 * MIB, LatencyTableError, "give a CSV of nets, or `published` for the paper's")
 PUBLISHED_TABLE = Kind("a latency table", 64 * MIB, LutError)
 SPACE = Kind("a space", 1 * MIB, SpaceFileError)
 DEVICES = Kind("a list of devices", 1 * MIB, RegistryError)
@@ -50,6 +51,19 @@ ARTIFACT = Kind("an artifact", 64 * GIB, ExportError)
 CACHE_NOTE = Kind("a note of the cache", 64 * MIB, DataError)
 
 KINDS = (
-    *(LUT, VERIFIED, NETS_TABLE, PUBLISHED_TABLE, SPACE, DEVICES, ARCHITECTURE, JOURNAL, CHECKPOINT, MODEL, BUNDLE),
+    *(
+        LUT,
+        LUT_HEADER,
+        VERIFIED,
+        NETS_TABLE,
+        PUBLISHED_TABLE,
+        SPACE,
+        DEVICES,
+        ARCHITECTURE,
+        JOURNAL,
+        CHECKPOINT,
+        MODEL,
+        BUNDLE,
+    ),
     *(ARTIFACT, CACHE_NOTE),
 )

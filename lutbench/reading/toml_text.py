@@ -25,18 +25,18 @@ def parse_toml(text: str, path: Path, kind: Kind, finite: bool = True) -> dict[s
     """
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > DEEPEST and any(_parts(key[0]) > DEEPEST for key in _KEY.finditer(line)):
-            raise kind.error(f"a key has more than {DEEPEST} parts", path=path, line=number)
+            raise kind.error(f"not plain: a key has more than {DEEPEST} parts", path=path, line=number)
     try:
         found = tomllib.loads(text)
         check_plain(found, finite)
     except NotPlainError as error:
-        raise kind.error(str(error), path=path) from None
+        raise kind.error(f"not plain: {error}", path=path) from None
     except tomllib.TOMLDecodeError as error:
         where = _LINE.search(str(error))
         line_number = int(where[1]) if where else text.count("\n") + 1
         raise kind.error(f"not TOML: {error}", path=path, line=line_number) from None
     except RecursionError:
-        raise kind.error("is nested too deeply", path=path) from None
+        raise kind.error("not plain: it is nested too deeply", path=path) from None
     except ValueError:  # what Python's own conversions refuse: digits by the thousand, a month 13
         raise kind.error("not TOML: a number or date that cannot be", path=path) from None
     return found

@@ -13,12 +13,16 @@ from typing import Any
 from lutbench import __version__
 from lutbench.errors import ArchitectureError, LutbenchError
 from lutbench.files import write_atomically
-from lutbench.space.find import find_spaces
+from lutbench.reading.files import read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import ARCHITECTURE
+from lutbench.reading.plain import show
+from lutbench.reading.text import decode
+from lutbench.space.find import kept_spaces
 from lutbench.space.net import Net, parse_net
 
 SCHEMA = 1
 SUFFIX = ".json"
-_LARGEST_BYTES = 1 << 20
 _TYPES: dict[str, type] = {
     "name": str,
     "space": dict,
@@ -57,7 +61,7 @@ class Architecture:
     def __post_init__(self) -> None:
         for device, latency_us in self.predicted_us.items():
             if not _is_number(latency_us) or not 0 < latency_us < math.inf:
-                raise ArchitectureError(f"predicted_us of {device!r} is {latency_us!r}, not a number above 0")
+                raise ArchitectureError(f"predicted_us of {show(device)} is {show(latency_us)}, not a number above 0")
 
 
 def own_versions() -> dict[str, str]:
@@ -97,23 +101,12 @@ def write_architecture(architecture: Architecture, path: Path) -> None:
 
 def read_architecture(path: Path) -> Architecture:
     """The architecture in a file; ArchitectureError for anything that is not a whole and sane one."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ArchitectureError("no such file", path=path, remedy="`lutbench search` writes them") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, of a table of nets
-        raise ArchitectureError(f"cannot be read: {getattr(error, 'strerror', '') or error}", path=path) from error
-    return parse_architecture(data, path)
+    return parse_architecture(read_bytes(path, ARCHITECTURE), path)
 
 
 def parse_architecture(data: bytes, path: Path) -> Architecture:
     """The architecture in a file's bytes; path is only named in errors."""
-    if len(data) > _LARGEST_BYTES:
-        raise ArchitectureError("is too large for an architecture", path=path)
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ArchitectureError(f"is not JSON: {error}", path=path) from error
+    found = parse_json(decode(data, path, ARCHITECTURE), path, ARCHITECTURE)
     try:
         return _architecture(found)
     except ArchitectureError as error:
@@ -145,7 +138,7 @@ def _architecture(found: Any) -> Architecture:
 def _net(found: Mapping[str, Any]) -> Net:
     space = found["space"]
     name = space["name"]
-    (own,), _ = find_spaces(name, (space["resolution"],), (float(space["width"]),), space["definition"])
+    (own,) = kept_spaces(name, (space["resolution"],), (float(space["width"]),), space["definition"])
     if own.name != name:
         raise ArchitectureError(f"space.name says {name!r}, its definition {own.name!r}")
     if not 1 <= found["head_channels"] <= 1 << 16:
@@ -158,7 +151,7 @@ def _check_types(found: Mapping[str, Any], types: Mapping[str, type | tuple[type
         if key not in found:
             raise ArchitectureError(f"{where}{key} is missing")
         if not _is(found[key], kind):
-            raise ArchitectureError(f"{where}{key} cannot be {str(found[key])[:80]!r}")
+            raise ArchitectureError(f"{where}{key} cannot be {show(found[key])}")
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:

@@ -19,11 +19,14 @@ channels = 1280
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from lutbench.errors import SpaceError, SpaceFileError
+from lutbench.reading.kinds import SPACE
+from lutbench.reading.plain import show
+from lutbench.reading.text import read_text
+from lutbench.reading.toml_text import parse_toml
 from lutbench.space.candidate import Candidate, parse_candidate
 from lutbench.space.macro import Space, Stage
 
@@ -57,25 +60,12 @@ _TYPE_NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "a 
 
 def read_space(path: Path) -> Space:
     """The space (width 1, at the file's resolution) that a TOML file describes; SpaceFileError where it does not."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpaceFileError("no such space file", path=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceFileError(f"cannot read the space: {error}", path=path) from error
-    return parse_space(text, path)
+    return parse_space(read_text(path, SPACE), path)
 
 
 def parse_space(text: str, path: Path) -> Space:
     """The space that this TOML text describes; path is only named in errors."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise SpaceFileError(
-            f"not TOML: {error}", path=path, line=int(line[1]) if line else text.count("\n") + 1
-        ) from error
-    return _Reader(text, path).space(data)
+    return _Reader(text, path).space(parse_toml(text, path, SPACE))
 
 
 class _Reader:
@@ -131,7 +121,7 @@ class _Reader:
         found: list[Candidate] = []
         for text in raw:
             if not isinstance(text, str):
-                raise self._error(f"{text!r} is not a candidate", where)
+                raise self._error(f"{show(text)} is not a candidate", where)
             try:
                 candidate = parse_candidate(text)
             except SpaceError as error:
@@ -146,14 +136,14 @@ class _Reader:
         keys = _KEYS[table]
         for key in raw:
             if key not in keys:
-                raise self._error(f"unknown key {key!r} (known: {', '.join(keys)})", (*where, key))
+                raise self._error(f"unknown key {show(key)} (known: {', '.join(keys)})", (*where, key))
         found: dict[str, Any] = {}
         for key, (kind, default) in keys.items():
             value = raw.get(key, default)
             if value is _REQUIRED:
                 raise self._error(f"{key} is missing", where)
             if key in raw and (not isinstance(value, kind) or isinstance(value, bool)):
-                raise self._error(f"{key} must be {_TYPE_NAMES[kind]}, not {value!r}", (*where, key))
+                raise self._error(f"{key} must be {_TYPE_NAMES[kind]}, not {show(value)}", (*where, key))
             if kind is int and not 1 <= value <= _LARGEST:
                 raise self._error(f"{key} {value} is not between 1 and {_LARGEST}", (*where, key))
             found[key] = value

@@ -7,33 +7,56 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lutbench.errors import SpaceFileError, UsageError
+from lutbench.reading.kinds import SPACE
+from lutbench.reading.plain import show
+from lutbench.reading.text import read_text
 from lutbench.space.fbnet import FBNET, fbnet
-from lutbench.space.file import parse_space, read_space
+from lutbench.space.file import parse_space
 from lutbench.space.macro import Space
 
 SPACES: dict[str, tuple[int, Callable[[int, float], Space]]] = {"fbnet": (FBNET.resolution, fbnet)}
 
 
-def find_spaces(
-    name: str, resolutions: Sequence[int], widths: Sequence[float], definition: str = ""
-) -> tuple[tuple[Space, ...], str]:
+def find_spaces(name: str, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[tuple[Space, ...], str]:
     """The spaces at each resolution and width, and the TOML text that defines them ("" for one that comes along).
 
-    name: a known space or a TOML file. definition: the text itself, where a LUT has kept it.
-    resolutions: none means the space's own.
+    name: what a person wrote: a known space or a TOML file. resolutions: none means the space's own.
     """
-    if not definition and name in SPACES:
-        own, build = SPACES[name]
-        return tuple(build(r, w) for r in resolutions or (own,) for w in widths), ""
+    if name in SPACES or not (name.endswith(".toml") or _exists(name)):
+        return kept_spaces(name, resolutions, widths), ""
+    path = Path(name)
+    definition = read_text(path, SPACE)
+    base = parse_space(definition, path)
+    if base.name in SPACES:
+        raise SpaceFileError(f"the name {base.name!r} belongs to a space that comes along", path=path)
+    return _scaled(base, resolutions, widths), definition
+
+
+def kept_spaces(
+    name: str, resolutions: Sequence[int], widths: Sequence[float], definition: str = ""
+) -> tuple[Space, ...]:
+    """The spaces of a name and definition that a file has kept: the name is never taken for a file's.
+
+    UsageError where it is none that comes along and there is no definition, SpaceFileError where that is not right.
+    """
     if definition:
-        base = parse_space(definition, Path(name))
-    elif name.endswith(".toml") or Path(name).exists():
-        path = Path(name)
-        base, definition = read_space(path), path.read_text(encoding="utf-8")
-        if base.name in SPACES:
-            raise SpaceFileError(f"the name {base.name!r} belongs to a space that comes along", path=path)
-    else:
-        near = difflib.get_close_matches(name, SPACES, n=1, cutoff=0.4)
+        return _scaled(parse_space(definition, Path("definition")), resolutions, widths)
+    if name not in SPACES:
+        near = difflib.get_close_matches(name[:64], SPACES, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"no space is called {name!r}", remedy=f"{hint}known: {', '.join(SPACES)}, or a .toml file")
-    return tuple(base.scaled(r, w) for r in resolutions or (base.resolution,) for w in widths), definition
+        raise UsageError(
+            f"no space is called {show(name)}", remedy=f"{hint}known: {', '.join(SPACES)}, or a .toml file"
+        )
+    own, build = SPACES[name]
+    return tuple(build(r, w) for r in resolutions or (own,) for w in widths)
+
+
+def _scaled(base: Space, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[Space, ...]:
+    return tuple(base.scaled(r, w) for r in resolutions or (base.resolution,) for w in widths)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # a name too long, or with a zero byte, is no path
+        return False

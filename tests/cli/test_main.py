@@ -105,7 +105,7 @@ def test_devices_and_nets(tmp_path: Path) -> None:
         (["profile", "--device", "hostt"], 2, "did you mean host"),
         (["profile", "--device", "iphonex"], 3, "cannot measure ios devices"),
         (["profile", "--space", "fbnet9"], 2, "no space is called"),
-        (["profile", "--space", "none.toml"], 4, "no such space file"),
+        (["profile", "--space", "none.toml"], 4, "no such file"),
         (["profile", "--resolution", "224,big"], 2, "'big' is not a number"),
         (["profile", "--runtime", "tflite"], 2, "no runtime is called"),
         (["profile", "--dtype", "int4"], 2, "no dtype"),

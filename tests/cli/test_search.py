@@ -12,7 +12,7 @@ import pytest
 from lutbench.lut.file import read_lut
 from lutbench.search.latency import latency_model
 from lutbench.space.architecture import read_architecture
-from lutbench.space.find import find_spaces
+from lutbench.space.find import kept_spaces
 from lutbench.space.sampling import random_nets
 from tests.cli.running import one_line, run
 
@@ -55,8 +55,8 @@ def test_a_target_is_kept_by_every_net(folder: Path) -> None:
     refused = one_line(run("search", "--lut", "tiny.csv", *QUICK, "--target-ms", "1000", cwd=folder), 2)
     assert "no net of space tiny" in refused and "the fastest takes" in refused and "the slowest" in refused
     lut = read_lut(folder / "tiny.csv")
-    space, _ = find_spaces("tiny", (32,), (1.0,), lut.metadata.space.definition)
-    target_ms = 1.001 * latency_model(lut, space[0]).net_us(random_nets(space[0], 1, 0, "target")[0]) / 1000
+    (space,) = kept_spaces("tiny", (32,), (1.0,), lut.metadata.space.definition)
+    target_ms = 1.001 * latency_model(lut, space).net_us(random_nets(space, 1, 0, "target")[0]) / 1000
     done = run("search", "--lut", "tiny.csv", *QUICK, "--target-ms", f"{target_ms:.6f}", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     for net in json.loads(done.stdout)["nets"]:

@@ -22,7 +22,7 @@ PATH = Path("file")
     ("text", "problem"),
     [
         (".".join("a" * 50_000) + " = 1", "a key has more than 32 parts"),
-        ("x = 1\n[" + " . ".join("a" * 50_000) + "]", "file:2: a key has more than 32 parts"),
+        ("x = 1\n[" + " . ".join("a" * 50_000) + "]", "file:2: not plain: a key has more than 32 parts"),
         ("'a'." * 40 + "a = 1", "a key has more than 32 parts"),
         ("a = " + "[" * 100_000, "nested too deeply"),
         ("a = " + "[" * 40 + "]" * 40, "nested more than 32 deep"),
