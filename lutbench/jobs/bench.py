@@ -22,6 +22,7 @@ from lutbench.files import check_writable, default_cache_folder, write_atomicall
 from lutbench.jobs.artifacts import device_identity, install_artifacts
 from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
 from lutbench.jobs.profile import DEFAULT_DTYPE, DEFAULT_RUNTIME
 from lutbench.jobs.tuning import choose_canaries
@@ -243,8 +244,7 @@ class _Job:
             set_aside(path)
         self._journals.append(path)
         journal = Journal(path, identity, self._canaries.all)
-        if journal.resumed:
-            self._report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
+        report_journal(journal, self._report)
         return journal
 
     def _measure(

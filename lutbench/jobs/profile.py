@@ -13,13 +13,14 @@ from lutbench import __version__
 from lutbench.device_agents.agent import CORE_CHOICE, AgentSettings, DeviceInfo
 from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import UsageError
-from lutbench.events import Note, Report
+from lutbench.events import Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import device_identity, export_subjects, install_artifacts
 from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.lut_sections import (
     context_section,
     delegation_section,
@@ -135,8 +136,7 @@ def _measure(
     with open_device(request.device, settings) as agent:
         before = agent.describe()
         with Journal(journal_path, _identity(base, request, artifacts, before), canaries.all) as journal:
-            if journal.resumed:
-                report(Note(f"going on after {journal.measurements.rounds_ended} rounds of an earlier run"))
+            report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
             campaign = Campaign(spaces, nets, canaries, journal, agent.measure, request.protocol, request.seed, report)
             context = campaign.run()

@@ -18,6 +18,7 @@ from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_subjects
 from lutbench.jobs.device_hold import OpenAgent, held
+from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.lut.file import read_lut, write_lut
@@ -161,6 +162,7 @@ class _Job:
             group = nets[start : start + NETS_PER_GROUP]
             path = self._journal_path(start // NETS_PER_GROUP)
             with Journal(path, self._identity(group), self._canaries.all) as journal:
+                report_journal(journal, self._report)
                 self._measure_group(group, artifacts, journal, start, len(nets))
                 now = self._lut_now(journal)
                 drifts.append(self._drift(now))

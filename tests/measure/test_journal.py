@@ -95,16 +95,107 @@ def test_settings_that_differ_are_named(tmp_path: Path) -> None:
         b'{"round": 1, "operator": "op", "ns": [5], "canary": "canary", "canary_ns": [5]}',
         b'{"round": 1, "operator": "op", "depth": 0, "ns": [5], "canary": "another", "canary_ns": [5]}',
         b'{"failed": "op"}',
+        b'{"round": 1048577, "operator": "op", "depth": 0, "ns": [5], "canary": "canary", "canary_ns": [5]}',
+        b'{"round": 1, "operator": "op", "depth": 99999, "ns": [5], "canary": "canary", "canary_ns": [5]}',
+        b'{"round": 1, "operator": "op", "depth": 0, "ns": [5e0], "canary": "canary", "canary_ns": [5]}',
+        b'{"end": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        b"\0" * 4096,
         b"\xff\xfe",
     ],
 )
-def test_junk_in_the_middle_is_one_error_with_its_line(tmp_path: Path, line: bytes) -> None:
+def test_junk_in_the_middle_costs_itself_and_is_counted(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "r1.jsonl"
     written(path)
-    path.write_bytes(path.read_bytes() + line + b"\n")
-    with pytest.raises(JournalError) as caught:
-        Journal(path, IDENTITY, CANARIES)
-    assert caught.value.line == 11
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert journal.damaged == 1
+        assert journal.problem == f"{path}: 1 of its lines is damaged; left out, and measured again where needed"
+        assert journal.measurements.round_medians_us("op", 0) == {0: 0.1, 1: 0.101, 2: 0.102}
+
+
+def old_journal(path: Path, *records: Record) -> None:
+    """As earlier versions wrote them: without checksums."""
+    head = {"lutbench_journal": 1, "identity": IDENTITY}
+    path.write_text("".join(json.dumps(one) + "\n" for one in (head, *records)))
+
+
+def test_a_journal_without_checksums_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    old_journal(path, record(0), {"runtime_ns": 10}, {"runtime_ns": 10}, {"end": 0})
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert (journal.damaged, journal.runtime_ns, journal.problem) == (0, 20, "")
+        journal.append([record(1), {"end": 1}])
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert journal.measurements.visits("op", 0) == 2
+
+
+def test_of_an_old_journal_absurd_rounds_and_repeated_visits_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    old_journal(
+        path, record(0), record(0), {"end": 0}, record(700), {"end": 900}, record(1), {**record(1), "depth": -1}
+    )
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert (journal.damaged, journal.repeated) == (3, 1)
+        assert journal.problem.startswith(f"{path}: 3 of its lines are damaged and 1 of its lines is there twice;")
+        assert journal.measurements.current_round == 1
+        assert journal.measurements.round_medians_us("op", 0) == {0: 0.1, 1: 0.101}
+
+
+def test_a_flipped_digit_is_a_damaged_line_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    written(path)
+    data = path.read_bytes()
+    start = data.index(b"\n") + 1
+    for place in range(start, len(data)):
+        if not data[place : place + 1].isdigit():
+            continue
+        path.write_bytes(data[:place] + (b"7" if data[place] != ord("7") else b"1") + data[place + 1 :])
+        with Journal(path, IDENTITY, CANARIES) as journal:
+            assert journal.damaged == 1
+
+
+def test_lines_that_are_there_twice_are_no_samples(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    written(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, *lines[1:]]))
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert (journal.repeated, journal.damaged, journal.runtime_ns) == (9, 0, 30)
+        assert journal.measurements.quiet_rounds_ns("op", 0) == {0: [100], 1: [101], 2: [102]}
+
+
+def test_a_line_of_another_runs_journal_does_not_fit(tmp_path: Path) -> None:
+    with Journal(tmp_path / "other.jsonl", {**IDENTITY, "dtype": "fp32"}, CANARIES) as journal:
+        journal.append([record(3)])
+    path = tmp_path / "r1.jsonl"
+    written(path)
+    stranger = (tmp_path / "other.jsonl").read_bytes().splitlines(keepends=True)[1]
+    path.write_bytes(path.read_bytes() + stranger)
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert journal.damaged == 1
+        assert journal.measurements.visits("op", 0) == 3
+
+
+def test_a_damaged_first_line_does_not_refuse_lines_that_prove_whose_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    written(path)
+    path.write_bytes(b"X" + path.read_bytes()[1:])
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert (journal.damaged, journal.measurements.visits("op", 0)) == (1, 3)
+        journal.append([record(3)])
+    with Journal(path, IDENTITY, CANARIES) as journal:
+        assert journal.measurements.visits("op", 0) == 4
+    with pytest.raises(JournalError, match="its first line is damaged"):
+        Journal(path, {**IDENTITY, "dtype": "fp32"}, CANARIES)
+
+
+def test_a_pipe_or_a_folder_is_no_journal(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, problem in ((tmp_path / "pipe", "is a pipe"), (tmp_path, "is a folder"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(JournalError, match=problem):
+            Journal(path, IDENTITY, CANARIES)
 
 
 @given(st.binary(max_size=300))
