@@ -14,7 +14,7 @@ PACKAGES = {"lutbench": "lutbench", "device_agents": "lutbench.device_agents", "
 
 # top to bottom; a module may import from its own line and those before it, but for what FORBIDDEN says
 LAYERS = [
-    ["lutbench.errors", "lutbench", "lutbench.units", "lutbench.files"],
+    ["lutbench.errors", "lutbench", "lutbench.units", "lutbench.files", "lutbench.shown"],
     ["lutbench.reading"],
     ["lutbench.events", "lutbench.locks"],
     ["lutbench.space"],

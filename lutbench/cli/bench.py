@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import cores_option, force_option, json_option
+from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
@@ -235,6 +236,6 @@ def print_comparison(comparison: Comparison, device: str) -> None:
     for net, reason in table.left_out:
         reasons.setdefault(reason, []).append(net)
     for reason, nets in reasons.items():
-        click.echo(f"not run: {', '.join(nets)}: {reason}")
+        say(f"not run: {', '.join(nets)}: {reason}")
     for net, reason in table.apart.items():
-        click.echo(f"not in the rank agreement: {net}: {reason}")
+        say(f"not in the rank agreement: {net}: {reason}")

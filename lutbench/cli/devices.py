@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.device_agents.android.find import Attached
@@ -25,7 +26,7 @@ def command(clean: str | None, as_json: bool) -> None:
         if as_json:
             print_json({"device": clean, "freed_bytes": freed})
         else:
-            click.echo(f"removed {freed / 1e6:.1f} MB from {clean}")
+            say(f"removed {freed / 1e6:.1f} MB from {clean}")
         return
     devices = list(all_devices().values())
     phones, problem = _phones()
@@ -92,9 +93,9 @@ def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
     from lutbench.cli.render import print_table
 
     if problem:
-        click.echo(problem)
+        say(problem)
     elif not phones:
-        click.echo("no Android phone is attached")
+        say("no Android phone is attached")
     else:
         print_table(
             "",
@@ -103,4 +104,4 @@ def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
         )
         for phone, _ in phones:
             if phone.remedy:
-                click.echo(f"{phone.serial} is {phone.state}: {phone.remedy}")
+                say(f"{phone.serial} is {phone.state}: {phone.remedy}")

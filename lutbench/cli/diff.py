@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 
 @click.command("diff")
@@ -55,7 +56,7 @@ def command(
             raise UsageError("is one of the LUTs to compare", path=output, remedy="write to another file")
     found = diff(open_lut(a), open_lut(b), force)
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     if csv_path is not None:
         write_rows(found, csv_path)
     if html_path is not None:

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from lutbench.cli.out import say
 from lutbench.cli.render import print_table
 from lutbench.files import write_atomically
 from lutbench.units import format_change, format_latency, format_percent
@@ -79,22 +78,22 @@ def write_rows(found: Diff, path: Path) -> None:
 def print_diff(found: Diff, top: int) -> None:
     """For people: what A and B are, how B stands to A overall, by group, by operator (top at either end) and by net."""
     for label, lut in (("A", found.a), ("B", found.b)):
-        click.echo(f"{label}  {_describe(lut)}")
-    click.echo(_verdict(found))
+        say(f"{label}  {_describe(lut)}")
+    say(_verdict(found))
     if found.a.metadata.runtime != found.b.metadata.runtime:
-        click.echo(_winners(found))
+        say(_winners(found))
     if found.clock_note:
-        click.echo(f"note: {found.clock_note}")
+        say(f"note: {found.clock_note}")
     for text, names in (("in A only", found.only_in_a), ("in B only", found.only_in_b)):
         if names:
-            click.echo(f"{len(names)} {_operators(len(names))} {text}: {_few(names, top)}")
+            say(f"{len(names)} {_operators(len(names))} {text}: {_few(names, top)}")
     if found.failed:
         count = len(found.failed)
-        click.echo(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
+        say(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
     _print_groups(found)
     _print_operators(found, top)
     _print_nets(found)
-    click.echo("±: half the 95 % interval; * significant: the two intervals do not overlap")
+    say("±: half the 95 % interval; * significant: the two intervals do not overlap")
 
 
 def _describe(lut: Lut) -> str:
@@ -185,7 +184,7 @@ def _print_nets(found: Diff) -> None:
         _print_changes("nets, predicted", found.nets)
     if found.nets_not_covered:
         missing, names = len(found.nets_not_covered), ", ".join(found.nets_not_covered)
-        click.echo(f"not covered by both: {missing} of {missing + len(found.nets)} nets of the zoo ({names})")
+        say(f"not covered by both: {missing} of {missing + len(found.nets)} nets of the zoo ({names})")
 
 
 def _print_changes(title: str, changes: Iterable[Change]) -> None:

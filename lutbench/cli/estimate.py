@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lutbench.cli.options import INTEGERS, NUMBERS, json_option
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.lut.estimate import Estimate
@@ -73,7 +74,7 @@ def command(
     else:
         _print(found)
     for text in found.table.left_out:
-        click.echo(f"left out: {text}", err=True)
+        say(f"left out: {text}", err=True)
 
 
 def _print(found: Estimate) -> None:
@@ -106,7 +107,7 @@ def _print(found: Estimate) -> None:
             for kind, cost in fit.costs.items()
         ],
     )
-    click.echo(
+    say(
         f"{found.lut.path}: {len(found.lut.rows)} rows estimated from {len(fit.nets)} nets; mean error"
         f" {format_percent(fit.mean_error)}, of nets left out {format_percent(fit.left_out_mean_error)}"
         f" (largest {format_percent(fit.left_out_max_error)})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.lut.table import Lut
@@ -93,10 +94,10 @@ def _print(lut: Lut, output: Path) -> None:
     }
     width = max(len(name) for name in lines)
     for name, text in lines.items():
-        click.echo(f"{name:{width}}  {text}")
+        say(f"{name:{width}}  {text}")
     for note in origin["notes"]:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     for text in origin["left_out"][:_SHOWN]:
-        click.echo(f"left out: {text}", err=True)
+        say(f"left out: {text}", err=True)
     if len(origin["left_out"]) > _SHOWN:
-        click.echo(f"left out: {len(origin['left_out']) - _SHOWN} more, all in [origin] of the LUT", err=True)
+        say(f"left out: {len(origin['left_out']) - _SHOWN} more, all in [origin] of the LUT", err=True)

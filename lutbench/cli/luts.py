@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.lut.table import Lut
@@ -18,7 +18,7 @@ def open_lut(path: Path) -> Lut:
     lut = read_lut(path)
     note = provenance_note(lut)
     if note:
-        click.echo(note, err=True)
+        say(note, err=True)
     return lut
 
 

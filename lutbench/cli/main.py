@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 import click
 
 from lutbench import __version__
+from lutbench.cli.out import say
 from lutbench.errors import LutbenchError
+from lutbench.shown import one_line
 
 # name -> (module:command, its line in the help); modules load when their command runs, so that --help is quick
 COMMANDS = {
@@ -100,7 +102,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _fail(text: str, status: int) -> NoReturn:
-    click.echo(f"lutbench: {' '.join(text.split())}", err=True)
+    say(f"lutbench: {one_line(text)}", err=True)
     sys.exit(status)
 
 

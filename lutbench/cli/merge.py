@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 
 @click.command("merge")
@@ -42,7 +43,7 @@ def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool)
     check_writable(output)
     found = merge(luts, next(way for way in ON_CONFLICT if way == conflict))
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     write_lut(found.lut, output)
     failed = sum(not row.is_ok for row in found.lut.rows)
     if as_json:
@@ -63,6 +64,6 @@ def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool)
         )
         return
     shares = ", ".join(f"{number} from {path}" for path, number in zip(paths, found.rows_from, strict=True))
-    click.echo(f"{output}: {len(found.lut.rows)} rows ({failed} failed): {shares}")
+    say(f"{output}: {len(found.lut.rows)} rows ({failed} failed): {shares}")
     if found.conflicts:
-        click.echo(f"different latencies of {len(found.conflicts)} of them, the narrower interval kept")
+        say(f"different latencies of {len(found.conflicts)} of them, the narrower interval kept")

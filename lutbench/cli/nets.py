@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.space.graph import Graph, Model, Node
@@ -140,7 +141,7 @@ def _print_layers(net: Net | Model) -> None:
     from lutbench.space.net import Net
 
     if isinstance(net, Net):
-        click.echo(f"candidates: {net.candidates_text}")
+        say(f"candidates: {net.candidates_text}")
     print_table(
         "",
         {"": True, "layer": False, "reads": False, "output": True, "MMACs": True, "params": True},

@@ -9,9 +9,9 @@ import time
 from types import TracebackType
 from typing import Any
 
-import click
-
+from lutbench.cli.out import say
 from lutbench.events import Event, ExportProgress, Note, RoundProgress, StepProgress
+from lutbench.shown import clean
 from lutbench.units import format_percent, format_seconds
 
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
@@ -19,7 +19,7 @@ PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object; numbers that JSON has no word for become null."""
-    click.echo(json.dumps(_finite(value), indent=2))
+    say(json.dumps(_finite(value), indent=2))
 
 
 def _finite(value: Any) -> Any:
@@ -37,12 +37,14 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, caption=caption or None, title_justify="left", caption_justify="left")
+    # as Text: a string would be read as rich's own markup
+    head, foot = (Text(clean(text)) if text else None for text in (title, caption))
+    table = Table(title=head, caption=foot, title_justify="left", caption_justify="left")
     table.box = box.SIMPLE_HEAD
     for name, numeric in columns.items():
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(clean(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(clean(cell)) for cell in row))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)
 
@@ -80,15 +82,15 @@ class Progress:
             self._live.update(_renderable(event))
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            click.echo("  ".join(_lines(event)), err=True)
+            say("  ".join(_lines(event)), err=True)
 
     def _say(self, text: str) -> None:
         if self._live is not None:
             from rich.text import Text
 
-            self._live.console.print(Text(text))
+            self._live.console.print(Text(clean(text)))
         else:
-            click.echo(text, err=True)
+            say(text, err=True)
 
 
 def _lines(event: ExportProgress | RoundProgress | StepProgress) -> list[str]:
@@ -119,5 +121,5 @@ def _renderable(event: ExportProgress | RoundProgress | StepProgress) -> Any:
 
     head, *rest = _lines(event)
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(ProgressBar(total=event.total, completed=event.done, width=30), Text(head))
-    return Group(grid, *(Text(f"  {line}", style="dim") for line in rest))
+    grid.add_row(ProgressBar(total=event.total, completed=event.done, width=30), Text(clean(head)))
+    return Group(grid, *(Text(f"  {clean(line)}", style="dim") for line in rest))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.out import say
+
 
 @click.command("report")
 @click.argument("lut_paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="LUT [LUT2]")
@@ -43,10 +45,10 @@ def command(lut_paths: tuple[Path, ...], output: Path | None, plots: tuple[Path,
         check_writable(path)
     if output is not None:
         write_report(luts, output)
-        click.echo(str(output))
+        say(str(output))
     for path in plots:
         for written in write_plots(luts, path):
-            click.echo(str(written))
+            say(str(written))
 
 
 def _check_not_inputs(outputs: Iterable[Path], lut_paths: Iterable[Path]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 TARGETS = ("android-arm64", "host")
 
@@ -47,9 +48,7 @@ def build(target: str, ndk: Path | None, libraries: Path | None, output: Path | 
     from lutbench.cli.render import print_json, print_table
     from lutbench.device_agents.runner.build import build_bundle
 
-    bundle = build_bundle(
-        target, ndk=ndk, libraries=libraries, output=output, say=lambda text: click.echo(text, err=True)
-    )
+    bundle = build_bundle(target, ndk=ndk, libraries=libraries, output=output, say=lambda text: say(text, err=True))
     if as_json:
         print_json(
             {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import json_option
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.lut.table import Lut
@@ -87,10 +88,10 @@ def print_summary(lut: Lut, slowest: int) -> None:
         lines["undelegated"] = f"a part of {len(outside)} artifacts, operators or nets: {', '.join(list(outside)[:3])}"
     width = max(len(name) for name in lines)
     for name, text in lines.items():
-        click.echo(f"{name:{width}}  {text}")
+        say(f"{name:{width}}  {text}")
     for row in lut.rows:
         if not row.is_ok:
-            click.echo(f"{row.operator}: {row.status}")
+            say(f"{row.operator}: {row.status}")
     if slowest:
         ranked = sorted((row for row in lut.rows if row.is_ok), key=lambda row: -row.latency_us)[:slowest]
         print_table(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.options import cores_option, force_option, json_option
+from lutbench.cli.out import say
 
 
 @click.command("verify")
@@ -53,10 +54,10 @@ def command(
         shown = [{"net": result.net, "error": result.error} for result in worst(results)]
         print_json({**asdict(found), "worst": shown, "details": details})
     else:
-        click.echo(describe(found))
+        say(describe(found))
         within = {"1": found.within_1pct, "3": found.within_3pct, "5": found.within_5pct, "10": found.within_10pct}
-        click.echo("within " + ", ".join(f"{limit} %: {format_percent(share)}" for limit, share in within.items()))
-        click.echo(
+        say("within " + ", ".join(f"{limit} %: {format_percent(share)}" for limit, share in within.items()))
+        say(
             f"Spearman {found.spearman:.4f}; device drift since the LUT {format_percent(found.drift, 2)}"
             f" (without taking it in: mean error {format_percent(found.uncorrected_mean_abs_error, 2)})"
         )

@@ -33,6 +33,7 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
+from lutbench.reading.cells import guarded
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -334,10 +335,10 @@ def csv_table(found: BenchReport) -> str:
         summary, counts = result.summary, result.counts
         writer.writerow(
             [
-                result.net.label,
+                guarded(result.net.label),
                 resolution,
                 width,
-                found.device,
+                guarded(found.device),
                 *(f"{value:.3f}" for value in (summary.latency_us, summary.ci_low_us, summary.ci_high_us)),
                 "" if counts.macs is None else f"{counts.macs / 1e6:.3f}",
                 "" if counts.params is None else f"{counts.params / 1e6:.4f}",

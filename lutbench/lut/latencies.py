@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lutbench.errors import LatencyTableError, UsageError
+from lutbench.reading.cells import unguarded
 from lutbench.reading.kinds import NETS_TABLE
 from lutbench.reading.text import read_text
 from lutbench.space.graph import Model
@@ -103,7 +104,7 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, _Cells]]:
                 raise LatencyTableError(
                     f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line
                 )
-            yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+            yield line, dict(zip(columns, (unguarded(cell.strip()) for cell in cells), strict=True))
     except csv.Error as error:
         raise LatencyTableError(f"not CSV: {error}", path=path, line=lines[reader.line_num - 1][0]) from error
 

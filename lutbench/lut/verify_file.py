@@ -16,6 +16,7 @@ from pathlib import Path
 from lutbench.errors import LutError
 from lutbench.files import write_atomically
 from lutbench.lut.journal_place import journal_folder
+from lutbench.reading.cells import guarded, unguarded
 from lutbench.reading.kinds import VERIFIED
 from lutbench.reading.text import read_text
 
@@ -58,7 +59,7 @@ def write_results(results: Sequence[NetResult], path: Path) -> None:
     writer.writerow(COLUMNS)
     for result in results:
         net, *figures = dataclasses.astuple(result)
-        writer.writerow([net, *(f"{figure:.3f}" for figure in figures)])
+        writer.writerow([guarded(net), *(f"{figure:.3f}" for figure in figures)])
     write_atomically(path, text.getvalue().encode())
 
 
@@ -84,4 +85,4 @@ def _result(cells: Sequence[str]) -> NetResult:
     for figure, number in zip(figures, numbers, strict=True):
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"{figure} is not a positive number of microseconds")
-    return NetResult(net, *numbers)
+    return NetResult(unguarded(net), *numbers)

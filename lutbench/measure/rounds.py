@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from lutbench.measure.journal import Journal, Record
+from lutbench.measure.journal import Journal
+from lutbench.measure.journal_lines import Record
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Batch, Cycle, Failure, Outcome, Protocol, Samples, Spent
 from lutbench.measure.statistics import Summary

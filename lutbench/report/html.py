@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from lutbench.shown import clean
+
 _VOID = frozenset({"meta", "link", "input", "br"})
 
 
@@ -52,4 +54,4 @@ def attribute(value: str) -> Html:
 
 def plain(text: str) -> str:
     """The text without characters that cannot be shown; lines stay lines."""
-    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return clean(text)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import JournalError, LutbenchError, OutputError
-from lutbench.measure.journal import Journal, Record
+from lutbench.measure.journal import Journal
+from lutbench.measure.journal_lines import Record
 from lutbench.measure.protocol import Canary
 
 IDENTITY = {"device": "fake", "dtype": "int8"}
