@@ -37,14 +37,15 @@ CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 PHONE_RUNTIMES = ("onnx", "executorch")
 _MOST_THREADS = 1024
-_PHONE_KEYS = ("serial", "address", "cores", "model", "bundle")
+_PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle")
 
 
 @dataclass(frozen=True)
 class Device:
     """A device by name: its kind, the LUT it is measured into, the threads it is measured with.
 
-    Of phones: serial or address say which of those attached; none of them, the only one. cores: they are measured on,
+    Of phones: serial or address say which of those attached; none of them, the only one. usb, transport_id: as in
+    Wanted, for phones of one serial. cores: they are measured on,
     as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any. bundle: a folder
     that `lutbench runner build -o` wrote, or "" for the usual one.
     """
@@ -60,6 +61,8 @@ class Device:
     cores: str = ""
     model: str = ""
     bundle: str = ""
+    usb: str = ""
+    transport_id: str = ""
 
     @property
     def lock_name(self) -> str:
@@ -162,7 +165,9 @@ def clean_device(device: Device) -> int:
 
 
 def _wanted(device: Device) -> Wanted:
-    return Wanted(device.name, device.serial, device.address, device.model, device.bundle)
+    return Wanted(
+        device.name, device.serial, device.address, device.model, device.bundle, device.usb, device.transport_id
+    )
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
@@ -215,6 +220,12 @@ def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) ->
             raise wrong(f"{key} must be a string")
     if found["serial"] and found["address"]:
         raise wrong("serial and address: give one of them")
+    if found["address"] and (found["usb"] or found["transport_id"]):
+        raise wrong("address: a phone on the network has no usb nor transport_id")
+    if not re.fullmatch(r"|\d+-\d+(\.\d+)*|\w+", found["usb"]):
+        raise wrong(f"usb {found['usb']!r} is no path such as 1-4.2")
+    if not re.fullmatch(r"|\d+", found["transport_id"]):
+        raise wrong(f'transport_id {found["transport_id"]!r} is no number, such as "7"')
     try:
         if found["address"]:
             parse_address(found["address"])

@@ -111,7 +111,9 @@ class AndroidAgent:
 
     def _load(self, left: dict[str, Artifact], reference: Reference) -> Iterator[Failure]:
         suspects: list[str] = []
+        fruitless = 0
         while left:
+            before = len(left)
             run = self._job_run(lambda: self._patience.load_s)
             for record in self._records(run, tuple(left.values()), None, check=True):
                 if isinstance(record, LoadedRecord):
@@ -126,7 +128,8 @@ class AndroidAgent:
                     left.pop(record.name)
                     yield Failure(record.name, record.reason)
             if left:
-                yield from self._after_load(run.ending, left, suspects)
+                fruitless = 0 if len(left) < before else fruitless + 1
+                yield from self._after_load(run.ending, left, suspects, fruitless)
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """Runs the batch, again for what a dead runner or a damaged record left out; yields samples as they come."""
@@ -168,9 +171,13 @@ class AndroidAgent:
         names |= dict.fromkeys(canary.artifact for canary in batch.canaries)
         return tuple(self._artifacts[name] for name in sorted(names))
 
-    def _after_load(self, ending: Ending, left: dict[str, Artifact], suspects: list[str]) -> Iterator[Failure]:
+    def _after_load(
+        self, ending: Ending, left: dict[str, Artifact], suspects: list[str], fruitless: int
+    ) -> Iterator[Failure]:
         """Which artifact a loading runner died of: the second time at the same one, it is that one's fault."""
         self._raise_if_hopeless(ending)
+        if self._died_with_the_link(ending, fruitless):
+            return
         culprit = ending.culprit if ending.culprit in left else next(iter(left))
         if culprit in suspects:
             left.pop(culprit)
@@ -183,6 +190,8 @@ class AndroidAgent:
         if not ending.why:
             if fruitless >= _FRUITLESS:
                 raise DeviceError("the phone's records arrive damaged time and again", device=self.connection.label)
+            return
+        if self._died_with_the_link(ending, fruitless):
             return
         suspects = [ending.culprit] if ending.culprit else list(left[0].artifacts) if fruitless else []
         for name in suspects:
@@ -197,6 +206,18 @@ class AndroidAgent:
                 remedy="the same command goes on; restart the phone if it stays so",
             )  # fmt: skip
 
+    def _died_with_the_link(self, ending: Ending, fruitless: int) -> bool:
+        """Whether the connection broke too, which is no artifact's fault; DeviceError where that goes on."""
+        if not (ending.why and ending.link_lost):
+            return False
+        if fruitless >= _FRUITLESS:
+            raise DeviceError(
+                f"{ending.why} while the connection was lost, {fruitless} times in a row", device=self.connection.label,
+                remedy="set the phone's USB to charging only, leave USB debugging on and try another cable; the same"
+                " command goes on",
+            )  # fmt: skip
+        return True
+
     def _dies_alone(self, name: str) -> str:
         """Why the runner ends when it runs nothing but this; "" where it does not."""
         alone = Batch((Cycle((name,), 0, 1, 3, name),), (Canary(name, name, 1, 1.0),))
@@ -204,7 +225,7 @@ class AndroidAgent:
         for record in self._records(run, (self._artifacts[name],), alone, check=False):
             if isinstance(record, FailedRecord):
                 return record.reason
-        return run.ending.why
+        return "" if run.ending.link_lost else run.ending.why
 
     def _raise_if_hopeless(self, ending: Ending) -> None:
         """DeviceError where running it again would end the same way."""

@@ -22,6 +22,7 @@ class Connection:
     """A phone. Every action is tried again, after reconnecting, until reconnect_s have passed without success.
 
     So scripts must be such that running them twice does no harm. pushed_bytes: of all pushes that went through.
+    losses: how often an action found the connection broken.
     """
 
     def __init__(self, link: Link, label: str, reconnect_s: float = RECONNECT_S) -> None:
@@ -29,6 +30,7 @@ class Connection:
         self._label = label
         self._reconnect_s = reconnect_s
         self.pushed_bytes = 0
+        self.losses = 0
 
     @property
     def kind(self) -> str:
@@ -84,6 +86,7 @@ class Connection:
                 return action()
             except (LinkLostError, CutOffError) as error:
                 lost = True
+                self.losses += 1
                 now = time.monotonic()
                 deadline = deadline or now + self._reconnect_s
                 if now + pause_s > deadline:

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lutbench.device_agents.android.link import LinkLostError, PushError, UnauthorizedError
+from lutbench.device_agents.android.link import EncryptedError, LinkLostError, PushError, UnauthorizedError
+from lutbench.device_agents.android.usb import usb_errors
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0  # for one packet of the phone's
 AUTH_TIMEOUT_S = 30.0  # for a person to find the phone and tap Allow
 _PUSH_TIMEOUT_S = 60.0
+_STARTTLS = int.from_bytes(b"STLS", "little")  # what a phone's wireless debugging (Android 11 on) answers first
 
 Ask = Callable[[], None]
 
@@ -64,6 +66,12 @@ class DirectLink:
             )
         except _lost_errors() as error:
             self.close()
+            if f"Unknown command: {_STARTTLS} " in str(error):
+                raise EncryptedError(
+                    "this is the port of Wireless debugging, which only adb itself can speak to", device=self._label,
+                    remedy=f"adb pair HOST:PORT (as the phone shows), adb connect {self._label}, pip install"
+                    f" 'lutbench[adb-server]', then serial = \"{self._label}\" instead of address",
+                ) from error  # fmt: skip
             if asked:
                 raise UnauthorizedError(
                     "unauthorized: the phone does not allow this machine to use adb", device=self._label,
@@ -139,27 +147,6 @@ def tcp_transport(host: str, port: int) -> Any:
     return WholeTcpTransport(host, port)
 
 
-def usb_transport(serial: str) -> Any:
-    """adb-shell's USB transport to the phone of this serial."""
-    from adb_shell.transport.usb_transport import UsbTransport
-
-    return UsbTransport.find_adb(serial=serial)
-
-
-def usb_serials() -> list[str]:
-    """Serials of the phones with adb that hang at this machine; none where libusb is missing."""
-    try:
-        from adb_shell.transport.usb_transport import UsbTransport
-    except OSError:  # the Python part is there, the system's libusb is not
-        return []
-    import usb1
-
-    try:
-        return sorted({str(found.serial_number) for found in UsbTransport.find_all_adb_devices()})
-    except usb1.USBError:
-        return []
-
-
 def _lost_errors() -> tuple[type[Exception], ...]:
     """Everything that adb-shell raises where the other side went away, hung, or spoke half a sentence."""
     from adb_shell import exceptions
@@ -177,16 +164,8 @@ def _lost_errors() -> tuple[type[Exception], ...]:
         exceptions.UsbDeviceNotFoundError,
         exceptions.UsbReadFailedError,
         exceptions.UsbWriteFailedError,
-        *_usb_errors(),
+        *usb_errors(),
     )
-
-
-def _usb_errors() -> tuple[type[Exception], ...]:
-    try:
-        import usb1
-    except OSError:
-        return ()
-    return (usb1.USBError,)
 
 
 def _reason(error: Exception) -> str:

@@ -10,17 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lutbench.device_agents.android.connection import Connection
-from lutbench.device_agents.android.direct import (
-    CONNECT_TIMEOUT_S,
-    Ask,
-    DirectLink,
-    tcp_transport,
-    usb_serials,
-    usb_transport,
-)
+from lutbench.device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport
 from lutbench.device_agents.android.keys import signers
 from lutbench.device_agents.android.link import Link, LinkLostError, UnauthorizedError
-from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_devices
+from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_phones
+from lutbench.device_agents.android.usb import usb_phones, usb_transport
 from lutbench.errors import DeviceError, UsageError
 
 READY = "device"  # adb's word for a phone that can be used
@@ -41,11 +35,24 @@ _LIST_AUTH_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True)
 class Attached:
-    """A phone as a list shows it. state: `device`, or why it cannot be used; through: usb, or adb server."""
+    """A phone as a list shows it. state: `device`, or why it cannot be used; through: usb, or adb server.
+
+    usb, its path on this machine's USB such as 1-4.2, and transport_id, the adb server's number of it, tell phones of
+    one serial apart; "" where unknown.
+    """
 
     serial: str
     state: str
     through: str
+    usb: str = ""
+    transport_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call it where its serial is not enough."""
+        more = [f"usb {self.usb}"] if self.usb else []
+        more += [f"transport id {self.transport_id}"] if self.transport_id else []
+        return f"{self.serial or 'no serial'} ({', '.join(more)})" if more else self.serial
 
     @property
     def remedy(self) -> str:
@@ -58,7 +65,7 @@ class Wanted:
     """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages.
 
     model: what it must be, a pattern such as SM-G950*; "" for any. bundle: a folder with the runner to use on it; ""
-    for the one that lutbench builds.
+    for the one that lutbench builds. usb, transport_id: as in Attached, for phones that share a serial; "" for any.
     """
 
     name: str
@@ -66,21 +73,26 @@ class Wanted:
     address: str = ""
     model: str = ""
     bundle: str = ""
+    usb: str = ""
+    transport_id: str = ""
 
 
 def attached() -> list[Attached]:
     """The phones attached, by serial. An adb server that runs is asked, for it holds the USB devices."""
     server = ServerAddress.usual()
     if not server.answers():
-        return [Attached(serial, READY, "usb") for serial in usb_serials()]
+        return [
+            Attached(phone.serial, READY if phone.serial else "no permissions", "usb", phone.path)
+            for phone in usb_phones()
+        ]
     if not has_adbutils():
-        return [Attached(serial, "held", "usb") for serial in usb_serials()]
+        return [Attached(phone.serial, "held", "usb", phone.path) for phone in usb_phones()]
     try:
-        return sorted(
-            (Attached(*pair, "adb server") for pair in server_devices(server)), key=lambda found: found.serial
-        )
+        found = server_phones(server)
     except LinkLostError as error:
         raise DeviceError(f"the adb server does not answer: {error}", remedy="adb kill-server") from error
+    phones = [Attached(phone.serial, phone.state, "adb server", phone.usb, phone.transport_id) for phone in found]
+    return sorted(phones, key=lambda phone: (phone.serial, phone.usb, phone.transport_id))
 
 
 def choose(wanted: Wanted, phones: Sequence[Attached]) -> Attached:
@@ -92,20 +104,32 @@ def choose(wanted: Wanted, phones: Sequence[Attached]) -> Attached:
                 f"no phone of serial {wanted.serial!r} is attached", device=wanted.name,
                 remedy="plug it in and switch USB debugging on; `lutbench devices` lists those that are",
             )  # fmt: skip
+    for what, place in (("usb", wanted.usb), ("transport_id", wanted.transport_id)):
+        if place:
+            here = [phone for phone in phones if getattr(phone, what) == place]
+            if not here:
+                raise DeviceError(
+                    f"no phone is attached at {what} {place!r}", device=wanted.name,
+                    remedy="`lutbench devices` lists those that are, each with its place",
+                )  # fmt: skip
+            phones = here
     if not phones:
         raise DeviceError(
             "no Android phone is attached", device=wanted.name,
             remedy="plug one in and switch on Settings > Developer options > USB debugging, or give its address",
         )  # fmt: skip
     if len(phones) > 1:
-        serials = ", ".join(phone.serial for phone in phones)
+        shared = len({phone.serial for phone in phones}) < len(phones)
         raise DeviceError(
-            f"{len(phones)} phones are attached: {serials}", device=wanted.name,
-            remedy="name one as ANDROID_SERIAL, or as serial of an entry in devices.toml",
+            f"{len(phones)} phones are attached: {', '.join(p.label if shared else p.serial for p in phones)}",
+            device=wanted.name,
+            remedy="phones share a serial: name one's usb (or transport_id) in an entry of devices.toml"
+            if shared
+            else "name one as ANDROID_SERIAL, or as serial of an entry in devices.toml",
         )  # fmt: skip
     (phone,) = phones
     if phone.state != READY:
-        raise DeviceError(f"{phone.state}: {phone.serial}", device=wanted.name, remedy=phone.remedy)
+        raise DeviceError(f"{phone.state}: {phone.serial or phone.label}", device=wanted.name, remedy=phone.remedy)
     return phone
 
 
@@ -138,9 +162,9 @@ def state_of(phone: Attached, config: Path) -> tuple[str, str]:
     if phone.state != READY:
         return phone.state, UNREADABLE
     link: Link = (
-        ServerLink(ServerAddress.usual(), phone.serial)
+        ServerLink(ServerAddress.usual(), phone.serial, phone.usb, phone.transport_id)
         if phone.through == "adb server"
-        else _usb_link(phone.serial, config, lambda: None, _LIST_AUTH_TIMEOUT_S)
+        else _usb_link(phone.serial, phone.usb, config, lambda: None, _LIST_AUTH_TIMEOUT_S)
     )
     try:
         link.connect()
@@ -160,19 +184,22 @@ def _link(wanted: Wanted, config: Path, ask: Ask) -> tuple[Link, str]:
         keys = signers(config)
         return DirectLink("adb over TCP", wanted.address, lambda: tcp_transport(host, port), keys, ask), wanted.address
     phone = choose(_named(wanted), attached())
+    # a phone is found again by its serial, wherever it is plugged in then, unless its place was named
     if phone.through == "adb server":
-        return ServerLink(ServerAddress.usual(), phone.serial), phone.serial
-    return _usb_link(phone.serial, config, ask), phone.serial
+        return ServerLink(ServerAddress.usual(), phone.serial, wanted.usb, wanted.transport_id), phone.serial
+    return _usb_link(phone.serial, wanted.usb, config, ask), phone.serial
 
 
 def _named(wanted: Wanted) -> Wanted:
-    """With the serial of adb's own variable where the device has none."""
-    return replace(wanted, serial=wanted.serial or os.environ.get("ANDROID_SERIAL", ""))
+    """With the serial of adb's own variable where the device says nothing of which phone."""
+    if wanted.serial or wanted.usb or wanted.transport_id:
+        return wanted
+    return replace(wanted, serial=os.environ.get("ANDROID_SERIAL", ""))
 
 
-def _usb_link(serial: str, config: Path, ask: Ask, auth_timeout_s: float | None = None) -> DirectLink:
+def _usb_link(serial: str, path: str, config: Path, ask: Ask, auth_timeout_s: float | None = None) -> DirectLink:
     timeout = {} if auth_timeout_s is None else {"auth_timeout_s": auth_timeout_s}
-    return DirectLink("adb over USB", serial, lambda: usb_transport(serial), signers(config), ask, **timeout)
+    return DirectLink("adb over USB", serial, lambda: usb_transport(serial, path), signers(config), ask, **timeout)
 
 
 def parse_address(text: str) -> tuple[str, int]:

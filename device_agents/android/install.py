@@ -5,6 +5,7 @@ Many files travel as one archive, are unpacked aside, and take their place once 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import tarfile
@@ -18,7 +19,10 @@ from lutbench.errors import DeviceError
 
 ROOT = "/data/local/tmp/lutbench"
 ARCHIVE_BYTES = 64 << 20  # of one push: the phone holds the archive and its content at once for a moment
-_ARCHIVE_FILES = 200  # of one push: their places are told in one command line
+_ARCHIVE_FILES = 200  # of one push: the phone hashes them in one command
+_SHELL_USER = 2000  # Android's number of the user that adb's shell is
+_PLACE = "place"  # the archive's member that says where the others belong, as a script
+_HASH_TOOLS = ("sha256sum", "sha1sum", "md5sum")  # the first that the phone has: Android 7 has no sha256sum
 _ATTEMPTS = 3
 _HASH_TIMEOUT_S = 180.0
 _SPARE_BYTES = 4 << 20  # for jobs and their records
@@ -109,31 +113,61 @@ def _install_group(connection: Connection, group: Sequence[StoredFile]) -> None:
 
 
 def _archive(group: Sequence[StoredFile]) -> bytes:
-    """A tar file whose members are numbers: names never reach the phone's shell."""
+    """A tar file whose members are numbers, for names never reach the phone's shell, and the script of their places.
+
+    They belong to the user that unpacks them: up to Android 9, tar fails where it cannot give a file its owner.
+    """
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for number, file in enumerate(group):
-            data = file.path.read_bytes()
-            member = tarfile.TarInfo(str(number))
+        contents = (*((str(n), file.path.read_bytes()) for n, file in enumerate(group)), (_PLACE, _placing(group)))
+        for name, data in contents:
+            member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o755
+            member.uid = member.gid = _SHELL_USER
             archive.addfile(member, io.BytesIO(data))
     return target.getvalue()
 
 
-def _unpack(connection: Connection, group: Sequence[StoredFile], aside: str) -> str:
-    """Unpacks, hashes, and moves the files to their places; what was wrong, or ""."""
-    answer = connection.run(
-        f"cd {ROOT}/{aside} && tar xf ../{aside.rpartition('/')[2]}.tar && sha256sum $(ls)", timeout_s=_HASH_TIMEOUT_S
-    )
-    if answer.status:
-        return answer.text[-200:]
-    found = {words[1]: words[0] for line in answer.text.splitlines() if len(words := line.split()) == 2}
-    for number, file in enumerate(group):
-        if found.get(str(number)) != file.sha256:
-            return f"{file.path.name} arrived as other bytes"
+def _placing(group: Sequence[StoredFile]) -> bytes:
+    """A script, for it would be too long for one command: old adb servers take 4,096 bytes. It runs in incoming/*."""
     folders = sorted({file.place.rpartition("/")[0] for file in group})
     # one that is gone was moved by the same script, before the connection broke
-    moves = [f"{{ [ ! -e {n} ] || mv -f {n} {ROOT}/{file.place}; }}" for n, file in enumerate(group)]
-    script = [f"cd {ROOT}/{aside} || exit 1", *(f"mkdir -p {ROOT}/{folder}" for folder in folders)]
-    answer = connection.run(" && ".join([*script, *moves]), timeout_s=60.0)
+    moves = [f"{{ [ ! -e {n} ] || mv -f {n} ../../{file.place}; }}" for n, file in enumerate(group)]
+    return " &&\n".join([*(f"mkdir -p ../../{folder}" for folder in folders), *moves]).encode() + b"\n"
+
+
+def _unpack(connection: Connection, group: Sequence[StoredFile], aside: str) -> str:
+    """Unpacks, hashes, and moves the files to their places; what was wrong, or "".
+
+    Only the hashes say whether everything is there: tar's status is also about owners and times.
+    """
+    answer = connection.run(
+        f"cd {ROOT}/{aside} || exit 1\ntar xf ../{aside.rpartition('/')[2]}.tar\n"
+        f"for tool in {' '.join(_HASH_TOOLS)}; do command -v $tool >/dev/null && break; done\n"
+        "echo hashed by $tool\n$tool $(ls)",
+        timeout_s=_HASH_TIMEOUT_S,
+    )
+    said, _, hashed = answer.text.rpartition("hashed by ")
+    tool, _, listing = hashed.partition("\n")
+    found = {words[1]: words[0] for line in listing.splitlines() if len(words := line.split()) == 2}
+    if not found:
+        return answer.text[-200:]
+    algorithm = tool.strip().removesuffix("sum")
+    expected = {str(number): _digest(file, algorithm) for number, file in enumerate(group)}
+    expected[_PLACE] = hashlib.new(algorithm, _placing(group), usedforsecurity=False).hexdigest()
+    for name, digest in expected.items():
+        if found.get(name) != digest:
+            what = group[int(name)].path.name if name != _PLACE else "the list of places"
+            return f"{what} arrived as other bytes {said.strip()[-150:]}".rstrip()
+    answer = connection.run(f"cd {ROOT}/{aside} && sh ./{_PLACE}", timeout_s=60.0)
     return answer.text[-200:] if answer.status else ""
+
+
+def _digest(file: StoredFile, algorithm: str) -> str:
+    """Of what the file has to hold; "" where this machine's copy is not that any more."""
+    if algorithm == "sha256":
+        return file.sha256
+    data = file.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        return ""
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()

@@ -27,7 +27,8 @@ class Ending:
 
     corrupt: damaged records, whose cycles have to be measured again. fatal: what the runner itself said last.
     unwritten: its records could not be written, most likely for want of space. refused: the phone's system refuses a
-    call that the runner, or its C library before it, makes.
+    call that the runner, or its C library before it, makes. link_lost: the connection broke meanwhile. Where adbd
+    ended, as it does when USB debugging or the USB mode is toggled, Android ended everything that it had started.
     """
 
     why: str
@@ -36,6 +37,7 @@ class Ending:
     fatal: Fatal | None = None
     unwritten: bool = False
     refused: bool = False
+    link_lost: bool = False
 
 
 class JobRun:
@@ -89,7 +91,8 @@ class JobRun:
             culprit = (fatal.running if fatal and fatal.running else "") or running
             refused = status == _REFUSED_STATUS or (fatal is not None and fatal.syscall is not None)
             unwritten = status == _NO_OUTPUT_STATUS
-            self.ending = Ending(_why(status, fatal, alive), culprit, corrupt, fatal, unwritten, refused)
+            why = _why(status, fatal, alive)
+            self.ending = Ending(why, culprit, corrupt, fatal, unwritten, refused, self._process.link_lost)
 
     def _is_of(self, job: Job) -> bool:
         return self.started is None or self.started.nonce == job.nonce

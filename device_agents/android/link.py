@@ -19,6 +19,10 @@ class UnauthorizedError(DeviceError):
     """The phone does not trust this machine's key."""
 
 
+class EncryptedError(DeviceError):
+    """The phone speaks only TLS at this port."""
+
+
 class Link(Protocol):
     """A connection. execute, push and pull raise LinkLostError; after one, `connect` makes the connection anew."""
 

@@ -88,6 +88,15 @@ if [ "${{found:-nobody}}" = {quote(owner)} ]; then rm -rf {broken}; else mv {bro
 """
 
 
+def phone_id(connection: Connection, root: str) -> str:
+    """A random name that the phone keeps: two cheap phones may share a serial. "" where it cannot store one."""
+    mine = secrets.token_hex(8)
+    # with -C the shell opens a file only where it makes it: of two that try at once, one writes
+    script = f"mkdir -p {root} && cd {root} || exit 1\n(set -C; echo {mine} > id) 2>/dev/null\ncat id"
+    text = connection.run(script).text
+    return text if re.fullmatch(r"[0-9a-f]{16}", text) else ""
+
+
 def host_id(folder: Path) -> str:
     """A random name of the folder of the host's locks: two runs that share it exclude each other already."""
     path = folder / "phones-id"

@@ -14,7 +14,7 @@ from lutbench.device_agents.android.cores import choose_cores
 from lutbench.device_agents.android.describe import State, read_state
 from lutbench.device_agents.android.find import Wanted, connect
 from lutbench.device_agents.android.install import ROOT, clean
-from lutbench.device_agents.android.lock import PhoneLock, host_id
+from lutbench.device_agents.android.lock import PhoneLock, host_id, phone_id
 from lutbench.device_agents.android.process import end_jobs
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle, read_bundle
@@ -68,7 +68,8 @@ def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, s
 def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
     """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
     locks = default_cache_folder() / "locks"
-    stack.enter_context(device_lock(locks, lock_name(state, connection.label), wanted.name))
+    name = lock_name(state, connection.label, phone_id(connection, ROOT))
+    stack.enter_context(device_lock(locks, name, wanted.name))
     lock = PhoneLock(connection, ROOT, host_id(locks))
     lock.acquire()
     stack.callback(lock.release)
@@ -92,7 +93,8 @@ def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:
     settings.report(Note(f"{what}: the LUT says so", warning=True))
 
 
-def lock_name(state: State, label: str) -> str:
-    """Of the host's lock: by the phone's own serial number, however it is reached."""
+def lock_name(state: State, label: str, phone: str = "") -> str:
+    """Of the host's lock: by the phone's own serial number, however it is reached. phone: as phone_id has it."""
     serial = state.properties.get("ro.serialno") or state.properties.get("ro.boot.serialno") or label
-    return "android-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
+    name = re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
+    return f"android-{name}" + (f"-{phone}" if phone else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,12 @@ class RunnerProcess:
         self._offset = 0
         self._partial = b""
         self.wall_s = 0.0  # that the process ran, by the phone's clock, once it has ended
+        self._losses = connection.losses
+
+    @property
+    def link_lost(self) -> bool:
+        """Whether the connection has broken since the process was started."""
+        return self._connection.losses != self._losses
 
     def start(self, job: bytes, command: Sequence[str]) -> None:
         """command: the runner's, to which --job and --output are added. DeviceError where the phone's disk is full."""
@@ -117,8 +124,9 @@ true
         gone, status, began, ended, owner = head.decode("utf-8", "replace").split()
         if owner != self._lock.owner:
             raise DeviceError("another lutbench has taken over this phone", device=self._connection.label)
-        if began.isdigit() and ended.isdigit():
-            self.wall_s = (int(ended) - int(began)) / 1e9
+        times = phone_time_s(began), phone_time_s(ended)
+        if times[0] is not None and times[1] is not None:
+            self.wall_s = times[1] - times[0]
         self._offset += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         return Look(tuple(lines), int(status) if status.isdigit() else None, gone == "1")
@@ -132,6 +140,12 @@ true
                 return
             self._sleep(_SHORTEST_PAUSE_S)
         self._connection.run(f"pid=$(cat {self.folder}/pid) && kill -9 -$pid")
+
+
+def phone_time_s(text: str) -> float | None:
+    """What `date +%s%N` prints, in seconds; None for anything else. Android 7 prints %N as it stands."""
+    found = re.fullmatch(r"(\d{9,11}?)(?:(\d{9})|%?N)?", text.strip())
+    return int(found[1]) + int(found[2] or 0) / 1e9 if found else None
 
 
 def end_jobs(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,20 +42,47 @@ def has_adbutils() -> bool:
     return importlib.util.find_spec("adbutils") is not None
 
 
-def server_devices(address: ServerAddress) -> list[tuple[str, str]]:
-    """(serial, state) of what the server holds; LinkLostError where it does not answer."""
-    # the list's lines are taken apart at the tab: adbutils splits serials at spaces
-    text = _guarded(lambda: _ask(address, "host:devices"))
-    pairs = (line.split("\t", 1) for line in text.splitlines())
-    return [(pair[0], pair[1].strip()) for pair in pairs if len(pair) == 2]
+@dataclass(frozen=True)
+class ServerPhone:
+    """A phone of an adb server. state: adb's word.
+
+    usb: its path, such as 1-4.2; transport_id: its number while it stays attached. "" where the server does not say.
+    Phones may share a serial.
+    """
+
+    serial: str
+    state: str
+    usb: str = ""
+    transport_id: str = ""
+
+
+def server_phones(address: ServerAddress) -> list[ServerPhone]:
+    """What the server holds; LinkLostError where it does not answer."""
+    # the short list tells serials, which may have spaces, from states; the long one's lines are the same, and longer
+    short = _guarded(lambda: _ask(address, "host:devices"))
+    long = _guarded(lambda: _ask(address, "host:devices-l"))
+    pairs = [tuple(line.split("\t", 1)) for line in short.splitlines() if "\t" in line]
+    rest = [line for line in long.splitlines() if line.strip()]
+    same = len(rest) == len(pairs) and all(line.startswith(pair[0]) for line, pair in zip(rest, pairs, strict=True))
+    return [
+        _server_phone(serial, state.strip(), line[len(serial) :])
+        for (serial, state), line in zip(pairs, rest if same else [serial for serial, _ in pairs], strict=True)
+    ]
+
+
+def _server_phone(serial: str, state: str, more: str) -> ServerPhone:
+    usb, number = re.search(r"\susb:(\S+)", more), re.search(r"\stransport_id:(\d+)", more)
+    return ServerPhone(serial, state, usb[1] if usb else "", number[1] if number else "")
 
 
 class ServerLink:
-    """One phone of an adb server."""
+    """One phone of an adb server: of a serial, and where two share it, at a USB path or of a transport id."""
 
-    def __init__(self, address: ServerAddress, serial: str) -> None:
+    def __init__(self, address: ServerAddress, serial: str, usb: str = "", transport_id: str = "") -> None:
         self._address = address
         self._serial = serial
+        self._usb = usb
+        self._transport_id = transport_id
 
     @property
     def kind(self) -> str:
@@ -65,9 +93,16 @@ class ServerLink:
         host, _, port = self._serial.rpartition(":")
         if host and port.isdigit():  # a server that was started anew has forgotten phones on the network
             _guarded(lambda: _client(self._address).connect(self._serial, timeout=_CONNECT_TIMEOUT_S))
-        state = dict(server_devices(self._address)).get(self._serial)
-        if state != "device":
-            raise LinkLostError(f"the adb server calls the phone {state or 'absent'}")
+        states = [phone.state for phone in server_phones(self._address) if self._is_meant(phone)]
+        if states != ["device"]:
+            raise LinkLostError(f"the adb server calls the phone {' and '.join(states) or 'absent'}")
+
+    def _is_meant(self, phone: ServerPhone) -> bool:
+        return (
+            phone.serial == self._serial
+            and self._usb in ("", phone.usb)
+            and self._transport_id in ("", phone.transport_id)
+        )
 
     def execute(self, command: str, timeout_s: float) -> bytes:
         def run() -> bytes:
@@ -82,7 +117,7 @@ class ServerLink:
     def push(self, data: bytes, path: str) -> None:
         from adbutils.errors import AdbError, AdbTimeout
 
-        device = _client(self._address, _PUSH_TIMEOUT_S).device(serial=self._serial)
+        device = self._device(_PUSH_TIMEOUT_S)
         try:
             _guarded(lambda: device.sync.push(data, path))
         except LinkLostError as lost:
@@ -91,7 +126,7 @@ class ServerLink:
             raise
 
     def pull(self, path: str) -> bytes:
-        device = _client(self._address, _PUSH_TIMEOUT_S).device(serial=self._serial)
+        device = self._device(_PUSH_TIMEOUT_S)
         data: bytes = _guarded(lambda: device.sync.read_bytes(path))
         return data
 
@@ -99,7 +134,15 @@ class ServerLink:
         """Nothing is held between two commands."""
 
     def _transport(self, timeout_s: float) -> Any:
-        return _client(self._address).device(serial=self._serial).open_transport(timeout=timeout_s)
+        return self._device().open_transport(timeout=timeout_s)
+
+    def _device(self, timeout_s: float = _CONNECT_TIMEOUT_S) -> Any:
+        client = _client(self._address, timeout_s)
+        if self._usb:  # adb takes a path in a serial's place
+            return client.device(serial=f"usb:{self._usb}")
+        if self._transport_id:
+            return client.device(transport_id=int(self._transport_id))
+        return client.device(serial=self._serial)
 
 
 def _client(address: ServerAddress, timeout_s: float = _CONNECT_TIMEOUT_S) -> Any:

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+COMMAND_BYTES = 4096 - len("exec:") - 1  # adb servers up to 2017, and adbd up to Android 6, take no longer request
+
 
 class CutOffError(Exception):
     """A command's output ended before its end marker: the status is not known."""
@@ -41,8 +43,11 @@ def new_marker() -> str:
 
 
 def framed(script: str, marker: str) -> str:
-    """The script in a subshell, then its status behind the marker."""
-    return f"(\n{script}\n) </dev/null 2>&1; s=$?; echo; echo {marker} $s"
+    """The script in a subshell, then its status behind the marker; ValueError where that is too long a command."""
+    command = f"(\n{script}\n) </dev/null 2>&1; s=$?; echo; echo {marker} $s"
+    if len(command.encode()) > COMMAND_BYTES:
+        raise ValueError(f"a command of {len(command.encode())} bytes: old adb servers take {COMMAND_BYTES}")
+    return command
 
 
 def unframed(data: bytes, marker: str) -> Answer:

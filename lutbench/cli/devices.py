@@ -52,6 +52,8 @@ def command(clean: str | None, as_json: bool) -> None:
                         "state": phone.state,
                         "model": model,
                         "through": phone.through,
+                        "usb": phone.usb,
+                        "transport_id": phone.transport_id,
                         "remedy": phone.remedy,
                     }
                     for phone, model in phones
@@ -99,8 +101,8 @@ def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
     else:
         print_table(
             "",
-            {"phone attached": False, "model": False, "state": False, "through": False},
-            [[phone.serial, model, phone.state, phone.through] for phone, model in phones],
+            {"phone attached": False, "model": False, "state": False, "through": False, "usb": False},
+            [[phone.serial, model, phone.state, phone.through, phone.usb] for phone, model in phones],
         )
         for phone, _ in phones:
             if phone.remedy:

@@ -119,10 +119,17 @@ class Phone:
         if self._process.stderr:
             self._process.stderr.close()
 
-    def kill_adbd(self, back_after_s: float | None) -> None:
-        """Kills adbd; None keeps it away until `bring_adbd_back`."""
+    def kill_adbd(self, back_after_s: float | None, with_all_it_started: str = "") -> None:
+        """Kills adbd; None keeps it away until `bring_adbd_back`.
+
+        with_all_it_started: a word of their command lines. Android ends adbd's whole control group when USB debugging
+        or the USB mode is switched.
+        """
         self._write("dev/adbd_delay", "never" if back_after_s is None else str(back_after_s))
-        os.kill(self._outer_pid(int((self.root / "dev/adbd_pid").read_text())), signal.SIGKILL)
+        started = self.processes(with_all_it_started) if with_all_it_started else []
+        for pid in (self._outer_pid(int((self.root / "dev/adbd_pid").read_text())), *started):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def bring_adbd_back(self) -> None:
         self._write("dev/adbd_delay", "0")

@@ -96,6 +96,27 @@ def test_adbd_gone_for_good(profiler: Profiler, phone: Phone, at_job: Callable[[
     assert profiler.journal[: len(kept)] == kept
 
 
+def test_the_usb_mode_is_switched_while_artifacts_are_loaded(
+    profiler: Profiler, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice, at the same artifact: adbd and everything that it started are gone, and no artifact is to blame."""
+    start, jobs = RunnerProcess.start, [0]
+
+    def start_and_switch(process: RunnerProcess, job: bytes, command: list[str]) -> None:
+        start(process, job, command)
+        jobs[0] += 1
+        if jobs[0] <= 2:
+            wait_for(phone, f"{RUNNER}\0--job")
+            phone.kill_adbd(back_after_s=1, with_all_it_started="lutbench/jobs/")
+
+    monkeypatch.setattr(RunnerProcess, "start", start_and_switch)
+    try:
+        profiler.check(profiler.run())
+    finally:
+        phone.bring_adbd_back()
+    assert jobs == [2 + 5]
+
+
 def test_network_down_for_three_seconds(
     profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]
 ) -> None:

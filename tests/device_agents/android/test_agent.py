@@ -206,6 +206,29 @@ def test_records_that_cannot_be_written_name_the_full_disk(
         list(agent(lambda _job: ([], Ending("status 3", unwritten=True))).measure(BATCH))
 
 
+LOST = Ending("the runner was ended", "b", link_lost=True)
+
+
+def test_an_artifact_is_innocent_of_a_death_that_came_with_a_lost_link(agent: Callable[..., AndroidAgent]) -> None:
+    """adbd's end takes the job along, in mid-batch and when the suspect runs alone."""
+    endings = iter([LOST, Ending("the runner was ended", "b"), LOST, DONE])
+
+    def script(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
+        ending = next(endings)
+        return ([] if ending.why else measured(job)), ending
+
+    outcomes = list(agent(script).measure(BATCH))
+    assert names_of(outcomes) == ["a", "b", "c"] and not [o for o in outcomes if isinstance(o, Failure)]
+
+
+def test_a_link_that_takes_every_job_along_is_an_error(agent: Callable[..., AndroidAgent]) -> None:
+    with pytest.raises(DeviceError, match="while the connection was lost, 3 times in a row") as caught:
+        list(agent(lambda _job: ([], LOST)).measure(BATCH))
+    assert "charging only" in caught.value.remedy
+    with pytest.raises(DeviceError, match="while the connection was lost, 3 times in a row"):
+        load(agent(lambda _job: ([], LOST), loaded=""))
+
+
 class Agreed:
     """A Reference that finds nothing wrong but with what is in its list."""
 
@@ -241,6 +264,17 @@ def test_one_death_while_loading_is_no_ones_fault(agent: Callable[..., AndroidAg
 
     def script(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
         return ([], Ending("the runner was ended", "a")) if next(first, False) else (loading(job), DONE)
+
+    made = agent(script, loaded="")
+    assert load(made) == [] and set(made._artifacts) == set("abc")
+
+
+def test_two_deaths_with_a_lost_link_while_loading_are_no_ones_fault(agent: Callable[..., AndroidAgent]) -> None:
+    endings = iter([LOST, LOST, DONE])
+
+    def script(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
+        ending = next(endings)
+        return ([] if ending.why else loading(job)), ending
 
     made = agent(script, loaded="")
     assert load(made) == [] and set(made._artifacts) == set("abc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import pytest
@@ -12,10 +13,12 @@ from lutbench.device_agents.android import find
 from lutbench.device_agents.android.describe import State
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, choose, parse_address
 from lutbench.device_agents.android.opening import lock_name
+from lutbench.device_agents.android.usb import UsbPhone
 from lutbench.errors import DeviceError, UsageError
 
 ONE, TWO = Attached("A1", "device", "usb"), Attached("B 2'$(x)", "device", "adb server")
 PHONE = Wanted("android-s8")
+TWINS = [Attached("0123", "device", "adb server", "1-3", "7"), Attached("0123", "device", "adb server", "1-4.2", "9")]
 
 
 def test_the_only_one_or_the_one_named() -> None:
@@ -34,12 +37,28 @@ def test_the_only_one_or_the_one_named() -> None:
         (PHONE, [Attached("A1", "no permissions (user in plugdev?)", "usb")], "no permissions", "udev"),
         (PHONE, [Attached("A1", "held", "usb")], "held: A1", "adb-server"),
         (PHONE, [Attached("A1", "recovery", "usb")], "recovery: A1", "restart"),
+        (
+            PHONE,
+            TWINS,
+            r"2 phones .*: 0123 \(usb 1-3, transport id 7\), 0123 \(usb 1-4.2, tran",
+            "usb .or transport_id",
+        ),
+        (Wanted("mine", serial="0123"), TWINS, "2 phones are attached: 0123 .usb 1-3", "usb .or transport_id"),
+        (Wanted("mine", serial="0123", usb="5-1"), TWINS, "no phone is attached at usb '5-1'", "lutbench devices"),
+        (Wanted("mine", transport_id="8"), TWINS, "no phone is attached at transport_id '8'", "lutbench devices"),
+        (PHONE, [Attached("", "no permissions", "usb", "1-2")], r"no permissions: no serial \(usb 1-2\)", "udev"),
     ],
 )
 def test_one_line_for_each_reason(wanted: Wanted, phones: list[Attached], problem: str, remedy: str) -> None:
     with pytest.raises(DeviceError, match=problem) as caught:
         choose(wanted, phones)
-    assert remedy in caught.value.remedy and wanted.name in str(caught.value)
+    assert re.search(remedy, caught.value.remedy) and wanted.name in str(caught.value)
+
+
+def test_phones_of_one_serial_are_told_apart_by_usb_path_or_transport_id() -> None:
+    assert choose(Wanted("mine", usb="1-4.2"), TWINS) == TWINS[1]
+    assert choose(Wanted("mine", serial="0123", usb="1-3"), TWINS) == TWINS[0]
+    assert choose(Wanted("mine", serial="0123", transport_id="9"), TWINS) == TWINS[1]
 
 
 def test_adbs_own_variable_names_a_phone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +69,15 @@ def test_adbs_own_variable_names_a_phone(monkeypatch: pytest.MonkeyPatch) -> Non
     check_attached(PHONE)
     with pytest.raises(DeviceError, match="no phone of serial 'C3'"):
         check_attached(Wanted("mine", serial="C3"))
+    monkeypatch.setattr(find, "attached", lambda: TWINS)
+    check_attached(Wanted("mine", usb="1-3"))  # an entry's place is enough
 
 
 def test_without_adbutils_an_adb_server_only_says_that_it_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
         monkeypatch.setattr(find, "has_adbutils", lambda: False)
-        monkeypatch.setattr(find, "usb_serials", lambda: ["A1"])
+        monkeypatch.setattr(find, "usb_phones", lambda: [UsbPhone("A1", "1-2")])
         (phone,) = attached()
     assert "pip install 'lutbench[adb-server]'" in phone.remedy
 
@@ -103,4 +124,5 @@ def test_anything_else_is_no_address(text: str) -> None:
 def test_a_lock_is_named_by_the_phones_own_serial_as_a_plain_file_name() -> None:
     state = State({"properties": "[ro.serialno]: [../a b;$(x)'\"]"})
     assert lock_name(state, "x") == "android-.2e..2e..2f.a.20.b.3b..24..28.x.29..27..22."
+    assert lock_name(State({"properties": "[ro.serialno]: [0123]"}), "x", "beef") == "android-0123-beef"
     assert lock_name(State({}), "10.0.0.1:5555") == "android-10.2e.0.2e.0.2e.1.3a.5555"
