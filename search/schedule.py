@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lutbench.errors import UsageError
@@ -72,3 +73,19 @@ SMALL = Schedule(
 def default_schedule(images: int) -> Schedule:
     """The paper's schedule, or the one scaled down for a training set of few images."""
     return PAPER if images >= SMALL_SET else SMALL
+
+
+def schedule_for(images: int, given: Mapping[str, Any]) -> Schedule:
+    """The default schedule for so many images with what is given in its place; what is not given scales with it.
+
+    A search of another length keeps the warm-up's share of the epochs, and its temperature ends where the default's
+    does. UsageError where what is given contradicts itself.
+    """
+    usual = default_schedule(images)
+    scaled: dict[str, Any] = {}
+    if "epochs" in given and given["epochs"] >= 1:
+        longer = given["epochs"] / usual.epochs
+        scaled = {"warmup": math.floor(usual.warmup * longer), "cooling": usual.cooling / longer}
+    elif given.get("warmup", 0) >= usual.epochs:
+        scaled = {"epochs": math.ceil(usual.epochs * given["warmup"] / max(1, usual.warmup))}
+    return replace(usual, **{**scaled, **given})

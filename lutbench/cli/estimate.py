@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from lutbench.lut.estimate import Estimate
 
 
+MOST_NETS_SHOWN = 20
+
+
 @click.command("estimate")
 @click.argument("table")
 @click.option("--device", required=True, help="The LUT's device, as `lutbench devices` names it.")
 @click.option("--source-device", help="What the table calls the device; none: as --device.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT.")
 @click.option("--prior", type=click.Path(path_type=Path), help="An estimated LUT of another device to scale.")
+@click.option("--rows", default="", help="Single operators that were timed alone: a CSV, or `published` (the S8's).")
 @click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
 @click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
 @click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
@@ -33,6 +37,7 @@ def command(
     source_device: str | None,
     output: Path,
     prior: Path | None,
+    rows: str,
     space: str,
     resolution: tuple[int, ...],
     width: tuple[float, ...],
@@ -63,6 +68,7 @@ def command(
         resolutions=resolution,
         widths=width,
         prior=open_lut(prior) if prior else None,
+        rows=rows,
         runtime=runtime,
         dtype=dtype,
         threads=threads,
@@ -73,8 +79,11 @@ def command(
         print_json({"lut": str(output), "rows": len(found.lut.rows), **found.lut.metadata.origin})
     else:
         _print(found)
-    for text in found.table.left_out:
+    left_out = found.table.left_out
+    for text in left_out[:MOST_NETS_SHOWN]:
         say(f"left out: {text}", err=True)
+    if len(left_out) > MOST_NETS_SHOWN:
+        say(f"left out: {len(left_out) - MOST_NETS_SHOWN} more, listed in the LUT", err=True)
 
 
 def _print(found: Estimate) -> None:
@@ -82,6 +91,9 @@ def _print(found: Estimate) -> None:
     from lutbench.units import format_latency, format_percent
 
     fit = found.fit
+    shown = fit.nets
+    if len(shown) > MOST_NETS_SHOWN:
+        shown = tuple(sorted(shown, key=lambda net: -abs(net.left_out_error))[:MOST_NETS_SHOWN])
     print_table(
         "",
         {"net": False, "latency": True, "fitted": True, "error": True, "left out": True, "its error": True},
@@ -94,9 +106,10 @@ def _print(found: Estimate) -> None:
                 format_latency(net.left_out_us),
                 format_percent(net.left_out_error),
             ]
-            for net in fit.nets
+            for net in shown
         ],
-        caption="left out: predicted by a fit without this net",
+        caption="left out: predicted by a fit without this net"
+        + (f"; the {len(shown)} of {len(fit.nets)} nets that are missed most" if len(shown) < len(fit.nets) else ""),
     )
     units = found.lut.metadata.origin["cost_units"]
     print_table(
@@ -106,6 +119,12 @@ def _print(found: Estimate) -> None:
             [kind, f"{cost:.1f}", " .. ".join(f"{end:.1f}" for end in fit.cost_interval(kind)), units[kind]]
             for kind, cost in fit.costs.items()
         ],
+    )
+    metadata = found.lut.metadata
+    say(
+        f"taken as: {metadata.dtype}, {metadata.threads} thread{'s' * (metadata.threads > 1)}, runtime"
+        f" {metadata.runtime}; space {metadata.space.name} at {', '.join(map(str, metadata.space.resolutions))} x"
+        f" {', '.join(f'{width:g}' for width in metadata.space.widths)}"
     )
     say(
         f"{found.lut.path}: {len(found.lut.rows)} rows estimated from {len(fit.nets)} nets; mean error"

@@ -14,7 +14,7 @@ from lutbench.files import check_writable
 from lutbench.lut.table import Lut
 from lutbench.search.latency import LatencyModel, check_same_space, latency_model
 from lutbench.search.recipe import SMALL_SET
-from lutbench.search.schedule import Schedule, default_schedule
+from lutbench.search.schedule import Schedule, schedule_for
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space, format_width
@@ -124,6 +124,7 @@ def check_job(job: NetsJob) -> None:
     """Raises what is wrong with LUTs, targets and folder; needs no torch."""
     space, _ = space_of(job)
     _objective(job, latency_models(job.luts, space))
+    schedule_for(SMALL_SET, job.schedule)  # contradicts itself whatever the images, or does not
     check_writable(job.folder / NET_FILE.format(0))
 
 
@@ -144,7 +145,7 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     data = engine.first_ahead(lambda: find_data(job.data, options, report))
     engine.set_threads(job.threads, data.resolution)
     objective = _objective(job, models, data.count("all"))
-    schedule = replace(default_schedule(data.count("all")), **job.schedule)
+    schedule = schedule_for(data.count("all"), job.schedule)
     mode = job.mode or default_mode(data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))

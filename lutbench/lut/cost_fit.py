@@ -1,55 +1,42 @@
-"""Fits the cost model to whole nets: relative least squares over positive costs, held near what is known beforehand.
+"""Fits latencies of whole nets, and of single pieces where they are known, by costs and deviations from them.
 
-The logarithms of the costs are the parameters, so that every kind of work costs something. The sum minimised is
+    net latency = overhead + sum over its pieces of (cost model(piece) + deviation * usual latency of the piece)
 
-    sum over nets of (predicted / latency - 1)^2 / net_spread^2 + sum over costs of log(cost / prior)^2 / cost_spread^2
-
-a maximum a posteriori estimate. 19 nets cannot tell 10 costs apart without the second sum: some would become 0.
+The logarithms of the costs and the deviations are the unknowns, all with Gaussian priors (`Prior`, `deviations`), so
+the estimate runs from the plain cost model, where a dozen nets cannot say more, to a latency of each piece's own,
+where thousands of nets can. How wide the priors of the deviations and of the nets' errors are is found by the
+likelihood of the data (type II maximum likelihood, held near usual values). The posterior is Laplace's: Gauss-Newton
+steps to its mode, and the curvature there. The usual latency is the cost model's of the step before, held still, so
+that sums are linear in the deviations: with logarithms the mode was not the middle, and the costs of what every net
+has came out 1.2 standard deviations high; with factors of the costs themselves, large costs were made likely.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from lutbench.lut.costs import OVERHEAD, PRIOR_US, Work, total_work
+from lutbench.lut.cost_problem import (
+    FASTEST,
+    USUAL_WIDTHS,
+    WIDTHS_HELD,
+    NetWork,
+    Prior,
+    Problem,
+    Widths,
+    alone_spread,
+    piece_work,
+)
+from lutbench.lut.deviations import Array, Shares, alike, alike_itself
+from lutbench.lut.pieces import Piece
 from lutbench.measure.statistics import Z_95
 
-FEWEST_NETS_FOR_SCATTER = 5
-_Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What the costs are held near. costs_us: microseconds per unit of work, of which only the ratios count.
-
-    net_spread: how far nets are expected to be from the model, over their latency. cost_spread: how far costs are
-    expected to be from the prior's, of their logarithm. layer_scatter: taken where there are too few nets to tell it.
-    """
-
-    costs_us: Mapping[str, float]
-    net_spread: float
-    cost_spread: float
-    layer_scatter: float = math.nan
-
-    @property
-    def pull(self) -> float:
-        return self.net_spread / self.cost_spread
-
-
-def general_prior(kinds: Collection[str]) -> Prior:
-    """Of any device: what kinds of work usually cost against each other, within a factor of e^0.5 or so."""
-    return Prior({kind: cost for kind, cost in PRIOR_US.items() if kind in kinds}, net_spread=0.05, cost_spread=0.5)
-
-
-def device_prior(costs_us: Mapping[str, float], layer_scatter: float) -> Prior:
-    """Another device's costs: each may be off by a factor of e^0.7, and the few nets at hand are to be met closely."""
-    return Prior(costs_us, net_spread=0.02, cost_spread=0.7, layer_scatter=layer_scatter)
+_STEPS = 30
+_SETTLED = 1e-6  # of the logarithm of a cost
+_FARTHEST = 20.0  # of a logarithm: a net that alone decides a cost has no left-out prediction to speak of
 
 
 @dataclass(frozen=True)
@@ -71,18 +58,40 @@ class FittedNet:
 
 
 @dataclass(frozen=True)
-class CostFit:
-    """costs: microseconds per unit of work, in the order of covariance, that of their logarithms.
+class PieceLatency:
+    """A piece without the overhead of a call, microseconds; spreads: standard deviations of its logarithm.
 
-    prior: what the costs were held near, scaled to the nets. layer_scatter: how far a single layer's latency is
-    from the model (standard deviation over the latency), the layers' errors taken to be independent.
+    spread: of its share of a net. alone_spread: of what is measured where it is timed alone.
+    """
+
+    latency_us: float
+    spread: float
+    alone_spread: float
+
+    @property
+    def factor(self) -> float:
+        """The 95 % interval of its share of a net is from latency_us / factor to latency_us * factor."""
+        return math.exp(Z_95 * self.spread)
+
+    @property
+    def alone_factor(self) -> float:
+        """The same of what is measured where it is timed alone."""
+        return math.exp(Z_95 * self.alone_spread)
+
+
+@dataclass(frozen=True)
+class CostFit:
+    """costs: microseconds per unit of work; cost_spreads: of their logarithms. nets: as fitted and left out.
+
+    prior: what the costs were held near, scaled to the nets.
     """
 
     costs: Mapping[str, float]
     prior: Mapping[str, float]
+    cost_spreads: Mapping[str, float]
     nets: tuple[FittedNet, ...]
-    covariance: _Array
-    layer_scatter: float
+    widths: Widths
+    posterior: Posterior
 
     @property
     def left_out_mean_error(self) -> float:
@@ -96,105 +105,158 @@ class CostFit:
     def mean_error(self) -> float:
         return float(np.mean([abs(net.error) for net in self.nets]))
 
-    def latency_us(self, layers: Sequence[Work]) -> float:
-        """Of these layers, without the overhead of a call."""
-        return sum(_layers_us(self.costs, layers))
-
-    def spread(self, layers: Sequence[Work]) -> float:
-        """Standard deviation of the logarithm of latency_us: what the costs and the model leave open."""
-        amounts = total_work(layers)
-        parts = np.array([cost * amounts.get(kind, 0.0) for kind, cost in self.costs.items()])
-        share = parts / parts.sum()
-        values = np.array(_layers_us(self.costs, layers))
-        return math.hypot(
-            math.sqrt(float(share @ self.covariance @ share)),
-            self.layer_scatter * float(np.linalg.norm(values) / values.sum()),
-        )
-
     def cost_interval(self, kind: str) -> tuple[float, float]:
         """95 % interval of one cost."""
-        position = list(self.costs).index(kind)
-        factor = math.exp(Z_95 * math.sqrt(float(self.covariance[position, position])))
+        factor = math.exp(Z_95 * self.cost_spreads[kind])
         return self.costs[kind] / factor, self.costs[kind] * factor
 
-
-@dataclass(frozen=True)
-class NetWork:
-    """A net's latency and the work of each of its layers."""
-
-    net: str
-    latency_us: float
-    layers: tuple[Work, ...]
+    def latencies(self, pieces: Sequence[Piece]) -> list[PieceLatency]:
+        """Of any pieces, whether the nets had them or not."""
+        return self.posterior.latencies(pieces)
 
 
-def fit_costs(nets: Sequence[NetWork], prior: Prior) -> CostFit:
-    """The costs of every kind of work that the prior has, from at least two nets."""
-    kinds = list(prior.costs_us)
-    matrix = np.array([[amounts.get(kind, 0.0) for kind in kinds] for amounts in map(_net_work, nets)])
-    latency = np.array([net.latency_us for net in nets])
-    logs, centre = _fit(matrix, latency, prior)
-    fitted = matrix @ np.exp(logs)
-    left_out = [matrix[row] @ np.exp(_fit(*_without(matrix, latency, row), prior)[0]) for row in range(len(nets))]
-    found = tuple(
-        FittedNet(net.net, net.latency_us, float(value), float(out))
-        for net, value, out in zip(nets, fitted, left_out, strict=True)
+def fit_costs(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece, float]] = ()) -> CostFit:
+    """Costs and deviations, from at least two nets. rows: single pieces and their latencies, microseconds."""
+    problem = Problem(nets, rows, prior)
+    posterior = Posterior(problem, prior.widths or USUAL_WIDTHS)
+    if prior.widths is None or len(nets) >= FEWEST_NETS_FOR_WIDTHS:
+        for _ in range(3):  # the likelihood is that of the model made linear at the mode
+            problem = problem.around(posterior.mode)
+            posterior = Posterior(problem, posterior.likeliest_widths())
+    costs = problem.costs_us(posterior.mode)
+    fitted = problem.predicted_us(posterior.mode)[: len(nets)]
+    left_out = posterior.left_out_us()
+    return CostFit(
+        costs,
+        dict(zip(problem.kinds, (float(v) for v in np.exp(problem.centre)), strict=True)),
+        dict(zip(problem.kinds, (float(v) for v in posterior.cost_spreads()), strict=True)),
+        tuple(
+            FittedNet(net.net, net.latency_us, float(mine), float(out))
+            for net, mine, out in zip(nets, fitted, left_out, strict=True)
+        ),
+        posterior.widths,
+        posterior,
     )
-    covariance = _covariance(matrix, latency, logs, prior)
-    costs = dict(zip(kinds, (float(value) for value in np.exp(logs)), strict=True))
-    priors = dict(zip(kinds, (float(value) for value in np.exp(centre)), strict=True))
-    return CostFit(costs, priors, found, covariance, _layer_scatter(nets, found, costs, prior))
 
 
-def _net_work(net: NetWork) -> dict[str, float]:
-    return {**total_work(net.layers), OVERHEAD: 1.0}
+FEWEST_NETS_FOR_WIDTHS = 5
 
 
-def _layers_us(costs: Mapping[str, float], layers: Sequence[Work]) -> list[float]:
-    return [sum(costs[kind] * amount for kind, amount in layer.items()) for layer in layers]
+class Posterior:
+    """The mode of the unknowns under given widths, and what is left open around it."""
+
+    def __init__(self, problem: Problem, widths: Widths, start: Array | None = None) -> None:
+        self.problem = problem
+        self.widths = widths
+        self.prior = problem.covariance(widths)
+        self.mode = problem.start() if start is None else start
+        for _ in range(_STEPS):
+            before = self.mode
+            self._step()
+            if np.abs(self.mode - before).max() < _SETTLED:
+                break
+
+    def _linear(self) -> tuple[Array, Array]:
+        """Slopes and targets of the model made linear at the mode, both over the noise."""
+        slopes = self.problem.slopes(self.mode)
+        missed = np.log(self.problem.latency_us / self.problem.predicted_us(self.mode))
+        noise = self.problem.noise(self.widths)
+        return slopes / noise[:, None], (missed + slopes @ self.mode) / noise
+
+    def _step(self) -> None:
+        """A Gauss-Newton step; where a step is long it is shortened, for the model is linear only near by."""
+        self.slopes, self.targets = compressed(*self._linear())
+        self.gain = _solve(self.slopes @ self.prior @ self.slopes.T, self.slopes @ self.prior)
+        step = self.gain.T @ self.targets - self.mode
+        self.mode = self.problem.bounded(self.mode + step * min(1.0, 1.0 / max(1e-12, float(np.abs(step).max()))))
+
+    def covariance_of(self, directions: Array) -> Array:
+        """Variances of linear combinations of the unknowns, (combinations, unknowns) -> (combinations,)."""
+        beforehand = np.einsum("ij,ij->i", directions @ self.prior, directions)
+        told = np.einsum("ij,ij->i", (directions @ self.prior) @ self.slopes.T, directions @ self.gain.T)
+        return np.asarray(np.maximum(beforehand - told, 0.0), dtype=np.float64)
+
+    def cost_spreads(self) -> Array:
+        kinds = len(self.problem.kinds)
+        return np.sqrt(self.covariance_of(np.eye(kinds, len(self.mode))))
+
+    def left_out_us(self) -> Array:
+        """Each net's prediction by the posterior without it, which is linear algebra where the model is linear."""
+        slopes, _ = self._linear()
+        nets = ~self.problem.is_row
+        leverage = np.minimum(self.covariance_of(slopes[nets]), 1 - 1e-9)
+        missed = np.log(self.problem.latency_us / self.problem.predicted_us(self.mode))[nets]
+        far = np.clip(-missed / (1 - leverage), -_FARTHEST, _FARTHEST)
+        return np.asarray(self.problem.latency_us[nets] * np.exp(far))
+
+    def likeliest_widths(self) -> Widths:
+        """The widths under which the data, linear at the mode, are most likely, held near usual ones."""
+        from scipy.optimize import minimize
+
+        names = ("alike", "own", "nets")
+        usual = np.log([getattr(USUAL_WIDTHS, name) for name in names])
+        held = np.array([getattr(WIDTHS_HELD, name) for name in names])
+        slopes = self.problem.slopes(self.mode)
+        missed = np.log(self.problem.latency_us / self.problem.predicted_us(self.mode)) + slopes @ self.mode
+
+        def widths_of(logs: Array) -> Widths:
+            return replace(self.widths, **dict(zip(names, (float(v) for v in np.exp(logs)), strict=True)))
+
+        def unlikely(logs: Array) -> float:
+            widths = widths_of(logs)
+            noise = self.problem.noise(widths)
+            few, targets = compressed(slopes / noise[:, None], missed / noise)
+            spread = few @ self.problem.covariance(widths) @ few.T + np.eye(len(targets))
+            factor = np.linalg.cholesky(spread)
+            whitened = np.linalg.solve(factor, targets)
+            likelihood = whitened @ whitened / 2 + np.log(np.diag(factor)).sum() + np.log(noise).sum()
+            return float(likelihood + (((logs - usual) / held) ** 2).sum() / 2)
+
+        start = np.log([getattr(self.widths, name) for name in names])
+        found = minimize(unlikely, start, method="Nelder-Mead", options={"xatol": 0.02, "fatol": 0.02})
+        return widths_of(np.asarray(found.x))
+
+    def latencies(self, pieces: Sequence[Piece]) -> list[PieceLatency]:
+        """Latencies of any pieces: by the costs, and by what the deviations of those that are alike say of theirs."""
+        problem, kinds = self.problem, len(self.problem.kinds)
+        known = {piece: number for number, piece in enumerate(problem.pieces)}
+        shares = Shares(pieces, dict(zip(problem.kinds, problem.usual, strict=True)))
+        work = piece_work(pieces, problem.kinds)
+        usual_us = work @ problem.usual
+        costs = np.exp(problem.centre + self.mode[:kinds])
+        deviations = self.widths.alike**2 * alike(shares, problem.shares)
+        for row, piece in enumerate(pieces):
+            if piece in known:
+                deviations[row, known[piece]] += self.widths.own**2
+        told = _solve(self.slopes @ self.prior @ self.slopes.T, self.targets[:, None])[:, 0]
+        by_costs_us = work @ costs
+        found_us = by_costs_us + usual_us * (deviations @ self.slopes[:, kinds:].T @ told)
+        found_us = np.maximum(found_us, FASTEST * by_costs_us)
+        # the covariance of each piece's relative latency with the unknowns, beforehand
+        by_cost = work * costs / found_us[:, None]
+        by_deviation = usual_us / found_us
+        together = np.hstack([by_cost * problem.cost_spread**2, deviations * by_deviation[:, None]])
+        own = self.widths.alike**2 * alike_itself(shares) + self.widths.own**2
+        beforehand = (by_cost**2).sum(1) * problem.cost_spread**2 + by_deviation**2 * own
+        weights = _solve(self.slopes @ self.prior @ self.slopes.T, self.slopes @ together.T)
+        variances = np.maximum(beforehand - np.einsum("ij,ji->i", together @ self.slopes.T, weights), 0.0)
+        alone = alone_spread(pieces, found_us, costs, problem.kinds)
+        return [
+            PieceLatency(float(us), math.sqrt(variance), math.hypot(math.sqrt(variance), extra))
+            for us, variance, extra in zip(found_us, variances, alone, strict=True)
+        ]
 
 
-def _without(matrix: _Array, latency: _Array, row: int) -> tuple[_Array, _Array]:
-    return np.delete(matrix, row, axis=0), np.delete(latency, row)
+def compressed(slopes: Array, targets: Array) -> tuple[Array, Array]:
+    """The same least squares in at most one row more than there are unknowns (QR): thousands of nets cost no more."""
+    if len(slopes) <= slopes.shape[1] + 1:
+        return slopes, targets
+    triangle: Array = np.linalg.qr(np.hstack([slopes, targets[:, None]]), mode="r")  # type: ignore[assignment]
+    return triangle[:, :-1], triangle[:, -1]
 
 
-def _fit(matrix: _Array, latency: _Array, prior: Prior) -> tuple[_Array, _Array]:
-    """The logarithms of the costs, and those of the prior, brought to the nets' level first."""
-    from scipy.optimize import least_squares
+def _solve(covariance: Array, right: Array) -> Array:
+    """(covariance + 1)^-1 right: the noise of the data is 1 each."""
+    from scipy.linalg import cho_factor, cho_solve
 
-    costs = np.array(list(prior.costs_us.values()))
-    centre = np.log(costs) + math.log(float(np.median(latency / (matrix @ costs))))
-    relative = matrix / latency[:, None]
-    held = prior.pull * np.eye(len(costs))
-
-    def residuals(logs: _Array) -> _Array:
-        return np.concatenate([relative @ np.exp(logs) - 1, prior.pull * (logs - centre)])
-
-    def jacobian(logs: _Array) -> _Array:
-        return np.vstack([relative * np.exp(logs), held])
-
-    result: Any = least_squares(residuals, centre, jac=jacobian)
-    return np.asarray(result.x, dtype=np.float64), centre
-
-
-def _covariance(matrix: _Array, latency: _Array, logs: _Array, prior: Prior) -> _Array:
-    """Laplace's approximation at the estimate; the nets' spread is that of the residuals, but not below the prior's."""
-    slopes = matrix * np.exp(logs) / latency[:, None]
-    inverse = np.linalg.inv(slopes.T @ slopes + prior.pull**2 * np.eye(len(logs)))
-    decided = float(np.trace(inverse @ slopes.T @ slopes))  # costs that the nets, not the prior, decide
-    residuals = matrix @ np.exp(logs) / latency - 1
-    variance = float(residuals @ residuals) / max(1.0, len(latency) - decided)
-    return np.asarray(inverse * max(variance, prior.net_spread**2), dtype=np.float64)
-
-
-def _layer_scatter(
-    nets: Sequence[NetWork], found: Sequence[FittedNet], costs: Mapping[str, float], prior: Prior
-) -> float:
-    """How far single layers scatter if their errors are independent and add up to the left-out errors of nets.
-
-    A net of n equal layers averages their errors down by sqrt(n); for unequal ones n is (sum)^2 / sum of squares.
-    """
-    if len(nets) < FEWEST_NETS_FOR_SCATTER and math.isfinite(prior.layer_scatter):
-        return prior.layer_scatter
-    error = math.sqrt(float(np.mean([net.left_out_error**2 for net in found])))
-    values = [np.array(_layers_us(costs, net.layers)) for net in nets]
-    return error * math.sqrt(float(np.mean([v.sum() ** 2 / float(v @ v) for v in values])))
+    return np.asarray(cho_solve(cho_factor(covariance + np.eye(len(covariance))), right), dtype=np.float64)

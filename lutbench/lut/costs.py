@@ -9,7 +9,7 @@ It is additive, so that the cost of an operator is the sum over its own layers, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutbench.space.graph import Graph, Node
@@ -44,29 +44,18 @@ MAC_UNIT = "us per million multiply-accumulates"
 Work = Mapping[str, float]  # kind -> millions of multiply-accumulates, millions of bytes, or layers
 
 
-def layers_work(graph: Graph, dtype: str) -> tuple[Work, ...]:
-    """The work of each elementary layer of a graph, in order. No overhead: that is of a call."""
-    return tuple(_layer_work(graph, node, BYTES_PER_ELEMENT[dtype]) for node in graph.nodes[1:])
-
-
-def _layer_work(graph: Graph, node: Node, element_bytes: int) -> Work:
+def layer_work(graph: Graph, node: Node, dtype: str) -> dict[str, float]:
+    """The work of one elementary layer."""
+    element_bytes = BYTES_PER_ELEMENT[dtype]
     moved = (graph.read(node) + math.prod(node.shape)) * element_bytes / 1e6
     found = {LAYER: 1.0, MOVED: moved}
     if weights := graph.node_weights(node):
-        found |= {WEIGHTS: weights * element_bytes / 1e6, _mac_kind(graph, node): graph.node_macs(node) / 1e6}
+        found |= {WEIGHTS: weights * element_bytes / 1e6, mac_kind(graph, node): graph.node_macs(node) / 1e6}
     return found
 
 
-def total_work(layers: Iterable[Work]) -> dict[str, float]:
-    """The sum over layers."""
-    found: dict[str, float] = {}
-    for layer in layers:
-        for kind, amount in layer.items():
-            found[kind] = found.get(kind, 0.0) + amount
-    return found
-
-
-def _mac_kind(graph: Graph, node: Node) -> str:
+def mac_kind(graph: Graph, node: Node) -> str:
+    """What kind of multiply-accumulates a layer with weights does."""
     if node.kind == "fc":
         return "classifier"
     if graph.is_depthwise(node):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lutbench import __version__
 from lutbench.errors import LatencyTableError, LutError, UsageError
-from lutbench.lut.cost_fit import CostFit, NetWork, Prior, device_prior, fit_costs, general_prior
-from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS, Work, layers_work
+from lutbench.lut.cost_fit import CostFit, PieceLatency, fit_costs
+from lutbench.lut.cost_problem import USUAL_WIDTHS, NetWork, Prior, Widths, device_prior, general_prior
+from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS
 from lutbench.lut.latencies import PUBLISHED, LatencyTable, read_latencies
+from lutbench.lut.operator_latencies import read_operator_latencies
+from lutbench.lut.pieces import Piece, net_pieces, operator_piece
 from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section, timestamp
-from lutbench.measure.statistics import Z_95
-from lutbench.space.expand import net_graph, operator_graph
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import distinct_operators
 from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
@@ -31,7 +32,7 @@ class EstimateRequest:
     """source: a table of nets, or `published`. device: the LUT's. source_device: as the table calls it.
 
     prior: an estimated LUT of another device, whose costs are scaled to few nets of this one. runtime, dtype, threads:
-    none means what the table says.
+    none means what the table says. rows: a table of single operators that were timed alone, or `published`.
     """
 
     source: str
@@ -41,6 +42,7 @@ class EstimateRequest:
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = (1.0,)
     prior: Lut | None = None
+    rows: str = ""
     runtime: str = ""
     dtype: str = ""
     threads: int | None = None
@@ -65,12 +67,14 @@ def estimate(request: EstimateRequest, path: Path) -> Estimate:
     dtype = request.dtype or table.settings.get("dtype", "int8")
     if dtype not in BYTES_PER_ELEMENT:
         raise UsageError(f"dtype {dtype!r} is unknown", remedy=f"known: {', '.join(BYTES_PER_ELEMENT)}")
-    work = {op.name: layers_work(operator_graph(op), dtype) for op in distinct_operators(spaces)}
-    nets = [NetWork(t.name, t.latency_us, layers_work(net_graph(t.net), dtype)) for t in table.nets]
-    kinds = _kinds([*work.values(), *(net.layers for net in nets)])
+    operators = tuple(distinct_operators(spaces))
+    pieces = {op.name: operator_piece(op, dtype) for op in operators if op.is_measured and op != EMPTY_GRAPH}
+    nets = [NetWork(t.name, t.latency_us, net_pieces(t.net, dtype)) for t in table.nets]
+    timed = read_operator_latencies(request.rows, request.source_device, dtype) if request.rows else ()
+    kinds = _kinds([*pieces.values(), *(piece for net in nets for piece in net.pieces), *(piece for piece, _ in timed)])
     prior = _prior(request.prior, kinds)
     _check_enough(request, nets, prior)
-    fit = fit_costs(nets, prior)
+    fit = fit_costs(nets, prior, timed)
     metadata = Metadata(
         device=request.device,
         runtime=request.runtime or table.settings.get("runtime", "unknown"),
@@ -80,28 +84,37 @@ def estimate(request: EstimateRequest, path: Path) -> Estimate:
         provenance="estimated",
         measured_at=timestamp(),
         lutbench=__version__,
-        origin=_origin(request, table, fit),
+        origin=_origin(request, table, timed, fit),
     )
-    rows = tuple(_row(operator, work[operator.name], fit) for operator in distinct_operators(spaces))
+    found = dict(zip(pieces, fit.latencies(list(pieces.values())), strict=True))
+    rows = tuple(_row(operator, found.get(operator.name), fit) for operator in operators)
     return Estimate(Lut(metadata, rows, path), fit, table)
 
 
-def _kinds(works: Iterable[Sequence[Work]]) -> set[str]:
-    return {OVERHEAD, *(kind for layers in works for layer in layers for kind in layer)}
+def _kinds(pieces: Iterable[Piece]) -> set[str]:
+    return {OVERHEAD, *(kind for piece in pieces for layer in piece.layers for kind, _ in layer.work)}
 
 
 def _prior(lut: Lut | None, kinds: Collection[str]) -> Prior:
     if lut is None:
         return general_prior(kinds)
-    costs, scatter = lut.metadata.origin.get("costs"), lut.metadata.origin.get("layer_scatter")
-    if not isinstance(costs, dict) or not isinstance(scatter, float) or not all(_is_cost(c) for c in costs.values()):
+    costs = lut.metadata.origin.get("costs")
+    if not isinstance(costs, dict) or not all(_is_cost(c) for c in costs.values()):
         raise LutError(
             "holds no costs to start from", path=lut.path, remedy="--prior takes a LUT that `lutbench estimate` made"
         )
     missing = set(kinds) - set(costs)
     if missing:
         raise LutError(f"has no cost of {', '.join(sorted(missing))}", path=lut.path)
-    return device_prior({kind: float(cost) for kind, cost in costs.items() if kind in kinds}, scatter)
+    return device_prior({kind: float(cost) for kind, cost in costs.items() if kind in kinds}, _widths(lut))
+
+
+def _widths(lut: Lut) -> Widths:
+    """How far that device's operators were from its costs; usual widths for an estimate that does not say."""
+    widths = lut.metadata.origin.get("deviations")
+    if not isinstance(widths, dict) or not all(_is_cost(widths.get(name)) for name in ("alike", "own")):
+        return USUAL_WIDTHS
+    return replace(USUAL_WIDTHS, alike=float(widths["alike"]), own=float(widths["own"]))
 
 
 def _is_cost(value: Any) -> bool:
@@ -128,19 +141,16 @@ def _threads(table: LatencyTable) -> int:
     return int(text)
 
 
-def _row(operator: Operator, layers: Sequence[Work], fit: CostFit) -> Row:
-    """An operator's row: the overhead of a call, as in a measured one, and the cost of its layers."""
+def _row(operator: Operator, piece: PieceLatency | None, fit: CostFit) -> Row:
+    """An operator's row: the overhead of a call, as in a measured one, and the latency of its piece."""
     overhead_us = fit.costs[OVERHEAD]
     if not operator.is_measured:
         return identity_row(operator.name)
-    if operator == EMPTY_GRAPH:
+    if piece is None:  # the empty graph
         low_us, high_us = fit.cost_interval(OVERHEAD)
         return _estimated_row(operator.name, overhead_us, low_us, high_us)
-    own_us = fit.latency_us(layers)
-    factor = math.exp(Z_95 * fit.spread(layers))
-    return _estimated_row(
-        operator.name, overhead_us + own_us, overhead_us + own_us / factor, overhead_us + own_us * factor
-    )
+    low_us, high_us = piece.latency_us / piece.alone_factor, piece.latency_us * piece.alone_factor
+    return _estimated_row(operator.name, *(overhead_us + us for us in (piece.latency_us, low_us, high_us)))
 
 
 def _estimated_row(name: str, latency_us: float, low_us: float, high_us: float) -> Row:
@@ -159,21 +169,24 @@ def _estimated_row(name: str, latency_us: float, low_us: float, high_us: float) 
 
 def _caution(request: EstimateRequest, fit: CostFit) -> str:
     if request.prior is None:
-        return "no operator was timed: a row may be off by its interval, sums over whole nets by less"
+        few = "few operators were timed alone" if request.rows else "no operator was timed"
+        return f"{few}: a row may be off by its interval, sums over whole nets by less"
     return (
         f"{len(fit.nets)} nets decide the level of the costs and what the nets differ most in; the rest is scaled from"
         f" {request.prior.metadata.device}"
     )
 
 
-def _origin(request: EstimateRequest, table: LatencyTable, fit: CostFit) -> dict[str, Any]:
+def _origin(
+    request: EstimateRequest, table: LatencyTable, timed: Sequence[tuple[Piece, float]], fit: CostFit
+) -> dict[str, Any]:
     """Where the rows come from: the data, the costs, and how well nets are met that were left out of the fit."""
     source = SOURCE if request.source == PUBLISHED else Path(request.source).name
     prior = request.prior
     start = f"{prior.metadata.device}'s costs, scaled" if prior else "usual ratios of costs"
     return {
-        "source": f"{len(fit.nets)} nets of {source}",
-        "method": "relative least squares over positive costs per kind of work, held near a prior:"
+        "source": f"{len(fit.nets)} nets of {source}" + (f", and {len(timed)} single operators" if timed else ""),
+        "method": "costs per kind of work, and each operator's deviation from them as far as the data ask for it:"
         " docs/explanation/estimate.md",
         "prior": start,
         "caution": _caution(request, fit),
@@ -181,11 +194,12 @@ def _origin(request: EstimateRequest, table: LatencyTable, fit: CostFit) -> dict
         "mean_error": round(fit.mean_error, 4),
         "left_out_mean_error": round(fit.left_out_mean_error, 4),
         "left_out_max_error": round(fit.left_out_max_error, 4),
-        "layer_scatter": round(fit.layer_scatter, 4),
+        "deviations": {name: round(getattr(fit.widths, name), 4) for name in ("alike", "own", "nets")},
         "left_out": list(table.left_out),
         "costs": {kind: round(cost, 3) for kind, cost in fit.costs.items()},
         "cost_intervals": {kind: [round(v, 3) for v in fit.cost_interval(kind)] for kind in fit.costs},
         "cost_units": {kind: UNITS.get(kind, MAC_UNIT) for kind in fit.costs},
+        "operators": [{"operator": piece.name, "latency_us": round(us, 1)} for piece, us in timed],
         "nets": [
             {
                 "net": net.net,

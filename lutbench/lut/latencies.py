@@ -12,8 +12,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from lutbench.errors import LatencyTableError, UsageError
+from lutbench.lut.importers.plausible import FASTEST_PER_S, SLOWEST_PER_S
 from lutbench.reading.cells import unguarded
 from lutbench.reading.kinds import NETS_TABLE
 from lutbench.reading.text import read_text
@@ -22,12 +24,10 @@ from lutbench.space.macro import Space, format_width
 from lutbench.space.net import Net
 from lutbench.space.published import PUBLISHED_FILE, published_text
 from lutbench.space.zoo import find_whole_net
-from lutbench.units import US_PER_MS
+from lutbench.units import US_PER_MS, us_from_s
 
 PUBLISHED = "published"  # the name of the table that comes along
 _UNITS = {"latency_ms": US_PER_MS, "latency_us": 1.0}
-# Multiply-accumulates per microsecond of a whole net, far beyond any device either way: another unit was written.
-_SLOWEST, _FASTEST = 1.0, 1e9
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LatencyTable:
     settings: dict[str, str]
 
 
-_Cells = dict[str, str]
+Cells = dict[str, str]  # of a row, by column
 
 
 def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> LatencyTable:
@@ -60,7 +60,7 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
     out and listed.
     """
     path = Path(PUBLISHED_FILE if source == PUBLISHED else source)
-    rows = list(_rows(published_text() if source == PUBLISHED else read_text(path, NETS_TABLE), path))
+    rows = read_rows(published_text() if source == PUBLISHED else None, path, "net")
     own = [(line, cells) for line, cells in rows if cells.get("device", device) == device]
     if not own:
         known = ", ".join(sorted({cells["device"] for _, cells in rows if cells.get("device")}))
@@ -79,23 +79,29 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
         except UsageError as error:
             left_out.append(f"{name}: {error.problem}")
             continue
-        timed = TimedNet(name, net, _latency_us(cells, net, path, line), line)
+        timed = TimedNet(name, net, latency_us(cells, path, line), line)
         if net.key in nets:
             raise LatencyTableError(f"{name} is there twice, first in line {nets[net.key].line}", path=path, line=line)
         nets[net.key] = timed
+    _check_unit(list(nets.values()), path)
     return LatencyTable(tuple(nets.values()), tuple(left_out), _settings([cells for _, cells in own]))
 
 
-def _rows(text: str, path: Path) -> Iterator[tuple[int, _Cells]]:
+def read_rows(text: str | None, path: Path, first: str) -> list[tuple[int, Cells]]:
+    """Line number and cells of every row of a table with the column `first` and latencies; text: None for path's."""
+    return list(_rows(read_text(path, NETS_TABLE) if text is None else text, path, first))
+
+
+def _rows(text: str, path: Path, key: str) -> Iterator[tuple[int, Cells]]:
     """Line number and cells by column of every row."""
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if not line.startswith("#")]
     reader = csv.reader((line for _, line in lines), strict=True)
     try:
         columns = [column.strip() for column in next(reader, [])]
         latencies = [column for column in _UNITS if column in columns]
-        if "net" not in columns or not latencies:
+        if key not in columns or not latencies:
             first = lines[0][0] if lines else 1
-            raise LatencyTableError(f"the columns net and {' or '.join(_UNITS)} are not there", path=path, line=first)
+            raise LatencyTableError(f"the columns {key} and {' or '.join(_UNITS)} are not there", path=path, line=first)
         for cells in reader:
             line = lines[reader.line_num - 1][0]
             if not cells:
@@ -109,7 +115,7 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, _Cells]]:
         raise LatencyTableError(f"not CSV: {error}", path=path, line=lines[reader.line_num - 1][0]) from error
 
 
-def _name(cells: _Cells) -> str:
+def _name(cells: Cells) -> str:
     """The net as its row names it, with its resolution and width where the row has them apart."""
     net, resolution = cells["net"], cells.get("resolution", "")
     if "@" in net or not resolution:
@@ -120,7 +126,7 @@ def _name(cells: _Cells) -> str:
         return net
 
 
-def _find(cells: _Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
+def _find(cells: Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
     """The net at the row's scale; a name that has its scale in itself, such as fbnet_96_035_1, as it is."""
     try:
         plain = find_whole_net(cells["net"], tuple(spaces))
@@ -131,24 +137,32 @@ def _find(cells: _Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
     return plain if name == cells["net"] or name.endswith(at) else find_whole_net(name, tuple(spaces))
 
 
-def _latency_us(cells: _Cells, net: Net | Model, path: Path, line: int) -> float:
+def latency_us(cells: Cells, path: Path, line: int) -> float:
+    """The row's latency; LatencyTableError where it is not a positive number."""
     column = next(column for column in _UNITS if column in cells)
     try:
-        latency_us = float(cells[column]) * _UNITS[column]
+        found_us = float(cells[column]) * _UNITS[column]
     except ValueError:
         raise LatencyTableError(f"{column} {cells[column]!r} is not a number", path=path, line=line) from None
-    if not 0 < latency_us < math.inf:
+    if not 0 < found_us < math.inf:
         raise LatencyTableError(f"{column} {cells[column]} is not a positive number", path=path, line=line)
-    if not _SLOWEST <= net.macs / latency_us <= _FASTEST:
+    return found_us
+
+
+def _check_unit(nets: Sequence[TimedNet], path: Path) -> None:
+    """LatencyTableError where the nets would be far slower or faster than any device: another unit was written."""
+    if not nets:
+        return
+    rate = median(timed.net.macs / timed.latency_us for timed in nets) * us_from_s(1.0)
+    if not SLOWEST_PER_S <= rate <= FASTEST_PER_S:
         raise LatencyTableError(
-            f"{column} {cells[column]} would mean {net.macs / latency_us * 1e6:.3g} multiply-accumulates per second",
+            f"its nets would do {rate:.1e} multiply-accumulates a second (median), not between {SLOWEST_PER_S:.0e} and"
+            f" {FASTEST_PER_S:.0e}",
             path=path,
-            line=line,
-            remedy="is the column in another unit?",
+            remedy="is the column in another unit? latency_ms holds milliseconds, latency_us microseconds",
         )
-    return latency_us
 
 
-def _settings(rows: Sequence[_Cells]) -> dict[str, str]:
+def _settings(rows: Sequence[Cells]) -> dict[str, str]:
     values = {column: {cells.get(column, "") for cells in rows} for column in ("runtime", "dtype", "threads")}
     return {column: found.pop() for column, found in values.items() if len(found) == 1 and "" not in found}

@@ -11,6 +11,7 @@ from importlib.resources import files
 from lutbench.space.macro import format_width
 
 PUBLISHED_FILE = "published_latency.csv"
+PUBLISHED_OPERATORS_FILE = "published_operators.csv"
 SOURCE = "FBNet, CVPR 2019 (arXiv 1812.03443), tables 3 to 5"
 
 
@@ -57,6 +58,11 @@ def _text(name: str) -> str:
 def _rows(name: str) -> Iterator[dict[str, str]]:
     text = _text(name)
     yield from csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def published_operators_text() -> str:
+    """Single operators of the paper's S8, as a table of operators."""
+    return _text(PUBLISHED_OPERATORS_FILE)
 
 
 def published_text() -> str:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 import pytest
 
-from lutbench.lut.costs import BYTES_PER_ELEMENT, PRIOR_US, layers_work, total_work
+from lutbench.lut.costs import BYTES_PER_ELEMENT, PRIOR_US, layer_work
 from lutbench.space.expand import net_graph, operator_graph
+from lutbench.space.graph import Graph
 from lutbench.space.operator import parse_operator
 from lutbench.space.zoo import find_net, zoo_models
+
+
+def layers_work(graph: Graph, dtype: str) -> list[dict[str, float]]:
+    return [layer_work(graph, node, dtype) for node in graph.nodes[1:]]
+
+
+def total_work(layers: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    found: Counter[str] = Counter()
+    for layer in layers:
+        found.update(layer)  # type: ignore[arg-type]
+    return dict(found)  # type: ignore[arg-type]
 
 
 def test_a_block_by_hand() -> None:

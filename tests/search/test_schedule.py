@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lutbench.errors import UsageError
-from lutbench.search.schedule import PAPER, SMALL, Schedule, default_schedule
+from lutbench.search.schedule import PAPER, SMALL, Schedule, default_schedule, schedule_for
 
 
 def test_the_papers_numbers_are_the_defaults() -> None:
@@ -44,3 +44,23 @@ def test_few_images_cool_to_the_same_temperature_in_fewer_epochs() -> None:
 def test_numbers_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Schedule(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("images", [1437, 100_000])
+@pytest.mark.parametrize("epochs", [1, 3, 45, 240])
+def test_what_is_not_given_scales_with_the_epochs(images: int, epochs: int) -> None:
+    usual, found = default_schedule(images), schedule_for(images, {"epochs": epochs})
+    assert found.epochs == epochs
+    assert found.warmup == math.floor(usual.warmup * epochs / usual.epochs)
+    assert found.temperature_at(epochs) == pytest.approx(usual.temperature_at(usual.epochs))
+    assert (found.batch_size, found.w_rate) == (usual.batch_size, usual.w_rate)
+
+
+def test_what_is_given_stays_as_it_is() -> None:
+    assert schedule_for(1437, {}) == SMALL
+    found = schedule_for(1437, {"epochs": 3, "warmup": 2, "cooling": 0.5, "w_rate": 0.2})
+    assert (found.epochs, found.warmup, found.cooling, found.w_rate) == (3, 2, 0.5, 0.2)
+    assert schedule_for(1437, {"warmup": 60}).epochs == SMALL.epochs
+    assert schedule_for(1437, {"warmup": 240}).epochs == 960
+    with pytest.raises(UsageError, match="warmup 3 cannot be"):
+        schedule_for(1437, {"epochs": 3, "warmup": 3})

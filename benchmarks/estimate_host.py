@@ -1,0 +1,88 @@
+"""How well `estimate` meets what was measured: rows estimated from whole nets beside the same machine's LUT. Markdown.
+
+python benchmarks/estimate_host.py LUT NETS.csv...
+
+LUT: measured by `lutbench profile`. NETS: tables that `lutbench bench -o` wrote of random nets of the LUT's space on
+the same machine. A fifth of the nets is never fitted and judges the nets' errors.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from _machine import machine
+
+from lutbench.lut.cost_fit import fit_costs
+from lutbench.lut.cost_problem import NetWork, general_prior
+from lutbench.lut.costs import OVERHEAD
+from lutbench.lut.file import read_lut
+from lutbench.lut.latencies import read_latencies
+from lutbench.lut.pieces import Piece, net_pieces, operator_piece
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import distinct_operators
+from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
+
+COUNTS = (12, 30, 100, 200, 300, 1000)
+RIDGES = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+
+
+def main(lut_path: Path, tables: Sequence[str]) -> None:
+    lut = read_lut(lut_path)
+    section = lut.metadata.space
+    spaces, _ = find_spaces(section.name, section.resolutions, section.widths)
+    dtype = lut.metadata.dtype
+    timed = [net for table in tables for net in read_latencies(table, lut.metadata.device, spaces).nets]
+    nets = [NetWork(net.name, net.latency_us, net_pieces(net.net, dtype)) for net in timed]
+    random.Random(0).shuffle(nets)
+    judges, seen = nets[-len(nets) // 5 :], nets[: -len(nets) // 5]
+    operators = [op for op in distinct_operators(spaces) if op.is_measured and op != EMPTY_GRAPH]
+    pieces = [operator_piece(op, dtype) for op in operators]
+    measured_us = np.array([lut.latency_us(op) - lut.overhead_us for op in operators])
+    print(f"{machine()}; {lut.metadata.runtime}, {dtype}; {len(nets)} nets, {len(judges)} of them judge.\n")
+    print(
+        "| nets | rows off by a factor of (median) | 95 % intervals that hold the measured row"
+        " | unseen nets: mean error | best additive fit | seconds |\n|---|---|---|---|---|---|"
+    )
+    for count in [c for c in COUNTS if c <= len(seen)] + [len(seen)] * (len(seen) not in COUNTS):
+        print(line(seen[:count], judges, pieces, measured_us))
+
+
+def line(nets: list[NetWork], judges: list[NetWork], pieces: list[Piece], measured_us: np.ndarray) -> str:  # type: ignore[type-arg]
+    started = time.monotonic()
+    kinds = {OVERHEAD, *(kind for piece in pieces for layer in piece.layers for kind, _ in layer.work)}
+    fit = fit_costs(nets, general_prior(kinds))
+    found = fit.latencies(pieces)
+    seconds = time.monotonic() - started
+    off = np.log(measured_us / np.array([piece.latency_us for piece in found]))
+    held = np.abs(off) <= np.log([piece.alone_factor for piece in found])
+    by_piece = {piece: latency.latency_us for piece, latency in zip(pieces, found, strict=True)}
+    errors = [(fit.costs[OVERHEAD] + sum(by_piece[p] for p in net.pieces)) / net.latency_us - 1 for net in judges]
+    return (
+        f"| {len(nets)} | {np.exp(np.median(np.abs(off))):.2f} | {held.mean():.0%} | {np.mean(np.abs(errors)):.2%}"
+        f" | {additive_error(nets, judges, pieces):.2%} | {seconds:.1f} |"
+    )
+
+
+def additive_error(nets: list[NetWork], judges: list[NetWork], pieces: list[Piece]) -> float:
+    """Mean error on the judges of one latency per operator, by relative least squares with the ridge best for them."""
+    number = {piece: column for column, piece in enumerate(pieces)}
+
+    def matrix(nets: list[NetWork]) -> np.ndarray:  # type: ignore[type-arg]
+        found = np.zeros((len(nets), len(pieces) + 1))
+        found[:, -1] = 1.0
+        for row, net in enumerate(nets):
+            np.add.at(found[row], [number[piece] for piece in net.pieces], 1.0)
+        return found / np.array([net.latency_us for net in nets])[:, None]
+
+    seen, other = matrix(nets), matrix(judges)
+    fits = [np.linalg.solve(seen.T @ seen + ridge * np.eye(seen.shape[1]), seen.sum(0)) for ridge in RIDGES]
+    return min(float(np.mean(np.abs(other @ us - 1))) for us in fits)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
