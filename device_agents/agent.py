@@ -14,6 +14,7 @@ from lutbench.measure.protocol import Batch, Failure, Outcome
 UNREADABLE = "unreadable"
 CORE_CHOICE = "core_choice"  # of a phone's environment: AgentSettings.cores
 BUNDLE = "bundle"  # of a phone's environment: which build of the runner measured
+FIXED_PERFORMANCE = "fixed_performance"  # in the environment, true, of a phone that was measured in that mode
 EMULATED = "emulated"  # in the environment, true, of a phone that says that it is none
 
 
@@ -63,7 +64,8 @@ class AgentSettings:
     """What an agent has to know beside the device: runtime (onnx ...), dtype, threads.
 
     cores: big, little, all or a mask, for phones; "" for a device whose cores are not chosen. force: take a phone that
-    is not the model its name stands for. report: where the agent says what it waits for.
+    is not the model its name stands for. fixed_performance: a phone is kept at speeds that it can hold for long.
+    heat_wait: a hot phone is waited for. report: where the agent says what it waits for.
     """
 
     runtime: str
@@ -71,4 +73,6 @@ class AgentSettings:
     threads: int
     cores: str = ""
     force: bool = False
+    fixed_performance: bool = False
+    heat_wait: bool = True
     report: Report = field(default=unheard, compare=False)

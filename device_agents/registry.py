@@ -17,7 +17,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import platformdirs
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.cores import check_choice
 from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
+from lutbench.device_agents.android.limits import Limits
 from lutbench.errors import DeviceError, RegistryError, UsageError
 from lutbench.reading.files import is_there
 from lutbench.reading.kinds import DEVICES
@@ -38,6 +39,7 @@ KINDS = ("host", "android", "ios")
 PHONE_RUNTIMES = ("onnx", "executorch")
 _MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle")
+_LIMIT_KEYS = ("ignore_zones", "max_temperature_c", "least_battery_percent")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Device:
     Of phones: serial or address say which of those attached; none of them, the only one. usb, transport_id: as in
     Wanted, for phones of one serial. cores: they are measured on,
     as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any. bundle: a folder
-    that `lutbench runner build -o` wrote, or "" for the usual one.
+    that `lutbench runner build -o` wrote, or "" for the usual one. limits: of its heat and its battery.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Device:
     bundle: str = ""
     usb: str = ""
     transport_id: str = ""
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def lock_name(self) -> str:
@@ -165,9 +168,9 @@ def clean_device(device: Device) -> int:
 
 
 def _wanted(device: Device) -> Wanted:
-    return Wanted(
-        device.name, device.serial, device.address, device.model, device.bundle, device.usb, device.transport_id
-    )
+    limits = device.limits
+    which = (device.serial, device.address, device.model, device.bundle, device.usb, device.transport_id)
+    return Wanted(device.name, *which, limits)
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
@@ -197,7 +200,13 @@ def _device(name: str, entry: Any, path: Path) -> Device:
         raise wrong("a name is letters, digits, _ . and -")
     if not isinstance(entry, dict):
         raise wrong("is not a table")
-    known = ("kind", "lut", "description", "threads", *(_PHONE_KEYS if entry.get("kind") == "android" else ()))
+    known = (
+        "kind",
+        "lut",
+        "description",
+        "threads",
+        *((*_PHONE_KEYS, *_LIMIT_KEYS) if entry.get("kind") == "android" else ()),
+    )
     unknown = set(entry) - set(known)
     if unknown:
         raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: {', '.join(known)})")
@@ -209,7 +218,16 @@ def _device(name: str, entry: Any, path: Path) -> Device:
     lut, description = entry.get("lut", f"luts/{name}.csv"), entry.get("description", "")
     if not isinstance(lut, str) or not isinstance(description, str):
         raise wrong("lut and description must be strings")
-    return Device(name, entry["kind"], Path(lut), description, threads, built_in=False, **_phone_keys(entry, wrong))
+    return Device(
+        name,
+        entry["kind"],
+        Path(lut),
+        description,
+        threads,
+        built_in=False,
+        **_phone_keys(entry, wrong),
+        limits=_limits(entry, wrong),
+    )
 
 
 def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) -> dict[str, str]:
@@ -234,3 +252,24 @@ def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) ->
     except UsageError as error:
         raise wrong(error.problem) from error
     return found
+
+
+def _limits(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) -> Limits:
+    usual = Limits()
+    zones = entry.get("ignore_zones", [])
+    if not isinstance(zones, list) or not all(isinstance(zone, str) and zone for zone in zones):
+        raise wrong('ignore_zones must be a list of names of thermal zones, or patterns such as "soc*"')
+    hottest = _number(entry.get("max_temperature_c", usual.processor_c), 30.0, 120.0)
+    if hottest is None:
+        raise wrong("max_temperature_c must be a number of degrees between 30 and 120")
+    least = _number(entry.get("least_battery_percent", usual.least_battery_percent), 0, 100)
+    if least is None or least != int(least):
+        raise wrong("least_battery_percent must be a whole number between 0 and 100")
+    return Limits(processor_c=hottest, least_battery_percent=int(least), ignored_zones=tuple(zones))
+
+
+def _number(value: object, least: float, most: float) -> float | None:
+    """The value as a number within these; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        return None
+    return float(value)

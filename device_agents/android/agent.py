@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, AgentSettings, DeviceInfo
+from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
 from lutbench.device_agents.android.connection import RECONNECT_S, Connection
-from lutbench.device_agents.android.describe import State, describe, read_state
-from lutbench.device_agents.android.heat import HeatWatch
+from lutbench.device_agents.android.describe import describe, read_state
 from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, install_files
 from lutbench.device_agents.android.job import Ending, JobRun
 from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
+from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
@@ -50,8 +50,7 @@ class AndroidAgent:
         lock: PhoneLock,
         bundle: Bundle,
         settings: AgentSettings,
-        cores: Sequence[int],
-        state: State,
+        watch: PhoneWatch,
         patience: Patience,
         held: ExitStack,
     ) -> None:
@@ -59,12 +58,11 @@ class AndroidAgent:
         self._lock = lock
         self._bundle = bundle
         self._settings = settings
-        self._cores = list(cores)
+        self._watch = watch
         self._patience = patience
         self._held = held
         self._artifacts: dict[str, Artifact] = {}
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
-        self._heat = HeatWatch(connection, settings.report, state, lock.beat)
         self._started: Start | None = None
         self.runner_s = 0.0  # that the runner's processes ran, by the phone's clock
         self.installed_files = 0  # that were not on the phone before
@@ -84,7 +82,8 @@ class AndroidAgent:
             end_jobs(self.connection)
 
     def describe(self) -> DeviceInfo:
-        info = describe(read_state(self.connection), self.connection.kind, self._cores)
+        watch = self._watch
+        info = describe(read_state(self.connection), self.connection.kind, watch.cores, watch.thermometer)
         engine, bundle = self._settings.runtime, self._bundle
         libc = f", {bundle.libc}" if bundle.libc else ""
         environment: dict[str, Any] = {
@@ -92,7 +91,8 @@ class AndroidAgent:
             CORE_CHOICE: self._settings.cores or "all",
             BUNDLE: f"{bundle.target} ({bundle.abi}{libc}), runner {bundle.runner}, {bundle.runtimes[engine]}",
             "bundle_sha256": bundle.digest(engine),
-            **self._heat.seen(self._cores),
+            **({FIXED_PERFORMANCE: True} if self._settings.fixed_performance else {}),
+            **watch.seen(),
         }
         if self._started is not None:
             environment["pinned_to"] = list(self._started.cores)  # as read back
@@ -138,16 +138,18 @@ class AndroidAgent:
         left = [cycle for cycle in batch.cycles if self._has(cycle)]
         fruitless = 0
         while left:
-            self._heat.wait()
+            self._watch.wait()
             self._check_canaries(batch)
             part = replace(batch, cycles=tuple(left))
             before, gone = len(left), set[int]()
             run = self._job_run(lambda part=part: self._silence_s(part))  # type: ignore[misc]
             for record in self._records(run, self._needed(part), part, check=False):
                 if isinstance(record, CycleRecord):
+                    if self._watch.moved(record.cores):
+                        continue
                     yield from Records(None, (), 0, False, cycles={record.cycle: record}).outcomes(part)
                     gone.add(record.cycle)
-                    self._heat.note(record.before, record.after)
+                    self._watch.note(record.before, record.after)
                 elif isinstance(record, FailedRecord):
                     self._artifacts.pop(record.name, None)
                     yield Failure(record.name, record.reason)
@@ -189,6 +191,7 @@ class AndroidAgent:
         self._raise_if_hopeless(ending)
         if not ending.why:
             if fruitless >= _FRUITLESS:
+                self._watch.raise_if_moved()
                 raise DeviceError("the phone's records arrive damaged time and again", device=self.connection.label)
             return
         if self._died_with_the_link(ending, fruitless):
@@ -255,7 +258,7 @@ class AndroidAgent:
             self._settings.threads,
             tuple(JobArtifact(a.name, f"{ROOT}/{_stored(a).place}", a.sha256) for a in artifacts),
             library=self._bundle.library(engine, folder),
-            cores=self._cores,
+            cores=self._watch.cores,
             check=check,
             batch=batch,
         )

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from lutbench.device_agents.android.describe import State
 from lutbench.errors import DeviceError, UsageError
+from lutbench.events import Note, Report
 
 CHOICES = ("big", "little", "all")
+CORES_WAIT_S = 20.0
+_LOOK_EVERY_S = 2.0
+_BRING_BACK = "wake the phone, keep its screen on, let it cool, and switch battery saving off"
+
+
+class UnknownSpeedError(DeviceError):
+    """How fast some cores are is not known, so neither is which cluster they are of."""
 
 
 def check_choice(text: str) -> str:
@@ -21,20 +32,25 @@ def check_choice(text: str) -> str:
 
 
 def choose_cores(choice: str, speeds: Mapping[int, int], threads: int, device: str) -> list[int]:
-    """The cores of a choice. speeds: the highest frequency of each core that can be used, 0 where it is unreadable.
+    """The cores of a choice. speeds: the highest frequency of each core of the phone, 0 where it is unreadable.
 
-    big: the fastest cluster, and the next ones where it has fewer cores than threads; little: the slowest cluster.
-    DeviceError where the phone has no such cores, or fewer than threads.
+    big: the fastest cluster, and the next ones where it has fewer cores than threads; little: the slowest cluster; of
+    cores that nothing is known of, all are one cluster. DeviceError where the phone has no such cores, fewer than
+    threads, or where some speeds are unknown: those may be any.
     """
     cores = sorted(speeds)
+    unknown = [core for core in cores if not speeds[core]]
+    if choice in ("big", "little") and 0 < len(unknown) < len(cores):
+        raise UnknownSpeedError(
+            f"how fast its cores {_listed(unknown)} are cannot be read, so which are {choice} is not known",
+            device=device, remedy="wake the phone and let it cool, or name cores by a mask such as --cores 0xf0",
+        )  # fmt: skip
     if choice.startswith("0x"):
         mask = int(choice, 16)
         asked = [core for core in range(mask.bit_length()) if mask >> core & 1]
         missing = [core for core in asked if core not in speeds]
         if missing:
-            raise DeviceError(
-                f"it has no core {', '.join(map(str, missing))}", device=device, remedy=f"its cores are {cores}"
-            )
+            raise DeviceError(f"it has no core {_listed(missing)}", device=device, remedy=f"its cores are {cores}")
         found = asked
     elif choice == "all":
         found = cores
@@ -51,3 +67,64 @@ def choose_cores(choice: str, speeds: Mapping[int, int], threads: int, device: s
             remedy="give fewer --threads or other --cores",
         )  # fmt: skip
     return sorted(found)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """cores: those to measure on. away: others of the choice, that the phone has taken away."""
+
+    cores: tuple[int, ...]
+    away: tuple[int, ...] = ()
+
+
+def settle_cores(
+    state: State,
+    look: Callable[[], State],
+    choice: str,
+    threads: int,
+    device: str,
+    report: Report,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Chosen:
+    """The cores of a choice, waited for where the phone has taken some of them away for a while.
+
+    look: the phone's state, read anew. DeviceError where too few of them come back, or one that a mask names does not.
+    """
+    started = clock()
+    while True:
+        hindrance, chosen = _settled(state, choice, threads, device)
+        if chosen is not None and not chosen.away:
+            return chosen
+        if clock() - started >= CORES_WAIT_S:
+            break
+        if clock() == started:
+            report(Note(f"waiting: {hindrance}: {_BRING_BACK} (waits {CORES_WAIT_S:.0f} s at most)", warning=True))
+        sleep(_LOOK_EVERY_S)
+        state = look()
+    if chosen is None or len(chosen.cores) < threads or choice.startswith("0x"):
+        raise DeviceError(
+            hindrance,
+            device=device,
+            remedy=f"{_BRING_BACK}, or choose other --cores: {_listed(state.usable)} are there",
+        )
+    report(Note(f"{hindrance}: measured on {_listed(chosen.cores)}; the LUT says so", warning=True))
+    return chosen
+
+
+def _settled(state: State, choice: str, threads: int, device: str) -> tuple[str, Chosen | None]:
+    """(what is missing, the choice as it is now); no choice where cores that are away may belong to it."""
+    away = state.away
+    try:
+        cores = choose_cores(choice, state.speeds, threads, device)
+    except UnknownSpeedError as error:
+        if not away:
+            raise
+        return f"the phone has taken the cores {_listed(away)} away ({error.problem})", None
+    gone = tuple(core for core in cores if core in away)
+    chosen = Chosen(tuple(core for core in cores if core not in away), gone)
+    return f"the phone has taken the cores {_listed(gone)} away, which --cores {choice} means", chosen
+
+
+def _listed(cores: Sequence[int]) -> str:
+    return ", ".join(map(str, cores))

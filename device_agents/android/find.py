@@ -6,12 +6,13 @@ import os
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport
 from lutbench.device_agents.android.keys import signers
+from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.link import Link, LinkLostError, UnauthorizedError
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_phones
 from lutbench.device_agents.android.usb import usb_phones, usb_transport
@@ -66,6 +67,7 @@ class Wanted:
 
     model: what it must be, a pattern such as SM-G950*; "" for any. bundle: a folder with the runner to use on it; ""
     for the one that lutbench builds. usb, transport_id: as in Attached, for phones that share a serial; "" for any.
+    limits: of its heat and its battery.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Wanted:
     bundle: str = ""
     usb: str = ""
     transport_id: str = ""
+    limits: Limits = field(default_factory=Limits)
 
 
 def attached() -> list[Attached]:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from lutbench.device_agents.agent import UNREADABLE, AgentSettings, unheard
 from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.awake import StayAwake
+from lutbench.device_agents.android.changes import Changes
 from lutbench.device_agents.android.connection import Connection
-from lutbench.device_agents.android.cores import choose_cores
+from lutbench.device_agents.android.cores import settle_cores
 from lutbench.device_agents.android.describe import State, read_state
 from lutbench.device_agents.android.find import Wanted, connect
 from lutbench.device_agents.android.install import ROOT, clean
+from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.lock import PhoneLock, host_id, phone_id
 from lutbench.device_agents.android.process import end_jobs
+from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle, read_bundle
 from lutbench.errors import DeviceError
@@ -24,6 +28,7 @@ from lutbench.files import default_cache_folder
 from lutbench.locks import device_lock
 
 TARGET = "android-arm64"
+FIXED_PERFORMANCE_API = 30  # Android 11
 
 
 def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: Patience | None = None) -> AndroidAgent:
@@ -42,8 +47,59 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
         bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
         lock = _hold(connection, state, wanted, stack)
         end_jobs(connection)
-        cores = choose_cores(settings.cores or "all", state.speeds, settings.threads, connection.label)
-        return AndroidAgent(connection, lock, bundle, settings, cores, state, patience, stack.pop_all())
+        changes = begin_changes(connection, stack, report)
+        awake = StayAwake(changes, report, state)
+        awake.begin(state)
+        if settings.fixed_performance:
+            fix_performance(changes, state, connection.label)
+        watch = watch_over(connection, state, settings, wanted.limits, lock, awake)
+        return AndroidAgent(connection, lock, bundle, settings, watch, patience, stack.pop_all())
+
+
+def begin_changes(connection: Connection, stack: ExitStack, report: Report) -> Changes:
+    """What is changed of the phone from now on is put back by the stack; what a run that was ended left, at once."""
+    changes = Changes(connection)
+    if changes.put_back_earlier():
+        report(Note("an earlier run was ended before it could put the phone's settings back: done now"))
+    stack.callback(changes.put_back)
+    return changes
+
+
+def watch_over(
+    connection: Connection, state: State, settings: AgentSettings, limits: Limits, lock: PhoneLock, awake: StayAwake
+) -> PhoneWatch:
+    """Looks after the phone while it measures on the cores that are asked for; waits for those that are away."""
+    chosen = settle_cores(
+        state,
+        lambda: read_state(connection, changing_only=True).within(state),
+        settings.cores or "all",
+        settings.threads,
+        connection.label,
+        settings.report,
+    )
+    return PhoneWatch(
+        connection,
+        settings.report,
+        state,
+        chosen.cores,
+        settings.threads,
+        limits,
+        awake,
+        alive=lock.beat,
+        heat_wait=settings.heat_wait,
+    )
+
+
+def fix_performance(changes: Changes, state: State, label: str) -> None:
+    """DeviceError where the phone has no fixed performance mode."""
+    remedy = "leave out --fixed-performance"
+    if (api := state.api_level) is not None and api < FIXED_PERFORMANCE_API:
+        raise DeviceError(
+            f"fixed performance mode came with Android 11, this phone has API {api}", device=label, remedy=remedy
+        )
+    refused = changes.fix_performance()
+    if refused:
+        raise DeviceError(f"the phone has no fixed performance mode: {refused}", device=label, remedy=remedy)
 
 
 def clean_phone(wanted: Wanted, config: Path) -> int:
@@ -53,6 +109,7 @@ def clean_phone(wanted: Wanted, config: Path) -> int:
         state = read_state(connection)
         _hold(connection, state, wanted, stack)
         end_jobs(connection)
+        Changes(connection).put_back_earlier()
         return clean(connection)
 
 

@@ -71,13 +71,17 @@ class State:
 
 @dataclass(frozen=True)
 class CycleRecord:
-    """The samples of the job's cycle of that number: ns per name, and the canary's reading for each sample."""
+    """The samples of the job's cycle of that number: ns per name, and the canary's reading for each sample.
+
+    cores: those it ran on, as read back while it ran; empty where the system or an older runner does not say.
+    """
 
     cycle: int
     ns: tuple[tuple[int, ...], ...]
     canary_ns: tuple[int, ...]
     before: State
     after: State
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,10 @@ def _cycle(entry: dict[str, Any]) -> CycleRecord:
     canaries = tuple(_positive(value) for value in _list(entry["canary_ns"]))
     if not samples or not canaries or any(len(durations) != len(canaries) for durations in samples):
         raise ValueError("a cycle's samples and canaries are not as many")
-    return CycleRecord(_whole(entry["cycle"]), samples, canaries, _state(entry["before"]), _state(entry["after"]))
+    cores = [_integer(core) for core in _list(entry.get("cores", []))]
+    known = () if any(core < 0 for core in cores) else tuple(sorted(set(cores)))  # -1: the system does not say
+    before, after = _state(entry["before"]), _state(entry["after"])
+    return CycleRecord(_whole(entry["cycle"]), samples, canaries, before, after, known)
 
 
 def _state(entry: dict[str, Any]) -> State:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lutbench.device_agents.android import heat
+from lutbench.device_agents.android import watch
 from lutbench.device_agents.registry import Device
 from tests.phone.emulated import Phone
 from tests.phone.profiling import Profiler
@@ -15,8 +15,8 @@ from tests.phone.profiling import Profiler
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heat, "_LOOK_EVERY_S", 0.2)
-    monkeypatch.setattr(heat, "_ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(watch, "_LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(watch, "_ASK_EVERY_S", 0.0)
 
 
 def test_a_hot_phone_is_waited_for(device: Device, phone: Phone) -> None:
@@ -24,7 +24,7 @@ def test_a_hot_phone_is_waited_for(device: Device, phone: Phone) -> None:
     phone.set_temperature(81)
 
     def cool_down() -> None:
-        while "waiting: the phone is hot (its processor is at 81 °C)" not in profiler.notes:
+        while "waiting: the phone is hot (its processor is at 81 °C by BIG)" not in profiler.notes:
             time.sleep(0.1)
         time.sleep(1)
         phone.set_temperature(68)  # below the limit, but not by enough
@@ -36,5 +36,5 @@ def test_a_hot_phone_is_waited_for(device: Device, phone: Phone) -> None:
     lut = profiler.run()
     thread.join()
     profiler.check(lut)
-    assert "the phone has cooled down after" in profiler.notes
+    assert "the phone is ready again after" in profiler.notes
     assert lut.metadata.environment["hottest_c_after"] < 70

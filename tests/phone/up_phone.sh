@@ -28,6 +28,7 @@ thermal=$root/sys/class/thermal
 echo BIG > "$thermal/thermal_zone0/type"; echo 35200 > "$thermal/thermal_zone0/temp"
 echo battery > "$thermal/thermal_zone1/type"; echo 29000 > "$thermal/thermal_zone1/temp"
 mkdir "$root/sys/recorded"; cp "$here"/recorded/* "$root/sys/recorded/" # what getprop and dumpsys answer
+chown -R 2000:2000 "$root/sys/recorded" # settings and keys change it
 
 mount -t proc proc "$root/proc"
 mount -t tmpfs dev "$root/dev"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import State
 from lutbench.device_agents.android.job import Ending
 from lutbench.device_agents.android.lock import PhoneLock
+from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import Job
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
@@ -69,8 +71,9 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AndroidAgent]:
         bundle = Bundle(Path("b"), "t", "abi", "", "0", {"onnx": "onnxruntime 1"}, {"onnx": ["run"]}, {"onnx": "l"}, ())
         settings = AgentSettings("onnx", "int8", 1, "big")
         lock = PhoneLock(NoConnection(), "root", "host")
+        watch = PhoneWatch(NoConnection(), settings.report, State({}), [0])
         made = AndroidAgent(
-            NoConnection(), lock, bundle, settings, [0], State({}), Patience(), ExitStack()  # type: ignore[arg-type]
+            NoConnection(), lock, bundle, settings, watch, Patience(), ExitStack()  # type: ignore[arg-type]
         )  # fmt: skip
         made.jobs = []  # type: ignore[attr-defined]
 
@@ -79,7 +82,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AndroidAgent]:
             return script(job)
 
         monkeypatch.setattr(made, "_job_run", lambda _limit_s: ScriptedRun(kept))
-        monkeypatch.setattr(made._heat, "wait", lambda: None)
+        monkeypatch.setattr(made._watch, "wait", lambda: None)
         made._artifacts = {name: artifact(name) for name in loaded}
         return made
 
@@ -166,6 +169,27 @@ def test_damaged_records_are_measured_again_but_not_for_ever(agent: Callable[...
     assert names_of(list(agent(script).measure(BATCH))) == ["a", "c", "b"]
     with pytest.raises(DeviceError, match="damaged time and again"):
         list(agent(lambda _job: ([], Ending("", corrupt=3))).measure(BATCH))
+
+
+def on_cores(records: list[Record], **cores: tuple[int, ...]) -> list[Record]:
+    """The records with what each cycle read back of its cores; cores: by the number of the cycle, c0 ..."""
+    return [
+        replace(record, cores=cores.get(f"c{record.cycle}", (0,))) if isinstance(record, CycleRecord) else record
+        for record in records
+    ]
+
+
+def test_a_cycle_that_ran_on_another_core_is_measured_again(agent: Callable[..., AndroidAgent]) -> None:
+    tries = iter([(0, 3), (0,)])
+    made = agent(lambda job: (on_cores(measured(job), c1=next(tries)), DONE))
+    assert names_of(list(made.measure(BATCH))) == ["a", "c", "b"]
+    assert made._watch.seen()["cycles_on_other_cores"] == 1
+
+
+def test_a_phone_that_never_runs_it_on_its_cores_is_an_error(agent: Callable[..., AndroidAgent]) -> None:
+    made = agent(lambda job: (on_cores(measured(job), c0=(3,), c1=(3,), c2=(3,)), DONE))
+    with pytest.raises(DeviceError, match="on its cores 3, not on 0"):
+        list(made.measure(BATCH))
 
 
 def test_an_artifact_that_fails_in_a_cycle_costs_itself(agent: Callable[..., AndroidAgent]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.device_agents.agent import UNREADABLE
-from lutbench.device_agents.android.describe import State, celsius, describe, is_cpu_zone, parse_ranges
+from lutbench.device_agents.android.describe import State, describe, parse_ranges
 
 
 def test_an_s8() -> None:
@@ -61,13 +61,20 @@ def test_ranges(text: str, cores: list[int]) -> None:
     assert parse_ranges(text) == cores
 
 
-@pytest.mark.parametrize(("value", "degrees"), [(45000, 45.0), (452, 45.2), (45, 45.0), (-5000, -5.0), (0, 0.0)])
-def test_units_of_zones(value: int, degrees: float) -> None:
-    assert celsius(value) == degrees
-
-
-def test_zones_of_the_processor() -> None:
-    for name in ("cpu-0-0-usr", "BIG", "LITTLE", "mtktscpu", "soc_thermal", "tsens_tz_sensor3"):
-        assert is_cpu_zone(name)
-    for name in ("battery", "chg_therm", "gpu0", "cpu_battery", "wifi", "skin-therm-soc"):
-        assert not is_cpu_zone(name)
+def test_what_decides_a_phones_speed_is_kept() -> None:
+    state = State(
+        {
+            "possible": "0-7",
+            "online": "0-3,6",
+            "power": "  mWakefulness=Dozing\n  mLowPowerModeEnabled=true",
+            "process": "/foreground\n4:cpuset:/foreground\n3:cpu:/bg\n0::/uid_2000/pid_9\nCpus_allowed_list:\t0-5",
+            "thermal": "Current temperatures from HAL:\n\tTemperature{mValue=33.5, mType=3, mName=SKIN, mStatus=0}",
+        }
+    )
+    info = describe(state, "", [4])
+    environment = info.environment
+    assert (info.cores, environment["cores"]) == (8, 8)  # on line or not
+    assert (environment["wakefulness"], environment["low_power"]) == ("Dozing", True)
+    assert environment["scheduling_group"] == "/foreground, cpuset:/foreground, cpu:/bg, :/uid_2000/pid_9"
+    assert environment["cpus_allowed"] == [0, 1, 2, 3, 4, 5] and environment["cores_away"] == [4, 5, 6, 7]
+    assert environment["skin_temperature_c"] == 33.5
