@@ -201,7 +201,12 @@ class _Job:
         for start in range(0, len(artifacts), NETS_PER_GROUP):
             group = artifacts[start : start + NETS_PER_GROUP]
             settings = AgentSettings(
-                request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, self._report
+                request.runtime,
+                request.dtype,
+                request.threads,
+                request.chosen_cores,
+                request.force,
+                report=self._report,
             )
             with self._open_device(request.device, settings) as agent:
                 described = agent.describe()

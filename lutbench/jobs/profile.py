@@ -131,7 +131,7 @@ def _measure(
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
     outside = delegation_section(artifacts, exporter.delegate, report)
     settings = AgentSettings(
-        request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, report
+        request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, report=report
     )
     with open_device(request.device, settings) as agent:
         before = agent.describe()

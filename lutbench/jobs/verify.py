@@ -197,7 +197,7 @@ class _Job:
         meta = self._lut.metadata
         names = [net.key for net in (*group, *self._tuning)]
         settings = AgentSettings(
-            self._exporter.runtime, meta.dtype, meta.threads, self._cores, self._request.force, self._report
+            self._exporter.runtime, meta.dtype, meta.threads, self._cores, self._request.force, report=self._report
         )
         with self._open_device(self._request.device, settings) as agent:
             for failure in agent.install(
