@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import cores_option, force_option, json_option
+from lutbench.cli.options import batch_option, cores_option, force_option, json_option
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
@@ -40,6 +40,7 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 @click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@batch_option
 @cores_option
 @force_option
 @click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
@@ -62,6 +63,7 @@ def command(
     runtime: str,
     dtype: str,
     threads: int | None,
+    batch: int,
     cores: str,
     force: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
@@ -89,6 +91,8 @@ def command(
     device = find_device(device_name)
     if not 0.0001 <= target <= 0.5:
         raise UsageError(f"--target {target} is not between 0.0001 and 0.5")
+    if tables and batch > 1:
+        raise UsageError("the paper's latencies are of single images", remedy="leave --batch or --paper-table out")
     papers = [paper_table(int(number)) for number in dict.fromkeys(tables)]
     texts = (*nets, *(text for paper in papers for text in paper.nets))
     request = BenchRequest(
@@ -97,6 +101,7 @@ def command(
         runtime=runtime,
         dtype=dtype,
         threads=threads or device.threads,
+        batch=batch,
         cores=cores,
         force=force,
         lut=open_lut(lut_path) if lut_path else None,
@@ -127,6 +132,7 @@ def summary(found: BenchReport, comparisons: list[Comparison]) -> dict[str, Any]
         "runtime": found.runtime,
         "dtype": found.dtype,
         "threads": found.threads,
+        "batch": found.batch,
         "target": found.target,
         "disturbed_share": found.disturbed_share,
         "nets": [_plain(result) for result in found.results],
@@ -169,6 +175,7 @@ def _plain(result: BenchResult) -> dict[str, Any]:
 
 
 def _print_results(found: BenchReport, with_lut: bool) -> None:
+    from lutbench.cli.luts import threads_text
     from lutbench.cli.render import print_table
     from lutbench.units import format_percent
 
@@ -181,7 +188,7 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
     wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
     files = " (ONNX files in their own)" if any(r.net.is_file for r in found.results) else ""
     device = f"{found.device} ({found.cpu})" if found.cpu else found.device
-    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
+    threads = threads_text(found.threads, found.batch)
     print_table(
         "",
         columns,

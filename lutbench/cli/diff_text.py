@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lutbench.cli.luts import threads_text
 from lutbench.cli.out import say
 from lutbench.cli.render import print_table
 from lutbench.files import write_atomically
@@ -98,7 +99,7 @@ def print_diff(found: Diff, top: int) -> None:
 
 def _describe(lut: Lut) -> str:
     meta = lut.metadata
-    threads = f"{meta.threads} thread{'s' if meta.threads > 1 else ''}"
+    threads = threads_text(meta.threads, meta.batch)
     cpu = f" ({meta.environment['cpu']})" if "cpu" in meta.environment else ""
     made = " ".join(text for text in (meta.provenance, meta.measured_at) if text)
     return (

@@ -22,6 +22,33 @@ def open_lut(path: Path) -> Lut:
     return lut
 
 
+def check_batch(lut: Lut, batch: int | None) -> None:
+    """UsageError, with the command that would measure it, where a LUT is of another batch than is asked for."""
+    from lutbench.errors import UsageError
+
+    own = lut.metadata.batch
+    if batch is None or batch == own:
+        return
+    measure = lut.measure_command.replace(f" --batch {own}", "")
+    option = f" --batch {batch}" if batch > 1 else ""
+    raise UsageError(
+        f"its latencies are of {'single images' if own == 1 else f'batches of {own}'}, not of"
+        f" {'single images' if batch == 1 else f'batches of {batch}'}",
+        path=lut.path,
+        remedy=f"measure it: {measure}{option} -o LUT",
+    )
+
+
+def threads_text(threads: int, batch: int) -> str:
+    """2 threads, batch 8"""
+    return f"{threads} thread{'s' if threads > 1 else ''}{batch_text(batch)}"
+
+
+def batch_text(batch: int) -> str:
+    """What a caption says of the batch behind the threads; nothing of single images."""
+    return f", batch {batch}" if batch > 1 else ""
+
+
 def provenance_note(lut: Lut) -> str:
     """One line on what an estimated or imported LUT is and how a measurement replaces it; "" for a measured one.
 

@@ -41,6 +41,14 @@ cores_option = click.option(
 force_option = click.option(
     "--force", is_flag=True, help="Take a phone that is not the model its name stands for; the LUT says what it was."
 )
+batch_option = click.option(
+    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Images that are run at once."
+)
+lut_batch_option = click.option(
+    "--batch",
+    type=click.IntRange(1, 1024),
+    help="Images at once that the LUT must be of; none: as many as it is of.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import INTEGERS, NUMBERS, cores_option, force_option
+from lutbench.cli.options import INTEGERS, NUMBERS, batch_option, cores_option, force_option
 from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
@@ -19,6 +19,7 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 @click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
 @click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@batch_option
 @cores_option
 @force_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The LUT; none: the device's, luts/host.csv.")
@@ -35,6 +36,7 @@ def command(
     resolution: tuple[int, ...],
     width: tuple[float, ...],
     threads: int | None,
+    batch: int,
     cores: str,
     force: bool,
     output: Path | None,
@@ -67,6 +69,7 @@ def command(
         resolutions=resolution,
         widths=width,
         threads=threads or device.threads,
+        batch=batch,
         cores=cores,
         force=force,
         output=output,

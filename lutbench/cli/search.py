@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import NUMBERS, data_options, json_option, machine_options, several
+from lutbench.cli.options import NUMBERS, data_options, json_option, lut_batch_option, machine_options, several
 
 if TYPE_CHECKING:
     from lutbench.jobs.search import FoundNets
@@ -34,6 +34,7 @@ _schedule_options = several(
     "--lut", "luts", type=click.Path(path_type=Path), multiple=True, required=True, help="Of a device; may be repeated."
 )
 @click.option("--target-ms", "targets_ms", type=NUMBERS, default=(), help="A latency to keep within; one for each LUT.")
+@lut_batch_option
 @click.option("--resolution", type=int, help="Of the nets; none: the LUT's first.")
 @click.option("--width", type=float, help="Of the nets; none: the LUT's first.")
 @click.option(
@@ -65,6 +66,7 @@ _schedule_options = several(
 @json_option
 def command(
     luts: tuple[Path, ...],
+    batch: int | None,
     separate_weights: bool,
     output: Path | None,
     accelerator: Any,
@@ -84,14 +86,17 @@ def command(
 
     Several processes: torchrun --nproc-per-node 8 -m lutbench search ...
     """
-    from lutbench.cli.luts import open_lut
+    from lutbench.cli.luts import check_batch, open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.jobs.search import NetsJob, check_job, find_nets
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
+    opened = tuple(open_lut(path) for path in luts)
+    for lut in opened:
+        check_batch(lut, batch)
     job = NetsJob(
-        luts=tuple(open_lut(path) for path in luts),
+        luts=opened,
         folder=output or Path("searched") / "-".join(path.stem for path in luts),
         schedule={name: value for name, value in schedule.items() if value is not None},
         shared=not separate_weights,
@@ -135,17 +140,20 @@ def _summary(found: FoundNets) -> dict[str, Any]:
         "classes": found.classes,
         "objective": found.objective,
         "mode": found.mode,
+        "batches": dict(found.batches),
         "schedule": found.schedule.to_dict(),
     }
 
 
 def _print(found: FoundNets, picture: Path) -> None:
+    from lutbench.cli.luts import batch_text
     from lutbench.cli.render import print_table
     from lutbench.units import format_latency, format_percent
 
     looks = f", augmented {found.views} times" if found.views else ""
     devices = list(found.nets[0].derived.predicted_us)
-    columns = ("accuracy", *(f"predicted, {device}" for device in devices), "MMACs", "params (M)")
+    predicted = (f"predicted, {device}{batch_text(found.batches.get(device, 1))}" for device in devices)
+    columns = ("accuracy", *predicted, "MMACs", "params (M)")
     print_table(
         "",
         {"net": False, **dict.fromkeys(columns, True)},

@@ -42,6 +42,7 @@ def summary(lut: Lut) -> dict[str, Any]:
         "runtime": meta.runtime,
         "dtype": meta.dtype,
         "threads": meta.threads,
+        "batch": meta.batch,
         "rows": len(lut.rows),
         "failed": sum(not row.is_ok for row in lut.rows),
         "within_target": within / len(measured) if measured else 0.0,
@@ -61,6 +62,7 @@ def summary(lut: Lut) -> dict[str, Any]:
 
 def print_summary(lut: Lut, slowest: int) -> None:
     """The same for people."""
+    from lutbench.cli.luts import threads_text
     from lutbench.cli.render import print_table
     from lutbench.units import format_latency, format_percent
 
@@ -72,7 +74,7 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "LUT": str(lut.path),
         "device": f"{meta.device} ({meta.environment.get('cpu', 'unknown CPU')})",
         "made": f"{meta.provenance} {meta.measured_at}, revision {meta.revision}",
-        "runtime": f"{meta.runtime}, {meta.dtype}, {meta.threads} thread{'s' if meta.threads > 1 else ''}",
+        "runtime": f"{meta.runtime}, {meta.dtype}, {threads_text(meta.threads, meta.batch)}",
         "space": f"{meta.space.name} at {scales}, width {widths}" if scales else "not the whole of one",
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import cores_option, force_option, json_option
+from lutbench.cli.options import cores_option, force_option, json_option, lut_batch_option
 from lutbench.cli.out import say
 
 
@@ -17,6 +17,7 @@ from lutbench.cli.out import say
 @click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")
 @click.option("--rounds", type=int, default=40, show_default=True, help="That count for each net.")
+@lut_batch_option
 @cores_option
 @force_option
 @click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
@@ -27,6 +28,7 @@ def command(
     nets: int,
     seed: int,
     rounds: int,
+    batch: int | None,
     cores: str,
     force: bool,
     max_error: float | None,
@@ -37,7 +39,7 @@ def command(
     Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
     Nets that the LUT was tuned on are never drawn.
     """
-    from lutbench.cli.luts import open_lut
+    from lutbench.cli.luts import check_batch, open_lut
     from lutbench.cli.render import Progress, print_json, print_table
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import CheckFailedError
@@ -45,6 +47,7 @@ def command(
     from lutbench.units import format_latency, format_percent
 
     lut = open_lut(lut_path)
+    check_batch(lut, batch)
     device = find_device(device_name or lut.metadata.device)
     request = VerifyRequest(lut_path, device, nets, seed, rounds, cores, force)
     with Progress() as progress:
@@ -52,7 +55,7 @@ def command(
     if as_json:
         details = [{**asdict(result), "error": result.error} for result in results]
         shown = [{"net": result.net, "error": result.error} for result in worst(results)]
-        print_json({**asdict(found), "worst": shown, "details": details})
+        print_json({**asdict(found), "batch": lut.metadata.batch, "worst": shown, "details": details})
     else:
         say(describe(found))
         within = {"1": found.within_1pct, "3": found.within_3pct, "5": found.within_5pct, "10": found.within_10pct}

@@ -76,18 +76,22 @@ class _ChannelsLast(nn.Module):
         )
 
 
-def export_executorch(subject: Subject, dtype: str, *, fitted: Fitted | None = None) -> Exported:
-    """The subject's program, checked against torch; ExportError where it cannot be made or is wrong."""
+def export_executorch(subject: Subject, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
+    """The subject's program, checked against torch; ExportError where it cannot be made or is wrong.
+
+    batch: of random images; a fitted net's program takes one.
+    """
     name = subject_name(subject)
     notes = speed_up()
     if fitted:
         module, images = fitted.module, fitted.images
     else:
-        module, images = _empty() if subject == OVERHEAD else build_subject(subject), sample_input(subject, name)
+        module = _empty() if subject == OVERHEAD else build_subject(subject)
+        images = sample_input(subject, name, batch)
     try:
         with torch.no_grad(), without_collector(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's to its own callers
-            exported = _export(module, _laid_out(images, subject), dtype, subject)
+            exported = _export(module, _laid_out(images, subject), dtype, subject, 1 if fitted else len(images))
     except Exception as failure:
         raise ExportError(f"ExecuTorch export failed: {_shortest(failure)}", operator=name) from failure
     check_error(exported.check_error, subject, dtype, fitted)
@@ -107,8 +111,8 @@ def _laid_out(sample: Tensor, subject: Subject) -> Tensor:
     return sample.to(memory_format=torch.channels_last) if inner else sample
 
 
-def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject) -> Exported:
-    sample = images[:1]
+def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject, batch: int) -> Exported:
+    sample = images[:batch]
     expected = module(sample)
     inner = isinstance(subject, Operator) and expected.dim() == 4
     traced = norms_folded(module)
@@ -117,7 +121,7 @@ def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject) -> 
     program = torch.export.export(traced, (sample,))
     fed, given, scale = sample, None, None
     if dtype == "int8":
-        graph = _quantized(program, images)
+        graph = _quantized(program, images, batch)
         given, scale = _integer_inputs_outputs(graph)
         fed = given.integers(sample)
         expected = module(given.real(fed))
@@ -132,12 +136,12 @@ def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject) -> 
     return Exported(data, error, (*_partings(edge), *outside), share, input_scale=given, output_scale=scale)
 
 
-def _quantized(program: torch.export.ExportedProgram, images: Tensor) -> torch.fx.GraphModule:
+def _quantized(program: torch.export.ExportedProgram, images: Tensor, batch: int) -> torch.fx.GraphModule:
     """One random sample to calibrate with does for latency, which does not depend on the scales, and for the check."""
     quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
-    for image in torch.split(images, 1):
-        prepared(image)
+    for part in torch.split(images, batch):
+        prepared(part)
     return convert_pt2e(prepared)  # type: ignore[no-any-return]
 
 
@@ -222,7 +226,7 @@ def run_program(data: bytes, given: Tensor) -> Tensor:
 
 
 def open_executorch(exported: Exported) -> Callable[[Tensor], Tensor]:
-    """A net's program in ExecuTorch: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    """A net's program in ExecuTorch: (N, 3, R, R) -> (N, classes), real numbers on both sides."""
     held = _loaded(exported.data)  # the program too: the method holds bare addresses into it
 
     def run(image: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Exporter:
     opener: the same, of what makes an artifact ready to compute.
     revision: raised whenever the exporter's own output changes. packages: whose versions decide the bytes.
     delegate: what inside the runtime computes, where it has a name of its own. engines: of which the runtime has to be
-    told one, engine; its function then takes it as a third argument.
+    told one, engine; its function then takes it as a third argument. batch: images that an artifact takes at once.
     """
 
     runtime: str
@@ -45,6 +45,7 @@ class Exporter:
     delegate: str = ""
     engines: tuple[str, ...] = ()
     engine: str = ""
+    batch: int = 1
 
     def export(self, subject: Subject, dtype: str, fitted: Fitted | None = None) -> Exported:
         """The subject's checked artifact; ExportError where it cannot be made or is wrong.
@@ -52,10 +53,10 @@ class Exporter:
         fitted: its weights and real images; none means random ones, seeded by its name, for latency needs no others.
         """
         function: ExportFunction = _imported(self.function)
-        return function(subject, dtype, *([self.engine] if self.engine else []), fitted=fitted)
+        return function(subject, dtype, *([self.engine] if self.engine else []), fitted=fitted, batch=self.batch)
 
     def open(self, exported: Exported) -> Run:
-        """The artifact in its runtime, one thread: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+        """The artifact in its runtime, one thread: (batch, 3, R, R) -> (batch, classes), real numbers on both sides."""
         opened: Run = _imported(self.opener)(exported)
         return opened
 
@@ -69,9 +70,9 @@ class Exporter:
         """What decides the artifact's bytes; needs no torch."""
         versions = {package: _version(package) for package in self.packages}
         engine = {"engine": self.engine} if self.engine else {}
-        return Recipe(
-            subject_name(subject), self.runtime, dtype, {"exporter": str(self.revision), **engine, **versions}
-        )
+        batch = {"batch": str(self.batch)} if self.batch > 1 else {}
+        versions |= {"exporter": str(self.revision), **engine, **batch}
+        return Recipe(subject_name(subject), self.runtime, dtype, versions)
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -108,16 +109,18 @@ EXPORTERS: dict[str, Exporter] = {
         engines=("x86", "onednn", "qnnpack"),
     ),
 }
+LARGEST_BATCH = 1024
 ENGINES_HELP = "; ".join(f"Of {e.runtime}: {', '.join(e.engines)}" for e in EXPORTERS.values() if e.engines) + (
     "; none: this machine's fastest."
 )
 
 
-def find_exporter(runtime: str, dtype: str, engine: str = "") -> Exporter:
+def find_exporter(runtime: str, dtype: str, engine: str = "", batch: int = 1) -> Exporter:
     """The exporter of a runtime; UsageError where the runtime, its dtype or its engine is not there.
 
-    engine: none means the machine's default, for a runtime that has several.
+    engine: none means the machine's default, for a runtime that has several. batch: of images, as in Exporter.
     """
+    check_batch(batch)
     if runtime not in EXPORTERS:
         raise UsageError(f"no runtime is called {runtime!r}", remedy=f"there is {', '.join(EXPORTERS)}")
     exporter = EXPORTERS[runtime]
@@ -127,7 +130,13 @@ def find_exporter(runtime: str, dtype: str, engine: str = "") -> Exporter:
     if engine and engine not in engines:
         known = f"it has {', '.join(engines)}" if engines else "leave --engine out"
         raise UsageError(f"{runtime} {dtype} has no engine {engine!r}", remedy=known)
-    return replace(exporter, engine=engine or default_engine()) if engines else exporter
+    return replace(exporter, engine=(engine or default_engine()) if engines else "", batch=batch)
+
+
+def check_batch(batch: int) -> None:
+    """UsageError where a batch cannot be of so many images."""
+    if not 1 <= batch <= LARGEST_BATCH:
+        raise UsageError(f"a batch of {batch} images cannot be timed", remedy=f"it is between 1 and {LARGEST_BATCH}")
 
 
 def default_engine() -> str:
@@ -145,13 +154,13 @@ def _cpu_flags() -> str:
     return next((line for line in lines if line.startswith("flags")), "")
 
 
-def exporter_of(runtime_version: str) -> Exporter:
+def exporter_of(runtime_version: str, batch: int = 1) -> Exporter:
     """The exporter whose runtime a LUT names (`torch 2.13.0 (x86)`); UsageError where this version has none."""
     package, _, rest = runtime_version.partition(" ")
     inside = rest.partition("(")[2].rstrip(")")
     for exporter in EXPORTERS.values():
         if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
-            return replace(exporter, engine=inside if exporter.engines else "")
+            return replace(exporter, engine=inside if exporter.engines else "", batch=batch)
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
 
 

@@ -27,7 +27,7 @@ from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.scale import Scale
 from lutbench.nn.modules import seed_of
-from lutbench.nn.subject import Fitted, build_subject
+from lutbench.nn.subject import Fitted, build_subject, input_shape
 from lutbench.space.operator import Operator
 from lutbench.space.subject import Subject, subject_name
 
@@ -38,21 +38,24 @@ NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _Array = npt.NDArray[Any]
 
 
-def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None) -> Exported:
-    """The subject's ONNX file, checked against torch; ExportError where it cannot be made or is wrong."""
+def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
+    """The subject's ONNX file, checked against torch; ExportError where it cannot be made or is wrong.
+
+    batch: of random images; a fitted net's file takes one.
+    """
     name = subject_name(subject)
-    shape = subject.input_shape
     if isinstance(subject, Operator) and subject.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
     module = fitted.module if fitted else build_subject(subject)
+    shape = input_shape(subject, 1 if fitted else batch)
     rng = np.random.default_rng(seed_of(name))
     images = fitted.images.numpy() if fitted else rng.standard_normal(shape, dtype=np.float32)
-    sample = images[:1]
+    sample = images[: shape[0]]
     try:
         model = _to_onnx(module, sample)
         scales, inner_in, inner_out = None, False, False
         if dtype == "int8":
-            model = _quantized(_norms_as_convolutions(model), images)
+            model = _quantized(_norms_as_convolutions(model), images, len(sample))
             inner_in = isinstance(subject, Operator) and subject.kind != "stem" and len(shape) == 4
             inner_out = isinstance(subject, Operator) and len(subject.output_shape) == 4
             scales = _integer_inputs_outputs(model, inner_in, inner_out)
@@ -66,7 +69,7 @@ def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None) -
 
 
 def open_onnx(exported: Exported) -> Callable[[Tensor], Tensor]:
-    """A net's file in ONNX Runtime: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    """A net's file in ONNX Runtime: (N, 3, R, R) -> (N, classes), real numbers on both sides."""
     session = _session(exported.data)
 
     def run(image: Tensor) -> Tensor:
@@ -128,23 +131,23 @@ def _norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-class _OneByOne(CalibrationDataReader):  # type: ignore[misc]
+class _Batches(CalibrationDataReader):  # type: ignore[misc]
     """Calibration. One random sample does for latency, which does not depend on the scales, and for the check."""
 
-    def __init__(self, images: _Array) -> None:
-        self._batches = ({INPUT: images[n : n + 1]} for n in range(len(images)))
+    def __init__(self, images: _Array, size: int) -> None:
+        self._batches = ({INPUT: images[n : n + size]} for n in range(0, len(images), size))
 
     def get_next(self) -> dict[str, _Array] | None:
         return next(self._batches, None)
 
 
-def _quantized(model: onnx.ModelProto, images: _Array) -> onnx.ModelProto:
+def _quantized(model: onnx.ModelProto, images: _Array, batch: int) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
         path = Path(folder) / "quantized.onnx"
         quantize_static(
             model,
             path,
-            _OneByOne(images),
+            _Batches(images, batch),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,

@@ -29,11 +29,11 @@ class PreparedFile:
     inputs: tuple[str, ...]
 
 
-def prepare_onnx_file(path: Path, shapes: Shapes, cache: ArtifactCache) -> PreparedFile:
+def prepare_onnx_file(path: Path, shapes: Shapes, cache: ArtifactCache, batch: int = 1) -> PreparedFile:
     """The file as an artifact; ExportError where it is no ONNX model, or an input's shape is open.
 
     shapes: those of inputs that the file leaves open, and of any others that the model has; the rest is not used.
-    An open first dimension is the batch, 1.
+    An open first dimension is the batch. ExportError too where file or shapes fix another batch.
     """
     data = _read(path)
     model = _parse(path, data)
@@ -42,7 +42,9 @@ def prepare_onnx_file(path: Path, shapes: Shapes, cache: ArtifactCache) -> Prepa
     wanted = {name: shape for name, shape in shapes.items() if name in inputs}
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{path.name}#{sha256[:16]}"
-    if not _fix_shapes(path, model, inputs, wanted):
+    changed = _fix_shapes(path, model, inputs, wanted, batch)
+    _check_batch(path, model, inputs, batch)
+    if not changed:
         artifact = Artifact(name, RUNTIME, DTYPE_OF_FILE, path.resolve(), sha256, len(data), math.nan)
         return PreparedFile(artifact, inputs)
     fixed = {value.name: _sizes(value) for value in model.graph.input if value.name in inputs}
@@ -79,7 +81,7 @@ def _sizes(value: Any) -> list[int | str]:
     return [d.dim_value if d.dim_value > 0 else d.dim_param or "?" for d in dimensions]
 
 
-def _fix_shapes(path: Path, model: Any, inputs: tuple[str, ...], shapes: Shapes) -> bool:
+def _fix_shapes(path: Path, model: Any, inputs: tuple[str, ...], shapes: Shapes, batch: int) -> bool:
     """Gives every open dimension of the inputs its size, in place; whether there was any."""
     values = [value for value in model.graph.input if value.name in inputs and value.type.HasField("tensor_type")]
     changed = False
@@ -91,7 +93,7 @@ def _fix_shapes(path: Path, model: Any, inputs: tuple[str, ...], shapes: Shapes)
             _set_shape(path, model, value, given)
             changed = True
         elif sizes and isinstance(sizes[0], str) and all(isinstance(size, int) for size in sizes[1:]):
-            _set_shape(path, model, value, (1, *(int(size) for size in sizes[1:])))
+            _set_shape(path, model, value, (batch, *(int(size) for size in sizes[1:])))
             changed = True
     for value in values:
         _check_fixed(path, value)
@@ -120,6 +122,19 @@ def _set_shape(path: Path, model: Any, value: Any, shape: tuple[int, ...]) -> No
         for dimension in other.type.tensor_type.shape.dim:
             if dimension.dim_param in named:
                 dimension.dim_value = named[dimension.dim_param]
+
+
+def _check_batch(path: Path, model: Any, inputs: tuple[str, ...], batch: int) -> None:
+    """ExportError where a batch of several is asked for and no input is of so many: its times would be of another."""
+    sizes = {value.name: _sizes(value) for value in model.graph.input if value.name in inputs}
+    if batch == 1 or any(found and found[0] == batch for found in sizes.values()):
+        return
+    first = next((f"input {name} is {_text(found)}" for name, found in sizes.items() if found), "it has no input")
+    raise ExportError(
+        f"it does not take {batch} images at once: {first}",
+        path=path,
+        remedy="export it with an open first dimension, or time it without --batch",
+    )
 
 
 def _check_fixed(path: Path, value: Any) -> None:

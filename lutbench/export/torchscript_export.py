@@ -45,20 +45,25 @@ class Description:
     zero_point: int = 0
 
 
-def export_torchscript(subject: Subject, dtype: str, engine: str = "", *, fitted: Fitted | None = None) -> Exported:
-    """The subject's module, checked against torch; ExportError where it cannot be made or is wrong."""
+def export_torchscript(
+    subject: Subject, dtype: str, engine: str = "", *, fitted: Fitted | None = None, batch: int = 1
+) -> Exported:
+    """The subject's module, checked against torch; ExportError where it cannot be made or is wrong.
+
+    batch: of random images; a fitted net's module takes one.
+    """
     name = subject_name(subject)
     inner = isinstance(subject, Operator) and subject.kind not in ("stem", "overhead") and dtype == "int8"
     if fitted:
         module, images = fitted.module, fitted.images
     else:
-        module, images = build_subject(subject), sample_input(subject, name)
-    sample = images[:1]
+        module, images = build_subject(subject), sample_input(subject, name, batch)
+    sample = images[: 1 if fitted else batch]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that all of this is deprecated
             if dtype == "int8":
-                exported = _export_int8(module, images, inner and sample.dim() == 4, engine)
+                exported = _export_int8(module, images, len(sample), inner and sample.dim() == 4, engine)
             else:
                 exported = _exported(module, sample, Description(tuple(sample.shape), False), module(sample))
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as failure:
@@ -68,8 +73,8 @@ def export_torchscript(subject: Subject, dtype: str, engine: str = "", *, fitted
     return exported
 
 
-def _export_int8(module: nn.Module, images: Tensor, channels_last: bool, engine: str) -> Exported:
-    module, sample = copy.deepcopy(module), images[:1]
+def _export_int8(module: nn.Module, images: Tensor, batch: int, channels_last: bool, engine: str) -> Exported:
+    module, sample = copy.deepcopy(module), images[:batch]
     if engine not in torch.backends.quantized.supported_engines:
         known = ", ".join(torch.backends.quantized.supported_engines)
         raise ValueError(f"torch has no quantised engine {engine!r} on this machine; it has {known}")
@@ -95,7 +100,7 @@ def _exported(module: nn.Module, given: Tensor, about: Description, expected: Te
 
 
 def open_torchscript(exported: Exported) -> Callable[[Tensor], Tensor]:
-    """A net's module in TorchScript: (1, 3, R, R) -> (1, classes), real numbers on both sides."""
+    """A net's module in TorchScript: (N, 3, R, R) -> (N, classes), real numbers on both sides."""
     module = torch.jit.load(io.BytesIO(exported.data))  # type: ignore[no-untyped-call]
     scale = exported.input_scale
 

@@ -50,6 +50,11 @@ def install_artifacts(
             raise DeviceError(f"the canary cannot run: {reason}", operator=canary.artifact)
 
 
+def batch_identity(batch: int) -> dict[str, Any]:
+    """What of the batch a journal's samples belong to; nothing for single images, which older journals do not say."""
+    return {"batch": batch} if batch > 1 else {}
+
+
 def device_identity(device: DeviceInfo) -> dict[str, Any]:
     """What of a phone decides its times beside the processor; nothing for a device that has no such choice."""
     return {key: device.environment[key] for key in (CORE_CHOICE, BUNDLE) if key in device.environment}

@@ -19,7 +19,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
-from lutbench.jobs.artifacts import device_identity, install_artifacts
+from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
 from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
@@ -44,7 +44,7 @@ ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more tha
 OK = "ok"
 CSV_COLUMNS = (
     "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
-    "dtype", "threads",
+    "dtype", "threads", "batch",
 )  # fmt: skip
 
 
@@ -52,8 +52,8 @@ CSV_COLUMNS = (
 class BenchRequest:
     """What to time. shapes: of ONNX files' inputs, by name. lut: predicts the nets that it covers.
 
-    output: a CSV file of the results; none means no file. cores, force: as in AgentSettings; no cores means the
-    device's.
+    batch: images that a net takes at once. output: a CSV file of the results; none means no file. cores, force: as in
+    AgentSettings; no cores means the device's.
     """
 
     device: Device
@@ -61,6 +61,7 @@ class BenchRequest:
     runtime: str = DEFAULT_RUNTIME
     dtype: str = DEFAULT_DTYPE
     threads: int = 1
+    batch: int = 1
     cores: str = ""
     force: bool = False
     lut: Lut | None = None
@@ -116,6 +117,7 @@ class BenchReport:
     runtime: str
     dtype: str
     threads: int
+    batch: int
     target: float
     disturbed_share: float
     results: tuple[BenchResult, ...]
@@ -135,7 +137,7 @@ def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_a
     A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
     """
     check_measurable(request.device, request.runtime)
-    exporter = find_exporter(request.runtime, request.dtype)
+    exporter = find_exporter(request.runtime, request.dtype, batch=request.batch)
     if request.output is not None:
         check_writable(request.output)
     spaces = _spaces(request.lut)
@@ -161,6 +163,7 @@ def lut_differences(request: BenchRequest, exporter: Exporter) -> list[str]:
         "runtime": (meta.runtime, exporter.runtime_version),
         "dtype": (meta.dtype, request.dtype),
         "threads": (str(meta.threads), str(request.threads)),
+        "batch": (str(meta.batch), str(request.batch)),
         "choice of cores": (str(meta.environment.get(CORE_CHOICE, "")), request.chosen_cores),
     }
     return [
@@ -183,7 +186,7 @@ class _Job:
         self._exporter = exporter
         self._report = report
         self._open_device = open_device
-        self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol)
+        self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol, request.batch)
         self._journals: list[Path] = []
         self._texts: dict[str, str] = {}  # artifact -> the net as the user wrote it
         self.folder = default_cache_folder() / "bench"
@@ -221,6 +224,7 @@ class _Job:
             self._exporter.runtime_version,
             request.dtype,
             request.threads,
+            request.batch,
             request.protocol.target,
             sum(disturbed) / len(disturbed) if disturbed else 0.0,
             tuple(self._result(net, found) for net in nets),
@@ -241,6 +245,7 @@ class _Job:
             "runtime": self._exporter.runtime_version,
             "dtype": request.dtype,
             "threads": request.threads,
+            **batch_identity(request.batch),
             "warmup": protocol.net_warmup,
             "artifacts": {artifact.name: artifact.sha256 for artifact in group},
         }
@@ -294,13 +299,14 @@ class _Job:
         outcome = found[net.artifact.name] if net.artifact else net.reason
         if isinstance(outcome, str):
             return BenchResult(net, f"failed: {outcome}", None, Counts(None, None), None)
-        return BenchResult(net, OK, outcome, net.counts(), self._predicted_us(net))
+        return BenchResult(net, OK, outcome, net.counts(self._request.batch), self._predicted_us(net))
 
     def _predicted_us(self, net: BenchNet) -> float | None:
-        if self._request.lut is None or not isinstance(net.wanted, Net):
+        lut = self._request.lut
+        if lut is None or not isinstance(net.wanted, Net) or lut.metadata.batch != self._request.batch:
             return None
         try:
-            return predict(self._request.lut, net.wanted).latency_us
+            return predict(lut, net.wanted).latency_us
         except LutError:  # not covered: the table shows that there is no prediction
             return None
 
@@ -350,6 +356,7 @@ def csv_table(found: BenchReport) -> str:
                 found.runtime,
                 result.net.dtype,
                 found.threads,
+                found.batch,
             ]
         )
     return text.getvalue()

@@ -79,10 +79,13 @@ class BenchNet:
     def dtype(self) -> str:
         return self.artifact.dtype if self.artifact else DTYPE_OF_FILE
 
-    def counts(self) -> Counts:
-        """Multiply-accumulates and parameters; of a file or a factory's net, as far as the ONNX file tells."""
+    def counts(self, batch: int = 1) -> Counts:
+        """Multiply-accumulates of one run, on so many images, and parameters.
+
+        Of a file or a factory's net as far as the ONNX file tells.
+        """
         if isinstance(self.wanted, Net | Model):
-            return Counts(self.wanted.macs, self.wanted.params)
+            return Counts(batch * self.wanted.macs, self.wanted.params)
         if self.artifact is None or self.artifact.runtime != RUNTIME:
             return Counts(None, None)
         return count_onnx(self.artifact.path)
@@ -130,7 +133,7 @@ def _prepare_files(
     inputs: set[str] = set()
     for text, path in files.items():
         try:
-            prepared = prepare_onnx_file(path, shapes, cache)
+            prepared = prepare_onnx_file(path, shapes, cache, exporter.batch)
         except ExportError as error:
             reason = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
             found[text] = BenchNet(text, path, None, reason)

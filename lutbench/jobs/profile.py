@@ -18,7 +18,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
-from lutbench.jobs.artifacts import device_identity, export_subjects, install_artifacts
+from lutbench.jobs.artifacts import batch_identity, device_identity, export_subjects, install_artifacts
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.lut_sections import (
@@ -47,8 +47,8 @@ DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
 class ProfileRequest:
     """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
 
-    engine: of a runtime that has several; none means the machine's default. cores, force: as in AgentSettings; no
-    cores means the device's.
+    engine: of a runtime that has several; none means the machine's default. batch: images that every operator takes at
+    once. cores, force: as in AgentSettings; no cores means the device's.
     """
 
     device: Device
@@ -59,6 +59,7 @@ class ProfileRequest:
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = (1.0,)
     threads: int = 1
+    batch: int = 1
     cores: str = ""
     force: bool = False
     output: Path | None = None
@@ -82,6 +83,7 @@ class ProfileRequest:
                 (self.engine, ""),
                 (self.dtype, DEFAULT_DTYPE),
                 (self.chosen_cores, self.device.cores_for("")),
+                (f"batch{self.batch}", "batch1"),
             )
             if name != usual
         ]
@@ -95,7 +97,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
     check_measurable(request.device, request.runtime)
-    exporter = find_exporter(request.runtime, request.dtype, request.engine)
+    exporter = find_exporter(request.runtime, request.dtype, request.engine, request.batch)
     check_writable(request.lut_path)
     spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
     base = Metadata(
@@ -103,6 +105,7 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
         runtime=exporter.runtime_version,
         dtype=request.dtype,
         threads=request.threads,
+        batch=request.batch,
         space=space_section(spaces, definition),
         lutbench=__version__,
         environment={CORE_CHOICE: request.chosen_cores} if request.chosen_cores else {},
@@ -126,7 +129,8 @@ def _measure(
     journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
     if request.fresh:
         set_aside(journal_path)
-    nets, canaries = draw_tuning_nets(spaces, request.seed), choose_canaries(spaces, request.protocol)
+    nets = draw_tuning_nets(spaces, request.seed)
+    canaries = choose_canaries(spaces, request.protocol, request.batch)
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
     outside = delegation_section(artifacts, exporter.delegate, report)
@@ -204,6 +208,7 @@ def _identity(
         "runtime": base.runtime,
         "dtype": base.dtype,
         "threads": base.threads,
+        **batch_identity(base.batch),
         "space": base.space.name,
         "resolutions": list(base.space.resolutions),
         "widths": list(base.space.widths),

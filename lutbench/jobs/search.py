@@ -83,7 +83,8 @@ class FoundNet:
 class FoundNets:
     """nets: best first. data, train_resolution, classes: what they were searched with.
 
-    images: of theta's share, which nets were ranked on; views: `Ranking`.
+    images: of theta's share, which nets were ranked on; views: `Ranking`. batches: device -> images that its latencies
+    are of.
     """
 
     nets: tuple[FoundNet, ...]
@@ -95,6 +96,7 @@ class FoundNets:
     schedule: Schedule
     images: int
     views: int
+    batches: Mapping[str, int]
 
 
 def space_of(job: NetsJob) -> tuple[Space, str]:
@@ -149,6 +151,10 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
     mode = job.mode or default_mode(data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))
+    batches = {model.device: lut.metadata.batch for model, lut in zip(models, job.luts, strict=True)}
+    for device, batch in batches.items():
+        if batch > 1:
+            report(Note(f"latencies and target on {device} are of batches of {batch} images, as its LUT is"))
     request = SearchRequest(
         models,
         data,
@@ -176,11 +182,22 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         "train_resolution": data.resolution,
         "classes": data.classes,
         "epochs": schedule.epochs,
+        "batches": batches,
         "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, job.luts, strict=True)},
     }
     written = _write(job, nets, definition, how)
-    images = data.count("theta")
-    return FoundNets(written, data.name, data.resolution, data.classes, objective.name, mode, schedule, images, views)
+    return FoundNets(
+        written,
+        data.name,
+        data.resolution,
+        data.classes,
+        objective.name,
+        mode,
+        schedule,
+        data.count("theta"),
+        views,
+        batches,
+    )
 
 
 def default_mode(images: int) -> SearchMode:

@@ -55,10 +55,10 @@ class Canaries:
         return (self.small if self.large_operators.isdisjoint(window) else self.large).name
 
 
-def choose_canaries(spaces: Sequence[Space], protocol: Protocol) -> Canaries:
+def choose_canaries(spaces: Sequence[Space], protocol: Protocol, batch: int = 1) -> Canaries:
     """small: at the lower quartile of the searchable operators by MACs. large, nets: the default classifier.
 
-    An operator is large when what it touches is at least half of the classifier's weights.
+    An operator is large when what it touches, on a batch of images, is at least half of the classifier's weights.
     """
     space = spaces[0]
     blocks = sorted(
@@ -73,5 +73,5 @@ def choose_canaries(spaces: Sequence[Space], protocol: Protocol) -> Canaries:
         Canary("large", classifier.name, 1, limit),
         Canary("nets", classifier.name, 1, limit),
         (small, classifier),
-        frozenset(op.name for s in spaces for op in s.operators if 2 * op.touched >= classifier.params),
+        frozenset(op.name for s in spaces for op in s.operators if 2 * op.touched(batch) >= classifier.params),
     )

@@ -16,7 +16,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.files import default_cache_folder
-from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.artifacts import batch_identity, export_subjects
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
@@ -105,7 +105,7 @@ def verify(
     """
     lut = read_lut(request.lut_path)
     spaces = lut.metadata.space.spaces
-    exporter = exporter_of(lut.metadata.runtime)
+    exporter = exporter_of(lut.metadata.runtime, lut.metadata.batch)
     check_measurable(request.device, exporter.runtime)
     if exporter.runtime_version != lut.metadata.runtime:
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
@@ -146,7 +146,7 @@ class _Job:
         self._open_device = open_device
         context = lut.metadata.context
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
-        self._canaries = choose_canaries(spaces, request.protocol)
+        self._canaries = choose_canaries(spaces, request.protocol, lut.metadata.batch)
         self._cores = request.device.cores_for(request.cores or str(lut.metadata.environment.get(CORE_CHOICE, "")))
         self.folder = journal_folder(request.lut_path)
 
@@ -251,6 +251,7 @@ class _Job:
             "revision": meta.revision,
             "measured_at": meta.measured_at,
             "runtime": self._exporter.runtime_version,
+            **batch_identity(meta.batch),
             "rounds": self._request.rounds,
             **({CORE_CHOICE: self._cores} if self._cores else {}),
             "nets": [net.key for net in group],

@@ -27,6 +27,7 @@ from lutbench.space.zoo import find_whole_net
 from lutbench.units import US_PER_MS, us_from_s
 
 PUBLISHED = "published"  # the name of the table that comes along
+_LARGEST_BATCH = 1024
 _UNITS = {"latency_ms": US_PER_MS, "latency_us": 1.0}
 
 
@@ -71,6 +72,10 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
     left_out = []
     for line, cells in own:
         name = _name(cells)
+        batch = _batch(cells, path, line)
+        if batch > 1:
+            left_out.append(f"{name}: of a batch of {batch} images, and costs are of single ones")
+            continue
         if cells.get("left_out"):
             left_out.append(f"{name}: {cells['left_out']}")
             continue
@@ -85,6 +90,13 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
         nets[net.key] = timed
     _check_unit(list(nets.values()), path)
     return LatencyTable(tuple(nets.values()), tuple(left_out), _settings([cells for _, cells in own]))
+
+
+def _batch(cells: Cells, path: Path, line: int) -> int:
+    text = cells.get("batch") or "1"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _LARGEST_BATCH):
+        raise LatencyTableError(f"batch {text!r} is not a number of images", path=path, line=line)
+    return int(text)
 
 
 def read_rows(text: str | None, path: Path, first: str) -> list[tuple[int, Cells]]:

@@ -325,9 +325,10 @@ class Lut:
         runtime = _RUNTIME_OPTIONS.get(package, "").format(engine=f" --engine {engine}" if engine else "")
         dtype = "" if meta.dtype == UNKNOWN else f" --dtype {meta.dtype}"
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
+        batch = f" --batch {meta.batch}" if meta.batch > 1 else ""
         choice = str(meta.environment.get("core_choice", ""))
         cores = f" --cores {choice}" if choice else ""
-        return f"lutbench profile --device {device}{runtime}{dtype}{threads}{cores}"
+        return f"lutbench profile --device {device}{runtime}{dtype}{threads}{batch}{cores}"
 
     def covers(self, space: Space) -> bool:
         """Whether the rows are of this space, at its resolution and width, and are all there.

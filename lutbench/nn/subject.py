@@ -15,7 +15,7 @@ from lutbench.nn.modules import InvertedResidual, build_net, build_operator, emp
 from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
-from lutbench.space.operator import Operator
+from lutbench.space.operator import OVERHEAD, Operator
 from lutbench.space.subject import Subject
 
 _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
@@ -55,11 +55,16 @@ class Fitted:
     images: Tensor
 
 
-def sample_input(subject: Subject, name: str) -> Tensor:
+def input_shape(subject: Subject, batch: int) -> tuple[int, ...]:
+    """The shape of so many of the subject's inputs at once; the empty graph has one, whatever the batch."""
+    return (1 if subject == OVERHEAD else batch, *subject.input_shape[1:])
+
+
+def sample_input(subject: Subject, name: str, batch: int = 1) -> Tensor:
     """A normally distributed input of the subject's shape, seeded by its name; before a pool it has passed a ReLU.
 
     Means of values around 0 would be smaller than the steps of the integers they are to be checked in.
     """
     rng = torch.Generator().manual_seed(seed_of(name))
-    sample = torch.randn(subject.input_shape, generator=rng)
+    sample = torch.randn(input_shape(subject, batch), generator=rng)
     return sample.relu() if isinstance(subject, Operator) and subject.kind == "pool" else sample

@@ -27,7 +27,7 @@ _LABEL = re.compile(rf"[A-Za-z0-9:._-]{{1,{_LONGEST_LABEL}}}")
 
 @dataclass(frozen=True, order=True)
 class Operator:
-    """kind and shape of one operator, batch 1.
+    """kind and shape of one operator; its figures are of one image, and its name does not say how many there are.
 
     stem: KxK convolution + BN + ReLU that reads the image. conv: the same inside a net (the head, or the 1x1 that
     stands in for a skip which changes the shape). ir: FBNet's block (Figure 3). pool: global average pool to (N, C).
@@ -117,11 +117,10 @@ class Operator:
         self._check_known("number of multiply-accumulates")
         return _MACS[self.kind](self)
 
-    @property
-    def touched(self) -> int:
-        """Elements that one invocation reads or writes: input, output, what lies between, weights."""
+    def touched(self, batch: int = 1) -> int:
+        """Elements that one invocation on so many images reads or writes: input, output, what lies between, weights."""
         between = self.mid_channels * (self.h_in * self.w_in + self.h_out * self.w_out) if self.kind == "ir" else 0
-        return math.prod(self.input_shape) + math.prod(self.output_shape) + between + self.params
+        return batch * (math.prod(self.input_shape) + math.prod(self.output_shape) + between) + self.params
 
     @property
     def params(self) -> int:

@@ -1,0 +1,220 @@
+"""Batches of several images: exported, timed, predicted, refused where they do not fit; operators keep their names."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from lutbench.cli.main import main
+from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.registry import Device
+from lutbench.errors import UsageError
+from lutbench.events import Event, Note
+from lutbench.export.exporters import EXPORTERS, exporter_of, find_exporter
+from lutbench.jobs.bench import BenchRequest, bench, csv_table
+from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.tuning import choose_canaries
+from lutbench.jobs.verify import VerifyRequest, verify
+from lutbench.lut.file import format_lut, read_lut, write_lut
+from lutbench.measure.protocol import Protocol
+from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.macro import Space
+from lutbench.space.operator import OVERHEAD, parse_operator
+from lutbench.space.sampling import random_nets
+
+NAMES = ["stem_k3_3x16x16_8_s2", "ir_k3_e2_g2_8x8x8_8_s1", "pool_16x4x4", "fc_16_10", OVERHEAD.name]
+SHORT = Protocol(min_rounds=1, max_rounds=1)
+QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
+OpenDevice = Callable[..., FakeAgent]
+
+ONE_BLOCK = """\
+name = "one_block"
+resolution = 16
+classes = 10
+candidates = ["k3_e1", "k3_e2_g2", "skip"]
+stem = {channels = 8}
+head = {channels = 16}
+[[stage]]
+channels = 8
+layers = 3
+"""
+
+
+@pytest.fixture
+def request_(tmp_path: Path, host: Device) -> ProfileRequest:
+    space = tmp_path / "one_block.toml"
+    space.write_text(ONE_BLOCK)
+    return ProfileRequest(host, space=str(space), output=tmp_path / "host.csv", batch=4, protocol=SHORT)
+
+
+@pytest.fixture
+def faked(tiny_file: Path, tmp_path: Path, host: Device) -> ProfileRequest:
+    return ProfileRequest(host, space=str(tiny_file), output=tmp_path / "fake.csv", batch=4)
+
+
+def sizes_in(data: bytes) -> list[int]:
+    return [d.dim_value for d in onnx.load_model_from_string(data).graph.input[0].type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "fp32"])
+@pytest.mark.parametrize("runtime", EXPORTERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes(
+    name: str, runtime: str, dtype: str
+) -> None:
+    exporter = find_exporter(runtime, dtype, batch=4)
+    subject = parse_operator(name)
+    exported = exporter.export(subject, dtype)  # checked there: all four outputs against torch's
+    if runtime == "onnx":
+        assert sizes_in(exported.data)[0] == (1 if subject == OVERHEAD else 4)
+    single = find_exporter(runtime, dtype)
+    assert exporter.recipe(subject, dtype).key != single.recipe(subject, dtype).key
+    assert exporter.recipe(subject, dtype).subject == single.recipe(subject, dtype).subject == name
+
+
+def test_single_images_keep_their_recipe_and_their_bytes() -> None:
+    operator = parse_operator(NAMES[1])
+    plain, one = EXPORTERS["onnx"], find_exporter("onnx", "int8", batch=1)
+    assert plain.recipe(operator, "int8") == one.recipe(operator, "int8")
+    assert "batch" not in one.recipe(operator, "int8").versions
+    assert plain.export(operator, "int8").data == one.export(operator, "int8").data
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1025])
+def test_a_batch_that_cannot_be(batch: int) -> None:
+    with pytest.raises(UsageError, match=f"a batch of {batch} images"):
+        find_exporter("onnx", "int8", batch=batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", EXPORTERS)
+def test_profile_and_verify_on_this_machine(request_: ProfileRequest, runtime: str) -> None:
+    single = profile(replace(request_, runtime=runtime, batch=1, output=request_.lut_path.with_name("1.csv")), QUIET)
+    lut = profile(replace(request_, runtime=runtime), QUIET)
+    assert [row.operator for row in lut.rows] == [row.operator for row in single.rows]
+    assert [row.status for row in lut.rows if not row.is_ok] == []
+    assert (lut.metadata.batch, single.metadata.batch) == (4, 1)
+    assert exporter_of(lut.metadata.runtime, 4).batch == 4
+    found, _ = verify(VerifyRequest(request_.lut_path, request_.device, nets=2, rounds=4, protocol=SHORT), QUIET)
+    assert found.nets == 2
+    assert read_lut(request_.lut_path).metadata.batch == 4
+
+
+def test_the_luts_file_says_so_and_is_not_replaced_by_another_batch(
+    faked: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    lut = profile(faked, QUIET, additive_device())
+    assert "# batch = 4\n" in format_lut(lut)
+    assert "--batch 4" in lut.measure_command
+    with pytest.raises(UsageError, match="has batch 4, not 1"):
+        profile(replace(faked, batch=1), QUIET, additive_device())
+
+
+def test_a_lut_of_batches_has_a_name_of_its_own(faked: ProfileRequest) -> None:
+    assert replace(faked, output=None).lut_path == Path("luts/host_batch4.csv")
+    assert replace(faked, output=None, batch=1).lut_path == Path("luts/host.csv")
+
+
+def test_a_journal_of_one_batch_is_not_gone_on_with_for_another(
+    faked: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    from lutbench.errors import InterruptedRunError, JournalError
+
+    with pytest.raises((InterruptedRunError, KeyboardInterrupt)):
+        profile(faked, QUIET, additive_device(crash_at=3))
+    with pytest.raises(JournalError, match="batch"):
+        profile(replace(faked, batch=8), QUIET, additive_device())
+    assert profile(faked, QUIET, additive_device()).metadata.batch == 4
+
+
+def test_more_operators_are_large_in_a_batch() -> None:
+    space = fbnet(FBNET.resolution, 1.0)
+    one, eight = (choose_canaries((space,), Protocol(), batch) for batch in (1, 8))
+    assert one.large_operators < eight.large_operators
+    assert one.operators == eight.operators
+
+
+def test_bench_times_batches_and_counts_them(
+    tiny_file: Path, tiny: Space, host: Device, tmp_path: Path, additive_device: Callable[..., OpenDevice]
+) -> None:
+    (net,) = random_nets(tiny, 1, 0, "batch")
+    lut = profile(
+        ProfileRequest(host, space=str(tiny_file), output=tmp_path / "single.csv"), QUIET, additive_device()
+    )
+    events: list[Event] = []
+
+    def run(batch: int) -> object:
+        request = BenchRequest(host, (net.candidates_text,), batch=batch, lut=lut, fresh=True)
+        return bench(request, events.append, additive_device())
+
+    one, four = run(1), run(4)
+    (single,), (several,) = one.results, four.results  # type: ignore[attr-defined]
+    assert several.counts.macs == 4 * single.counts.macs
+    assert single.predicted_us is not None
+    assert several.predicted_us is None  # the LUT's latencies are of single images
+    assert [e.text for e in events if isinstance(e, Note)] == [
+        "the LUT's batch is 1, here it is 4: its predictions are of something else"
+    ]
+    row = next(csv.DictReader(csv_table(four).splitlines()))  # type: ignore[arg-type]
+    assert (row["batch"], row["net"]) == ("4", net.candidates_text)
+
+
+def test_a_file_of_another_batch_costs_its_row(
+    tmp_path: Path, host: Device, additive_device: Callable[..., OpenDevice]
+) -> None:
+    from tests.onnx_models import convolution
+
+    convolution(tmp_path / "fixed.onnx", (1, 3, 8, 8))
+    convolution(tmp_path / "open.onnx", ("n", 3, 8, 8))
+    nets = tuple(str(tmp_path / name) for name in ("fixed.onnx", "open.onnx"))
+    found = bench(BenchRequest(host, nets, batch=4, fresh=True), QUIET, lambda *_: FakeAgent(lambda *_: 10_000))
+    fixed, opened = found.results
+    assert "does not take 4 images at once: input " in fixed.status
+    assert opened.status == "ok"
+    assert opened.net.artifact is not None
+    assert sizes_in(opened.net.artifact.path.read_bytes()) == [4, 3, 8, 8]
+
+
+def run_json(*arguments: object) -> dict[str, object]:
+    outcome = CliRunner().invoke(main, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    found: dict[str, object] = json.loads(outcome.stdout)
+    return found
+
+
+def test_predict_show_and_diff_say_of_how_many_images(
+    faked: ProfileRequest, tiny: Space, additive_device: Callable[..., OpenDevice], tmp_path: Path
+) -> None:
+    lut = profile(faked, QUIET, additive_device())
+    (net,) = random_nets(tiny, 1, 0, "batch")
+    found = run_json("predict", "--lut", faked.lut_path, net.candidates_text)
+    (one,) = found["nets"]  # type: ignore[misc]
+    assert found["batch"] == 4
+    assert one["image_us"] == pytest.approx(one["latency_us"] / 4)  # type: ignore[index]
+    assert run_json("show", faked.lut_path)["batch"] == 4
+    single = tmp_path / "single.csv"
+    write_lut(replace(lut, metadata=replace(lut.metadata, batch=1)), single)
+    outcome = CliRunner().invoke(main, ["diff", str(faked.lut_path), str(single)])
+    assert (outcome.exit_code, "batch" in outcome.output) == (2, True)
+    shown = CliRunner().invoke(main, ["predict", "--lut", str(faked.lut_path), net.candidates_text]).output
+    assert "per image" in shown
+    assert "batch 4" in shown
+
+
+@pytest.mark.parametrize("command", ["predict", "verify", "search"])
+def test_a_lut_of_another_batch_than_asked_for_is_refused(
+    command: str, faked: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    profile(faked, QUIET, additive_device())
+    nets = ["fbnet_a"] if command == "predict" else []
+    outcome = CliRunner().invoke(main, [command, "--lut", str(faked.lut_path), "--batch", "8", *nets])
+    assert outcome.exit_code == 2
+    assert "its latencies are of batches of 4, not of batches of 8" in outcome.output
+    assert "--batch 8 -o LUT" in outcome.output
