@@ -7,27 +7,30 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
-from click.testing import CliRunner
 
-from lutbench.cli.main import main
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-from lutbench.errors import UsageError
+from lutbench.errors import InterruptedRunError, JournalError, LatencyTableError, UsageError
 from lutbench.events import Event, Note
 from lutbench.export.exporters import EXPORTERS, exporter_of, find_exporter
-from lutbench.jobs.bench import BenchRequest, bench, csv_table
+from lutbench.jobs.bench import BenchReport, BenchRequest, bench, csv_table
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.jobs.verify import VerifyRequest, verify
+from lutbench.lut.estimate import EstimateRequest, estimate
 from lutbench.lut.file import format_lut, read_lut, write_lut
 from lutbench.measure.protocol import Protocol
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
+from tests.cli.running import one_line, run
+from tests.lut.made import made_lut
+from tests.onnx_models import convolution
 
 NAMES = ["stem_k3_3x16x16_8_s2", "ir_k3_e2_g2_8x8x8_8_s1", "pool_16x4x4", "fc_16_10", OVERHEAD.name]
 SHORT = Protocol(min_rounds=1, max_rounds=1)
@@ -38,12 +41,12 @@ ONE_BLOCK = """\
 name = "one_block"
 resolution = 16
 classes = 10
-candidates = ["k3_e1", "k3_e2_g2", "skip"]
+candidates = ["k3_e1", "k3_e2_g2"]
 stem = {channels = 8}
 head = {channels = 16}
 [[stage]]
 channels = 8
-layers = 3
+layers = 1
 """
 
 
@@ -63,9 +66,14 @@ def sizes_in(data: bytes) -> list[int]:
     return [d.dim_value for d in onnx.load_model_from_string(data).graph.input[0].type.tensor_type.shape.dim]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "fp32"])
-@pytest.mark.parametrize("runtime", EXPORTERS)
-@pytest.mark.parametrize("name", NAMES)
+CASES = [
+    *((name, runtime, dtype) for name in NAMES for runtime in ("onnx", "torchscript") for dtype in ("int8", "fp32")),
+    *((name, "executorch", "int8") for name in NAMES),  # its exports take seconds each
+    (NAMES[1], "executorch", "fp32"),
+]
+
+
+@pytest.mark.parametrize(("name", "runtime", "dtype"), CASES)
 def test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes(
     name: str, runtime: str, dtype: str
 ) -> None:
@@ -125,8 +133,6 @@ def test_a_lut_of_batches_has_a_name_of_its_own(faked: ProfileRequest) -> None:
 def test_a_journal_of_one_batch_is_not_gone_on_with_for_another(
     faked: ProfileRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
-    from lutbench.errors import InterruptedRunError, JournalError
-
     with pytest.raises((InterruptedRunError, KeyboardInterrupt)):
         profile(faked, QUIET, additive_device(crash_at=3))
     with pytest.raises(JournalError, match="batch"):
@@ -145,32 +151,26 @@ def test_bench_times_batches_and_counts_them(
     tiny_file: Path, tiny: Space, host: Device, tmp_path: Path, additive_device: Callable[..., OpenDevice]
 ) -> None:
     (net,) = random_nets(tiny, 1, 0, "batch")
-    lut = profile(
-        ProfileRequest(host, space=str(tiny_file), output=tmp_path / "single.csv"), QUIET, additive_device()
-    )
+    lut = profile(ProfileRequest(host, space=str(tiny_file), output=tmp_path / "single.csv"), QUIET, additive_device())
     events: list[Event] = []
 
-    def run(batch: int) -> object:
+    def timed(batch: int) -> BenchReport:
         request = BenchRequest(host, (net.candidates_text,), batch=batch, lut=lut, fresh=True)
         return bench(request, events.append, additive_device())
 
-    one, four = run(1), run(4)
-    (single,), (several,) = one.results, four.results  # type: ignore[attr-defined]
+    one, four = timed(1), timed(4)
+    (single,), (several,) = one.results, four.results
     assert several.counts.macs == 4 * single.counts.macs
     assert single.predicted_us is not None
     assert several.predicted_us is None  # the LUT's latencies are of single images
     assert [e.text for e in events if isinstance(e, Note)] == [
         "the LUT's batch is 1, here it is 4: its predictions are of something else"
     ]
-    row = next(csv.DictReader(csv_table(four).splitlines()))  # type: ignore[arg-type]
+    row = next(csv.DictReader(csv_table(four).splitlines()))
     assert (row["batch"], row["net"]) == ("4", net.candidates_text)
 
 
-def test_a_file_of_another_batch_costs_its_row(
-    tmp_path: Path, host: Device, additive_device: Callable[..., OpenDevice]
-) -> None:
-    from tests.onnx_models import convolution
-
+def test_a_file_of_another_batch_costs_its_row(tmp_path: Path, host: Device) -> None:
     convolution(tmp_path / "fixed.onnx", (1, 3, 8, 8))
     convolution(tmp_path / "open.onnx", ("n", 3, 8, 8))
     nets = tuple(str(tmp_path / name) for name in ("fixed.onnx", "open.onnx"))
@@ -182,39 +182,57 @@ def test_a_file_of_another_batch_costs_its_row(
     assert sizes_in(opened.net.artifact.path.read_bytes()) == [4, 3, 8, 8]
 
 
-def run_json(*arguments: object) -> dict[str, object]:
-    outcome = CliRunner().invoke(main, [*map(str, arguments), "--json"], catch_exceptions=False)
-    assert outcome.exit_code == 0, outcome.output
-    found: dict[str, object] = json.loads(outcome.stdout)
+@pytest.fixture
+def fours(tmp_path: Path) -> Path:
+    """A LUT of batches of 4."""
+    path = tmp_path / "fours.csv"
+    write_lut(made_lut(batch=4), path)
+    return path
+
+
+def shown(*arguments: object, cwd: Path) -> dict[str, Any]:
+    done = run(*map(str, arguments), "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def test_predict_show_and_diff_say_of_how_many_images(
-    faked: ProfileRequest, tiny: Space, additive_device: Callable[..., OpenDevice], tmp_path: Path
-) -> None:
-    lut = profile(faked, QUIET, additive_device())
-    (net,) = random_nets(tiny, 1, 0, "batch")
-    found = run_json("predict", "--lut", faked.lut_path, net.candidates_text)
-    (one,) = found["nets"]  # type: ignore[misc]
+def test_predict_show_and_diff_say_of_how_many_images(fours: Path, tmp_path: Path) -> None:
+    found = shown("predict", "--lut", fours, "fbnet_a", cwd=tmp_path)
+    (one,) = found["nets"]
     assert found["batch"] == 4
-    assert one["image_us"] == pytest.approx(one["latency_us"] / 4)  # type: ignore[index]
-    assert run_json("show", faked.lut_path)["batch"] == 4
-    single = tmp_path / "single.csv"
-    write_lut(replace(lut, metadata=replace(lut.metadata, batch=1)), single)
-    outcome = CliRunner().invoke(main, ["diff", str(faked.lut_path), str(single)])
-    assert (outcome.exit_code, "batch" in outcome.output) == (2, True)
-    shown = CliRunner().invoke(main, ["predict", "--lut", str(faked.lut_path), net.candidates_text]).output
-    assert "per image" in shown
-    assert "batch 4" in shown
+    assert one["image_us"] == pytest.approx(one["latency_us"] / 4)
+    assert shown("show", fours, cwd=tmp_path)["batch"] == 4
+    write_lut(made_lut(), tmp_path / "ones.csv")
+    assert "batch" in one_line(run("diff", "fours.csv", "ones.csv", cwd=tmp_path), 2)
+    table = run("predict", "--lut", "fours.csv", "fbnet_a", "--batch", "4", cwd=tmp_path).stdout
+    assert "per image" in table
+    assert "batch 4" in table
 
 
 @pytest.mark.parametrize("command", ["predict", "verify", "search"])
-def test_a_lut_of_another_batch_than_asked_for_is_refused(
-    command: str, faked: ProfileRequest, additive_device: Callable[..., OpenDevice]
-) -> None:
-    profile(faked, QUIET, additive_device())
+def test_a_lut_of_another_batch_than_asked_for_is_refused(command: str, fours: Path, tmp_path: Path) -> None:
     nets = ["fbnet_a"] if command == "predict" else []
-    outcome = CliRunner().invoke(main, [command, "--lut", str(faked.lut_path), "--batch", "8", *nets])
-    assert outcome.exit_code == 2
-    assert "its latencies are of batches of 4, not of batches of 8" in outcome.output
-    assert "--batch 8 -o LUT" in outcome.output
+    line = one_line(run(command, "--lut", fours.name, "--batch", "8", *nets, cwd=tmp_path), 2)
+    assert "its latencies are of batches of 4, not of batches of 8" in line
+    assert "--batch 8 -o LUT" in line
+
+
+def test_estimate_fits_the_rows_of_one_batch(tmp_path: Path) -> None:
+    space = fbnet(FBNET.resolution, 1.0)
+    nets = random_nets(space, 16, 0, "batch")
+    lines = ["net,latency_us,batch"]
+    for net in nets:
+        lines += [f'"{net.candidates_text}",{net.macs / 1e4:.3f},{batch}' for batch in (1, 4)]
+    table = tmp_path / "nets.csv"
+    table.write_text("\n".join(lines))
+    with pytest.raises(LatencyTableError, match="batches of 1, 4 images"):
+        estimate(EstimateRequest(str(table), "host", "host"), tmp_path / "x.csv")
+    one, four = (
+        estimate(EstimateRequest(str(table), "host", "host", batch=batch), tmp_path / "x.csv").lut for batch in (1, 4)
+    )
+    assert (one.metadata.batch, four.metadata.batch) == (1, 4)
+    costs = [lut.metadata.origin["costs"]["pointwise"] for lut in (one, four)]
+    assert costs[1] < 0.5 * costs[0]  # the same time for four times the work
+    with pytest.raises(LatencyTableError, match="no latency of a batch of 8"):
+        estimate(EstimateRequest(str(table), "host", "host", batch=8), tmp_path / "x.csv")
