@@ -23,6 +23,7 @@ from lutbench.lut.table import (
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
     MAY_BE_UNKNOWN,
+    OK,
     PART_COLUMNS,
     SCHEMA,
     Lut,
@@ -31,9 +32,17 @@ from lutbench.lut.table import (
     row_cells,
 )
 from lutbench.reading import kinds
-from lutbench.reading.text import read_text, split_lines
+from lutbench.reading.sheet import Columns, is_rewritten, read_sheet, restored_comments
+from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
 from lutbench.space.operator import parse_operator
+
+_SHEET = Columns(
+    "operator",
+    numbers=(*PART_COLUMNS[1:], *LATENCY_COLUMNS, *COUNT_COLUMNS),
+    decimals=("latency_us",),
+    large=True,
+)
 
 
 def format_lut(lut: Lut) -> str:
@@ -95,11 +104,13 @@ def read_lut(path: Path) -> Lut:
 
 def parse_lut(text: str, path: Path) -> Lut:
     """The LUT in a file's text; path is named in errors and kept in the LUT."""
-    lines = split_lines(text, path, kinds.LUT)
-    count = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    header = _header([line[2:] if line.startswith("# ") else line[1:] for line in lines[:count]], path)
-    if lines[-1] != "":
-        raise LutError("the file is cut off in this line", path=path, line=len(lines), remedy="measure again")
+    sheet = read_sheet(text, _SHEET, path, kinds.LUT)
+    count = len(sheet.comments)
+    comments = sheet.comments
+    if is_rewritten(comments):
+        comments = tuple(restored_comments(comments, sheet.separator, path, kinds.LUT))
+    header = _header([line[2:] if line.startswith("# ") else line[1:] for line in comments], path)
+    lines = [*comments, *_whole(sheet.lines, count, path)]
     rows: Sequence[Row] | None = read_columns(lines[count:-1]) if len(lines) - count > LARGE else None
     if rows is None:
         may_lack = MAY_BE_UNKNOWN.get(str(header.get("provenance")), ())
@@ -109,10 +120,19 @@ def parse_lut(text: str, path: Path) -> Lut:
         raise LutError(
             f"the file has {len(rows)} rows where its header says {expected}: it is cut off or was edited", path=path
         )
-    metadata = metadata_from_toml(header, lines[:count], path)
+    metadata = metadata_from_toml(header, list(comments), path)
     if isinstance(rows, tuple):
         _check_order(rows, count, path)
     return Lut(metadata, rows, path)
+
+
+def _whole(lines: Sequence[str], count: int, path: Path) -> Sequence[str]:
+    """The lines below the comments, the last of them empty; LutError where the file breaks off within a row."""
+    if lines and lines[-1] == "":
+        return lines
+    if not lines or not lines[-1].endswith(f",{OK}"):  # else only the last line's end is missing
+        raise LutError("the file is cut off in this line", path=path, line=count + len(lines), remedy="measure again")
+    return [*lines, ""]
 
 
 def _header(lines: list[str], path: Path) -> dict[str, Any]:
@@ -143,7 +163,7 @@ def _rows(lines: list[str], offset: int, path: Path, optional: Collection[str]) 
         positions = _positions(columns, offset + 1, path)
         for cells in reader:
             line = offset + reader.line_num
-            if not cells:
+            if not any(cells):
                 continue
             if len(cells) != len(columns):
                 raise LutError(f"{len(cells)} cells where there are {len(columns)} columns", path=path, line=line)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +18,7 @@ from lutbench.errors import LatencyTableError, UsageError
 from lutbench.lut.importers.plausible import FASTEST_PER_S, SLOWEST_PER_S
 from lutbench.reading.cells import unguarded
 from lutbench.reading.kinds import NETS_TABLE
+from lutbench.reading.sheet import Columns, read_sheet
 from lutbench.reading.text import read_text
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space, format_width
@@ -29,6 +30,12 @@ from lutbench.units import US_PER_MS, us_from_s
 PUBLISHED = "published"  # the name of the table that comes along
 _LARGEST_BATCH = 1024
 _UNITS = {"latency_ms": US_PER_MS, "latency_us": 1.0}
+# `bench -o` writes three decimals; a table by hand, which has no intervals, may have whole numbers
+_SHEET = Columns(
+    "net",
+    numbers=("latency_ms", "latency_us", "ci_low_us", "ci_high_us", "resolution", "width", "mmacs", "params_m"),
+    decimals=("latency_us", "ci_low_us", "ci_high_us"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,9 @@ def read_rows(text: str | None, path: Path, first: str) -> list[tuple[int, Cells
 
 def _rows(text: str, path: Path, key: str) -> Iterator[tuple[int, Cells]]:
     """Line number and cells by column of every row."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if not line.startswith("#")]
+    sheet = read_sheet(text, replace(_SHEET, key=key), path, NETS_TABLE)
+    rows = enumerate(sheet.lines, start=len(sheet.comments) + 1)
+    lines = [(number, line) for number, line in rows if not line.startswith("#")]
     reader = csv.reader((line for _, line in lines), strict=True)
     try:
         columns = [column.strip() for column in next(reader, [])]
@@ -116,7 +125,7 @@ def _rows(text: str, path: Path, key: str) -> Iterator[tuple[int, Cells]]:
             raise LatencyTableError(f"the columns {key} and {' or '.join(_UNITS)} are not there", path=path, line=first)
         for cells in reader:
             line = lines[reader.line_num - 1][0]
-            if not cells:
+            if not any(cells):
                 continue
             if len(cells) != len(columns):
                 raise LatencyTableError(

@@ -18,6 +18,7 @@ from lutbench.files import write_atomically
 from lutbench.lut.journal_place import journal_folder
 from lutbench.reading.cells import guarded, unguarded
 from lutbench.reading.kinds import VERIFIED
+from lutbench.reading.sheet import Columns, read_sheet
 from lutbench.reading.text import read_text
 
 
@@ -67,11 +68,12 @@ def read_results(path: Path) -> tuple[NetResult, ...]:
     """The nets' results in a file; LutError, with the line, where it is not one that `verify` wrote."""
     remedy = "`lutbench verify` writes it anew; without it a report goes by the LUT alone"
     text = read_text(path, VERIFIED)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    sheet = read_sheet(text, Columns("net", COLUMNS[1:], decimals=COLUMNS[1:], large=True), path, VERIFIED)
+    reader = csv.reader([*sheet.comments, *sheet.lines], strict=True)
     try:
         if tuple(next(reader, ())) != COLUMNS:
             raise LutError(f"is not verify's results: its columns are not {','.join(COLUMNS)}", path=path, line=1)
-        return tuple(_result(cells) for cells in reader)
+        return tuple(_result(cells) for cells in reader if any(cells))
     except (csv.Error, ValueError) as error:
         raise LutError(f"is not verify's results ({error})", path=path, line=reader.line_num, remedy=remedy) from error
 
