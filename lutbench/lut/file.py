@@ -106,6 +106,8 @@ def parse_lut(text: str, path: Path) -> Lut:
     """The LUT in a file's text; path is named in errors and kept in the LUT."""
     sheet = read_sheet(text, _SHEET, path, kinds.LUT)
     count = len(sheet.comments)
+    if not sheet.lines and text.startswith("# lutbench_lut"):
+        raise LutError("the file is cut off within its header", path=path, line=count, remedy="measure again")
     comments = sheet.comments
     if is_rewritten(comments):
         comments = tuple(restored_comments(comments, sheet.separator, path, kinds.LUT))

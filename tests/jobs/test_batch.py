@@ -12,10 +12,13 @@ from typing import Any
 import onnx
 import pytest
 
+from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
+from lutbench.device_agents.host.agent import HostAgent
 from lutbench.device_agents.registry import Device
 from lutbench.errors import InterruptedRunError, JournalError, LatencyTableError, UsageError
 from lutbench.events import Event, Note
+from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS, exporter_of, find_exporter
 from lutbench.jobs.bench import BenchReport, BenchRequest, bench, csv_table
 from lutbench.jobs.profile import ProfileRequest, profile
@@ -23,12 +26,13 @@ from lutbench.jobs.tuning import choose_canaries
 from lutbench.jobs.verify import VerifyRequest, verify
 from lutbench.lut.estimate import EstimateRequest, estimate
 from lutbench.lut.file import format_lut, read_lut, write_lut
-from lutbench.measure.protocol import Protocol
+from lutbench.measure.protocol import Batch, Canary, Cycle, Protocol, Samples
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
 from tests.cli.running import one_line, run
+from tests.conftest import TINY_TOML
 from tests.lut.made import made_lut
 from tests.onnx_models import convolution
 
@@ -58,8 +62,9 @@ def request_(tmp_path: Path, host: Device) -> ProfileRequest:
 
 
 @pytest.fixture
-def faked(tiny_file: Path, tmp_path: Path, host: Device) -> ProfileRequest:
-    return ProfileRequest(host, space=str(tiny_file), output=tmp_path / "fake.csv", batch=4)
+def faked(request_: ProfileRequest) -> ProfileRequest:
+    """For a device with scripted times."""
+    return replace(request_, protocol=Protocol())
 
 
 def sizes_in(data: bytes) -> list[int]:
@@ -102,17 +107,30 @@ def test_a_batch_that_cannot_be(batch: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", EXPORTERS)
-def test_profile_and_verify_on_this_machine(request_: ProfileRequest, runtime: str) -> None:
-    single = profile(replace(request_, runtime=runtime, batch=1, output=request_.lut_path.with_name("1.csv")), QUIET)
-    lut = profile(replace(request_, runtime=runtime), QUIET)
+def test_profile_and_verify_on_this_machine(request_: ProfileRequest) -> None:
+    single = profile(replace(request_, batch=1, output=request_.lut_path.with_name("1.csv")), QUIET)
+    lut = profile(request_, QUIET)
     assert [row.operator for row in lut.rows] == [row.operator for row in single.rows]
     assert [row.status for row in lut.rows if not row.is_ok] == []
     assert (lut.metadata.batch, single.metadata.batch) == (4, 1)
-    assert exporter_of(lut.metadata.runtime, 4).batch == 4
     found, _ = verify(VerifyRequest(request_.lut_path, request_.device, nets=2, rounds=4, protocol=SHORT), QUIET)
     assert found.nets == 2
     assert read_lut(request_.lut_path).metadata.batch == 4
+
+
+@pytest.mark.parametrize("runtime", EXPORTERS)
+def test_this_machine_runs_batches_on_every_runtime(runtime: str, shared_cache: Path) -> None:
+    exporter, subject = find_exporter(runtime, "int8", batch=4), parse_operator(NAMES[1])
+    assert exporter_of(exporter.runtime_version, 4) == exporter
+    artifact = ArtifactCache(shared_cache).put(
+        exporter.recipe(subject, "int8"), exporter.suffix, exporter.export(subject, "int8")
+    )
+    with HostAgent(AgentSettings(runtime, "int8", 1)) as agent:
+        assert list(agent.install([artifact])) == []
+        cycle, canary = Cycle((artifact.name,), 0, 1, 3, "small"), Canary("small", artifact.name, 1, 1.0)
+        samples, _spent = agent.measure(Batch((cycle,), (canary,)))
+        assert isinstance(samples, Samples)
+        assert len(samples.durations_ns) == 3
 
 
 def test_the_luts_file_says_so_and_is_not_replaced_by_another_batch(
@@ -148,10 +166,14 @@ def test_more_operators_are_large_in_a_batch() -> None:
 
 
 def test_bench_times_batches_and_counts_them(
-    tiny_file: Path, tiny: Space, host: Device, tmp_path: Path, additive_device: Callable[..., OpenDevice]
+    tiny: Space, host: Device, additive_device: Callable[..., OpenDevice]
 ) -> None:
     (net,) = random_nets(tiny, 1, 0, "batch")
-    lut = profile(ProfileRequest(host, space=str(tiny_file), output=tmp_path / "single.csv"), QUIET, additive_device())
+    lut = made_lut(space=tiny)
+    section = replace(lut.metadata.space, definition=TINY_TOML)
+    lut = replace(
+        lut, metadata=replace(lut.metadata, space=section, runtime=find_exporter("onnx", "int8").runtime_version)
+    )
     events: list[Event] = []
 
     def timed(batch: int) -> BenchReport:
