@@ -73,5 +73,5 @@ def choose_canaries(spaces: Sequence[Space], protocol: Protocol, batch: int = 1)
         Canary("large", classifier.name, 1, limit),
         Canary("nets", classifier.name, 1, limit),
         (small, classifier),
-        frozenset(op.name for s in spaces for op in s.operators if 2 * op.touched(batch) >= classifier.params),
+        frozenset(op.name for s in spaces for op in s.operators if 2 * op.touched_by(batch) >= classifier.params),
     )

@@ -13,8 +13,6 @@ from pathlib import Path
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import Kind
 
-MOST_LINES = 2_000_000  # of a table
-LONGEST_LINE = 65_536  # of a row: the cells of a longer one would fill the memory
 # the longer marks first: UTF-32's little-endian one begins with UTF-16's
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -49,7 +47,9 @@ _WEB_PAGE = re.compile(rb"\s*(?:<!doctype\s+html|<html|<\?xml[^>]*>\s*<!doctype\
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _END_OF_FILE = "\x1a"  # what DOS programs end a text with
 _LINE_END = re.compile("\r+\n|\r")  # \r\r\n: a line end that was converted twice
-_LOOKED_AT = 4096
+_LOOKED_AT, _FEWEST = 4096, 6  # bytes
+MOST_LINES = 2_000_000  # of a table
+LONGEST_LINE = 65_536  # of a row: the cells of a longer one would fill the memory
 
 
 def read_text(path: Path, kind: Kind) -> str:
@@ -67,6 +67,17 @@ def decode(data: bytes, path: Path, kind: Kind) -> str:
     return _plain_line_ends(_decoded(data, "utf-8", path, kind))
 
 
+def split_lines(text: str, path: Path, kind: Kind) -> list[str]:
+    """The lines of a table's text; the kind's error where one is too long for a row, or they are too many."""
+    if text.count("\n") >= MOST_LINES:
+        raise kind.error(f"has more than {MOST_LINES:,} lines", path=path)
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST_LINE and not line.startswith(("#", '"#')):
+            raise kind.error(f"a line has more than {LONGEST_LINE:,} characters", path=path, line=number)
+    return lines
+
+
 def _plain_line_ends(text: str) -> str:
     text = text.removesuffix(_END_OF_FILE)
     return _LINE_END.sub("\n", text) if "\r" in text else text
@@ -80,38 +91,23 @@ def _check_other(data: bytes, path: Path, kind: Kind) -> None:
     if found is None and _PICKLE.match(data):
         found = "a Python pickle", ""
     if found is None and b"\0" in data:
-        found = _with_zero_bytes(data)
+        found = _utf_16_without_mark(data)
     if found is not None:
         what, remedy = found
         raise kind.error(f"is not {kind.name}: it is {what}", path=path, remedy=remedy)
 
 
-def _with_zero_bytes(data: bytes) -> tuple[str, str]:
-    """What bytes are that hold zero bytes: UTF-16 without its mark has them at every second place."""
+def _utf_16_without_mark(data: bytes) -> tuple[str, str] | None:
+    """What bytes are that hold zeros at every second place, and text between; None where they are something else."""
     head = data[:_LOOKED_AT]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    most = max(1, len(head) // 4)
-    if (even == 0 and odd >= most) or (odd == 0 and even >= most):
-        return "UTF-16 text without a byte order mark", "save it as UTF-8, or with the mark"
-    return f"binary data (a zero byte at {data.index(0)})", ""
+    for zeros, letters in ((head[1::2], head[0::2]), (head[0::2], head[1::2])):
+        if len(head) >= _FEWEST and 2 * zeros.count(0) > len(zeros) and all(9 <= letter < 127 for letter in letters):
+            return "UTF-16 text without a byte order mark", "save it as UTF-8, or with the mark"
+    return None
 
 
 def _decoded(data: bytes, encoding: str, path: Path, kind: Kind) -> str:
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise kind.error(f"is not {kind.name}: it is not UTF-8 text", path=path, remedy=kind.missing) from None
-
-
-def split_lines(text: str, path: Path, kind: Kind) -> list[str]:
-    """The lines of a table's text; the kind's error where one is too long for a row, or they are too many."""
-    if text.count("\n") >= MOST_LINES:
-        raise kind.error(f"has more than {MOST_LINES:,} lines", path=path)
-    lines = text.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if len(line) > LONGEST_LINE and not line.startswith(("#", '"#')):
-            raise kind.error(f"a line has more than {LONGEST_LINE:,} characters", path=path, line=number)
-    return lines
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = _line_of(data[: error.start], encoding)
@@ -129,7 +125,8 @@ def split_lines(text: str, path: Path, kind: Kind) -> list[str]:
             remedy="saved in another code page, as spreadsheets' plain CSV is? Save it as UTF-8",
         ) from None
     if "\0" in text:
-        raise kind.error(f"is not {kind.name}: its text holds a zero", path=path, line=_line(text[: text.index("\0")]))
+        line = _line(text[: text.index("\0")])
+        raise kind.error(f"is not {kind.name}: it is binary data (a zero byte)", path=path, line=line)
     return text
 
 

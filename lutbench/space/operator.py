@@ -117,8 +117,13 @@ class Operator:
         self._check_known("number of multiply-accumulates")
         return _MACS[self.kind](self)
 
-    def touched(self, batch: int = 1) -> int:
-        """Elements that one invocation on so many images reads or writes: input, output, what lies between, weights."""
+    @property
+    def touched(self) -> int:
+        """Elements that one invocation reads or writes: input, output, what lies between, weights."""
+        return self.touched_by(1)
+
+    def touched_by(self, batch: int) -> int:
+        """The same of an invocation on so many images."""
         between = self.mid_channels * (self.h_in * self.w_in + self.h_out * self.w_out) if self.kind == "ir" else 0
         return batch * (math.prod(self.input_shape) + math.prod(self.output_shape) + between) + self.params
 

@@ -59,8 +59,8 @@ def archive() -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a pointer of Git LFS"),
         (pickle.dumps({"a": 1}), "a Python pickle"),
         (b"%PDF-1.7\n", "a PDF document"),
-        (b"net\0latency", "binary data .a zero byte at 3."),
-        (b"\xef\xbb\xbfnet\0", "its text holds a zero"),
+        (b"net\0latency", "binary data .a zero byte."),
+        (b"\xef\xbb\xbfnet\0", "binary data"),
     ],
 )
 def test_what_is_no_text_is_refused_by_its_name(data: bytes, reason: str) -> None:
