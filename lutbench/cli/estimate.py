@@ -30,7 +30,6 @@ MOST_NETS_SHOWN = 20
 @click.option("--runtime", default="", help="What ran the nets; none: as the table says.")
 @click.option("--dtype", default="", help="int8 or fp32; none: as the table says, else int8.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: as the table says, else 1.")
-@click.option("--batch", type=click.IntRange(1, 1024), help="Images at once; none: as the table says, else 1.")
 @json_option
 def command(
     table: str,
@@ -45,7 +44,6 @@ def command(
     runtime: str,
     dtype: str,
     threads: int | None,
-    batch: int | None,
     as_json: bool,
 ) -> None:
     """Make a LUT for a device of which only whole nets' latencies are known.
@@ -74,7 +72,6 @@ def command(
         runtime=runtime,
         dtype=dtype,
         threads=threads,
-        batch=batch,
     )
     found = estimate(request, output)
     write_lut(found.lut, output)

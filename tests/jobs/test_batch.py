@@ -24,8 +24,8 @@ from lutbench.jobs.bench import BenchReport, BenchRequest, bench, csv_table
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.jobs.verify import VerifyRequest, verify
-from lutbench.lut.estimate import EstimateRequest, estimate
 from lutbench.lut.file import format_lut, read_lut, write_lut
+from lutbench.lut.latencies import read_latencies
 from lutbench.measure.protocol import Batch, Canary, Cycle, Protocol, Samples
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.macro import Space
@@ -240,21 +240,17 @@ def test_a_lut_of_another_batch_than_asked_for_is_refused(command: str, fours: P
     assert "--batch 8 -o LUT" in line
 
 
-def test_estimate_fits_the_rows_of_one_batch(tmp_path: Path) -> None:
+def test_estimate_fits_single_images_and_lists_the_rest(tmp_path: Path) -> None:
     space = fbnet(FBNET.resolution, 1.0)
-    nets = random_nets(space, 16, 0, "batch")
     lines = ["net,latency_us,batch"]
-    for net in nets:
+    for net in random_nets(space, 16, 0, "batch"):
         lines += [f'"{net.candidates_text}",{net.macs / 1e4:.3f},{batch}' for batch in (1, 4)]
     table = tmp_path / "nets.csv"
     table.write_text("\n".join(lines))
-    with pytest.raises(LatencyTableError, match="batches of 1, 4 images"):
-        estimate(EstimateRequest(str(table), "host", "host"), tmp_path / "x.csv")
-    one, four = (
-        estimate(EstimateRequest(str(table), "host", "host", batch=batch), tmp_path / "x.csv").lut for batch in (1, 4)
-    )
-    assert (one.metadata.batch, four.metadata.batch) == (1, 4)
-    costs = [lut.metadata.origin["costs"]["pointwise"] for lut in (one, four)]
-    assert costs[1] < 0.5 * costs[0]  # the same time for four times the work
-    with pytest.raises(LatencyTableError, match="no latency of a batch of 8"):
-        estimate(EstimateRequest(str(table), "host", "host", batch=8), tmp_path / "x.csv")
+    found = read_latencies(str(table), "host", (space,))
+    assert len(found.nets) == 16
+    assert len(found.left_out) == 16
+    assert all("of a batch of 4 images, and costs are of single ones" in text for text in found.left_out)
+    table.write_text("net,latency_us,batch\nfbnet_a,20000,some\n")
+    with pytest.raises(LatencyTableError, match=r":2: batch 'some' is not a number of images"):
+        read_latencies(str(table), "host", (space,))
