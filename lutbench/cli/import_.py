@@ -26,6 +26,9 @@ _SHOWN = 3  # left-out rows that are named; the LUT's origin has them all
 @click.option("--runtime", default="unknown", show_default=True, help="What ran the operators, with its version.")
 @click.option("--dtype", default="", help="int8, fp32, ...; none: what the file says, else unknown.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: 1 is assumed.")
+@click.option("--batch", type=click.IntRange(1, 1024), help="Images at once; none: 1 is assumed.")
+@click.option("--space", default="", help="Of fbnet-text's rows: fbnet, or a TOML file of your own.")
+@click.option("--resolution", type=click.IntRange(1, 4096), help="Of fbnet-text's rows; none: the space's own.")
 @json_option
 def command(
     format_name: str,
@@ -37,12 +40,16 @@ def command(
     runtime: str,
     dtype: str,
     threads: int | None,
+    batch: int | None,
+    space: str,
+    resolution: int | None,
     as_json: bool,
 ) -> None:
     """Make a LUT of a latency table that others published.
 
     FORMAT is ofa (once-for-all, ProxylessNAS: YAML), hw-nas-bench (pickle), nni (lut.txt, or JSON or YAML) or
-    fbnet-text (22 layers x 9 candidates). What is not an operator of lutbench is kept under its own name, foreign_...;
+    fbnet-text (a row per layer, a column per candidate). Where a file leaves two readings open, such as microseconds or
+    milliseconds, the option that decides is asked for. What is not an operator of lutbench is kept under its own name, foreign_...;
     what cannot be kept is listed, here and in the LUT.
     """
     from lutbench.cli.render import print_json
@@ -54,7 +61,8 @@ def command(
     find_importer(format_name)
     check_writable(output)
     check_replaces(output, "imported", format_name)
-    lut = import_table(ImportRequest(file, format_name, select, unit, device, runtime, dtype, threads))
+    request = ImportRequest(file, format_name, select, unit, device, runtime, dtype, threads, batch, space, resolution)
+    lut = import_table(request)
     write_lut(lut, output)
     if as_json:
         print_json({"lut": str(output), **summary(lut)})
@@ -71,6 +79,7 @@ def summary(lut: Lut) -> dict[str, Any]:
         "runtime": meta.runtime,
         "dtype": meta.dtype,
         "threads": meta.threads,
+        "batch": meta.batch,
         "space": meta.space.name,
         "resolutions": list(meta.space.resolutions),
         **meta.origin,

@@ -1,4 +1,6 @@
-"""Pickles that are data only: dictionaries, lists, texts and numbers. Nothing else is built, imported or called.
+"""Pickles that are data only: dictionaries (ordered ones too), lists, texts and numbers, those of numpy among them.
+
+Nothing else is built, and nothing is imported or called: a number of numpy is read from its bytes by `pickle_numpy`.
 
 What is built is bounded too: a few hundred bytes that put a list into itself twice, 45 times over, are a value that
 nothing can go through.
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from lutbench.reading.kinds import Kind
+from lutbench.reading.pickle_numpy import MAKERS, Maker, NumberType
 from lutbench.reading.plain import NotPlainError, check_plain, show
 
 # The Python unpickler, not the C one: its table of opcodes can be cut down to data, so that nothing else can run, and
@@ -25,6 +28,7 @@ _DATA = (
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS"),
     *("GET", "BINGET", "LONG_BINGET", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"),
+    *("SHORT_BINBYTES", "BINBYTES"),  # of a number of numpy; by themselves they are not plain
 )
 _REFUSING = ("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID")  # they say what they want
 _MOST_STEPS = 8_000_000  # opcodes; a published table of 10 MB has some 1.5 million
@@ -71,8 +75,23 @@ class _DataUnpickler(pickle._Unpickler):
         {opcode: pickle._Unpickler.dispatch[opcode] for opcode in (getattr(pickle, n)[0] for n in (*_DATA, *_REFUSING))}
     )
 
-    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
+    def find_class(self, module_name: str, global_name: str, /) -> Maker:
+        """What stands for one of the few names that data needs; it is no function of Python's, and calls none."""
+        if (module_name, global_name) in MAKERS:
+            return MAKERS[module_name, global_name]
         raise _Refused(f"wants to load code: {module_name:.80}.{global_name:.80}")
+
+    def load_reduce(self) -> None:
+        arguments, made = self.stack.pop(), self.stack[-1]  # type: ignore[attr-defined]
+        if not isinstance(made, Maker):
+            raise _Refused(f"wants to call {show(made)}")
+        self.stack[-1] = made.make(arguments)  # type: ignore[attr-defined]
+
+    def load_build(self) -> None:
+        state, made = self.stack.pop(), self.stack[-1]  # type: ignore[attr-defined]
+        if not isinstance(made, NumberType):
+            raise _Refused("wants to set an object's state")
+        made.set_state(state)
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise _Refused(f"wants to load an object from outside: {show(pid)}")
@@ -93,6 +112,8 @@ class _DataUnpickler(pickle._Unpickler):
             raise IndexError("too few values for a tuple")
         stack[-size:] = [stack[-size:]]
 
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.EMPTY_TUPLE[0]] = load_empty_tuple
     dispatch[pickle.TUPLE[0]] = load_tuple
     dispatch[pickle.TUPLE1[0]] = lambda self: self.load_short_tuple(1)

@@ -6,6 +6,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,42 @@ def test_tuples_come_out_as_lists(protocol: int) -> None:
     assert load_data(pickle.dumps(value, protocol=protocol), PATH, PUBLISHED_TABLE) == [list(item) for item in value]
 
 
+NUMBERS = st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.uint16, np.int32, np.int64, np.bool_])
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 1) | st.floats(0, 100))), st.integers(0, pickle.HIGHEST_PROTOCOL))
+def test_numbers_of_numpy_and_ordered_dictionaries(pairs: list[tuple[type, float]], protocol: int) -> None:
+    made = [kind(value) for kind, value in pairs]
+    value = collections.OrderedDict((f"key {n}", collections.OrderedDict(one=one)) for n, one in enumerate(made))
+    value["text"] = np.str_("a \u304f")  # type: ignore[assignment]
+    found = load_data(pickle.dumps(value, protocol=protocol), PATH, PUBLISHED_TABLE)
+    assert found == {**{f"key {n}": {"one": one.item()} for n, one in enumerate(made)}, "text": "a \u304f"}
+
+
+def test_older_names_of_numpys_modules_and_big_endian_numbers() -> None:
+    data = pickle.dumps({"a": np.float64(1.25)}, protocol=2)
+    assert b"numpy._core.multiarray" in data
+    assert load_data(data.replace(b"numpy._core", b"numpy.core"), PATH, PUBLISHED_TABLE) == {"a": 1.25}
+    big = pickle.dumps(np.array([1.25], ">f8")[0], protocol=2)
+    assert load_data(big, PATH, PUBLISHED_TABLE) == 1.25
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR.",  # a dtype of objects
+        b"ccollections\nOrderedDict\n(I1\nI2\ntR.",
+        b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\nI00\nI01\ntRC\x01xtR.",  # a byte for eight
+        b"c_codecs\nencode\n(Vtext\nVutf-7\ntR.",
+        b"(S'a'\ntR.",
+        b"}}b.",
+    ],
+)
+def test_what_only_looks_like_a_number_of_numpy_is_refused(data: bytes) -> None:
+    with pytest.raises(LutError, match=r"the pickle|not a whole pickle"):
+        load_data(data, PATH, PUBLISHED_TABLE)
+
+
 class Touch:
     """Unpickled freely, it makes a file."""
 
@@ -55,7 +92,22 @@ def test_code_is_named_and_never_run(protocol: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [collections.OrderedDict(a=1), {1, 2}, b"bytes", bytearray(b"x"), 1j, Path("x"), range(3)]
+    "value",
+    [
+        collections.defaultdict(dict),
+        collections.OrderedDict,
+        {1, 2},
+        b"bytes",
+        bytearray(b"x"),
+        1j,
+        Path("x"),
+        range(3),
+        np.zeros(3),
+        np.dtype("f8"),
+        np.longdouble(1),
+        np.datetime64("2026-01-01"),
+        np.complex64(1),
+    ],
 )
 def test_objects_are_refused_even_harmless_ones(value: object) -> None:
     with pytest.raises(LutError, match="the pickle"):

@@ -15,18 +15,24 @@ from lutbench.errors import LutError, UsageError
 from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
-from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row
+from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row, space_section
 from lutbench.measure.statistics import Z_95
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import Space
 from lutbench.space.operator import parse_operator
 from lutbench.units import TO_US
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import and what the file does not say. unit: "" for the format's own; select: which part of the file."""
+    """What to import and what the file does not say. unit: "" for the format's own; select: which part of the file.
+
+    space, resolution: of a table whose rows do not say what they are; "" and None: FBNet's, where its columns are named
+    so. batch: images that were run at once; None: one is assumed.
+    """
 
     path: Path
     format: str
@@ -36,6 +42,9 @@ class ImportRequest:
     runtime: str = UNKNOWN
     dtype: str = ""
     threads: int | None = None
+    batch: int | None = None
+    space: str = ""
+    resolution: int | None = None
 
     def __post_init__(self) -> None:
         if self.unit and self.unit not in TO_US:
@@ -56,10 +65,17 @@ def import_table(request: ImportRequest) -> Lut:
     if request.select and not importer.selects:
         raise UsageError(f"{request.format} has nothing to select: such a file is of one device")
     data = read_bytes(request.path, PUBLISHED_TABLE)
-    reading = importer.read(data, request.path, request.select)
+    section, spaces = _wanted_space(request, importer)
+    reading = importer.read(data, request.path, request.select, *spaces)
+    if not reading.names_columns and not request.space:
+        raise UsageError(
+            "the file says neither the space nor the image's size that its rows are of",
+            path=request.path,
+            remedy="--space fbnet --resolution 224, or --space FILE and its resolution",
+        )
     unit = request.unit or importer.unit
     if not request.unit:
-        check_plausible(reading.entries, unit, request.path)
+        check_plausible(reading.entries, unit, request.path, importer.unit_is, request.batch or 1)
     rows, too_short = _rows(reading.entries, unit)
     left_out = (*reading.left_out, *too_short)
     if not rows:
@@ -70,12 +86,25 @@ def import_table(request: ImportRequest) -> Lut:
         runtime=request.runtime,
         dtype=request.dtype or reading.dtype,
         threads=request.threads or 1,
-        space=_space(rows),
+        batch=request.batch or 1,
+        space=_space(rows, section, spaces),
         provenance="imported",
         lutbench=__version__,
-        origin=_origin(request, importer, reading, rows, left_out) | {"sha256": hashlib.sha256(data).hexdigest()},
+        origin=_origin(request, importer, spaces, reading, rows, left_out)
+        | {"sha256": hashlib.sha256(data).hexdigest()},
     )
     return Lut(metadata, rows)
+
+
+def _wanted_space(request: ImportRequest, importer: Importer) -> tuple[SpaceSection | None, tuple[Space, ...]]:
+    """The space whose rows a table without names is to hold; none for a format that names its operators."""
+    if not importer.of_space:
+        if request.space or request.resolution:
+            raise UsageError(f"a file of {request.format} names its operators' shapes", remedy="leave --space out")
+        return None, ()
+    resolutions = (request.resolution,) if request.resolution else ()
+    spaces, definition = find_spaces(request.space or FBNET.name, resolutions, (1.0,))
+    return space_section(spaces, definition), spaces
 
 
 def _rows(entries: Sequence[Entry], unit: str) -> tuple[tuple[Row, ...], list[LeftOut]]:
@@ -122,9 +151,12 @@ def _half_width(entry: Entry) -> float:
     return Z_95 * entry.std / math.sqrt(entry.count) if entry.count > 1 else math.nan
 
 
-def _space(rows: Sequence[Row]) -> SpaceSection:
-    """FBNet's space where every operator to be searched is there, at the resolutions where that is so."""
+def _space(rows: Sequence[Row], section: SpaceSection | None, spaces: Sequence[Space]) -> SpaceSection:
+    """A space where every operator to be searched is there: the one asked for, or FBNet's at any resolution."""
     there = {row.operator for row in rows}
+    if section is not None:
+        whole = all(op.name in there for space in spaces for op in space.searchable_operators if op.is_measured)
+        return section if whole else SpaceSection(IMPORTED_SPACE, (), ())
     first = fbnet(FBNET.resolution, 1.0).layers[0]
     sizes = {
         op.h_in for op in map(parse_operator, there) if (op.kind, op.c_in, op.c_out) == ("ir", first.c_in, first.c_in)
@@ -138,7 +170,12 @@ def _space(rows: Sequence[Row]) -> SpaceSection:
 
 
 def _origin(
-    request: ImportRequest, importer: Importer, reading: Reading, rows: Sequence[Row], left_out: Sequence[LeftOut]
+    request: ImportRequest,
+    importer: Importer,
+    spaces: Sequence[Space],
+    reading: Reading,
+    rows: Sequence[Row],
+    left_out: Sequence[LeftOut],
 ) -> dict[str, Any]:
     part = f", {reading.select}" if importer.selects and reading.select else ""
     return {
@@ -149,11 +186,13 @@ def _origin(
         "rows": len(rows),
         "foreign": sum(row.parts.kind == "foreign" for row in rows),
         "left_out": [str(row) for row in left_out],
-        "notes": list(_notes(request, reading, rows)),
+        "notes": list(_notes(request, importer, spaces, reading, rows)),
     }
 
 
-def _notes(request: ImportRequest, reading: Reading, rows: Sequence[Row]) -> list[str]:
+def _notes(
+    request: ImportRequest, importer: Importer, spaces: Sequence[Space], reading: Reading, rows: Sequence[Row]
+) -> list[str]:
     """What of the rows is lutbench's doing and not the source's word, in sentences."""
     notes = list(reading.notes)
     groups: dict[str, list[float]] = {}
@@ -169,10 +208,14 @@ def _notes(request: ImportRequest, reading: Reading, rows: Sequence[Row]) -> lis
     unknown = sum(not row.has_interval for row in single)
     if unknown:
         notes.append(f"rows without an interval: {unknown}; the source states no spread")
-    unit = request.unit or find_importer(request.format).unit
+    unit = request.unit or importer.unit
     free_us = [TO_US[unit](entry.latency) for entry in reading.entries if not entry.operator.is_measured]
     if any(free_us):
         notes.append(f"an identity is 0 by definition; the source has up to {max(free_us):.3f} us for one")
+    if importer.of_space:
+        size = f"{spaces[0].label} of space {spaces[0].name}"
+        said = "as asked for" if request.space and request.resolution else "--space and --resolution say otherwise"
+        notes.append(f"the source does not state its space: its rows are taken as {size}; {said}")
     if request.threads is None:
         notes.append("the source does not state its threads: 1 is assumed")
     return notes

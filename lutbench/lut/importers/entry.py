@@ -16,6 +16,13 @@ from lutbench.reading.plain import show
 from lutbench.space.operator import Operator, foreign_operator, parse_operator
 
 _LONGEST_SHOWN = 120
+_PLAIN_NUMBER = r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,4})?"
+# np.float64(1.2), as numpy 2 prints its numbers; array(1.2), tensor(1.2), as arrays and tensors of one are printed
+_PRINTED = re.compile(
+    r"\b(?:(?:np|numpy)\.(?:float|u?int)\d{1,3}|(?:np\.|numpy\.)?array|(?:torch\.)?tensor)"
+    rf"\(\s{{0,8}}({_PLAIN_NUMBER})\s{{0,8}}(?:,\s{{0,8}}d(?:evice|type)=[\w.':]{{1,30}}\s{{0,8}}){{0,3}}\)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Reading:
-    """All that a reader found. device, dtype: what the source says of them. select: the part of it that was read."""
+    """All that a reader found. device, dtype: what the source says of them. select: the part of it that was read.
+
+    names_columns: whether the source says what its columns are.
+    """
 
     entries: tuple[Entry, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -53,6 +63,7 @@ class Reading:
     dtype: str = UNKNOWN
     select: str = ""
     notes: tuple[str, ...] = ()
+    names_columns: bool = True
 
 
 @dataclass
@@ -130,8 +141,8 @@ def known(make: Callable[[], Operator | None]) -> Operator | None:
 
 
 def decode(data: bytes, path: Path) -> str:
-    """Text of a source; LutError where it is none."""
-    return text.decode(data, path, PUBLISHED_TABLE)
+    """Text of a source, its numbers as they are without numpy or torch; LutError where it is none."""
+    return _PRINTED.sub(r"\1", text.decode(data, path, PUBLISHED_TABLE))
 
 
 def matched(pattern: re.Pattern[str], key: str) -> dict[str, int] | None:

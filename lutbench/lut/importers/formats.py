@@ -5,27 +5,33 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from lutbench.errors import UsageError
 from lutbench.lut.importers import fbnet_text, hw_nas_bench, nni, ofa
 from lutbench.lut.importers.entry import Reading
+from lutbench.lut.importers.plausible import UnitIs
 
 
 @dataclass(frozen=True)
 class Importer:
-    """read: (bytes, path, select) -> Reading; unit: of its latencies; selects: what `--select` chooses, or ""."""
+    """read: (bytes, path, select) -> Reading; unit: of its latencies; selects: what `--select` chooses, or "".
 
-    read: Callable[[bytes, Path, str], Reading]
+    unit_is: "stated" by the format's publisher, "usual" where others may write another, "open" where nobody says.
+    of_space: read takes a space as well, for the rows do not say what they are.
+    """
+
+    read: Callable[..., Reading]
     unit: str
     selects: str = ""
+    unit_is: UnitIs = "stated"
+    of_space: bool = False
 
 
 IMPORTERS: dict[str, Importer] = {
     "ofa": Importer(ofa.read, "ms"),
     "hw-nas-bench": Importer(hw_nas_bench.read, "ms", selects="the device"),
-    "nni": Importer(nni.read, "us", selects="the op_dtype"),
-    "fbnet-text": Importer(fbnet_text.read, "us"),
+    "nni": Importer(nni.read, "us", selects="the op_dtype", unit_is="usual"),
+    "fbnet-text": Importer(fbnet_text.read, "us", unit_is="open", of_space=True),
 }
 
 
