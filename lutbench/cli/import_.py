@@ -49,8 +49,8 @@ def command(
 
     FORMAT is ofa (once-for-all, ProxylessNAS: YAML), hw-nas-bench (pickle), nni (lut.txt, or JSON or YAML) or
     fbnet-text (a row per layer, a column per candidate). Where a file leaves two readings open, such as microseconds or
-    milliseconds, the option that decides is asked for. What is not an operator of lutbench is kept under its own name, foreign_...;
-    what cannot be kept is listed, here and in the LUT.
+    milliseconds, the option that decides is asked for. What is not an operator of lutbench is kept under its own name,
+    foreign_...; what cannot be kept is listed, here and in the LUT.
     """
     from lutbench.cli.render import print_json
     from lutbench.files import check_writable

@@ -16,7 +16,7 @@ from lutbench.errors import DataError, UsageError
 from lutbench.events import Note, Report
 from lutbench.search.data.images import DecodedImages
 from lutbench.search.data.options import DataOptions
-from lutbench.search.data.photos import Photos, photo_size, photo_source
+from lutbench.search.data.photos import Photos, photo_source
 from lutbench.search.data.source import SplitSource
 from lutbench.search.data.split import IntArray, choose_classes, hold_out
 
@@ -134,7 +134,7 @@ def _photos(
     signature = hashlib.sha256(f"{table._fingerprint} {len(positions)} {positions.tolist()}".encode()).hexdigest()
     return Photos(
         what=f"images of {where}",
-        images=DecodedImages(_OpenRow(table, image), _NameRow(where), photo_size(options), options.decoders),
+        images=DecodedImages(_OpenRow(table, image), _NameRow(where), options.decoders),
         labels=np.searchsorted(chosen, labels[positions]),
         positions=positions,
         signature=signature[:32],

@@ -57,6 +57,19 @@ class ShapesAugmentation(_Steps):
         )
 
 
+class SmallAugmentation(_Steps):
+    """Small images at their own size: mirrored, shifted by up to an eighth, colours changed. A part of one, resized, is
+    mostly made up."""
+
+    def __init__(self, resolution: int) -> None:
+        super().__init__(
+            resolution,
+            augmentation.RandomHorizontalFlip(p=0.5),
+            augmentation.RandomCrop((resolution, resolution), padding=resolution // 8, padding_mode="reflect"),
+            augmentation.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, p=1.0),
+        )
+
+
 class PhotoAugmentation(_Steps):
     """Photographs: a random part resized, mirrored, brightness, contrast and saturation changed; else the centre."""
 

@@ -13,7 +13,7 @@ from lutbench.errors import DataError
 from lutbench.events import Report
 from lutbench.search.data.images import DecodedImages
 from lutbench.search.data.options import DataOptions
-from lutbench.search.data.photos import Photos, photo_size, photo_source
+from lutbench.search.data.photos import Photos, photo_source
 from lutbench.search.data.source import SplitSource
 from lutbench.search.data.split import choose_classes, name_some
 
@@ -85,7 +85,7 @@ def _photos(folder: Path, classes: tuple[str, ...], options: DataOptions) -> Pho
     files = tuple(file for found in by_class for file in found)
     return Photos(
         what=f"images of {folder}",
-        images=DecodedImages(_OpenFile(files), _NameFile(files), photo_size(options), options.decoders),
+        images=DecodedImages(_OpenFile(files), _NameFile(files), options.decoders),
         labels=np.repeat(np.arange(len(classes)), [len(found) for found in by_class]),
         positions=np.arange(len(files)),
         signature=_signature(files),

@@ -16,6 +16,7 @@ from lutbench.errors import DataError
 from lutbench.search.data.split import IntArray
 
 CHECKED_AT_ONCE = 64
+BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,29 @@ Opener = Callable[[int], Image.Image]  # position -> the image, not decoded yet;
 
 @dataclass(frozen=True)
 class DecodedImages(Dataset[Tensor | Broken]):
-    """Photographs, each decoded and brought to a square of RGB. name_of: what to call a position in an error."""
+    """Photographs, each decoded and brought to a square of RGB. name_of: what to call a position in an error.
+
+    size: of the squares; 0 while it is not chosen.
+    """
 
     open_image: Opener
     name_of: Callable[[int], str]
-    size: int
     workers: int
+    size: int = 0
+
+    def side(self, position: int) -> int:
+        """The shorter side of an image, from its header; 0 where it cannot be opened."""
+        try:
+            with self.open_image(position) as image:
+                return min(image.size)
+        except BROKEN:
+            return 0
 
     def __getitem__(self, position: int) -> Tensor | Broken:
         try:
             with self.open_image(position) as image:
                 return torch.from_numpy(square(image, self.size))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
+        except BROKEN as error:
             return Broken(self.name_of(position), _reason(error))
 
     def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:

@@ -5,26 +5,32 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median_low
 
 import numpy as np
 
 from lutbench.errors import DataError
 from lutbench.events import Note, Report, StepProgress
 from lutbench.files import default_cache_folder, write_atomically
-from lutbench.search.data.augment import PhotoAugmentation, stored_size
+from lutbench.search.data.augment import PhotoAugmentation, SmallAugmentation, stored_size
 from lutbench.search.data.images import Broken, DecodedImages
-from lutbench.search.data.options import DataOptions
+from lutbench.search.data.options import MIN_RESOLUTION, DataOptions
 from lutbench.search.data.source import LabelledImages, SplitSource
 from lutbench.search.data.split import IntArray, name_some
 
 DEFAULT_RESOLUTION = 224
+SMALL = 64  # images with a shorter side below this are used at their own size
+LOOKED_AT = 64  # images, to tell a set's size
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 @dataclass(frozen=True)
 class Photos:
-    """A set before it is checked. labels: (N,), of the images at positions. signature: changes with any image."""
+    """A set before it is checked, its images' size not chosen yet.
+
+    labels: (N,), of the images at positions. signature: changes with any image.
+    """
 
     what: str
     images: DecodedImages
@@ -33,33 +39,61 @@ class Photos:
     signature: str
 
 
-def photo_resolution(options: DataOptions) -> int:
-    return options.resolution or DEFAULT_RESOLUTION
+@dataclass(frozen=True)
+class PhotoSizes:
+    """resolution: of what nets are given. stored: side of the squares that are decoded, from which a crop is taken."""
+
+    resolution: int
+    stored: int
+
+    @property
+    def is_own(self) -> bool:
+        """Whether images are decoded at the size they have."""
+        return self.resolution == self.stored
 
 
-def photo_size(options: DataOptions) -> int:
-    """Side of the squares that are decoded, from which a crop is taken."""
-    return stored_size(photo_resolution(options))
+def choose_sizes(photos: Photos, options: DataOptions, report: Report) -> PhotoSizes:
+    """Photographs are brought to 224, or what is asked for; small images stay as they are unless another is asked for.
+
+    Made larger, small images would cost a search or a training fifty times the work and show nothing more.
+    """
+    own = own_size(photos)
+    is_small = MIN_RESOLUTION <= own < SMALL
+    if is_small and options.resolution in (None, own):
+        if options.resolution is None:
+            report(Note(f"{photos.what} have {own} pixels on the shorter side (median) and are used at {own} x {own}"))
+        return PhotoSizes(own, own)
+    resolution = options.resolution or DEFAULT_RESOLUTION
+    return PhotoSizes(resolution, stored_size(resolution))
+
+
+def own_size(photos: Photos) -> int:
+    """The median of the shorter sides of some images, spread over the set; 0 where none can be opened."""
+    step = max(1, len(photos.positions) // LOOKED_AT)
+    sides = [side for position in photos.positions[::step][:LOOKED_AT] if (side := photos.images.side(int(position)))]
+    return int(median_low(sides)) if sides else 0
 
 
 def photo_source(
     name: str, class_names: tuple[str, ...], train: Photos, test: Photos, options: DataOptions, report: Report
 ) -> SplitSource:
     """The source; DataError where images cannot be read (unless they are to be skipped) or a class has too few."""
+    sizes = choose_sizes(train, options, report)
+    train, test = (replace(photos, images=replace(photos.images, size=sizes.stored)) for photos in (train, test))
     whole_train, whole_test = (_without_broken(photos, options, report) for photos in (train, test))
     empty = [c for number, c in enumerate(class_names) if number not in whole_test.labels]
     if empty:
         raise DataError(
             f"{len(empty)} of {len(class_names)} classes have no image to test with ({name_some(empty)})", path=name
         )
-    resolution = photo_resolution(options)
+    augmentation = SmallAugmentation if sizes.is_own else PhotoAugmentation
     return SplitSource(
         name,
         class_names,
-        resolution,
+        sizes.resolution,
         whole_train,
         whole_test,
-        PhotoAugmentation(resolution),
+        augmentation(sizes.resolution),
         seed=options.seed,
         mean=MEAN,
         std=STD,
