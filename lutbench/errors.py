@@ -62,7 +62,9 @@ class SpaceFileError(LutbenchError):
 
 
 class OutputError(UsageError):
-    """A result that cannot be written where it was asked for."""
+    """A result that cannot be written where it was asked for. is_full: there is no space left for it."""
+
+    is_full = False
 
 
 class LutError(LutbenchError):

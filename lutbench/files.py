@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from lutbench.errors import OutputError
 
 CACHE_VARIABLE = "LUTBENCH_CACHE"
+_PART = ".part"
+_PART_NAME = 40  # characters of a file's name in that of its part
+_LEFTOVER_S = 3600.0
+_TRIED_BYTES = 4096  # a full disk takes an empty file
 
 
 def default_cache_folder() -> Path:
@@ -25,7 +32,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise OutputError("is a folder, not a file", path=path)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        _remove_leftovers(path)
+        descriptor, name = tempfile.mkstemp(prefix=_part_prefix(path), suffix=_PART, dir=path.parent)
         part = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -38,9 +46,31 @@ def write_atomically(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(
-            f"cannot write: {error.strerror or error}", path=path, remedy="what was there before is unchanged"
-        ) from error
+        raise cannot_write(error, path, "cannot write", "what was there before is unchanged") from error
+
+
+def cannot_write(error: OSError, path: Path, problem: str, remedy: str = "") -> OutputError:
+    """What to raise where writing failed."""
+    found = OutputError(f"{problem}: {error.strerror or error}", path=path, remedy=remedy)
+    found.is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return found
+
+
+def _part_prefix(path: Path) -> str:
+    return f".{path.name[:_PART_NAME]}."  # shorter than what it stands for: a name may be as long as names can be
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Parts that a run left which was killed as it wrote this file; another run's are seconds old."""
+    oldest_s = time.time() - _LEFTOVER_S
+    prefix = _part_prefix(path)
+    with os.scandir(path.parent) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(prefix) and entry.name.endswith(_PART)):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < oldest_s:
+                    Path(entry.path).unlink()
 
 
 def check_writable(path: Path) -> None:
@@ -48,12 +78,13 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * _TRIED_BYTES)
+            file.flush()
+        with contextlib.suppress(FileNotFoundError):
+            path.stat()  # a name that is too long, or a loop of links
     except OSError as error:
-        raise OutputError(
-            f"cannot write there: {error.strerror or error}", path=path, remedy="give another -o"
-        ) from error
+        raise cannot_write(error, path, "cannot write there", "give another -o") from error
     if path.is_dir():
         raise OutputError("is a folder, not a file", path=path, remedy="give -o a file name")
 

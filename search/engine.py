@@ -11,7 +11,8 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from lutbench.errors import LutbenchError, UsageError
 from lutbench.events import Event, Report
+from lutbench.locks import folder_lock
 from lutbench.search.data.source import DataSource
 
 T = TypeVar("T")
@@ -81,6 +83,12 @@ class Engine:
                 f"a batch of {batch_size} images is too small for {self.processes} processes",
                 remedy=f"{2 * self.processes} or more: the size is that of all together",
             )
+
+    @contextlib.contextmanager
+    def folder_held(self, folder: Path) -> Iterator[None]:
+        """Nobody else has the folder that a job writes; the first process holds it for all."""
+        with folder_lock(folder) if self.is_first else contextlib.nullcontext():
+            yield
 
     def reporting(self, report: Report) -> Report:
         """report in the first process, silence in the others."""

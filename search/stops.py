@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from lutbench.errors import InterruptedRunError, TrainingError
+from lutbench.errors import InterruptedRunError, OutputError, TrainingError
 from lutbench.search.checkpoint import CHECKPOINT
+from lutbench.search.data.images import decoders_explained
 
 
 @contextmanager
@@ -20,7 +21,12 @@ def stops_explained(folder: Path, batch_size: int, remedy: str) -> Iterator[None
     InterruptedRunError on Ctrl-C, which says whether the folder has a checkpoint to go on from.
     """
     try:
-        yield
+        with decoders_explained():
+            yield
+    except OutputError as error:
+        if not error.is_full:
+            raise
+        raise OutputError(error.problem, path=error.path, remedy=f"free some space; {_going_on(folder)}") from error
     except torch.OutOfMemoryError:
         problem = f"the GPU's memory does not hold a step of {batch_size} images"
         raise TrainingError(problem, remedy=remedy) from None
@@ -28,6 +34,9 @@ def stops_explained(folder: Path, batch_size: int, remedy: str) -> Iterator[None
         problem = str(error).strip().splitlines()[0][:200]
         raise TrainingError(f"torch.compile failed: {problem}", remedy="leave --compile out") from error
     except KeyboardInterrupt:
-        kept = (folder / CHECKPOINT).exists()
-        remedy = "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"
-        raise InterruptedRunError("interrupted", path=folder, remedy=remedy) from None
+        raise InterruptedRunError("interrupted", path=folder, remedy=_going_on(folder)) from None
+
+
+def _going_on(folder: Path) -> str:
+    kept = (folder / CHECKPOINT).exists()
+    return "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"

@@ -48,6 +48,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
     """No test reads or writes the user's cache or configuration."""
     monkeypatch.setenv("LUTBENCH_CACHE", str(shared_cache))
+    monkeypatch.setenv("LUTBENCH_LOCKS", str(shared_cache))  # tests run beside each other
     monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
 
 

@@ -16,7 +16,8 @@ PACKAGES = {"lutbench": "lutbench", "device_agents": "lutbench.device_agents", "
 LAYERS = [
     ["lutbench.errors", "lutbench", "lutbench.units", "lutbench.files", "lutbench.shown"],
     ["lutbench.reading"],
-    ["lutbench.events", "lutbench.locks"],
+    ["lutbench.events", "lutbench.streams"],
+    ["lutbench.children", "lutbench.locks"],
     ["lutbench.space"],
     ["lutbench.measure"],
     ["lutbench.lut"],

@@ -126,7 +126,7 @@ def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack
     """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
     locks = default_cache_folder() / "locks"
     name = lock_name(state, connection.label, phone_id(connection, ROOT))
-    stack.enter_context(device_lock(locks, name, wanted.name))
+    stack.enter_context(device_lock(name, wanted.name))
     lock = PhoneLock(connection, ROOT, host_id(locks))
     lock.acquire()
     stack.callback(lock.release)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 
+from lutbench.children import Child
 from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
@@ -22,10 +22,8 @@ class Reference:
     """A context manager. The artifacts' checksums are made while the phone loads them."""
 
     def __init__(self, engine: str, artifacts: Sequence[Artifact]) -> None:
-        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_silence)
-        self._found: dict[str, Future[Checksum]] = {
-            a.name: self._pool.submit(host_checksum, engine, a.name, a.path) for a in artifacts
-        }
+        self._child = Child(_compute, engine, [(artifact.name, artifact.path) for artifact in artifacts])
+        self._found: dict[str, Checksum | str] = {}
 
     def __enter__(self) -> Reference:
         return self
@@ -33,22 +31,41 @@ class Reference:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._child.kill()
 
     def wrong(self, artifact: Artifact, output: Checksum | None) -> str:
         """What is wrong with the phone's output; "" where it is what this machine computes."""
         if output is None:
             return "the runner did not say what it computes"
-        try:
-            expected = self._found[artifact.name].result()
-        except BrokenProcessPool as error:
-            raise DeviceError("this machine's runtime died while it ran an artifact", operator=artifact.name) from error
-        except (RuntimeError, ValueError, KeyError) as error:
-            return f"this machine cannot run it to compare: {error}"
+        expected = self._expected(artifact.name)
+        if isinstance(expected, str):
+            return f"this machine cannot run it to compare: {expected}"
         if not math.isfinite(expected.rms):
             return ""  # what is no number cannot be compared: a file of the user's may compute that from any input
         off = difference(output, expected, integer=artifact.dtype == "int8") / _slack(artifact)
         return f"the phone computes something else than this machine ({off:.2g} times the tolerance)" if off > 1 else ""
+
+    def _expected(self, name: str) -> Checksum | str:
+        while name not in self._found:
+            try:
+                known, checksum = self._child.connection.recv()
+            except (EOFError, OSError) as error:
+                raise DeviceError(
+                    f"this machine's runtime died ({self._child.death()}) while it ran an artifact", operator=name
+                ) from error
+            self._found[known] = checksum
+        return self._found[name]
+
+
+def _compute(connection: Connection, engine: str, artifacts: Sequence[tuple[str, Path]]) -> None:
+    """Sends each artifact's name with its checksum, or with why it has none."""
+    _silence()
+    for name, path in artifacts:
+        try:
+            found: Checksum | str = host_checksum(engine, name, path)
+        except (RuntimeError, ValueError, KeyError) as error:
+            found = str(error)
+        connection.send((name, found))
 
 
 def _slack(artifact: Artifact) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from lutbench.children import ending
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.host.environment import describe_host
 from lutbench.errors import DeviceError
@@ -36,6 +38,7 @@ class HostAgent:
         self._artifacts: dict[str, Artifact] = {}
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
         self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1  # the worker ends when this closes, which the system sees to where this process is killed
         self._pending = b""
         self._cores: list[int] = []
         self._start()
@@ -130,13 +133,18 @@ class HostAgent:
     def _start(self) -> None:
         # -P: a lutbench.py in the current folder is not the package
         command = [sys.executable, "-P", "-m", "lutbench.device_agents.host.worker", self._settings.runtime]
-        self._process = subprocess.Popen(
-            [*command, str(self._settings.threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is this process's to handle
-        )
+        end, self._lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(self._settings.threads), str(end)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is this process's to handle
+                pass_fds=[end],
+            )
+        finally:
+            os.close(end)
         self._pending = b""
         try:
             self._cores = self._receive(START_TIMEOUT_S)["cores"]
@@ -152,6 +160,9 @@ class HostAgent:
                     with contextlib.suppress(OSError):
                         pipe.close()
             self._process = None
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
 
     def _restart(self) -> None:
         """A new worker with the same artifacts; one that kills it again is let go of."""
@@ -190,5 +201,4 @@ class HostAgent:
 
     def _death(self) -> str:
         assert self._process is not None
-        status = self._process.wait()
-        return f"the runtime's process ended with {'signal ' + str(-status) if status < 0 else f'status {status}'}"
+        return f"the runtime's process ended with {ending(self._process.wait())}"

@@ -24,6 +24,7 @@ from statistics import median_low
 from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
+from lutbench.children import end_with_pipe
 from lutbench.device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
 
 Answer = dict[str, Any]
@@ -163,6 +164,7 @@ def _say(out: TextIO, answer: Answer) -> None:
 
 def main() -> None:
     runtime, threads = sys.argv[1], int(sys.argv[2])
+    end_with_pipe(int(sys.argv[3]))
     cores = pin(threads)
     out = os.fdopen(os.dup(1), "w", buffering=1 << 20)  # answers go out once a batch: no write between two cycles
     os.dup2(2, 1)  # what a runtime prints must not mix with the answers

@@ -1,23 +1,26 @@
 """`lutbench`: the group of commands, errors as one line, exit statuses.
 
-Exit status: 0 done, 1 a check failed, 2 wrong use, 3 the device or its connection, 4 the input file, 130 interrupted.
+Exit status: 0 done, 1 a check failed, 2 wrong use, 3 the device or its connection, 4 the input file;
+130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; 141 nobody read the output to its end, and all else was well.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
-import signal
 import sys
 import traceback
-from types import FrameType
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 import click
 
 from lutbench import __version__
 from lutbench.cli.out import say
-from lutbench.errors import LutbenchError
+from lutbench.cli.signals import handle_signals, interrupted_status
+from lutbench.errors import InterruptedRunError, LutbenchError, UsageError
 from lutbench.shown import one_line
+from lutbench.streams import guard_streams, status_after_output
 
 # name -> (module:command, its line in the help); modules load when their command runs, so that --help is quick
 COMMANDS = {
@@ -41,7 +44,14 @@ COMMANDS = {
     "runner": ("lutbench.cli.runner:command", "Build the program that measures on phones."),
     "devices": ("lutbench.cli.devices:command", "The devices lutbench knows, yours included."),
 }
-INTERRUPTED = 130
+_REFUSALS = {
+    errno.EMFILE: "this process may open too few files: `ulimit -n 256` allows more",
+    errno.ENFILE: "the whole system has no more open files to give: end something else",
+    errno.EAGAIN: "no more processes are allowed: end some, or raise `ulimit -u`",
+    errno.ENOMEM: "there is not enough memory: end something else",
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EROFS: "run it where files can be written",
+}
 
 
 class LazyGroup(click.Group):
@@ -76,36 +86,44 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The console script: runs a command and exits with the status of what happened."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    guard_streams()
+    handle_signals()
     debug = "--debug" in (arguments if arguments is not None else sys.argv)
+    status = _status_of(lambda: _run(arguments), debug)
+    sys.exit(_status_of(lambda: status_after_output(status), debug))
+
+
+def _run(arguments: list[str] | None) -> int:
+    cli.main(args=arguments, prog_name="lutbench", standalone_mode=False)
+    return 0
+
+
+def _status_of(action: Callable[[], int], debug: bool) -> int:
+    """The exit status of what happened, an error having been said in one line."""
     try:
-        cli.main(args=arguments, prog_name="lutbench", standalone_mode=False)
+        return action()
+    except InterruptedRunError as error:
+        return _said(str(error), interrupted_status(), debug)
     except LutbenchError as error:
-        if debug:
-            traceback.print_exc()
-        _fail(str(error), error.exit_status)
+        return _said(str(error), error.exit_status, debug)
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.Abort:
-        _fail("interrupted", INTERRUPTED)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _said("interrupted", interrupted_status(), debug)
     except click.UsageError as error:
         hint = f"; `{error.ctx.command_path} --help` shows what it takes" if error.ctx else ""
-        _fail(error.format_message().rstrip(".") + hint, error.exit_code)
+        return _said(error.format_message().rstrip(".") + hint, error.exit_code, debug)
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as `| head` does: nothing is wrong
-        sys.exit(0)
-    sys.exit(0)
+        return _said(error.format_message(), error.exit_code, debug)
+    except OSError as error:  # what the system refuses where no file is to blame: too few descriptors, processes
+        if error.errno not in _REFUSALS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _said(f"{where}{error.strerror}; {_REFUSALS[error.errno]}", UsageError.exit_status, debug)
 
 
-def _fail(text: str, status: int) -> NoReturn:
+def _said(text: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
     say(f"lutbench: {one_line(text)}", err=True)
-    sys.exit(status)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> Any:
-    del number, frame
-    raise KeyboardInterrupt
+    return status

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import multiprocessing
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
 
-from lutbench.errors import ExportError, UsageError
+from lutbench.children import Child
+from lutbench.errors import ExportError, LutbenchError, UsageError
+from lutbench.events import Event, Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
@@ -20,9 +20,17 @@ from lutbench.space.factory import FactoryNet
 from lutbench.space.subject import Subject, subject_name
 
 Result = tuple[Subject, Artifact | ExportError]
+Exporting = Callable[[Exporter, str, Subject, ArtifactCache], Artifact | ExportError]
+MOST_WORKERS = 4
 
 
-def export_all(subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache) -> Iterator[Result]:
+def _unheard(_event: Event) -> None:
+    pass
+
+
+def export_all(
+    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report = _unheard
+) -> Iterator[Result]:
     """Every subject's artifact, or why it has none, as they come; cached ones first.
 
     A factory's net is exported each time: the code behind its name may have changed.
@@ -36,50 +44,108 @@ def export_all(subjects: Sequence[Subject], exporter: Exporter, dtype: str, cach
         else:
             yield subject, artifact
     if missing:
-        yield from _export_missing(missing, exporter, dtype, cache)
+        yield from _export_missing(missing, exporter, dtype, cache, report)
 
 
 def _export_missing(
-    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache
+    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
 ) -> Iterator[Result]:
-    workers = min(os.cpu_count() or 1, 4, len(subjects))
-    pool = _pool(workers)
-    try:
-        # the slowest first, so that no worker is left with a whole net at the end
-        ordered = sorted(subjects, key=_work, reverse=True)
-        futures: dict[Future[Artifact | ExportError], Subject] = {
-            pool.submit(_export_one, exporter, dtype, subject, cache): subject for subject in ordered
-        }
-        left = dict.fromkeys(ordered)
-        for future in as_completed(futures):
-            with contextlib.suppress(BrokenProcessPool):
-                yield futures[future], future.result()
-                del left[futures[future]]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    for subject in left:  # a worker died and took the pool along: one of these did it
-        yield subject, _export_alone(subject, exporter, dtype, cache)
+    # the slowest first, so that no worker is left with a whole net at the end
+    ordered = sorted(subjects, key=_work, reverse=True)
+    suspects: list[Subject] = []
+    size = min(os.cpu_count() or 1, MOST_WORKERS, len(subjects))
+    with _Workers(size, exporter, dtype, cache, report) as workers:
+        for subject, result in workers.run(ordered):
+            if result is None:
+                suspects.append(subject)
+            else:
+                yield subject, result
+    if not suspects:
+        return
+    # each alone, so that one that kills its worker costs itself, and one that died for want of memory has more
+    with _Workers(1, exporter, dtype, cache, _unheard) as workers:
+        for subject, result in workers.run(suspects):
+            died = ExportError("the process that exports it died, twice", operator=subject_name(subject))
+            yield subject, died if result is None else result
 
 
-def _export_alone(subject: Subject, exporter: Exporter, dtype: str, cache: ArtifactCache) -> Artifact | ExportError:
-    """In a process of its own, so that one that kills it costs itself and nothing else."""
-    with _pool(1) as pool:
+class _Workers:
+    """Processes that export, each with at most one subject at a time, so that it is known whose worker died.
+
+    After a death there is one fewer, for most often the system killed it for want of memory, but never none.
+    """
+
+    def __init__(self, size: int, exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report) -> None:
+        self._size = size
+        self._arguments = (_export_one, exporter, dtype, cache)
+        self._report = report
+        self._idle: list[Child] = []
+        self._busy: dict[Connection, tuple[Child, Subject]] = {}
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in (*self._idle, *(child for child, _ in self._busy.values())):
+            child.kill()
+
+    def run(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Artifact | ExportError | None]]:
+        """Each subject's result as it comes; None where its worker died."""
+        waiting = deque(subjects)
+        while waiting or self._busy:
+            while waiting and len(self._busy) < self._size:
+                self._give(waiting.popleft())
+            for ready in wait(list(self._busy)):
+                assert isinstance(ready, Connection)
+                child, subject = self._busy.pop(ready)
+                yield subject, self._result(child)
+
+    def _give(self, subject: Subject) -> None:
+        child = self._idle.pop() if self._idle else Child(_serve, *self._arguments)
+        self._busy[child.connection] = child, subject
+        with contextlib.suppress(OSError):  # one that died while it was idle: its pipe says so where results are read
+            child.connection.send(subject)
+
+    def _result(self, child: Child) -> Artifact | ExportError | None:
         try:
-            return pool.submit(_export_one, exporter, dtype, subject, cache).result()
-        except BrokenProcessPool:
-            return ExportError("the process that exports it died", operator=subject_name(subject))
+            result: Artifact | LutbenchError = child.connection.recv()
+        except (EOFError, OSError):
+            self._lose(child)
+            return None
+        self._idle.append(child)
+        if isinstance(result, LutbenchError) and not isinstance(result, ExportError):
+            raise result  # the cache cannot be written: no other worker would fare better
+        return result
 
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker)
+    def _lose(self, child: Child) -> None:
+        how = child.death()
+        child.kill()
+        self._size = max(1, self._size - 1)
+        for other in self._idle[self._size :]:
+            other.kill()
+        del self._idle[self._size :]
+        memory = ", as the system does where memory runs out" if how == "signal 9" else ""
+        left = f"{self._size} export worker{'s' if self._size > 1 else ''}"
+        self._report(Note(f"an export worker died ({how}{memory}): going on with {left}", warning=True))
 
 
 def _work(subject: Subject) -> float:
     return math.inf if isinstance(subject, FactoryNet) else subject.macs
 
 
+def _serve(connection: Connection, export: Exporting, exporter: Exporter, dtype: str, cache: ArtifactCache) -> None:
+    """What a worker does until it is killed."""
+    _prepare_worker()
+    while True:
+        subject = connection.recv()
+        try:
+            result: Artifact | LutbenchError = export(exporter, dtype, subject, cache)
+        except LutbenchError as error:
+            result = error
+        connection.send(result)
+
+
 def _prepare_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, even while torch loads
     import torch
 
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact

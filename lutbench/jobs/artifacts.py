@@ -25,7 +25,7 @@ def export_subjects(
     artifacts: list[Artifact] = []
     failures: list[Failure] = []
     noted: set[str] = set()
-    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache), start=1):
+    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache, report), start=1):
         if isinstance(result, ExportError):
             failures.append(Failure(subject_name(subject), result.problem))
         else:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.registry import Device
-from lutbench.errors import InterruptedRunError
-from lutbench.files import default_cache_folder
+from lutbench.errors import InterruptedRunError, OutputError
 from lutbench.locks import device_lock
 
 OpenAgent = Callable[[Device, AgentSettings], Agent]
@@ -19,8 +18,13 @@ OpenAgent = Callable[[Device, AgentSettings], Agent]
 def held(device: Device, folder: Path) -> Iterator[None]:
     """A measuring run: nobody else has the device, and an interruption says that folder keeps what was measured."""
     try:
-        with device_lock(default_cache_folder() / "locks", device.lock_name, device.name):
+        with device_lock(device.lock_name, device.name):
             yield
+    except OutputError as error:
+        if not error.is_full:
+            raise
+        remedy = f"what was measured is kept in {folder}; free some space and run the same command again"
+        raise OutputError(error.problem, path=error.path, remedy=remedy) from error
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted", remedy=f"what was measured is kept in {folder}; the same command goes on from it"

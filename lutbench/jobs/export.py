@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from lutbench.events import Note, Report, StepProgress
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, write_atomically
 from lutbench.jobs.train import find_trainable
+from lutbench.locks import folder_lock
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.zoo import retargeted
@@ -95,6 +96,11 @@ def deploy(job: ExportJob, report: Report) -> Deployed:
             remedy="--weights takes what `lutbench train` wrote; --random-weights makes files to time and no more",
         )
     check_writable(job.folder / SUMMARY)
+    with folder_lock(job.folder):
+        return _deploy(job, named, exporters, report)
+
+
+def _deploy(job: ExportJob, named: Net | Model, exporters: Sequence[tuple[Exporter, str]], report: Report) -> Deployed:
     net, module, source = _trained(job, named, report) if job.weights else _random(job, named, report)
 
     import torch

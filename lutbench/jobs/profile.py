@@ -30,6 +30,7 @@ from lutbench.jobs.lut_sections import (
 )
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
+from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.table import Lut, Metadata, space_section, timestamp
@@ -110,7 +111,8 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
         lutbench=__version__,
         environment={CORE_CHOICE: request.chosen_cores} if request.chosen_cores else {},
     )
-    with held(request.device, journal_folder(request.lut_path)):
+    journals = journal_folder(request.lut_path)
+    with folder_lock(journals), held(request.device, journals):
         lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
         write_lut(lut, request.lut_path)
     return lut

@@ -169,7 +169,8 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         job.shared,
         job.compiled,
     )
-    with stops_explained(job.folder, schedule.batch_size, "a smaller --batch-size, --mode hard, or --bf16"):
+    remedy = "a smaller --batch-size, --mode hard, or --bf16"
+    with engine.folder_held(job.folder), stops_explained(job.folder, schedule.batch_size, remedy):
         found = search(request, report)
         if not engine.is_first:
             return None

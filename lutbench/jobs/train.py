@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
 from lutbench.events import Report
+from lutbench.files import check_writable
 from lutbench.search.recipe import Recipe, default_recipe
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
@@ -77,7 +78,7 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
     from lutbench.search.stops import stops_explained
-    from lutbench.search.train import TrainRequest, train
+    from lutbench.search.train import WEIGHTS, TrainRequest, train
 
     options = DataOptions(job.resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device))
     source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
@@ -97,6 +98,9 @@ def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
         job.channels_last,
         job.tensorboard,
     )
-    with stops_explained(job.folder, recipe.batch_size, "a smaller --batch-size, or --bf16"):
+    if engine.is_first:
+        check_writable(job.folder / WEIGHTS)
+    remedy = "a smaller --batch-size, or --bf16"
+    with engine.folder_held(job.folder), stops_explained(job.folder, recipe.batch_size, remedy):
         result = train(request, report)
     return Trained(net, recipe, source.name, source.resolution, source.classes, result)

@@ -15,12 +15,13 @@ from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
-from lutbench.files import default_cache_folder
+from lutbench.files import check_writable, default_cache_folder
 from lutbench.jobs.artifacts import batch_identity, export_subjects
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
 from lutbench.jobs.tuning import choose_canaries
+from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.predict import predict
@@ -116,13 +117,16 @@ def verify(
         if space not in covered:
             report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
     job = _Job(request, lut, covered, exporter, report, open_device)
-    with held(request.device, job.folder):
+    written = results_path(request.lut_path, lut.metadata.revision)
+    for path in (request.lut_path, written):
+        check_writable(path)
+    with folder_lock(job.folder), held(request.device, job.folder):
         results, drift, disturbed = job.run()
-    found = summarize_nets(results, request, drift, disturbed)
-    measured_at = timestamp()
-    quality = {**lut.metadata.quality, "additivity": {"measured_at": measured_at, **found.summary()}}
-    write_results(results, results_path(request.lut_path, lut.metadata.revision))
-    write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
+        found = summarize_nets(results, request, drift, disturbed)
+        quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}
+        write_results(results, written)
+        write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
+        job.set_journals_aside()
     return found, results
 
 
@@ -148,6 +152,7 @@ class _Job:
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
         self._canaries = choose_canaries(spaces, request.protocol, lut.metadata.batch)
         self._cores = request.device.cores_for(request.cores or str(lut.metadata.environment.get(CORE_CHOICE, "")))
+        self._journals: list[Path] = []
         self.folder = journal_folder(request.lut_path)
 
     def run(self) -> tuple[list[NetResult], float, float]:
@@ -157,7 +162,7 @@ class _Job:
             predict(self._lut, net)  # a missing row shows before anything is measured
         artifacts = self._export(nets)
         results: list[NetResult] = []
-        drifts, disturbed, journals = [], [], []
+        drifts, disturbed = [], []
         for start in range(0, len(nets), NETS_PER_GROUP):
             group = nets[start : start + NETS_PER_GROUP]
             path = self._journal_path(start // NETS_PER_GROUP)
@@ -168,10 +173,13 @@ class _Job:
                 drifts.append(self._drift(now))
                 disturbed.append(journal.measurements.disturbed_share)
                 results += self._results(group, now, journal)
-            journals.append(path)
-        for path in journals:  # the next verify measures anew
-            set_aside(path)
+            self._journals.append(path)
         return results, median(drifts), fmean(disturbed)
+
+    def set_journals_aside(self) -> None:
+        """The next verify measures anew. Only once all is written: a full disk must not cost what was measured."""
+        for path in self._journals:
+            set_aside(path)
 
     def _draw(self) -> list[Net]:
         counts = [self._request.nets // len(self._spaces)] * len(self._spaces)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lutbench.locks import lock_open_file
+
 
 def journal_folder(lut_path: Path) -> Path:
     """The folder of a LUT's journals, beside it: host.csv -> host.journal/."""
@@ -11,10 +13,12 @@ def journal_folder(lut_path: Path) -> Path:
 
 
 def set_aside(journal_path: Path) -> None:
-    """Renames a journal out of the way, for what was measured is never deleted."""
-    number = 1
-    while journal_path.exists():
-        target = journal_path.with_suffix(f".aside{number}.jsonl")
-        if not target.exists():
-            journal_path.rename(target)
-        number += 1
+    """Renames a journal out of the way, for what was measured is never deleted; OutputError where a run writes it."""
+    if not journal_path.exists():
+        return
+    with journal_path.open("rb") as journal:
+        lock_open_file(journal.fileno(), journal_path)
+        number = 1
+        while (target := journal_path.with_suffix(f".aside{number}.jsonl")).exists():
+            number += 1
+        journal_path.rename(target)

@@ -12,7 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lutbench.errors import JournalError, OutputError
+from lutbench.errors import JournalError
+from lutbench.files import cannot_write
+from lutbench.locks import lock_open_file
 from lutbench.measure.journal_lines import Record, opened, sealed, seed_of, whole_lines
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Canary, Failure, Samples
@@ -30,6 +32,7 @@ _LONGEST_NS = 10 * 365 * 86_400 * 10**9
 class Journal:
     """An open journal. Opening reads what is there, cuts off a last line that a crash left half written, and appends.
 
+    It is locked as long as it is open: two runs would measure the same twice. OutputError where another run has it.
     identity: what the samples belong to (device, runtime, artifacts ...); a journal of another identity is refused.
     """
 
@@ -47,11 +50,22 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             if is_there(path):
                 check_regular(path, JOURNAL)  # a pipe would not open
-            whole = self._load(identity)
             self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(error, path, "cannot write the journal") from error
+        try:
+            self._begin(identity)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _begin(self, identity: dict[str, Any]) -> None:
+        lock_open_file(self._file.fileno(), self.path)
+        whole = self._load(identity)
+        try:
             self._file.truncate(whole)
         except OSError as error:
-            raise OutputError(f"cannot write the journal: {error.strerror or error}", path=path) from error
+            raise cannot_write(error, self.path, "cannot write the journal") from error
         if whole == 0:
             self._append([{"lutbench_journal": SCHEMA, "identity": identity}])
 
@@ -184,11 +198,8 @@ class Journal:
             self._lines += len(records)
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise OutputError(
-                f"cannot write the journal: {error.strerror or error}",
-                path=self.path,
-                remedy="what was measured before is kept; free some space and run the same command again",
-            ) from error
+            remedy = "what was measured before is kept; free some space and run the same command again"
+            raise cannot_write(error, self.path, "cannot write the journal", remedy) from error
 
     def close(self) -> None:
         self._file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lutbench.children import end_with_parent
 from lutbench.errors import DataError
 from lutbench.search.data.split import IntArray
 
@@ -86,7 +88,27 @@ class DecodedImages(Dataset[Tensor | Broken]):
     def _decoded(self, batches: Sequence[IntArray]) -> Iterator[list[Tensor | Broken]]:
         sampler = [[int(position) for position in batch] for batch in batches]
         workers = min(self.workers, len(sampler))
-        return iter(DataLoader(self, batch_sampler=sampler, num_workers=workers, collate_fn=_as_list))
+        loader = DataLoader(
+            self,
+            batch_sampler=sampler,
+            num_workers=workers,
+            collate_fn=_as_list,
+            worker_init_fn=end_with_parent if workers else None,
+        )
+        with decoders_explained():
+            yield from loader
+
+
+@contextmanager
+def decoders_explained() -> Iterator[None]:
+    """DataError where a process that decodes died: torch raises that in whatever line its parent happens to be."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        problem = "a process that decodes images died, as the system does where memory runs out"
+        raise DataError(problem, remedy="fewer --workers, then the same command again") from error
 
 
 def _reason(error: Exception) -> str:

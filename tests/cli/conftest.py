@@ -17,7 +17,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Pa
     """A real LUT of the tiny space, measured on this machine by the real command."""
     folder = tmp_path_factory.mktemp("measured")
     (folder / "tiny.toml").write_text(TINY_TOML)
-    environment = {**os.environ, "LUTBENCH_CACHE": str(shared_cache), "LUTBENCH_CONFIG": str(folder)}
+    environment = {
+        **os.environ,
+        "LUTBENCH_CACHE": str(shared_cache),
+        "LUTBENCH_LOCKS": str(shared_cache),
+        "LUTBENCH_CONFIG": str(folder),
+    }
     arguments = ["profile", "--device", "host", "--space", "tiny.toml", "-o", "tiny.csv", "--max-rounds", "30"]
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False

@@ -252,10 +252,8 @@ def test_disturbed_rounds_do_not_move_the_numbers(request_: ProfileRequest, tiny
     assert lut.metadata.context.scale == pytest.approx(1.0, abs=1e-3)
 
 
-def test_two_runs_on_one_device_at_once(
-    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], shared_cache: Path
-) -> None:
-    with device_lock(shared_cache / "locks", "host", "host"), pytest.raises(DeviceError) as caught:
+def test_two_runs_on_one_device_at_once(request_: ProfileRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    with device_lock("host", "host"), pytest.raises(DeviceError) as caught:
         profile(request_, QUIET, additive_device())
     assert "another lutbench" in str(caught.value)
 

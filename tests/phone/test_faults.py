@@ -257,7 +257,8 @@ def test_two_processes_on_one_phone(profiler: Profiler, tmp_path: Path, shared_c
 
     def second(_agent: AndroidAgent) -> None:
         for cache in (shared_cache, tmp_path / "another"):
-            environment = {**os.environ, "LUTBENCH_CONFIG": str(config), "LUTBENCH_CACHE": str(cache)}
+            environment = {**os.environ, "LUTBENCH_CONFIG": str(config)}
+            environment |= {"LUTBENCH_CACHE": str(cache), "LUTBENCH_LOCKS": str(cache)}
             done = subprocess.run(
                 command(tmp_path), env=environment, capture_output=True, text=True, check=False, timeout=200
             )
