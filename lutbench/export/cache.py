@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lutbench.errors import OutputError
 from lutbench.export.artifact import Artifact, Exported, Recipe
-from lutbench.files import write_atomically
+from lutbench.files import CACHE_VARIABLE, check_writable, write_atomically
 from lutbench.reading.files import is_there, read_bytes
 from lutbench.reading.json_text import parse_json
 from lutbench.reading.kinds import CACHE_NOTE
@@ -24,6 +25,14 @@ class ArtifactCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "artifacts"
+
+    def check_writable(self) -> None:
+        """OutputError where nothing could be kept; better known before a runtime's exporter loads."""
+        try:
+            check_writable(self.folder / "key")
+        except OutputError as error:
+            remedy = f"${CACHE_VARIABLE} names another folder for the cache"
+            raise OutputError(error.problem, path=self.folder, remedy=remedy) from error
 
     def get(self, recipe: Recipe, suffix: str) -> Artifact | None:
         """The artifact of a recipe; None where there is none, or where it is corrupt (then it is removed)."""

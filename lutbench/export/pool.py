@@ -50,6 +50,7 @@ def export_all(
 def _export_missing(
     subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
 ) -> Iterator[Result]:
+    cache.check_writable()
     # the slowest first, so that no worker is left with a whole net at the end
     ordered = sorted(subjects, key=_work, reverse=True)
     suspects: list[Subject] = []
@@ -77,7 +78,7 @@ class _Workers:
 
     def __init__(self, size: int, exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report) -> None:
         self._size = size
-        self._arguments = (_export_one, exporter, dtype, cache)
+        self._arguments = (_prepare_worker, _export_one, exporter, dtype, cache)
         self._report = report
         self._idle: list[Child] = []
         self._busy: dict[Connection, tuple[Child, Subject]] = {}
@@ -133,9 +134,16 @@ def _work(subject: Subject) -> float:
     return math.inf if isinstance(subject, FactoryNet) else subject.macs
 
 
-def _serve(connection: Connection, export: Exporting, exporter: Exporter, dtype: str, cache: ArtifactCache) -> None:
+def _serve(
+    connection: Connection,
+    prepare: Callable[[], object],
+    export: Exporting,
+    exporter: Exporter,
+    dtype: str,
+    cache: ArtifactCache,
+) -> None:
     """What a worker does until it is killed."""
-    _prepare_worker()
+    prepare()
     while True:
         subject = connection.recv()
         try:

@@ -1,0 +1,93 @@
+"""The pool of export workers: a death costs at most the subject that brought it about."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lutbench.errors import ExportError, LutbenchError, OutputError
+from lutbench.events import Note
+from lutbench.export import pool
+from lutbench.export.artifact import Artifact, Exported
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.space.operator import Operator, parse_operator
+
+OPERATORS = [parse_operator(f"fc_{width}_10") for width in range(16, 40)]
+
+
+def put(exporter: Exporter, dtype: str, subject: Operator, cache: ArtifactCache) -> Artifact | ExportError:
+    return cache.put(exporter.recipe(subject, dtype), exporter.suffix, Exported(b"artifact", 0.0))
+
+
+def killed_now_and_then(killed: Path, *arguments: object) -> Artifact | ExportError:
+    """As by a system that is short of memory: three workers, whatever they do."""
+    marks = len(list(killed.iterdir()))
+    if marks < 3:
+        (killed / str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return put(*arguments)  # type: ignore[arg-type]
+
+
+def kills_its_worker(*arguments: object) -> Artifact | ExportError:
+    if arguments[2] in (OPERATORS[3], OPERATORS[7]):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return put(*arguments)  # type: ignore[arg-type]
+
+
+def cannot_keep(*_: object) -> Artifact | ExportError:
+    raise OutputError("cannot write: No space left on device")
+
+
+@pytest.fixture
+def export_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[Operator, object]]:
+    monkeypatch.setattr(pool, "_prepare_worker", int)  # no torch: what is exported here is made up
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+
+    def run(export: object, told: list[object]) -> dict[Operator, object]:
+        monkeypatch.setattr(pool, "_export_one", export)
+        found = pool.export_all(OPERATORS, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path), told.append)
+        return dict(found)  # type: ignore[arg-type]
+
+    return run
+
+
+def test_killed_workers_cost_nothing_and_the_pool_gets_smaller(
+    export_all: Callable[..., dict[Operator, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    real = pool.Child
+    monkeypatch.setattr(pool, "Child", lambda *arguments: started.append(1) or real(*arguments))
+    (tmp_path / "killed").mkdir()
+    told: list[Note] = []
+    found = export_all(partial(killed_now_and_then, tmp_path / "killed"), told)
+    assert set(found) == set(OPERATORS)
+    assert all(isinstance(result, Artifact) for result in found.values())
+    assert 3 <= len(told) <= 5 and all(note.warning for note in told)
+    assert "signal 9, as the system does where memory runs out" in told[0].text
+    assert told[0].text.endswith("going on with 2 export workers")
+    assert told[-1].text.endswith("going on with 1 export worker")
+    assert len(started) <= 8  # and not one for every subject that is left
+
+
+def test_what_kills_its_worker_costs_itself(export_all: Callable[..., dict[Operator, object]]) -> None:
+    found = export_all(kills_its_worker, [])
+    failed = {subject for subject, result in found.items() if isinstance(result, ExportError)}
+    assert failed == {OPERATORS[3], OPERATORS[7]} and len(found) == len(OPERATORS)
+
+
+def test_a_cache_that_cannot_be_written_ends_it(export_all: Callable[..., dict[Operator, object]]) -> None:
+    with pytest.raises(LutbenchError, match="No space left"):
+        export_all(cannot_keep, [])
+
+
+def test_a_cache_folder_that_cannot_be_is_known_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(pool, "Child", None)
+    with pytest.raises(OutputError, match="LUTBENCH_CACHE names another"):
+        list(pool.export_all(OPERATORS, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path / "file")))
