@@ -35,6 +35,8 @@ class Child:
             with _signals_held():  # one that arrives while the child starts must not reach it before it is ready
                 self._process.start()
         except BaseException:
+            if self._process.pid is not None:
+                self._process.kill()
             self.connection.close()
             raise
         finally:
@@ -106,8 +108,22 @@ def _ask_system_to_end_it() -> None:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
+    """Signals reach neither a child that starts inside, until it is ready, nor this process before it has started.
+
+    Blocking is what a child inherits; here another thread may be given the signal, so the handlers wait as well.
+    """
+    held: list[int] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in _HELD} if main else {}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: held.append(number))
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for number in held[:1]:
+        signal.raise_signal(number)
