@@ -85,12 +85,17 @@ class HostAgent:
         self._stop()
 
     def _load(self, artifact: Artifact) -> Failure | None:
-        try:
-            answer = self._ask_to_load(artifact)
-        except WorkerDiedError as death:
-            self._restart()
-            return Failure(artifact.name, str(death))
-        return Failure(artifact.name, answer["reason"]) if "failed" in answer else None
+        """Twice where the worker dies: the system may have killed it for want of memory, not the artifact."""
+        why = ""
+        for _ in range(2):
+            try:
+                answer = self._ask_to_load(artifact)
+            except WorkerDiedError as death:
+                self._restart()
+                why = str(death)
+            else:
+                return Failure(artifact.name, answer["reason"]) if "failed" in answer else None
+        return Failure(artifact.name, why)
 
     def _ask_to_load(self, artifact: Artifact) -> dict[str, Any]:
         self._send({"load": artifact.name, "path": str(artifact.path)})
