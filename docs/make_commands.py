@@ -21,7 +21,8 @@ def commands_text() -> str:
     parts = [
         "# Commands\n\nResults go to standard output, progress and notes to standard error. `--json` prints one object."
         " Exit status: 0 done, 1 a check failed, 2 wrong use, 3 the device or its connection, 4 the input file,"
-        " 130 interrupted. An error is one line; `lutbench --debug COMMAND` adds the traceback.\n"
+        " 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a reader of the output that went away (and all else was well)."
+        " An error is one line; `lutbench --debug COMMAND` adds the traceback.\n"
     ]
     for name in COMMANDS:
         command = cli.get_command(context, name)

@@ -11,9 +11,10 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -61,6 +62,38 @@ class Child:
 def ending(status: int) -> str:
     """A child's exit status in words."""
     return f"signal {-status}" if status < 0 else f"status {status}"
+
+
+def run_tied(words: Sequence[str], timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs another program to its end, as subprocess.run does; it and what it starts end with this process.
+
+    subprocess.TimeoutExpired where it takes longer.
+    """
+    end, lifeline = os.pipe()
+    try:
+        command = [sys.executable, "-P", "-m", "lutbench.tied", str(end), *words]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            pass_fds=[end],
+            start_new_session=True,  # Ctrl-C is this process's to handle
+        ) as process:
+            os.close(end)
+            end = -1
+            try:
+                output, errors = process.communicate(timeout=timeout_s)
+            finally:
+                os.close(lifeline)  # before the process is waited for
+                lifeline = -1
+            return subprocess.CompletedProcess(list(words), process.returncode, output, errors)
+    finally:
+        for descriptor in (end, lifeline):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _run(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:

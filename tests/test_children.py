@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lutbench.children import Child
+from lutbench.children import Child, run_tied
 
 PARENT = """
 import sys, time
-from lutbench.children import Child
+from lutbench.children import Child, run_tied
 from tests.test_children import {target}
 if __name__ == "__main__":
     child = Child({target})
@@ -75,6 +75,31 @@ def test_a_child_ends_with_its_parent(target: object, number: signal.Signals, tm
         assert is_running(child)
         parent.send_signal(number)
     assert ended(child)
+
+
+TIES = """
+import sys
+from lutbench.children import run_tied
+run_tied(["sh", "-c", "sleep 100 & echo $! > pid.part; mv pid.part pid; wait"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_program_and_what_it_started_end_with_the_caller(number: signal.Signals, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", TIES], cwd=tmp_path, stderr=subprocess.DEVNULL) as parent:
+        deadline = time.monotonic() + WAIT_S
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        parent.send_signal(number)
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+def test_a_programs_output_status_and_time_are_its_own() -> None:
+    done = run_tied(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_tied(["sleep", "100"], 0.2)
 
 
 def test_a_childs_own_end_is_told() -> None:

@@ -17,7 +17,7 @@ LAYERS = [
     ["lutbench.errors", "lutbench", "lutbench.units", "lutbench.files", "lutbench.shown"],
     ["lutbench.reading"],
     ["lutbench.events", "lutbench.streams"],
-    ["lutbench.children", "lutbench.locks"],
+    ["lutbench.children", "lutbench.locks", "lutbench.tied"],
     ["lutbench.space"],
     ["lutbench.measure"],
     ["lutbench.lut"],

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lutbench.children import run_tied
 from lutbench.errors import RunnerBuildError
 
 ANDROID_PLATFORM = "android-24"  # Android 7, which the oldest registered phone came with
@@ -90,7 +91,7 @@ def run_cmake(sources: Path, build: Path, options: Sequence[str], log: Path) -> 
         [cmake, "--build", str(build)],
     )
     for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        done = run_tied(step)
         with log.open("a") as file:
             file.write(done.stdout + done.stderr)
         if done.returncode:

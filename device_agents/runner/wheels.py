@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lutbench.children import run_tied
 from lutbench.errors import RunnerBuildError
 from lutbench.files import file_sha256, write_atomically
 
@@ -83,7 +84,7 @@ def download_wheel(runtime: Runtime, version: str, folder: Path) -> Path:
     command += ["--implementation", "cp", "--python-version", python, "--dest", str(folder)]
     command += [f"{runtime.package}=={version}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+        done = run_tied(command, PIP_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise RunnerBuildError(f"pip did not bring {runtime.package} {version} within {PIP_TIMEOUT_S:.0f} s") from error
     wheels = list(folder.glob("*.whl"))

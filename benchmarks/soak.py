@@ -1,0 +1,402 @@
+"""Random kills, signals, full disks and closed streams over the commands that take long, and what is left checked.
+
+    python benchmarks/soak.py --cases 200 --folder /tmp/soak      run again: goes on with the cases that are left
+
+Each case runs a command in a folder of its own, does to it what its number says, at a moment that its number says, and
+runs the same command again, which has to finish. Then every journal, LUT, checkpoint and file is read. A full disk is a
+small tmpfs, for which root is needed; elsewhere those cases are left out, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from _machine import machine
+
+from lutbench.errors import LutbenchError
+from lutbench.lut.file import read_lut
+from lutbench.measure.journal_lines import opened, seed_of, whole_lines
+
+MARK = "LUTBENCH_SOAK"  # in the environment of every process of a case
+DISK_MIB = 24
+LIMIT_S = 400.0
+LEFT_OVER_S = 8.0  # how long after the command a process of it may take to end
+SPACE = """\
+name = "tiny"
+resolution = 32
+classes = 10
+candidates = ["k3_e1", "k3_e2_g2", "k5_e2", "skip"]
+stem = { channels = 8 }
+head = { channels = 32 }
+stage = [{ channels = 8, layers = 2 }, { channels = 16, layers = 2, stride = 2 }]
+"""
+COMMANDS: dict[str, list[str]] = {
+    "profile": ["profile", "--space", "tiny.toml", "-o", "out.csv", "--max-rounds", "24", "--target", "0.01"],
+    "verify": ["verify", "--lut", "made.csv", "--nets", "6", "--rounds", "8"],
+    "bench": ["bench", "mobilenet_v2@96x0.35", "-o", "bench.csv", "--max-rounds", "16", "--target", "0.005"],
+    "search": [
+        *("search", "--lut", "made.csv", "-o", "searched", "--epochs", "2", "--warmup", "1", "--batch-size", "256"),
+        *("--nets", "1", "--draws", "2", "--rounds", "1", "--views", "1"),
+    ],
+    "train": [
+        "train",
+        "mobilenet_v2@96x0.35",
+        "-o",
+        "trained",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "256",
+        "--resolution",
+        "32",
+    ],
+    "export": ["export", "mobilenet_v2@96x0.35", "--random-weights", "--resolution", "32", "-o", "exported"],
+}
+SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+STREAMS = {
+    "no stdout": ">&-",
+    "no stderr": "2>&-",
+    "full streams": ">/dev/full 2>/dev/full",
+    "no reader": "2>&1 | true",
+}
+KILLS = ("kill the parent", "kill a child", "kill the group")
+FAULTS = (*KILLS, *KILLS, *SIGNALS, "SIGTERM twice", "full disk", "full disk", *STREAMS)
+
+
+@dataclass
+class Case:
+    """What is done to which command, and what came of it. delay_share: of the time that the command usually takes."""
+
+    number: int
+    command: str
+    fault: str
+    cold: bool
+    delay_share: float
+    status: int | None = None
+    again: int | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def numbered(cls, number: int, seed: int) -> Case:
+        rng = random.Random(f"{seed} {number}")
+        command = list(COMMANDS)[number % len(COMMANDS)]
+        cold = command in ("profile", "verify", "bench") and rng.random() < 0.35
+        return cls(number, command, rng.choice(FAULTS), cold, rng.random())
+
+
+class Soak:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made = folder / "made"
+        self.usual_s: dict[str, float] = {}
+
+    def prepare(self) -> None:
+        """A LUT, a full cache, and how long each command takes undisturbed."""
+        times = self.made / "times.json"
+        if times.exists():
+            self.usual_s = json.loads(times.read_text())
+            return
+        shutil.rmtree(self.made, ignore_errors=True)
+        self.made.mkdir(parents=True)
+        (self.made / "tiny.toml").write_text(SPACE)
+        for command in COMMANDS:
+            process, began = self.start(Case(-1, command, "", True, 0.0), self.made, ""), time.monotonic()
+            if process.wait(LIMIT_S) != 0:
+                raise SystemExit(f"{command} does not run undisturbed: {(self.made / 'log').read_text()}")
+            self.usual_s[command] = time.monotonic() - began
+            if command == "profile":
+                shutil.copy(self.made / "out.csv", self.made / "made.csv")
+                shutil.rmtree(self.made / "out.journal")
+        times.write_text(json.dumps(self.usual_s))
+
+    def start(self, case: Case, folder: Path, redirected: str, resume: bool = False) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "lutbench", *COMMANDS[case.command], *(["--resume"] if resume else [])]
+        environment = {**os.environ, MARK: str(case.number), "LUTBENCH_CACHE": str(folder / "cache")}
+        environment |= {"LUTBENCH_LOCKS": str(self.folder / "locks")}
+        with (folder.parent / f"{folder.name}.log" if folder != self.made else folder / "log").open("ab") as log:
+            line = " ".join(f"'{word}'" for word in words) + f" {redirected}; exit ${{PIPESTATUS[0]}}"
+            command = ["bash", "-c", line] if redirected else words
+            return subprocess.Popen(
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def run(self, case: Case) -> None:
+        log = self.folder / "case.log"
+        log.write_bytes(b"")
+        with case_folder(self.folder / "case", full=case.fault == "full disk") as folder:
+            for name in ("tiny.toml", "made.csv"):
+                shutil.copy(self.made / name, folder)
+            if not case.cold:
+                shutil.copytree(self.made / "cache" / "artifacts", folder / "cache" / "artifacts")
+            process = self.start(case, folder, STREAMS.get(case.fault, ""))
+            do_fault(case, process, case.delay_share * self.usual_s[case.command], folder)
+            case.status = ended(process, case)
+            case.problems += left_over(case)
+            before = journals(folder)
+            case.problems += [*wrong_status(case), *wrong_log(log)]
+            (folder / "filler").unlink(missing_ok=True)
+            checkpoint = {"search": "searched", "train": "trained"}.get(case.command)
+            resume = checkpoint is not None and (folder / checkpoint / "checkpoint.pt").exists()
+            case.again = ended(self.start(case, folder, "", resume), case)
+            if case.again != 0:
+                case.problems.append(f"run again, it exits with {case.again}: {last_line(log)}")
+            case.problems += [*wrong_log(log), *left_over(case), *wrong_journals(folder, before), *wrong_files(folder)]
+
+
+@contextlib.contextmanager
+def case_folder(folder: Path, full: bool) -> Iterator[Path]:
+    """An empty folder; full: on a disk of its own, which is small."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    if full:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        if full:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def do_fault(case: Case, process: subprocess.Popen[bytes], delay_s: float, folder: Path) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if case.fault not in STREAMS:
+            process.wait(delay_s)
+    if case.fault in STREAMS or process.poll() is not None:
+        return
+    if case.fault == "full disk":
+        fill(folder)
+    elif case.fault == "kill a child":
+        children = [pid for pid in processes_of(case) if pid != process.pid]
+        if children:
+            kill(random.Random(case.number).choice(children))
+    elif case.fault == "kill the group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif case.fault == "kill the parent":
+        process.kill()
+    else:
+        process.send_signal(signal.Signals[case.fault.split()[0]])
+        if case.fault.endswith("twice"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2 * case.delay_share)
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+
+
+def fill(folder: Path) -> None:
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"\0" * 4096):
+            pass
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def ended(process: subprocess.Popen[bytes], case: Case) -> int | None:
+    try:
+        return process.wait(LIMIT_S)
+    except subprocess.TimeoutExpired:
+        case.problems.append(f"it hangs: not ended after {LIMIT_S:.0f} s")
+        for pid in processes_of(case):
+            kill(pid)
+        return process.wait()
+
+
+def processes_of(case: Case) -> list[int]:
+    """By the mark in their environment; zombies are not among them."""
+    mark = f"{MARK}={case.number}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
+def left_over(case: Case) -> list[str]:
+    deadline = time.monotonic() + LEFT_OVER_S
+    while found := processes_of(case):
+        if time.monotonic() > deadline:
+            names = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:90] for pid in found]
+            for pid in found:
+                kill(pid)
+            return [f"processes are left over: {names}"]
+        time.sleep(0.05)
+    return []
+
+
+def wrong_status(case: Case) -> list[str]:
+    """A run that was over before its fault exits with 0 whatever the fault."""
+    allowed = {0}
+    if case.fault in ("kill the parent", "kill the group"):
+        allowed.add(-signal.SIGKILL)
+    elif case.fault == "kill a child":
+        allowed |= {1, 3, 4} if case.command in ("search", "train") else set()
+    elif case.fault == "full disk":
+        allowed.add(2)
+    elif case.fault in STREAMS:
+        allowed = {"no reader": {0, 141}, "full streams": {2}}.get(case.fault, {0})
+    else:  # before its handlers stand a signal ends Python itself
+        number = signal.Signals[case.fault.split()[0]]
+        allowed |= {SIGNALS[number.name], -number}
+    return [] if case.status in allowed else [f"exit status {case.status}"]
+
+
+def wrong_log(log: Path) -> list[str]:
+    text = log.read_text(errors="replace")
+    early = text.count("site.py") or text.count("importlib._bootstrap")  # a signal while Python itself starts
+    return [f"a traceback: {last_line(log)}"] if "Traceback" in text and not early else []
+
+
+def last_line(log: Path) -> str:
+    return (log.read_text(errors="replace").strip().splitlines() or [""])[-1][:200]
+
+
+def journals(folder: Path) -> list[bytes]:
+    """The whole lines of each."""
+    return [
+        data[: data.rfind(b"\n") + 1]
+        for path in folder.rglob("*.jsonl")
+        if (data := path.read_bytes())
+        if is_journal(path)
+    ]
+
+
+def is_journal(path: Path) -> bool:
+    return path.name != "metrics.jsonl"
+
+
+def wrong_journals(folder: Path, before: list[bytes]) -> list[str]:
+    """Lost: what stood there before the second run does so no more. Twice: two visits of one operator in one round."""
+    after = journals(folder)
+    problems = [
+        f"a journal lost {len(data)} bytes" for data in before if not any(new.startswith(data) for new in after)
+    ]
+    for path in filter(is_journal, folder.rglob("*.jsonl")):
+        lines = [line for line, _ in whole_lines(path)]
+        header, _ = opened(lines[0], 0) if lines else (None, False)
+        if header is None:
+            problems.append(f"{path.name} has no header")
+            continue
+        records = [opened(line, seed_of(header["identity"]))[0] for line in lines[1:]]
+        problems += [f"{path.name} has a damaged line"] * (None in records)
+        visits = Counter((r["operator"], r["depth"], r["round"]) for r in records if r and "operator" in r)
+        problems += [f"{path.name}: {key} is there {n} times" for key, n in visits.items() if n > 1][:1]
+    return problems
+
+
+def wrong_files(folder: Path) -> list[str]:
+    problems = []
+    for kind, (pattern, check) in CHECKS.items():
+        for path in folder.rglob(pattern):
+            try:
+                problems += [f"{path.name}: {problem}" for problem in check(path)]
+            except (LutbenchError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+                problems.append(f"{path.name} is no whole {kind}: {error}")
+    return problems
+
+
+def check_lut(path: Path) -> list[str]:
+    if path.name == "bench.csv":
+        return [] if len(path.read_text().splitlines()) == 2 else ["has no row"]
+    failed = (
+        [row.status for row in read_lut(path).rows if not row.is_ok] if not path.name.startswith("verify-r") else []
+    )
+    return [f"{len(failed)} rows failed, {failed[0]}"] if failed else []
+
+
+def check_archive(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [f"{archive.testzip()} is damaged"] if archive.testzip() else []
+
+
+def check_metrics(path: Path) -> list[str]:
+    epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
+    return [] if epochs == list(range(1, len(epochs) + 1)) else [f"has epochs {epochs}"]
+
+
+def check_exported(path: Path) -> list[str]:
+    files = json.loads(path.read_text())["files"]
+    hashes = [hashlib.sha256((path.parent / file["file"]).read_bytes()).hexdigest() for file in files]
+    return [] if hashes == [file["sha256"] for file in files] else ["its files are others"]
+
+
+def check_json(path: Path) -> list[str]:
+    json.loads(path.read_text())
+    return []
+
+
+Check = Callable[[Path], list[str]]
+CHECKS: dict[str, tuple[str, Check]] = {
+    "LUT": ("*.csv", check_lut),
+    "checkpoint": ("*.pt", check_archive),
+    "log of epochs": ("metrics.jsonl", check_metrics),
+    "export": ("export.json", check_exported),
+    "net": ("net*.json", check_json),
+}
+
+
+def table(cases: list[Case]) -> str:
+    """Markdown: per command how many cases of each kind, and how many went wrong."""
+    kinds: dict[str, str] = {name: name for name in KILLS} | dict.fromkeys(STREAMS, "closed or full streams")
+    kinds |= dict.fromkeys([*SIGNALS, "SIGTERM twice"], "signals") | {"full disk": "full disk"}
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in cases:
+        counted[case.command][kinds[case.fault]] += 1
+    columns = list(dict.fromkeys(kinds.values()))
+    lines = [f"| command | {' | '.join(columns)} | cases | gone wrong |", "|---" * (len(columns) + 3) + "|"]
+    for command in COMMANDS:
+        wrong = sum(bool(case.problems) for case in cases if case.command == command)
+        cells = [counted[command][column] for column in columns]
+        lines.append(f"| {command} | {' | '.join(map(str, cells))} | {sum(cells)} | {wrong} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("soak"))
+    parser.add_argument("--minutes", type=float, default=1e9, help="Stop after so many; run again to go on.")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    soak, results, until = Soak(folder), folder / "cases.jsonl", time.monotonic() + 60 * options.minutes
+    soak.prepare()
+    done: list[dict[str, Any]] = [json.loads(line) for line in results.open()] if results.exists() else []
+    cases = [Case(**record) for record in done]
+    for number in range(len(cases), options.cases):
+        if time.monotonic() > until:
+            break
+        case = Case.numbered(number, options.seed)
+        if case.fault == "full disk" and os.geteuid() != 0:
+            case.fault = "kill a child"
+        soak.run(case)
+        with results.open("a") as file:
+            file.write(json.dumps(asdict(case)) + "\n")
+        cases.append(case)
+        print(f"{number} {case.command} {case.fault}: {case.status}, {case.again} {case.problems or ''}", flush=True)
+    print(f"{machine()}\n\n{table(cases)}")
+    if os.geteuid() != 0:
+        print("\nfull disks were left out: a small file system can be mounted by root only")
+
+
+if __name__ == "__main__":
+    main()
