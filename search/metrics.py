@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import OutputError, UsageError
-from lutbench.files import write_atomically
+from lutbench.errors import UsageError
+from lutbench.files import cannot_write, write_atomically
 
 if TYPE_CHECKING:
     from lutbench.search.engine import Engine
@@ -43,7 +43,7 @@ class MetricsLog:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_line(record))
         except OSError as error:
-            raise OutputError(f"cannot write: {error.strerror or error}", path=self._path) from error
+            raise cannot_write(error, self._path, "cannot write") from error
         if self._board is not None:
             for name, value in record.items():
                 if name != "epoch" and isinstance(value, (int, float)):
