@@ -79,10 +79,10 @@ def _end_with_parent() -> None:
 
 
 class Phone:
-    """A running phone. address: HOST:PORT at which its adbd answers."""
+    """A running phone. address: HOST:PORT at which its adbd answers. userland: a folder that write_userland made."""
 
-    def __init__(self, folder: Path, megabytes: int = 512) -> None:
-        inner = ["bash", str(HERE / "up_phone.sh"), str(folder), str(ADB_PORT), str(megabytes)]
+    def __init__(self, folder: Path, megabytes: int = 512, userland: Path | None = None) -> None:
+        inner = ["bash", str(HERE / "up_phone.sh"), str(folder), str(ADB_PORT), str(megabytes), str(userland or "")]
         self._process = subprocess.Popen(
             ["unshare", "--kill-child", "-m", "-u", "-n", "-p", "-f", *inner],
             stdin=subprocess.DEVNULL,

@@ -45,13 +45,14 @@ class Profiler:
     device: Device
     folder: Path
     patience: Patience = field(default_factory=lambda: Patience(reconnect_s=15.0))
+    resolution: int = 16
     events: list[Event] = field(default_factory=list)
     agents: list[AndroidAgent] = field(default_factory=list)
 
     @property
     def request(self) -> ProfileRequest:
         space = self.folder / "few.toml"
-        space.write_text(SPACE_TOML)
+        space.write_text(SPACE_TOML.replace("resolution = 16", f"resolution = {self.resolution}"))
         protocol = Protocol(min_rounds=ROUNDS, max_rounds=ROUNDS)
         return ProfileRequest(self.device, space=str(space), output=self.folder / "phone.csv", protocol=protocol)
 

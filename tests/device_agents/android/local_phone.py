@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from lutbench.device_agents.android.link import LinkLostError
-from tests.phone.userlands import fill_bin, listed
+from tests.phone.userlands import USERLANDS, fill_bin
 
 PHONE_TMP = "/data/local/tmp"
 COMMAND_BYTES = 4096  # that an adb server up to 2017 takes, and the daemon of before Android 7
@@ -34,12 +34,13 @@ class LocalLink:
     def __init__(self, folder: Path, release: str, user: int = 2000) -> None:
         self.tmp, self._bin = folder / "tmp", folder / "bin"
         self.tmp.mkdir(parents=True)
-        available = [name for name in listed(release) if shutil.which(name)]
+        userland = USERLANDS[release]
+        available = [name for name in userland.commands if shutil.which(name)]
         self._bin.mkdir()
         (self._bin / "toybox").write_text(_TOYBOX)
         (self._bin / "toybox").chmod(0o755)
         (self._bin / "sh").symlink_to("/bin/sh")
-        fill_bin(self._bin, release, [name for name in available if name != "sh"], _SCRIPTS, "/bin/sh")
+        fill_bin(self._bin, userland, available, _SCRIPTS, "/bin/sh")
         (self._bin / "id").unlink()
         (self._bin / "id").write_text(f"#!/bin/sh\necho {user}\n")
         (self._bin / "id").chmod(0o755)
