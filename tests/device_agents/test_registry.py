@@ -41,7 +41,11 @@ def test_a_users_phone() -> None:
     write(
         '[devices.pixel]\nkind = "android"\nserial = "it\'s $(x); y"\ncores = "0xF0"\nmodel = "Pixel*"\nbundle = "b"\n'
         '[devices.far]\nkind = "android"\naddress = "10.0.0.2:5555"\n'
+        '[devices.twin]\nkind = "android"\nserial = "0123"\nusb = "1-4.2"\n'
+        '[devices.other]\nkind = "android"\ntransport_id = "7"\n'
     )
+    assert (find_device("twin").serial, find_device("twin").usb) == ("0123", "1-4.2")
+    assert find_device("other").transport_id == "7"
     pixel, far = find_device("pixel"), find_device("far")
     assert (pixel.serial, pixel.cores, pixel.model, pixel.bundle) == ("it's $(x); y", "0xf0", "Pixel*", "b")
     assert (far.address, far.cores_for(""), far.cores_for("little")) == ("10.0.0.2:5555", "big", "little")
@@ -89,6 +93,9 @@ def test_a_kind_that_cannot_be_measured_yet_says_so() -> None:
         ('[devices.p]\nkind = "android"\nserial = 3', "serial must be a string"),
         ('[devices.p]\nkind = "android"\nserial = "\\u0000"', "serial must be a string"),
         ('[devices.p]\nkind = "android"\nserial = "a"\naddress = "b"', "give one of them"),
+        ('[devices.p]\nkind = "android"\nusb = "1-2"\naddress = "b"', "has no usb nor transport_id"),
+        ('[devices.p]\nkind = "android"\nusb = "bus 1"', "usb 'bus 1' is no path such as 1-4.2"),
+        ('[devices.p]\nkind = "android"\ntransport_id = "x"', "transport_id 'x' is no number"),
         ('[devices.p]\nkind = "android"\naddress = "a b"', "is not an address"),
         ('[devices.p]\nkind = "android"\ncores = "huge"', "none of big, little, all"),
     ],
