@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALWAYS = ("sh", "toybox", "getprop", "dumpsys")  # in every release beside what is listed
+# in every release beside what is listed: the shell, toybox under its own name, and the services' commands
+ALWAYS = ("sh", "toybox", "getprop", "dumpsys", "cmd", "input", "settings", "svc")
 _FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"  # of a core without dot products
 _DOT_FEATURES = f"{_FEATURES} atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
 
