@@ -34,16 +34,19 @@ class LocalLink:
     def __init__(self, folder: Path, release: str, user: int = 2000) -> None:
         self.tmp, self._bin = folder / "tmp", folder / "bin"
         self.tmp.mkdir(parents=True)
+        shutil.copytree(_SCRIPTS.parent / "recorded", folder / "recorded")
+        (folder / "recorded/getprop").write_text(USERLANDS[release].getprop)
         userland = USERLANDS[release]
         available = [name for name in userland.commands if shutil.which(name)]
         self._bin.mkdir()
         (self._bin / "toybox").write_text(_TOYBOX)
         (self._bin / "toybox").chmod(0o755)
         (self._bin / "sh").symlink_to("/bin/sh")
-        fill_bin(self._bin, userland, available, _SCRIPTS, "/bin/sh")
+        fill_bin(self._bin, userland, available, _SCRIPTS, "/bin/sh", str(folder / "recorded"))
         (self._bin / "id").unlink()
         (self._bin / "id").write_text(f"#!/bin/sh\necho {user}\n")
         (self._bin / "id").chmod(0o755)
+        self.release = release
         self.commands: list[str] = []
         self.printed = ""
         self.lose = 0

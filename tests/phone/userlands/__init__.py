@@ -45,6 +45,11 @@ class Userland:
         names = (line.split(":", 1)[1].split() for line in lines if not line.startswith("#"))
         return frozenset(name for words in names for name in words) | frozenset(ALWAYS)
 
+    @property
+    def getprop(self) -> str:
+        """What that prints."""
+        return "".join(f"[{name}]: [{value}]\n" for name, value in self.properties.items())
+
 
 def _properties(make: str, model: str, soc: str, version: str, api: int) -> dict[str, str]:
     return {
@@ -78,7 +83,7 @@ USERLANDS = {
         Userland(  # zones of Qualcomm's 4.9 kernels: soc is the battery's level
             "9", _properties("OnePlus", "ONEPLUS A5000", "msm8998", "9", 28), ("tar", "grep"),
             (("0x51", "0x801"), ("0x51", "0x800")), (1900800, 2457600), "cortex-a57", _FEATURES, "schedutil",
-            {"cpu0-silver-usr": 38100, "cpu1-gold-usr": 39400, "gpu0-usr": 36000, "pm8998_tz": 33000, "soc": 60,
+            {"cpu0-silver-usr": 38100, "cpu1-gold-usr": 39400, "gpu0-usr": 36000, "pm8998_tz": 33000, "soc": 85,
              "battery": 31000},
         ),
         Userland(
@@ -91,10 +96,18 @@ USERLANDS = {
 RELEASES = tuple(USERLANDS)
 
 
-def fill_bin(folder: Path, userland: Userland, available: Sequence[str], system: Path, shell: str) -> None:
+def fill_bin(
+    folder: Path,
+    userland: Userland,
+    available: Sequence[str],
+    system: Path,
+    shell: str = "/system/bin/sh",
+    recorded: str = "/sys/recorded",
+) -> None:
     """A /system/bin: commands as links to `toybox` there, the old ones' scripts, and what is the system's own.
 
-    available: the commands that this toybox has; system: a folder of scripts; shell: runs them.
+    available: the commands that this toybox has; system: a folder of scripts; shell: runs them; recorded: the folder
+    of what they answer.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(userland.commands & set(available) - {"sh", "toybox"}):
@@ -102,7 +115,8 @@ def fill_bin(folder: Path, userland: Userland, available: Sequence[str], system:
     for path in (*(HERE / "old" / name for name in userland.old), *system.iterdir()):
         target = folder / path.name
         target.unlink(missing_ok=True)
-        target.write_text(path.read_text().replace("#!/system/bin/sh", f"#!{shell}", 1))
+        text = path.read_text().replace("#!/system/bin/sh", f"#!{shell}", 1)
+        target.write_text(text.replace("/sys/recorded", recorded))
         shutil.copymode(path, target)
 
 
@@ -113,7 +127,7 @@ def write_userland(folder: Path, userland: Userland, built: Path, system: Path, 
     for name in ("sh", "toybox"):
         shutil.copy(tools / name, folder / "bin" / name)
     links = [path.name for path in tools.iterdir() if path.is_symlink() and path.readlink() == Path("toybox")]
-    fill_bin(folder / "bin", userland, links, system, "/system/bin/sh")
+    fill_bin(folder / "bin", userland, links, system)
     count = cores or len(os.sched_getaffinity(0))
     little = range(count // 2)
     for core in range(count):
@@ -129,8 +143,7 @@ def write_userland(folder: Path, userland: Userland, built: Path, system: Path, 
         (zone / "type").write_text(f"{kind}\n")
         (zone / "temp").write_text(f"{value}\n")
     (folder / "recorded").mkdir()
-    lines = [f"[{name}]: [{value}]" for name, value in userland.properties.items()]
-    (folder / "recorded/getprop").write_text("\n".join(lines) + "\n")
+    (folder / "recorded/getprop").write_text(userland.getprop)
     parts = [userland.parts[core not in little] for core in range(count)]
     (folder / "cpuinfo").write_text("".join(_cpuinfo(n, *part, userland.features) for n, part in enumerate(parts)))
     (folder / "core").write_text(f"{userland.core}\n")
