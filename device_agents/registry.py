@@ -19,13 +19,22 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.cores import check_choice
-from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, parse_address, state_of
+from lutbench.device_agents.android.find import (
+    Attached,
+    Wanted,
+    attached,
+    check_attached,
+    choose,
+    named,
+    parse_address,
+    state_of,
+)
 from lutbench.device_agents.android.limits import Limits
 from lutbench.errors import DeviceError, RegistryError, UsageError
 from lutbench.reading.files import is_there
@@ -33,6 +42,10 @@ from lutbench.reading.kinds import DEVICES
 from lutbench.reading.plain import show
 from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
+
+if TYPE_CHECKING:
+    from lutbench.device_agents.android.check import Check, PhoneReport
+    from lutbench.export.artifact import Artifact
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
@@ -79,6 +92,11 @@ class Device:
         if asked:
             raise UsageError(f"--cores is for Android phones, {self.name} is of kind {self.kind}")
         return ""
+
+    def check_phone_only(self, fixed_performance: bool) -> None:
+        """UsageError where what only phones have is asked for of something else."""
+        if fixed_performance and self.kind != "android":
+            raise UsageError(f"--fixed-performance is for Android phones, {self.name} is of kind {self.kind}")
 
     @property
     def can_measure(self) -> bool:
@@ -165,6 +183,22 @@ def clean_device(device: Device) -> int:
     if device.kind != "android":
         raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
     return clean_phone(_wanted(device), config_folder())
+
+
+def check_device(
+    device: Device, settings: AgentSettings, artifact: Artifact, say: Callable[[Check], None]
+) -> PhoneReport:
+    """A phone's check list; say: hears each check as it is done. UsageError for another kind of device."""
+    from lutbench.device_agents.android.check import check_phone
+
+    if device.kind != "android":
+        raise UsageError(f"a check list is for Android phones, {device.name} is of kind {device.kind}")
+    return check_phone(_wanted(device), config_folder(), settings, artifact, say)
+
+
+def phone_label(device: Device) -> str:
+    """Which phone a device's name means now: its address, or its serial and place. DeviceError where it is not."""
+    return device.address or choose(named(_wanted(device)), attached()).label
 
 
 def _wanted(device: Device) -> Wanted:

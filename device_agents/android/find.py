@@ -139,7 +139,7 @@ def choose(wanted: Wanted, phones: Sequence[Attached]) -> Attached:
 def check_attached(wanted: Wanted) -> None:
     """DeviceError where the phone that is meant is not there; a look, without a connection of adb's."""
     if not wanted.address:
-        choose(_named(wanted), attached())
+        choose(named(wanted), attached())
         return
     host, port = parse_address(wanted.address)
     try:
@@ -186,14 +186,14 @@ def _link(wanted: Wanted, config: Path, ask: Ask) -> tuple[Link, str]:
         host, port = parse_address(wanted.address)
         keys = signers(config)
         return DirectLink("adb over TCP", wanted.address, lambda: tcp_transport(host, port), keys, ask), wanted.address
-    phone = choose(_named(wanted), attached())
+    phone = choose(named(wanted), attached())
     # a phone is found again by its serial, wherever it is plugged in then, unless its place was named
     if phone.through == "adb server":
         return ServerLink(ServerAddress.usual(), phone.serial, wanted.usb, wanted.transport_id), phone.serial
     return _usb_link(phone.serial, wanted.usb, config, ask), phone.serial
 
 
-def _named(wanted: Wanted) -> Wanted:
+def named(wanted: Wanted) -> Wanted:
     """With the serial of adb's own variable where the device says nothing of which phone."""
     if wanted.serial or wanted.usb or wanted.transport_id:
         return wanted

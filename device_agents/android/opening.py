@@ -39,13 +39,13 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
     patience = patience or Patience()
     report = settings.report
     with ExitStack() as stack:
-        connection = _connect(wanted, config, report, patience, stack)
+        connection = reach_phone(wanted, config, report, patience, stack)
         state = read_state(connection)
         check_model(wanted, state, settings)
         if state.is_emulated:
             report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
         bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
-        lock = _hold(connection, state, wanted, stack)
+        lock = hold_phone(connection, state, wanted, stack)
         end_jobs(connection)
         changes = begin_changes(connection, stack, report)
         awake = StayAwake(changes, report, state)
@@ -105,15 +105,17 @@ def fix_performance(changes: Changes, state: State, label: str) -> None:
 def clean_phone(wanted: Wanted, config: Path) -> int:
     """Removes what lutbench keeps on the phone; bytes freed. DeviceError where it is in use."""
     with ExitStack() as stack:
-        connection = _connect(wanted, config, unheard, Patience(), stack)
+        connection = reach_phone(wanted, config, unheard, Patience(), stack)
         state = read_state(connection)
-        _hold(connection, state, wanted, stack)
+        hold_phone(connection, state, wanted, stack)
         end_jobs(connection)
         Changes(connection).put_back_earlier()
         return clean(connection)
 
 
-def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, stack: ExitStack) -> Connection:
+def reach_phone(wanted: Wanted, config: Path, report: Report, patience: Patience, stack: ExitStack) -> Connection:
+    """A connection to the phone that is meant, which the stack closes. DeviceError where it does not answer."""
+
     def ask() -> None:
         report(Note("unlock the phone and tap Allow on it: it asks whether to trust this machine"))
 
@@ -122,7 +124,7 @@ def _connect(wanted: Wanted, config: Path, report: Report, patience: Patience, s
     return connection
 
 
-def _hold(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
+def hold_phone(connection: Connection, state: State, wanted: Wanted, stack: ExitStack) -> PhoneLock:
     """Keeps everybody else off the phone: other processes of this machine first, then other machines."""
     locks = default_cache_folder() / "locks"
     name = lock_name(state, connection.label, phone_id(connection, ROOT))

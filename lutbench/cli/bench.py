@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import batch_option, cores_option, force_option, json_option
+from lutbench.cli.options import (
+    batch_option,
+    cores_option,
+    fixed_performance_option,
+    force_option,
+    json_option,
+    no_heat_wait_option,
+)
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
@@ -43,6 +50,8 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 @batch_option
 @cores_option
 @force_option
+@fixed_performance_option
+@no_heat_wait_option
 @click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
 @click.option(
     "--paper-table",
@@ -66,6 +75,8 @@ def command(
     batch: int,
     cores: str,
     force: bool,
+    fixed_performance: bool,
+    no_heat_wait: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     tables: tuple[str, ...],
     output: Path | None,
@@ -104,6 +115,8 @@ def command(
         batch=batch,
         cores=cores,
         force=force,
+        fixed_performance=fixed_performance,
+        heat_wait=not no_heat_wait,
         lut=open_lut(lut_path) if lut_path else None,
         shapes=dict(shapes),
         output=output,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import cores_option, force_option, json_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -15,12 +15,28 @@ if TYPE_CHECKING:
 
 @click.command("devices")
 @click.option("--clean", metavar="NAME", help="Remove what lutbench keeps on this phone.")
+@click.option(
+    "--check", "checked", metavar="NAME", help="Go through what a phone needs, one operator measured in the end."
+)
+@click.option("--runtime", default="onnx", show_default=True, help="Of --check: onnx or executorch.")
+@cores_option
+@force_option
 @json_option
-def command(clean: str | None, as_json: bool) -> None:
-    """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder."""
+def command(clean: str | None, checked: str | None, runtime: str, cores: str, force: bool, as_json: bool) -> None:
+    """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder.
+
+    --check prints a list with ok or what to do for each line, and exits 1 where one failed; with --json it is what a
+    bug report needs.
+    """
     from lutbench.cli.render import print_json
     from lutbench.device_agents.registry import all_devices, clean_device, find_device, registry_path
+    from lutbench.errors import UsageError
 
+    if checked is not None:
+        if clean is not None:
+            raise UsageError("--check and --clean: give one of them")
+        _check(checked, runtime, cores, force, as_json)
+        return
     if clean is not None:
         freed = clean_device(find_device(clean))
         if as_json:
@@ -64,6 +80,34 @@ def command(clean: str | None, as_json: bool) -> None:
         return
     _print_devices(devices, str(registry_path()))
     _print_phones(phones, problem)
+
+
+def _check(name: str, runtime: str, cores: str, force: bool, as_json: bool) -> None:
+    """Prints the check list of a phone, line by line or as one JSON object. CheckFailedError where a check failed."""
+    from dataclasses import asdict
+
+    from lutbench import __version__
+    from lutbench.cli.render import print_json
+    from lutbench.device_agents.registry import find_device
+    from lutbench.errors import CheckFailedError
+    from lutbench.jobs.check import check, line
+
+    report = check(find_device(name), runtime, cores, force, lambda found: None if as_json else say(line(found)))
+    if as_json:
+        checks = [asdict(found) for found in report.checks]
+        print_json(
+            {
+                "device": name,
+                "lutbench": __version__,
+                "ok": not report.failed,
+                "checks": checks,
+                "environment": report.environment,
+                "sections": report.sections,
+            }
+        )
+    if report.failed:
+        names = ", ".join(found.name for found in report.failed)
+        raise CheckFailedError(f"the phone is not ready: {names}")
 
 
 def _phones() -> tuple[list[tuple[Attached, str]], str]:

@@ -49,6 +49,14 @@ lut_batch_option = click.option(
     type=click.IntRange(1, 1024),
     help="Images at once that the LUT must be of; none: as many as it is of.",
 )
+fixed_performance_option = click.option(
+    "--fixed-performance",
+    is_flag=True,
+    help="Keep a phone of Android 11 on at speeds that it can hold for long; the LUT says so.",
+)
+no_heat_wait_option = click.option(
+    "--no-heat-wait", is_flag=True, help="Measure a phone however hot it is; the LUT says so."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import INTEGERS, NUMBERS, batch_option, cores_option, force_option
+from lutbench.cli.options import (
+    INTEGERS,
+    NUMBERS,
+    batch_option,
+    cores_option,
+    fixed_performance_option,
+    force_option,
+    no_heat_wait_option,
+)
 from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
@@ -22,6 +30,8 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 @batch_option
 @cores_option
 @force_option
+@fixed_performance_option
+@no_heat_wait_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The LUT; none: the device's, luts/host.csv.")
 @click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of rounds and of the tuning nets.")
@@ -39,6 +49,8 @@ def command(
     batch: int,
     cores: str,
     force: bool,
+    fixed_performance: bool,
+    no_heat_wait: bool,
     output: Path | None,
     fresh: bool,
     seed: int,
@@ -72,6 +84,8 @@ def command(
         batch=batch,
         cores=cores,
         force=force,
+        fixed_performance=fixed_performance,
+        heat_wait=not no_heat_wait,
         output=output,
         fresh=fresh,
         seed=seed,

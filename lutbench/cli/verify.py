@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import cores_option, force_option, json_option, lut_batch_option
+from lutbench.cli.options import cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
 from lutbench.cli.out import say
 
 
@@ -20,6 +20,7 @@ from lutbench.cli.out import say
 @lut_batch_option
 @cores_option
 @force_option
+@no_heat_wait_option
 @click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
 @json_option
 def command(
@@ -31,6 +32,7 @@ def command(
     batch: int | None,
     cores: str,
     force: bool,
+    no_heat_wait: bool,
     max_error: float | None,
     as_json: bool,
 ) -> None:
@@ -49,7 +51,7 @@ def command(
     lut = open_lut(lut_path)
     check_batch(lut, batch)
     device = find_device(device_name or lut.metadata.device)
-    request = VerifyRequest(lut_path, device, nets, seed, rounds, cores, force)
+    request = VerifyRequest(lut_path, device, nets, seed, rounds, cores, force, not no_heat_wait)
     with Progress() as progress:
         found, results = verify(request, progress)
     if as_json:

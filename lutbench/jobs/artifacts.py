@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, Agent, DeviceInfo
+from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE, Agent, DeviceInfo
 from lutbench.errors import DeviceError, ExportError
 from lutbench.events import ExportProgress, Note, Report
 from lutbench.export.artifact import Artifact
@@ -57,4 +57,6 @@ def batch_identity(batch: int) -> dict[str, Any]:
 
 def device_identity(device: DeviceInfo) -> dict[str, Any]:
     """What of a phone decides its times beside the processor; nothing for a device that has no such choice."""
-    return {key: device.environment[key] for key in (CORE_CHOICE, BUNDLE) if key in device.environment}
+    return {
+        key: device.environment[key] for key in (CORE_CHOICE, BUNDLE, FIXED_PERFORMANCE) if key in device.environment
+    }

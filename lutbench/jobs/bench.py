@@ -52,7 +52,8 @@ CSV_COLUMNS = (
 class BenchRequest:
     """What to time. shapes: of ONNX files' inputs, by name. lut: predicts the nets that it covers.
 
-    batch: images that a net takes at once. output: a CSV file of the results; none means no file. cores, force: as in
+    batch: images that a net takes at once. output: a CSV file of the results; none means no file. cores, force,
+    fixed_performance, heat_wait: as in
     AgentSettings; no cores means the device's.
     """
 
@@ -64,6 +65,8 @@ class BenchRequest:
     batch: int = 1
     cores: str = ""
     force: bool = False
+    fixed_performance: bool = False
+    heat_wait: bool = True
     lut: Lut | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     output: Path | None = None
@@ -74,6 +77,7 @@ class BenchRequest:
         if not self.nets:
             raise UsageError("no net to time", remedy="name some, or give --paper-table")
         self.device.cores_for(self.cores)
+        self.device.check_phone_only(fixed_performance=self.fixed_performance)
 
     @property
     def chosen_cores(self) -> str:
@@ -209,7 +213,9 @@ class _Job:
                 request.threads,
                 request.chosen_cores,
                 request.force,
-                report=self._report,
+                request.fixed_performance,
+                request.heat_wait,
+                self._report,
             )
             with self._open_device(request.device, settings) as agent:
                 described = agent.describe()

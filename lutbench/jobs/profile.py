@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lutbench import __version__
-from lutbench.device_agents.agent import CORE_CHOICE, AgentSettings, DeviceInfo
+from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
 from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import UsageError
 from lutbench.events import Report
@@ -19,6 +19,7 @@ from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import batch_identity, device_identity, export_subjects, install_artifacts
+from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.lut_sections import (
@@ -49,7 +50,7 @@ class ProfileRequest:
     """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
 
     engine: of a runtime that has several; none means the machine's default. batch: images that every operator takes at
-    once. cores, force: as in AgentSettings; no cores means the device's.
+    once. cores, force, fixed_performance, heat_wait: as in AgentSettings; no cores means the device's.
     """
 
     device: Device
@@ -63,6 +64,8 @@ class ProfileRequest:
     batch: int = 1
     cores: str = ""
     force: bool = False
+    fixed_performance: bool = False
+    heat_wait: bool = True
     output: Path | None = None
     fresh: bool = False
     seed: int = 0
@@ -72,6 +75,26 @@ class ProfileRequest:
     def chosen_cores(self) -> str:
         """As in AgentSettings; UsageError where they cannot be chosen."""
         return self.device.cores_for(self.cores)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Of it, what has to be the same of a LUT that this one follows."""
+        return {
+            **({CORE_CHOICE: self.chosen_cores} if self.chosen_cores else {}),
+            **({FIXED_PERFORMANCE: True} if self.fixed_performance else {}),
+        }
+
+    def settings(self, report: Report) -> AgentSettings:
+        return AgentSettings(
+            self.runtime,
+            self.dtype,
+            self.threads,
+            self.chosen_cores,
+            self.force,
+            self.fixed_performance,
+            self.heat_wait,
+            report,
+        )
 
     @property
     def lut_path(self) -> Path:
@@ -85,6 +108,7 @@ class ProfileRequest:
                 (self.dtype, DEFAULT_DTYPE),
                 (self.chosen_cores, self.device.cores_for("")),
                 (f"batch{self.batch}", "batch1"),
+                ("fixed" if self.fixed_performance else "", ""),
             )
             if name != usual
         ]
@@ -92,11 +116,17 @@ class ProfileRequest:
         return path.with_name("_".join([path.stem, *extra]) + path.suffix)
 
 
-def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = open_agent) -> Lut:
+def profile(
+    request: ProfileRequest,
+    report: Report,
+    open_device: OpenAgent = open_agent,
+    look_first: LookFirst = look_first_at_phone,
+) -> Lut:
     """Measures and writes the LUT; goes on where an earlier run of the same request stopped.
 
     InterruptedRunError on Ctrl-C; that and every other LutbenchError leave the journal as it is.
     """
+    request.device.check_phone_only(fixed_performance=request.fixed_performance)
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, request.engine, request.batch)
     check_writable(request.lut_path)
@@ -109,11 +139,12 @@ def profile(request: ProfileRequest, report: Report, open_device: OpenAgent = op
         batch=request.batch,
         space=space_section(spaces, definition),
         lutbench=__version__,
-        environment={CORE_CHOICE: request.chosen_cores} if request.chosen_cores else {},
+        environment=request.environment,
     )
     journals = journal_folder(request.lut_path)
     with folder_lock(journals), held(request.device, journals):
-        lut = _measure(request, exporter, spaces, _next_revision(base, request.lut_path), report, open_device)
+        revised = _next_revision(base, request.lut_path)
+        lut = _measure(request, exporter, spaces, revised, report, open_device, look_first)
         write_lut(lut, request.lut_path)
     return lut
 
@@ -125,6 +156,7 @@ def _measure(
     base: Metadata,
     report: Report,
     open_device: OpenAgent,
+    look_first: LookFirst,
 ) -> Lut:
     """Exports, installs and measures everything; base: the LUT's metadata as far as it is known beforehand."""
     started = time.monotonic()
@@ -136,9 +168,8 @@ def _measure(
     cache = ArtifactCache(default_cache_folder())
     artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
     outside = delegation_section(artifacts, exporter.delegate, report)
-    settings = AgentSettings(
-        request.runtime, request.dtype, request.threads, request.chosen_cores, request.force, report=report
-    )
+    settings = request.settings(report)
+    look_first(request.device, settings, next(iter(artifacts), None))
     with open_device(request.device, settings) as agent:
         before = agent.describe()
         with Journal(journal_path, _identity(base, request, artifacts, before), canaries.all) as journal:
@@ -180,6 +211,10 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
     if cores != old_cores:
         raise UsageError(
             f"the LUT there was measured on --cores {old_cores}, not {cores}", path=path, remedy="give another -o"
+        )
+    if bool(old.environment.get(FIXED_PERFORMANCE)) != bool(base.environment.get(FIXED_PERFORMANCE)):
+        raise UsageError(
+            "of this LUT and the one there, one is of --fixed-performance", path=path, remedy="give another -o"
         )
     if _without_version(old.runtime) != _without_version(base.runtime):
         raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")

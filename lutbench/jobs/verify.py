@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from lutbench.device_agents.agent import CORE_CHOICE, AgentSettings
+from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings
 from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
@@ -45,7 +45,7 @@ MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is 
 class VerifyRequest:
     """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves.
 
-    cores, force: as in AgentSettings; no cores means the LUT's.
+    cores, force, heat_wait: as in AgentSettings; no cores means the LUT's.
     """
 
     lut_path: Path
@@ -55,6 +55,7 @@ class VerifyRequest:
     rounds: int = 40
     cores: str = ""
     force: bool = False
+    heat_wait: bool = True
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
@@ -205,7 +206,14 @@ class _Job:
         meta = self._lut.metadata
         names = [net.key for net in (*group, *self._tuning)]
         settings = AgentSettings(
-            self._exporter.runtime, meta.dtype, meta.threads, self._cores, self._request.force, report=self._report
+            self._exporter.runtime,
+            meta.dtype,
+            meta.threads,
+            self._cores,
+            self._request.force,
+            meta.environment.get(FIXED_PERFORMANCE) is True,
+            self._request.heat_wait,
+            self._report,
         )
         with self._open_device(self._request.device, settings) as agent:
             for failure in agent.install(

@@ -57,6 +57,11 @@ class LocalShell(Connection):
         )  # fmt: skip
         return Answer(done.returncode, done.stdout)
 
+    def push(self, data: bytes, path: str) -> None:
+        place = Path(self._here(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
     def _here(self, text: str) -> str:
         for place in ("/data/local/tmp", "/sys/", "/proc/"):
             text = text.replace(place, f"{self.folder}{place}")
