@@ -78,7 +78,10 @@ def shared_phone(phone_folder: Path) -> Iterator[Phone]:
 @pytest.fixture
 def phone(shared_phone: Phone) -> Iterator[Phone]:
     """The file's phone, in its usual state again after each test."""
-    recorded = {name: shared_phone.record(name) for name in ("getprop", "dumpsys_battery", "dumpsys_thermalservice")}
+    recorded = {
+        name: shared_phone.record(name)
+        for name in ("getprop", "dumpsys_battery", "dumpsys_power", "dumpsys_thermalservice")
+    }
     yield shared_phone
     for name, text in recorded.items():
         shared_phone.set_record(name, text)

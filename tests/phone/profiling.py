@@ -66,7 +66,7 @@ class Profiler:
             change(agent)
             return agent
 
-        return profile(self.request, self.events.append, open_device)
+        return profile(self.request, self.events.append, open_device, look_first=lambda *_: None)
 
     @property
     def notes(self) -> str:

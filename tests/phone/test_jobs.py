@@ -38,7 +38,7 @@ def test_verify_measures_on_the_cores_that_the_lut_was_measured_on(
     device: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., Callable[..., FakeAgent]]
 ) -> None:
     request = ProfileRequest(device, space=str(tiny_file), output=tmp_path / "phone.csv")
-    lut = profile(request, lambda _event: None, additive_device())
+    lut = profile(request, lambda _event: None, additive_device(), lambda *_: None)
     context = replace(lut.metadata.context, nets=(), nets_us=())  # fewer nets to measure
     environment = {**lut.metadata.environment, "core_choice": "little", "emulated": True}
     write_lut(replace(lut, metadata=replace(lut.metadata, context=context, environment=environment)), request.lut_path)
