@@ -118,6 +118,7 @@ def test_profile_and_verify_on_this_machine(request_: ProfileRequest) -> None:
     assert read_lut(request_.lut_path).metadata.batch == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", EXPORTERS)
 def test_this_machine_runs_batches_on_every_runtime(runtime: str, shared_cache: Path) -> None:
     exporter, subject = find_exporter(runtime, "int8", batch=4), parse_operator(NAMES[1])
@@ -165,6 +166,7 @@ def test_more_operators_are_large_in_a_batch() -> None:
     assert one.operators == eight.operators
 
 
+@pytest.mark.slow
 def test_bench_times_batches_and_counts_them(
     tiny: Space, host: Device, additive_device: Callable[..., OpenDevice]
 ) -> None:
