@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,9 @@ import torch
 
 from lutbench.errors import CheckpointError
 from lutbench.files import write_atomically
+from lutbench.reading.files import is_there
+from lutbench.reading.plain import NotPlainError, check_plain, show
+from lutbench.search.checkpoint_values import check_archive, check_values
 
 CHECKPOINT = "checkpoint.pt"  # in a job's folder
 VERSION = 2
@@ -28,7 +34,7 @@ def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -
     own, state = _read(path, device, "start without --resume", "start in another folder")
     differing = [key for key in {**identity, **own} if identity.get(key) != own.get(key)]
     if differing:
-        changes = ", ".join(f"{key} was {own.get(key)} and is {identity.get(key)}" for key in differing)
+        changes = ", ".join(f"{key} was {_short(own.get(key))} and is {_short(identity.get(key))}" for key in differing)
         raise CheckpointError(f"is of another job: {changes}", path=path, remedy="resume with what it was started with")
     return state
 
@@ -49,7 +55,10 @@ def load_weights(path: Path) -> Weights:
     """The weights in a training's checkpoint or its last file; CheckpointError where there are none."""
     identity, state = _read(path, "cpu", "`lutbench train` writes them", "`lutbench train` makes another")
     types = {"net": str, "data": str, "resolution": int, "classes": int, "data_seed": int}
-    whole = all(isinstance(identity.get(name), kind) for name, kind in types.items())
+    whole = all(
+        isinstance(identity.get(name), kind) and not isinstance(identity.get(name), bool)
+        for name, kind in types.items()
+    )
     if identity.get("job") != "train" or not whole or not isinstance(state.get("net"), dict):
         raise CheckpointError("holds no weights of a training", path=path, remedy="`lutbench train` writes them")
     return Weights(**{name: identity[name] for name in types}, state=state["net"])
@@ -57,13 +66,34 @@ def load_weights(path: Path) -> Weights:
 
 def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Identity and state; none, wrong: what to do where there is no file, or one that cannot be read."""
+    if not is_there(path):
+        raise CheckpointError("there is no checkpoint", path=path, remedy=none)
     try:
+        check_archive(path)
         found = torch.load(path, map_location=device, weights_only=True)
+        check_values(found)
         version, identity, state = found["lutbench_checkpoint"], dict(found["identity"]), dict(found["state"])
-    except FileNotFoundError:
-        raise CheckpointError("there is no checkpoint", path=path, remedy=none) from None
+    except CheckpointError:
+        raise
     except Exception as error:  # torch, pickle and zipfile raise what they like on a damaged file
         raise CheckpointError("is no checkpoint, or a damaged one", path=path, remedy=wrong) from error
     if version != VERSION:
-        raise CheckpointError(f"is of version {version}, this lutbench reads {VERSION}", path=path, remedy=wrong)
+        raise CheckpointError(f"is of version {show(version)}, this lutbench reads {VERSION}", path=path, remedy=wrong)
+    try:
+        check_plain(json.loads(json.dumps(identity)))
+    except (NotPlainError, TypeError, ValueError) as error:  # a tensor, say
+        raise CheckpointError("is no checkpoint, or a damaged one", path=path, remedy=wrong) from error
     return identity, state
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """CheckpointError where what is done with a checkpoint's state shows that it is another's, or damaged."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError("its state does not fit the job", path=path, remedy="start in another folder") from error
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) and len(value) < 80 else show(value)

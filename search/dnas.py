@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
+from lutbench.search.checkpoint import restoring
 from lutbench.search.data.source import DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
@@ -124,16 +125,17 @@ class _Search:
         for weight in self._weights:  # there from the start: a fused step cannot mix weights with and without one
             self._w.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         self._theta = torch.optim.Adam([self._net.theta], schedule.theta_rate, weight_decay=schedule.theta_decay)
-        folder = JobFolder(request.folder, "search", self._identity(), request.tensorboard)
-        self._epochs = Epochs(folder, self._engine, schedule.epochs)
+        self._folder = JobFolder(request.folder, "search", self._identity(), request.tensorboard)
+        self._epochs = Epochs(self._folder, self._engine, schedule.epochs)
 
     def run(self) -> SearchResult:
         state = self._epochs.start(self._request.resume)
         if state is not None:
-            self._net.load_state_dict(state["net"])
-            self._w.load_state_dict(state["w"])
-            self._theta.load_state_dict(state["theta"])
-            self._request.objective.restore(state["objective"])
+            with restoring(self._folder.checkpoint):
+                self._net.load_state_dict(state["net"])
+                self._w.load_state_dict(state["w"])
+                self._theta.load_state_dict(state["theta"])
+                self._request.objective.restore(state["objective"])
         self._net.train()
         self._epochs.run(self._epoch, self._state)
         return SearchResult(self._net, tuple(self._epochs.history))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lutbench.errors import TrainingError, UsageError
-from lutbench.search.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from lutbench.search.checkpoint import CHECKPOINT, load_checkpoint, restoring, save_checkpoint
 from lutbench.search.data.source import DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.metrics import Record, open_log
@@ -53,7 +53,8 @@ class Epochs:
         path = self._folder.checkpoint
         if resume:
             state = load_checkpoint(path, self._folder.identity, str(self._engine.device))
-            self.history = list(state["history"])
+            with restoring(path):
+                self.history = [dict(record) for record in state["history"]]
             return state
         if path.exists():
             raise UsageError(

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.nn.subject import branch_norms
+from lutbench.search.checkpoint import CHECKPOINT, restoring
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.engine import Engine
 from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
@@ -146,14 +147,16 @@ class _Training:
         if state is None:
             start_net(self._net, request.seed)
         else:
-            self._net.load_state_dict(state["net"])
-            self._optimiser.load_state_dict(state["optimiser"])
+            with restoring(request.folder / CHECKPOINT):
+                self._net.load_state_dict(state["net"])
+                self._optimiser.load_state_dict(state["optimiser"])
         with dropout_before_classifier(self._net, request.recipe.dropout):
             epochs.run(self._epoch, lambda: {**self._weights(), "optimiser": self._optimiser.state_dict()})
         self._net.eval()
         last, weights = epochs.history[-1], request.folder / WEIGHTS
         epochs.save(weights, self._weights())
-        test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
+        with restoring(request.folder / CHECKPOINT):
+            test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
         return TrainResult(test, len(epochs.history), weights, tuple(epochs.history))
 
     def _weights(self) -> dict[str, Any]:

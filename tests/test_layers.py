@@ -54,6 +54,7 @@ HEAVY_ALLOWED = (
     "lutbench.export.torchscript_export",
     "lutbench.search.block",
     "lutbench.search.checkpoint",
+    "lutbench.search.checkpoint_values",
     "lutbench.search.data.augment",
     "lutbench.search.data.images",
     "lutbench.search.data.source",

@@ -16,6 +16,7 @@ from pathlib import Path
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.link import PushError
 from lutbench.errors import DeviceError
+from lutbench.reading.numbers import whole
 
 ROOT = "/data/local/tmp/lutbench"
 ARCHIVE_BYTES = 64 << 20  # of one push: the phone holds the archive and its content at once for a moment
@@ -50,14 +51,15 @@ def clean(connection: Connection) -> int:
     """Removes everything that lutbench keeps on the phone; bytes that this freed."""
     text = connection.run(f"[ -d {ROOT} ] && du -sk {ROOT}", timeout_s=_HASH_TIMEOUT_S).text
     connection.check(f"rm -rf {ROOT}", timeout_s=_HASH_TIMEOUT_S)
-    return int(text.split()[0]) * 1024 if text[:1].isdigit() else 0
+    return 1024 * (whole(text.split()[0]) or 0) if text.strip() else 0
 
 
 def free_bytes(connection: Connection) -> int | None:
     """Left where lutbench's folder lies; None where df does not say."""
     lines = connection.run(f"mkdir -p {ROOT}; df -k {ROOT}").text.splitlines()
     words = lines[-1].split() if lines else []
-    return int(words[3]) * 1024 if len(words) >= 4 and words[3].isdigit() else None
+    kib = whole(words[3]) if len(words) >= 4 else None
+    return None if kib is None else 1024 * kib
 
 
 def check_space(connection: Connection, needed_bytes: int, otherwise: str = "") -> None:

@@ -13,6 +13,8 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import check_space
 from lutbench.device_agents.android.shell import quote
 from lutbench.errors import DeviceError
+from lutbench.reading.numbers import whole
+from lutbench.reading.plain import show
 
 _LOCK_BYTES = 1 << 16
 STALE_S = 180  # an owner that has not said for so long that it is alive is dead, or has lost the phone
@@ -44,9 +46,13 @@ class PhoneLock:
                     self._connection, _LOCK_BYTES, otherwise=f"the phone cannot be locked: {answer.text[-200:]}"
                 )
             words = answer.text.split()
-            if words[0] == "mine":
+            if words[:1] == ["mine"]:
                 return
-            age_s, owner = int(words[1]), words[2]
+            age_s, owner = (whole(words[1]), words[2]) if len(words) == 3 else (None, "")
+            if age_s is None:
+                raise DeviceError(
+                    f"the phone cannot be locked: it answers {show(answer.text)}", device=self._connection.label
+                )
             if owner.startswith(f"{self._host_id}-") or age_s > STALE_S:
                 self._connection.check(self._break_script(owner))
             else:

@@ -13,6 +13,8 @@ from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.shell import command_line
 from lutbench.errors import DeviceError
+from lutbench.reading.numbers import whole
+from lutbench.reading.plain import show
 
 JOBS = f"{ROOT}/jobs"
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.15, 1.0  # between two looks
@@ -121,7 +123,10 @@ true
 """
         answer = self._connection.check(script, timeout_s=30.0)
         head, _, data = answer.output.partition(b"\n")
-        gone, status, began, ended, owner = head.decode("utf-8", "replace").split()
+        words = head.decode("utf-8", "replace").split()
+        if len(words) != 5:
+            raise DeviceError(f"the phone's answer makes no sense: {show(head)}", device=self._connection.label)
+        gone, status, began, ended, owner = words
         if owner != self._lock.owner:
             raise DeviceError("another lutbench has taken over this phone", device=self._connection.label)
         times = phone_time_s(began), phone_time_s(ended)
@@ -129,7 +134,7 @@ true
             self.wall_s = times[1] - times[0]
         self._offset += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
-        return Look(tuple(lines), int(status) if status.isdigit() else None, gone == "1")
+        return Look(tuple(lines), whole(status), gone == "1")
 
     def _end(self) -> None:
         """Asks the runner to end, so that it says what it was running, and then ends it."""

@@ -52,7 +52,7 @@ def framed(script: str, marker: str) -> str:
 
 def unframed(data: bytes, marker: str) -> Answer:
     """What `framed` printed; CutOffError where the marker does not end it."""
-    found = re.search(rb"\r?\n%s (\d+)\r?\n\Z" % re.escape(marker.encode()), data)
+    found = re.search(rb"\r?\n%s (\d{1,9})\r?\n\Z" % re.escape(marker.encode()), data)
     if not found:
         raise CutOffError(f"the output ended after {len(data)} bytes")
     return Answer(int(found[1]), data[: found.start()])

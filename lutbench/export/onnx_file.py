@@ -13,6 +13,8 @@ from typing import Any
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Artifact, Exported, Recipe
 from lutbench.export.cache import ArtifactCache
+from lutbench.reading.files import read_bytes
+from lutbench.reading.kinds import MODEL
 
 RUNTIME, SUFFIX = "onnx", ".onnx"
 DTYPE_OF_FILE = "file"  # what a row says of a file's dtype: the file decides it
@@ -54,12 +56,7 @@ def prepare_onnx_file(path: Path, shapes: Shapes, cache: ArtifactCache, batch: i
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ExportError("no such file", path=path) from None
-    except OSError as error:
-        raise ExportError(f"cannot be read: {error.strerror or error}", path=path) from error
+    return read_bytes(path, MODEL)
 
 
 def _parse(path: Path, data: bytes) -> Any:

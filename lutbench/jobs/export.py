@@ -17,6 +17,7 @@ from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, write_atomically
 from lutbench.jobs.train import find_trainable
 from lutbench.locks import folder_lock
+from lutbench.reading.plain import show
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.zoo import retargeted
@@ -138,7 +139,7 @@ def _no_advice() -> Iterator[None]:
 def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     from lutbench.nn.subject import empty_net
     from lutbench.search.checkpoint import load_weights
-    from lutbench.search.data.find import find_data
+    from lutbench.search.data.find import find_data, is_built_in
     from lutbench.search.data.options import DataOptions
 
     assert job.weights is not None
@@ -148,6 +149,11 @@ def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | 
     options = DataOptions(
         job.resolution or weights.resolution, weights.classes, weights.data_seed, job.workers, job.skip_broken
     )
+    if not job.data and not is_built_in(weights.data):
+        raise UsageError(
+            f"its images are {show(weights.data)}, and a path in a file is not followed", path=job.weights,
+            remedy="give them as --data",
+        )  # fmt: skip
     source = find_data(job.data or weights.data, options, report)
     net = retargeted(named, source.resolution, source.classes)
     module = empty_net(net)

@@ -14,6 +14,7 @@ from lutbench.lut.table import ContextSection, Metadata, Provenance, SpaceSectio
 from lutbench.reading.plain import show
 
 _PRECISION = 6  # decimals of fractions and scales in the header
+_A_NUMBER: tuple[tuple[type, ...], str] = ((int, float), "a number")
 _SECTIONS = {"space": SpaceSection, "context": ContextSection}
 
 
@@ -52,10 +53,31 @@ def metadata_from_toml(header: dict[str, Any], lines: list[str], path: Path) -> 
             path=path,
             line=_line(lines, "provenance"),
         )
+    _check_free(top, lines, path)
     for key in ("threads", "batch", "revision"):
         if top.get(key, 1) < 1:
             raise LutError(f"{key} {top[key]} is not positive", path=path, line=_line(lines, key))
     return Metadata(**top)
+
+
+# what is read out of the tables that may hold anything -> what it must be where it is there
+_FREE: dict[tuple[str, ...], tuple[type | tuple[type, ...], str]] = {
+    **dict.fromkeys([("quality", key) for key in ("target", "within_target", "delegated_share")], _A_NUMBER),
+    **dict.fromkeys([("quality", key) for key in ("additivity", "undelegated", "canary_us")], (dict, "a table")),
+    **dict.fromkeys(
+        [("quality", "additivity", key) for key in ("nets", "mean_abs_error", "max_abs_error", "noise_mean")], _A_NUMBER
+    ),
+}
+
+
+def _check_free(top: Mapping[str, Any], lines: list[str], path: Path) -> None:
+    for keys, (expected, description) in _FREE.items():
+        value: Any = top
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
+            where = _line(lines, keys[-1])
+            raise LutError(f"{'.'.join(keys)} must be {description}, not {show(value)}", path=path, line=where)
 
 
 _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {

@@ -19,7 +19,6 @@ from lutbench.errors import (
     RegistryError,
     RunnerBuildError,
     SpaceFileError,
-    UsageError,
 )
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -45,7 +44,7 @@ DEVICES = Kind("a list of devices", 1 * MIB, RegistryError)
 ARCHITECTURE = Kind("an architecture", 1 * MIB, ArchitectureError, "`lutbench search` writes them")
 JOURNAL = Kind("a journal", 4 * GIB, JournalError)
 CHECKPOINT = Kind("a checkpoint", 64 * GIB, CheckpointError)
-MODEL = Kind("a model", 1024 * GIB, UsageError)
+MODEL = Kind("a model", 2 * GIB, ExportError)  # protobuf's own; larger weights lie beside it
 BUNDLE = Kind("a bundle's manifest", 1 * MIB, RunnerBuildError)
 ARTIFACT = Kind("an artifact", 64 * GIB, ExportError)
 CACHE_NOTE = Kind("a note of the cache", 64 * MIB, DataError)

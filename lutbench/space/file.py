@@ -19,6 +19,7 @@ channels = 1280
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from lutbench.space.macro import Space, Stage
 
 _Path = tuple[str | int, ...]
 _LARGEST = 1 << 16
+_MOST_LAYERS, _MOST_CANDIDATES = 512, 256
 _REQUIRED: Any = object()
 
 # table -> key -> (type, default); what is not here is refused, so that a misspelt key is not silently ignored
@@ -85,24 +87,40 @@ class _Reader:
         head = self._table(top["head"], "head", ("head",))
         stages = tuple(self._stage(raw, ("stage", number)) for number, raw in enumerate(top["stage"]))
         candidates = self._candidates(top["candidates"], ("candidates",))
-        for count in range(1, len(stages) + 1):  # stage by stage, so that an error can name the first that cannot be
+        if sum(stage.layers for stage in stages) > _MOST_LAYERS:
+            raise self._error(f"there are more than {_MOST_LAYERS} layers", ("stage",))
+
+        def up_to(count: int) -> Space:
+            return Space(
+                name=top["name"],
+                resolution=top["resolution"],
+                width=1.0,
+                stem_channels=stem["channels"],
+                stem_kernel=stem["kernel"],
+                stem_stride=stem["stride"],
+                stages=stages[:count],
+                candidates=candidates,
+                head_channels=head["channels"],
+                classes=top["classes"],
+                input_channels=top["input_channels"],
+            )
+
+        try:
+            return up_to(len(stages))
+        except SpaceError as error:
+            raise self._first_wrong(up_to, len(stages), error) from error
+
+    def _first_wrong(self, up_to: Callable[[int], Space], stages: int, error: SpaceError) -> SpaceFileError:
+        """The error of the first stage that cannot be; those before it can, and no space with it can."""
+        good, bad = 0, stages
+        while bad - good > 1:
+            middle = (good + bad) // 2
             try:
-                space = Space(
-                    name=top["name"],
-                    resolution=top["resolution"],
-                    width=1.0,
-                    stem_channels=stem["channels"],
-                    stem_kernel=stem["kernel"],
-                    stem_stride=stem["stride"],
-                    stages=stages[:count],
-                    candidates=candidates,
-                    head_channels=head["channels"],
-                    classes=top["classes"],
-                    input_channels=top["input_channels"],
-                )
-            except SpaceError as error:
-                raise self._error(error.problem, ("stage", count - 1)) from error
-        return space
+                up_to(middle)
+                good = middle
+            except SpaceError as earlier:
+                bad, error = middle, earlier
+        return self._error(error.problem, ("stage", bad - 1))
 
     def _stage(self, raw: Any, where: _Path) -> Stage:
         if not isinstance(raw, dict):
@@ -118,6 +136,8 @@ class _Reader:
     def _candidates(self, raw: list[Any], where: _Path) -> tuple[Candidate, ...]:
         if not raw:
             raise self._error("candidates is empty", where)
+        if len(raw) > _MOST_CANDIDATES:
+            raise self._error(f"there are more than {_MOST_CANDIDATES} candidates", where)
         found: list[Candidate] = []
         for text in raw:
             if not isinstance(text, str):

@@ -51,6 +51,11 @@ KINDS: dict[str, Callable[[str | None, DataOptions, Report], SplitSource]] = {
 USAGE = "digits, shapes[:N@RES], imagefolder:PATH or hf:PATH"
 
 
+def is_built_in(text: str) -> bool:
+    """Whether the data come along or are drawn, rather than lie at a path."""
+    return text.strip().partition(":")[0] in ("digits", "shapes")
+
+
 def _keep_quiet(_event: Event) -> None:
     pass
 

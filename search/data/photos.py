@@ -14,6 +14,9 @@ from lutbench.errors import DataError
 from lutbench.events import Note, Report, StepProgress
 from lutbench.files import default_cache_folder, write_atomically
 from lutbench.search.data.augment import PhotoAugmentation, SmallAugmentation, stored_size
+from lutbench.reading.files import read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import CACHE_NOTE
 from lutbench.search.data.images import Broken, DecodedImages
 from lutbench.search.data.options import MIN_RESOLUTION, DataOptions
 from lutbench.search.data.source import LabelledImages, SplitSource
@@ -118,8 +121,11 @@ def _broken(photos: Photos, report: Report) -> dict[int, Broken]:
     """Position -> why, of the images that cannot be read; from the cache where these images were checked before."""
     path = default_cache_folder() / "data" / f"checked-{photos.signature}.json"
     try:
-        return {int(position): Broken(*image) for position, image in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # not checked yet, or the file is damaged
+        return {
+            int(position): Broken(*image)
+            for position, image in parse_json(read_bytes(path, CACHE_NOTE), path, CACHE_NOTE).items()
+        }
+    except (CACHE_NOTE.error, ValueError, TypeError, AttributeError):  # not checked yet, or the file is damaged
         pass
     found: dict[int, Broken] = {}
     done, total, started = 0, len(photos.positions), time.monotonic()

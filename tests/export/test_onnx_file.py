@@ -83,7 +83,7 @@ def _huge(path: Path) -> None:
     ("make", "shapes", "problem"),
     [
         (lambda path: path, {}, "no such file"),
-        (Path.mkdir, {}, "Is a directory"),
+        (Path.mkdir, {}, "is a folder, not a model"),
         (lambda path: path.write_bytes(b""), {}, "not an ONNX model"),
         (lambda path: path.write_bytes(b"\x08\xff\xfe junk"), {}, "not an ONNX model"),
         (lambda path: convolution(path, ("N", 3, "H", 8)), {}, r"--shape x=1,3,N,8"),
