@@ -297,13 +297,16 @@ def _read_phone(path: Path) -> None:
     from lutbench.device_agents.android import describe, heat, install
     from lutbench.device_agents.android.cores import choose_cores
     from lutbench.device_agents.android.lock import PhoneLock
+    from lutbench.device_agents.android.zones import Thermometer
 
     phone: Any = _Phone(path.read_bytes())
     state = describe.read_state(phone)
     for action in (
         lambda: describe.describe(state, "usb", state.cores[:1]),
-        lambda: heat.why_hot(state),
-        lambda: (state.zones, state.battery_temperature_c, state.thermal_status),
+        lambda: heat.is_capped(state),
+        lambda: (state.battery_temperature_c, state.thermal_status, state.wakefulness, state.is_powered, state.usable),
+        lambda: Thermometer(state.zones).hottest(state.zones),
+        lambda: Thermometer(state.zones).hottest_of_service(state.service_temperatures),
         lambda: choose_cores("big", state.speeds, 1, "phone"),
         lambda: install.free_bytes(phone),
         lambda: install.clean(phone),

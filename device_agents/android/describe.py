@@ -32,6 +32,7 @@ _SECTIONS = {
     # of the shell that adb starts, which the runner is started from
     "process": "cat /proc/self/cpuset /proc/self/cgroup; grep Cpus_allowed_list /proc/self/status",
 }
+_MOST_CORES = 4096
 _CHANGING = ("online", "frequencies", "zones", "battery", "thermal", "power", "process")
 _CHARGING = {"1": "unknown", "2": "charging", "3": "discharging", "4": "not charging", "5": "full"}
 
@@ -62,7 +63,8 @@ class State:
         found = [core for core in possible if core in present] or possible or present or self.online
         if found:
             return found
-        return [int(n) for n in re.findall(r"^processor\s*:\s*(\d+)", self.sections.get("cpuinfo", ""), re.MULTILINE)]
+        listed = re.findall(r"^processor\s*:\s*([0-9]{1,4})\b", self.sections.get("cpuinfo", ""), re.MULTILINE)
+        return [int(number) for number in listed]
 
     @property
     def online(self) -> list[int]:
@@ -244,8 +246,8 @@ def parse_ranges(text: str) -> list[int]:
     """0-3,6 -> [0, 1, 2, 3, 6]; [] for anything else."""
     cores: list[int] = []
     for part in text.strip().split(","):
-        found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part.strip())
-        if not found:
+        found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
+        if not found or len(cores) > _MOST_CORES:
             return []
         cores += range(int(found[1]), int(found[2] or found[1]) + 1)
     return cores

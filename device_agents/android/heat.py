@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lutbench.device_agents.android.describe import State, processor_heat
 from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.zones import Thermometer
+from lutbench.reading.numbers import whole
 
 COOL_BY_C = 5.0  # below the limit before it goes on: at the limit it would be hot again at once
 COOL_DOWN = "take it out of its case, off its charger and out of the sun, and close what runs on it"
@@ -64,4 +65,5 @@ def is_capped(state: State) -> bool:
     pairs = [
         (state.frequency(core, "scaling_max_freq"), state.frequency(core, "cpuinfo_max_freq")) for core in state.cores
     ]
-    return any(limit.isdigit() and top.isdigit() and int(limit) < int(top) for limit, top in pairs)
+    known = [(whole(limit), whole(top)) for limit, top in pairs]
+    return any(limit < top for limit, top in known if limit is not None and top is not None)

@@ -17,6 +17,7 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.link import PushError
 from lutbench.errors import DeviceError
 from lutbench.reading.numbers import whole
+from lutbench.reading.plain import show
 
 ROOT = "/data/local/tmp/lutbench"
 ARCHIVE_BYTES = 64 << 20  # of one push: the phone holds the archive and its content at once for a moment
@@ -25,6 +26,7 @@ _SHELL_USER = 2000  # Android's number of the user that adb's shell is
 _PLACE = "place"  # the archive's member that says where the others belong, as a script
 _HASH_TOOLS = ("sha256sum", "sha1sum", "md5sum")  # the first that the phone has: Android 7 has no sha256sum
 _ATTEMPTS = 3
+_ALGORITHMS = ("sha256", "sha1", "md5")
 _HASH_TIMEOUT_S = 180.0
 _SPARE_BYTES = 4 << 20  # for jobs and their records
 
@@ -155,6 +157,8 @@ def _unpack(connection: Connection, group: Sequence[StoredFile], aside: str) -> 
     if not found:
         return answer.text[-200:]
     algorithm = tool.strip().removesuffix("sum")
+    if algorithm not in _ALGORITHMS:
+        return f"it hashed by {show(tool)}"
     expected = {str(number): _digest(file, algorithm) for number, file in enumerate(group)}
     expected[_PLACE] = hashlib.new(algorithm, _placing(group), usedforsecurity=False).hexdigest()
     for name, digest in expected.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from lutbench.device_agents.host.engines import tidy
 from lutbench.device_agents.runner.checksum import Checksum
 from lutbench.errors import DeviceError
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
+from lutbench.reading.json_text import plain_json
 
 
 class CorruptRecordError(DeviceError):
@@ -113,7 +113,7 @@ def parse_record(line: bytes) -> Record:
     if not tab or written != b"%08x" % zlib.crc32(text):
         raise CorruptRecordError("a record is damaged: its checksum is another")
     try:
-        entry = json.loads(text)
+        entry = plain_json(text)
         if not isinstance(entry, dict):
             raise CorruptRecordError("a record is no JSON object")
         return _made(entry)

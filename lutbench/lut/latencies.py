@@ -20,6 +20,7 @@ from lutbench.reading.cells import unguarded
 from lutbench.reading.kinds import NETS_TABLE
 from lutbench.reading.sheet import Columns, read_sheet
 from lutbench.reading.text import read_text
+from lutbench.space.architecture import SUFFIX
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space, format_width
 from lutbench.space.net import Net
@@ -149,6 +150,8 @@ def _name(cells: Cells) -> str:
 
 def _find(cells: Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
     """The net at the row's scale; a name that has its scale in itself, such as fbnet_96_035_1, as it is."""
+    if cells["net"].strip().endswith(SUFFIX):
+        raise UsageError("a file's name in a table is not followed: write the net's candidates")
     try:
         plain = find_whole_net(cells["net"], tuple(spaces))
     except UsageError:

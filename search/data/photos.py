@@ -13,10 +13,10 @@ import numpy as np
 from lutbench.errors import DataError
 from lutbench.events import Note, Report, StepProgress
 from lutbench.files import default_cache_folder, write_atomically
-from lutbench.search.data.augment import PhotoAugmentation, SmallAugmentation, stored_size
 from lutbench.reading.files import read_bytes
 from lutbench.reading.json_text import parse_json
 from lutbench.reading.kinds import CACHE_NOTE
+from lutbench.search.data.augment import PhotoAugmentation, SmallAugmentation, stored_size
 from lutbench.search.data.images import Broken, DecodedImages
 from lutbench.search.data.options import MIN_RESOLUTION, DataOptions
 from lutbench.search.data.source import LabelledImages, SplitSource

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import LutbenchError
-from lutbench.reading.files import check_regular, read_bytes
+from lutbench.reading.files import check_regular, format_size, read_bytes
 from lutbench.reading.kinds import KINDS, MIB, SPACE, Kind
 
 
@@ -65,3 +66,9 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
 
 def test_the_systems_own_files_say_0_bytes_and_are_read() -> None:
     assert read_bytes(Path("/proc/self/status"), SPACE).startswith(b"Name:")
+
+
+def test_the_page_of_limits_lists_every_kind() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text()
+    rows = dict(re.findall(r"^\| ([^|]+) \| (\d+ [KMG]iB) \|$", page, re.MULTILINE))
+    assert rows == {kind.name: format_size(kind.largest_bytes) for kind in KINDS}
