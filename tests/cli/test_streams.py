@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,7 +25,7 @@ DEAF = f"{shlex.quote(sys.executable)} -c 'import os; os.close(0); os.write(2, b
 
 def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A line of bash in which LUTBENCH is the command; its status is that of the first program of a pipe."""
-    text = line.replace("LUTBENCH", shlex.join(COMMAND)) + "; exit ${PIPESTATUS[0]}"
+    text = re.sub(r"\bLUTBENCH\b", shlex.join(COMMAND), line) + "; exit ${PIPESTATUS[0]}"
     return subprocess.run(["bash", "-c", text], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
 
 

@@ -137,7 +137,7 @@ def test_measuring_again_is_the_next_revision(
     assert (lut.metadata.revision, lut.metadata.previous) == (2, before)
     assert lut.by_operator[OVERHEAD.name].latency_us == pytest.approx(4.5, rel=0.01)
     folder = request_.lut_path.with_suffix(".journal")
-    assert sorted(path.name for path in folder.iterdir()) == ["r1.jsonl", "r2.jsonl"]
+    assert sorted(path.name for path in folder.glob("*.jsonl")) == ["r1.jsonl", "r2.jsonl"]
 
 
 @pytest.mark.parametrize("provenance", ["estimated", "imported"])
