@@ -65,8 +65,8 @@ class Changes:
         if self._noted.get(name):
             return  # what it was before the first change
         self._noted[name] = value
-        lines = " ".join(f"'{name} {value}'" for name, value in self._noted.items())
-        self._connection.check(f"mkdir -p {ROOT} && printf '%s\\n' {lines} > {NOTE}.new && mv -f {NOTE}.new {NOTE}")
+        lines = "; ".join(f"echo '{name} {value}'" for name, value in self._noted.items())
+        self._connection.check(f"mkdir -p {ROOT} && {{ {lines}; }} > {NOTE}.new && mv -f {NOTE}.new {NOTE}")
 
 
 def parse_note(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import shlex
 # words of the shell itself
 _BUILT_IN = frozenset(
     ("[", ":", "break", "cd", "command", "continue", "do", "done", "echo", "elif", "else", "esac", "exec", "exit",
-     "export", "false", "fi", "for", "if", "in", "kill", "print", "printf", "pwd", "read", "return", "set", "shift",
+     "export", "false", "fi", "for", "if", "in", "kill", "print", "pwd", "read", "return", "set", "shift",
      "test", "then", "trap", "true", "type", "unset", "until", "wait", "while", "{", "}", "!")
 )  # fmt: skip
 _RUNS_THE_NEXT = frozenset(["exec", "nohup", "setsid", "do", "then", "else", "if", "while", "until", "{", "!", "time"])
