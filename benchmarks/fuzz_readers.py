@@ -441,14 +441,19 @@ def _onnx_seeds(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in made]
 
 
-def _read_onnx(path: Path) -> None:
-    from lutbench.export.cache import ArtifactCache
-    from lutbench.export.onnx_counts import count_onnx
-    from lutbench.export.onnx_file import prepare_onnx_file
+def _change_onnx(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """A model whose parts were exchanged, or whose bytes were changed."""
+    from fuzz_mutate import mutated
 
-    shapes = {"x": (1, 3, 8, 8), "ids": (1, 4), "mask": (1, 4)}
-    prepared = prepare_onnx_file(path, shapes, ArtifactCache(path.parent / "cache"))
-    count_onnx(prepared.artifact.path)
+    from tests.mutated_models import mutated_models
+
+    return mutated_models(rng) if rng.random() < 0.7 else mutated(rng.choice(seeds), seeds, rng)
+
+
+def _read_onnx(path: Path) -> None:
+    from tests.mutated_models import read_as_bench_does
+
+    read_as_bench_does(path)
 
 
 def _bundle_seeds(folder: Path) -> list[bytes]:
@@ -487,7 +492,7 @@ _ALL = (
     Reader("phone", ".txt", _phone_seeds, _read_phone),
     Reader("records", ".txt", _records_seeds, _read_records, _change_records),
     Reader("checkpoint", ".pt", _checkpoint_seeds, _read_checkpoint, _change_checkpoint),
-    Reader("onnx", ".onnx", _onnx_seeds, _read_onnx),
+    Reader("onnx", ".onnx", _onnx_seeds, _read_onnx, _change_onnx),
     Reader("bundle", "-manifest.json", _bundle_seeds, _read_bundle),
 )
 READERS = {reader.name: reader for reader in _ALL}

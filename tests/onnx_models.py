@@ -63,3 +63,15 @@ def tokens(path: Path) -> Path:
         {"kept": (TensorProto.FLOAT, ["batch", "length", 2]), "sum": (TensorProto.FLOAT, ["batch", 2])},
         {"table": table, "axis": np.array([2]), "one": np.array([1])},
     )
+
+
+def ort_format(path: Path) -> Path:
+    """The model in ONNX Runtime's own format, beside it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path.with_suffix(".ort"))
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return path.with_suffix(".ort")

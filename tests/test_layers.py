@@ -50,6 +50,7 @@ HEAVY = {
 HEAVY_ALLOWED = (
     "lutbench.nn",
     "lutbench.export.onnx_export",
+    "lutbench.export.onnx_integers",
     "lutbench.export.executorch_export",
     "lutbench.export.torchscript_export",
     "lutbench.search.block",

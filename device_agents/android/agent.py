@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -19,9 +18,10 @@ from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
+from lutbench.device_agents.android.stored import job_artifact, stored_files, why_not_stored
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import Job
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
@@ -104,7 +104,11 @@ class AndroidAgent:
 
         Yields those that the runtime refuses or dies of, and those that compute something else.
         """
-        files = [*self._bundle_files(), *(_stored(artifact) for artifact in artifacts)]
+        for artifact in artifacts:
+            if why := why_not_stored(artifact):
+                yield Failure(artifact.name, why)
+        artifacts = [artifact for artifact in artifacts if not why_not_stored(artifact)]
+        files = [*self._bundle_files(), *(file for artifact in artifacts for file in stored_files(artifact))]
         self.installed_files += install_files(self.connection, files)
         with Reference(self._settings.runtime, artifacts) as reference:
             yield from self._load({artifact.name: artifact for artifact in artifacts}, reference)
@@ -256,7 +260,7 @@ class AndroidAgent:
             secrets.token_hex(16),
             engine,
             self._settings.threads,
-            tuple(JobArtifact(a.name, f"{ROOT}/{_stored(a).place}", a.sha256) for a in artifacts),
+            tuple(job_artifact(artifact, ROOT) for artifact in artifacts),
             library=self._bundle.library(engine, folder),
             cores=self._watch.cores,
             check=check,
@@ -292,8 +296,3 @@ class AndroidAgent:
             )
             for file in self._bundle.needed(self._settings.runtime)
         ]
-
-
-def _stored(artifact: Artifact) -> StoredFile:
-    suffix = re.sub(r"[^a-z0-9.]", "", artifact.path.suffix)
-    return StoredFile(artifact.path, f"artifacts/{artifact.sha256}{suffix}", artifact.sha256, artifact.size_bytes)

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 
 from lutbench.children import Child
@@ -22,7 +21,7 @@ class Reference:
     """A context manager. The artifacts' checksums are made while the phone loads them."""
 
     def __init__(self, engine: str, artifacts: Sequence[Artifact]) -> None:
-        self._child = Child(_compute, engine, [(artifact.name, artifact.path) for artifact in artifacts])
+        self._child = Child(_compute, engine, list(artifacts))
         self._found: dict[str, Checksum | str] = {}
 
     def __enter__(self) -> Reference:
@@ -57,12 +56,13 @@ class Reference:
         return self._found[name]
 
 
-def _compute(connection: Connection, engine: str, artifacts: Sequence[tuple[str, Path]]) -> None:
+def _compute(connection: Connection, engine: str, artifacts: Sequence[Artifact]) -> None:
     """Sends each artifact's name with its checksum, or with why it has none."""
     _silence()
-    for name, path in artifacts:
+    for artifact in artifacts:
+        name = artifact.name
         try:
-            found: Checksum | str = host_checksum(engine, name, path)
+            found: Checksum | str = host_checksum(engine, name, artifact.path, artifact.use)
         except (RuntimeError, ValueError, KeyError) as error:
             found = str(error)
         connection.send((name, found))

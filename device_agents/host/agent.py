@@ -98,7 +98,7 @@ class HostAgent:
         return Failure(artifact.name, why)
 
     def _ask_to_load(self, artifact: Artifact) -> dict[str, Any]:
-        self._send({"load": artifact.name, "path": str(artifact.path)})
+        self._send({"load": artifact.name, "path": str(artifact.path), **_use(artifact)})
         answer = self._receive(LOAD_TIMEOUT_S)
         self._first_s[artifact.name] = answer.get("first_ns", 0) / 1e9
         return answer
@@ -207,3 +207,17 @@ class HostAgent:
     def _death(self) -> str:
         assert self._process is not None
         return f"the runtime's process ended with {ending(self._process.wait())}"
+
+
+def _use(artifact: Artifact) -> dict[str, Any]:
+    """What the worker has to know of a user's model beside its file."""
+    if artifact.use is None:
+        return {}
+    inputs = artifact.use.inputs
+    return {
+        "use": {
+            "shapes": {given.name: given.shape for given in inputs},
+            "values": {given.name: str(given.values) for given in inputs if given.values is not None},
+            "dimensions": dict(artifact.use.dimensions),
+        }
+    }

@@ -6,8 +6,8 @@ import math
 import mmap
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -54,11 +54,24 @@ class Loaded:
     buffers: object
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a user's model is run with. shapes: of its inputs; values: files of raw numbers, of inputs that have some;
+    dimensions: sizes of names that the model leaves open, for the runtime to know beforehand."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    values: Mapping[str, str]
+    dimensions: Mapping[str, int]
+
+
 class Engine(Protocol):
     """One runtime in this process."""
 
-    def load(self, name: str, path: str) -> Loaded:
-        """The artifact, ready; RuntimeError or ValueError where the runtime refuses it."""
+    def load(self, name: str, path: str, given: Given | None = None) -> Loaded:
+        """The artifact, ready; RuntimeError or ValueError where the runtime refuses it.
+
+        given: of a user's model; None: an artifact that lutbench exported, whose sizes are fixed.
+        """
 
 
 def reason_of(error: Exception) -> str:
@@ -150,15 +163,32 @@ class OnnxEngine:
         )
         onnxruntime.create_and_register_allocator(memory, None)
 
-    def load(self, name: str, path: str) -> Loaded:
+    def load(self, name: str, path: str, given: Given | None = None) -> Loaded:
         del name
+        if given is None:
+            return self._bound(self._session(path, {}), None)
+        if given.dimensions:
+            # the runtime knows more sizes beforehand so, as a user's own session would; but what it then infers of the
+            # model can contradict what the model declares, and of such a model only a run tells
+            try:
+                return self._bound(self._session(path, given.dimensions), given)
+            except Exception:  # noqa: BLE001 - a runtime's own exception types are not public; the next one tells
+                pass
+        return self._bound(self._session(path, {}), given)
+
+    def _session(self, path: str, dimensions: Mapping[str, int]) -> Any:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 3 if not dimensions else 4
         options.add_session_config_entry("session.use_env_allocators", "1")
-        session = self._ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        inputs, outputs = _tensors(session.get_inputs()), _tensors(session.get_outputs())
+        for name, size in dimensions.items():
+            options.add_free_dimension_override_by_name(name, size)
+        return self._ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def _bound(self, session: Any, given: Given | None) -> Loaded:
+        inputs = _tensors(session.get_inputs(), given.shapes if given else {})
+        outputs = _tensors(session.get_outputs())
         unknown = [tensor.name for tensor in inputs if tensor.shape is None]
         if unknown:
             raise ValueError(f"the shape of input {', '.join(unknown)} is not fixed")
@@ -167,8 +197,13 @@ class OnnxEngine:
         copies = []
         for tensor in inputs:
             target, source = buffers[tensor.dtype].input[tensor.place], buffers[tensor.dtype].source[tensor.place]
+            if given and tensor.name in given.values:
+                source = np.fromfile(given.values[tensor.name], tensor.dtype)
             binding.bind_input(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
             copies.append((target, source))
+        rewrite = rewriting(copies)
+        if given:
+            outputs = _as_they_are(session, binding, outputs, rewrite)
         for tensor in outputs:
             if tensor.shape is None:
                 binding.bind_output(tensor.name, "cpu")  # the runtime allocates it in each run
@@ -177,7 +212,7 @@ class OnnxEngine:
             binding.bind_output(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
         # past the Python method, whose checks are for other devices and take 0.2 us
         run = partial(session._sess.run_with_iobinding, binding._iobinding, self._run_options)
-        return Loaded(run, rewriting(copies), binding._iobinding.synchronize_inputs, buffers)
+        return Loaded(run, rewrite, binding._iobinding.synchronize_inputs, buffers)
 
     def _buffers_for(self, tensors: Sequence[_Tensor]) -> dict[Any, Buffers]:
         """The shared buffers of each dtype; a larger pair from here on where these are too small.
@@ -194,19 +229,33 @@ class OnnxEngine:
         }
 
 
-def _tensors(given: Sequence[Any]) -> list[_Tensor]:
-    """A session's inputs or outputs, one behind the other in their dtype's buffer."""
+def _tensors(given: Sequence[Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> list[_Tensor]:
+    """A session's inputs or outputs, one behind the other in their dtype's buffer. shapes: of those left open."""
     found: list[_Tensor] = []
     ends: dict[Any, int] = {}
     for value in given:
         if value.type not in ONNX_DTYPES:
             raise ValueError(f"{value.name} is a {value.type}, which cannot be bound")
         dtype = ONNX_DTYPES[value.type]
-        fixed = value.shape is not None and all(isinstance(size, int) and size >= 0 for size in value.shape)
-        tensor = _Tensor(value.name, dtype, tuple(value.shape) if fixed else None, ends.get(dtype, 0))
+        shape = (shapes or {}).get(value.name, value.shape)
+        fixed = shape is not None and all(isinstance(size, int) and size >= 0 for size in shape)
+        tensor = _Tensor(value.name, dtype, tuple(shape) if fixed else None, ends.get(dtype, 0))
         ends[dtype] = -(-tensor.place.stop // _ALIGNMENT) * _ALIGNMENT
         found.append(tensor)
     return found
+
+
+def _as_they_are(
+    session: Any, binding: Any, outputs: Sequence[_Tensor], rewrite: Callable[[], object]
+) -> list[_Tensor]:
+    """The outputs, without the shape of those that a run gives another one than the model declares."""
+    for tensor in outputs:
+        binding.bind_output(tensor.name, "cpu")
+    rewrite()
+    session.run_with_iobinding(binding)
+    made = [tuple(value.shape()) for value in binding.get_outputs()]
+    binding.clear_binding_outputs()
+    return [t if t.shape == shape else replace(t, shape=None) for t, shape in zip(outputs, made, strict=True)]
 
 
 def rewriting(copies: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Callable[[], object]:

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lutbench.device_agents.host.engines import Buffers, Loaded, rewriting, shared_buffers
+from lutbench.device_agents.host.engines import Buffers, Given, Loaded, rewriting, shared_buffers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FLOAT, _INT8 = 6, 1  # executorch/runtime/core/portable_type/scalar_type.h
+_ALIGNMENT = 64  # elements: every tensor of a buffer begins a cache line
+# executorch/runtime/core/portable_type/scalar_type.h
+_DTYPES: dict[int, Any] = {
+    0: np.uint8, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.int64, 5: np.float16, 6: np.float32, 7: np.float64,
+    11: np.bool_,
+}  # fmt: skip
 
 
 class ExecuTorchEngine:
@@ -30,7 +35,7 @@ class ExecuTorchEngine:
         self._lib = portable_lib
         self._buffers: dict[Any, Buffers] = {}
 
-    def load(self, name: str, path: str) -> Loaded:
+    def load(self, name: str, path: str, given: Given | None = None) -> Loaded:
         del name
         try:
             program = self._lib._load_program(path)
@@ -38,29 +43,37 @@ class ExecuTorchEngine:
             raise ValueError(f"{_what_is_at(path)} ({error})") from error
         method = program.load_method("forward")
         meta = method.method_meta()
-        if (meta.num_inputs(), meta.num_outputs()) != (1, 1):
-            raise ValueError(f"{meta.num_inputs()} inputs and {meta.num_outputs()} outputs are not one each")
-        given = meta.input_tensor_meta(0)
-        if given.dtype() not in (_FLOAT, _INT8):
-            raise ValueError(f"the input's type is number {given.dtype()}, neither float nor int8")
-        if given.is_memory_planned():
-            raise ValueError("the program keeps its input in memory of its own")
-        tensor, buffers, size = self._input(tuple(given.sizes()), given.dtype())
-        method.set_inputs([tensor])
-        target, source = buffers.input[:size], buffers.source[:size]
-        rewrite, kept = rewriting([(target, source)]), (program, method, tensor, buffers)
-        # the program and the tensor are kept: the method holds bare addresses into both. The binding redirects C++'s
+        tensors, copies, kept, start = [], [], [], 0
+        for number in range(meta.num_inputs()):
+            about = meta.input_tensor_meta(number)
+            if about.dtype() not in _DTYPES:
+                raise ValueError(f"input {number} has a type that cannot be bound (number {about.dtype()})")
+            if about.is_memory_planned():
+                raise ValueError("the program keeps its input in memory of its own")
+            values = given.values.get(f"input{number}") if given else None
+            shape = tuple(given.shapes.get(f"input{number}", about.sizes())) if given else tuple(about.sizes())
+            tensor, copy, buffers = self._input(shape, _DTYPES[about.dtype()], start, values)
+            start += -(-math.prod(shape) // _ALIGNMENT) * _ALIGNMENT
+            tensors.append(tensor)
+            copies.append(copy)
+            kept.append(buffers)
+        method.set_inputs(tensors)
+        # the program and the tensors are kept: the method holds bare addresses into both. The binding redirects C++'s
         # streams into Python's around every call, has_etdump's as execute's, and that takes 1.9 us
-        return Loaded(method.execute, rewrite, program.has_etdump, kept)
+        return Loaded(method.execute, rewriting(copies), program.has_etdump, (program, method, tensors, kept))
 
-    def _input(self, shape: tuple[int, ...], dtype: int) -> tuple[Tensor, Buffers, int]:
-        """A tensor on the shared buffer; in which order its axes lie there is the program's to know."""
+    def _input(
+        self, shape: tuple[int, ...], kind: Any, start: int, values: str | None
+    ) -> tuple[Tensor, tuple[Any, Any], Buffers]:
+        """A tensor on its dtype's shared buffer, from start on, and what to write there; in which order its axes lie
+        there is the program's to know."""
         import torch
 
         size = math.prod(shape)
-        kind: Any = np.int8 if dtype == _INT8 else np.float32
-        current = shared_buffers(self._buffers, kind, size)
-        return torch.from_numpy(current.input[:size]).view(shape), current, size
+        current = shared_buffers(self._buffers, kind, start + size)
+        target = current.input[start : start + size]
+        source = current.source[start : start + size] if values is None else np.fromfile(values, kind)
+        return torch.from_numpy(target).view(shape), (target, source), current
 
 
 def _what_is_at(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lutbench.device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Loaded, rewriting
+from lutbench.device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Given, Loaded, rewriting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +32,10 @@ class TorchScriptEngine:
         self._torch = torch
         self._memories: dict[Any, _Memory] = {}
 
-    def load(self, name: str, path: str) -> Loaded:
+    def load(self, name: str, path: str, given: Given | None = None) -> Loaded:
         del name
+        if given is not None:
+            raise ValueError("files of users run with ONNX Runtime or ExecuTorch")
         about = _description(path)
         if about["engine"]:  # its weights are packed as they are loaded, for the engine that is set then
             self._torch.backends.quantized.engine = about["engine"]
@@ -41,13 +43,13 @@ class TorchScriptEngine:
         shape = tuple(about["shape"])
         size = math.prod(shape)
         memory = self._memory(np.uint8 if about["engine"] else np.float32, size)
-        given = self._input(shape, about, memory)
-        invoke = partial(module.forward, given)
+        tensor = self._input(shape, about, memory)
+        invoke = partial(module.forward, tensor)
         for _ in range(_PROFILED_CALLS):
             invoke()
         # idle: int() is the clock and a call; torch has none of a module's that does nothing
         target, source = memory.values[:size], memory.buffers.source[:size]
-        return Loaded(invoke, rewriting([(target, source)]), int, (module, given, memory))
+        return Loaded(invoke, rewriting([(target, source)]), int, (module, tensor, memory))
 
     def _memory(self, dtype: Any, size: int) -> _Memory:
         """The shared input; a larger one from here on where it is too small (earlier tensors keep theirs)."""

@@ -5,7 +5,8 @@ nothing with the one that draws progress, and threads and affinity are set befor
 
 Requests, one JSON object a line on standard input; answers on standard output:
 
-    {"load": NAME, "path": PATH}  -> {"loaded": NAME, "first_ns": of its first run} or {"failed": NAME, "reason": TEXT}
+    {"load": NAME, "path": PATH, of a user's model "use": {"shapes": {INPUT: SIZES}, "values": {INPUT: PATH},
+     "dimensions": {NAME: SIZE}}}  -> {"loaded": NAME, "first_ns": of its first run} or {"failed": NAME, "reason": TEXT}
     {"measure": [[[NAME, ...], warmup, repeats, CANARY], ...], "canaries": {CANARY: [NAME, invocations,
      quiet_below_ns]}, "patience": SHARE}
         -> for each cycle {"cycle": i, "ns": [[...] per name], "canary_ns": [...]}
@@ -25,7 +26,7 @@ from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
 from lutbench.children import end_with_pipe
-from lutbench.device_agents.host.engines import ENGINES, Engine, Loaded, reason_of
+from lutbench.device_agents.host.engines import ENGINES, Engine, Given, Loaded, reason_of
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it
@@ -63,9 +64,10 @@ class Worker:
         self._spent_ns = 0
         self._running = ""
 
-    def load(self, name: str, path: str) -> Answer:
+    def load(self, name: str, path: str, use: Answer | None = None) -> Answer:
         try:
-            loaded = self._engine.load(name, path)
+            given = use and Given({n: tuple(s) for n, s in use["shapes"].items()}, use["values"], use["dimensions"])
+            loaded = self._engine.load(name, path, given or None)
             loaded.rewrite_input()
             start = perf_counter_ns()
             loaded.invoke()  # the first run plans memory; a refusal shows here, not in a round
@@ -175,7 +177,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "load" in request:
-            _say(out, worker.load(request["load"], request["path"]))
+            _say(out, worker.load(request["load"], request["path"], request.get("use")))
             out.flush()
         else:
             worker.measure(request, out)

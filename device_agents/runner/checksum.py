@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lutbench.export.artifact import ModelUse
+
 Array = npt.NDArray[Any]
 
 SKETCHES = 4
@@ -112,15 +114,15 @@ def fnv1a(text: str) -> int:
     return value
 
 
-def host_checksum(engine: str, name: str, path: Path) -> Checksum:
+def host_checksum(engine: str, name: str, path: Path, use: ModelUse | None = None) -> Checksum:
     """What this machine's runtime computes from the artifact's check input; RuntimeError or ValueError where it cannot.
 
-    engine: "onnx" or "executorch".
+    engine: "onnx" or "executorch". use: of a user's model; inputs whose values are given keep them.
     """
-    return _OF_ENGINE[engine](name, path)
+    return _OF_ENGINE[engine](name, path, use)
 
 
-def _onnx(name: str, path: Path) -> Checksum:
+def _onnx(name: str, path: Path, use: ModelUse | None) -> Checksum:
     import onnxruntime
 
     from lutbench.device_agents.host.engines import ONNX_DTYPES
@@ -129,14 +131,19 @@ def _onnx(name: str, path: Path) -> Checksum:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    fed = {
-        given.name: check_input(name, index, ONNX_DTYPES[given.type], given.shape)
-        for index, given in enumerate(session.get_inputs())
-    }
+    chosen = {given.name: given for given in use.inputs} if use else {}
+    fed = {}
+    for index, given in enumerate(session.get_inputs()):
+        dtype, one = ONNX_DTYPES[given.type], chosen.get(given.name)
+        shape = one.shape if one else given.shape
+        if one and one.values is not None:
+            fed[given.name] = np.fromfile(one.values, dtype).reshape(shape)
+        else:
+            fed[given.name] = check_input(name, index, dtype, shape)
     return checksum_of(session.run(None, fed))
 
 
-def _executorch(name: str, path: Path) -> Checksum:
+def _executorch(name: str, path: Path, _use: ModelUse | None) -> Checksum:
     import torch
     from executorch.runtime import Runtime, Verification
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from lutbench.export.artifact import ModelUse
 from lutbench.measure.protocol import Batch
 
 FORMAT = 1
@@ -14,11 +15,27 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class JobArtifact:
-    """An artifact where the runner finds it. path: relative to the job file's folder, or absolute."""
+    """An artifact where the runner finds it. path: relative to the job file's folder, or absolute.
+
+    use: of a user's model; values: where the runner finds its inputs' values, by input.
+    """
 
     name: str
     path: str
     sha256: str
+    use: ModelUse | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": self.name, "path": self.path, "sha256": self.sha256}
+        if self.use is not None:
+            inputs = [
+                {"name": i.name, "shape": list(i.shape)}
+                | ({"values": self.values[i.name]} if i.name in self.values else {})
+                for i in self.use.inputs
+            ]
+            found["use"] = {"inputs": inputs, "dimensions": dict(self.use.dimensions)}
+        return found
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ class Job:
             "nonce": self.nonce,
             "engine": self.engine,
             "threads": self.threads,
-            "artifacts": [{"name": a.name, "path": a.path, "sha256": a.sha256} for a in self.artifacts],
+            "artifacts": [artifact.plain() for artifact in self.artifacts],
             "check": self.check,
             "cycles": [[list(c.artifacts), c.warmup, c.repeats, c.canary] for c in batch.cycles],
             "canaries": {c.name: [c.artifact, c.invocations, c.quiet_below_ns] for c in batch.canaries},

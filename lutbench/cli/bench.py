@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,19 +26,58 @@ if TYPE_CHECKING:
 _PHONES = {"s8": "S8", "iphonex": "iPhone X"}
 
 
-class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
-    """An input's shape such as input=1,3,224,224."""
+class InputChoice(click.ParamType["tuple[str, Any]"]):
+    """[MODEL:]INPUT=... convert_one: what stands behind the sign, ValueError where it is not right."""
 
-    name = "NAME=SIZES"
+    def __init__(self, name: str, example: str, convert_one: Callable[[str], Any]) -> None:
+        self.name = name
+        self._example = example
+        self._convert_one = convert_one
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
-        name, _, sizes = str(value).rpartition("=")
-        found = [size.strip() for size in sizes.split(",")]
-        if not name or not all(size.isascii() and size.isdigit() and 0 < int(size) < 1 << 31 for size in found):
-            self.fail(f"{value!r} is not NAME=SIZES, such as input=1,3,224,224", param, ctx)
-        return name, tuple(int(size) for size in found)
+        name, _, rest = str(value).rpartition("=")
+        try:
+            found = self._convert_one(rest) if name else None
+        except (ValueError, OverflowError):
+            found = None
+        if found is None:
+            self.fail(f"{value!r} is not {self.name}, such as {self._example}", param, ctx)
+        return name, found
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isascii() and part.isdigit() and int(part) < 1 << 31 for part in parts):
+        raise ValueError(text)
+    return tuple(int(part) for part in parts)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    words = {"true": 1, "false": 0}
+    parts = [part.strip().lower() for part in text.split(",")]
+    found = tuple(words[p] if p in words else int(p) if p.lstrip("+-").isdigit() else float(p) for p in parts)
+    if not all(-(1 << 63) <= number < 1 << 64 for number in found):  # NaN is in no range either
+        raise ValueError(text)
+    return found
+
+
+SHAPE = InputChoice("[MODEL:]INPUT=SIZES", "input=1,3,224,224", _sizes)
+VALUE = InputChoice("[MODEL:]INPUT=NUMBERS", "sr=16000", _numbers)
+FILE = InputChoice("[MODEL:]INPUT=FILE.npy", "ids=ids.npy", lambda text: Path(text) if text else None)
+
+
+def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """By name; UsageError where one is given twice."""
+    from lutbench.errors import UsageError
+
+    found: dict[str, Any] = {}
+    for name, value in given:
+        if name in found:
+            raise UsageError(f"{option} {name} is there twice", remedy="a model apart: MODEL:INPUT=...")
+        found[name] = value
+    return found
 
 
 @click.command("bench")
@@ -45,14 +85,18 @@ class InputShape(click.ParamType["tuple[str, tuple[int, ...]]"]):
 @click.argument("nets", nargs=-1, metavar="[NET]...")
 @click.option("--lut", "lut_path", type=click.Path(path_type=Path), help="A LUT whose predictions to print beside.")
 @click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
-@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; an ONNX file has its own.")
+@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; a file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
 @batch_option
 @cores_option
 @force_option
 @fixed_performance_option
 @no_heat_wait_option
-@click.option("--shape", "shapes", type=InputShape(), multiple=True, help="Of an ONNX file's input: input=1,3,224,224.")
+@click.option(
+    "--shape", "shapes", type=SHAPE, multiple=True, help="Of a file's input: x=1,3,224,224; again for others."
+)
+@click.option("--value", "values", type=VALUE, multiple=True, help="What a file's input holds: one number, or all.")
+@click.option("--input", "files", type=FILE, multiple=True, help="A .npy file with a file's input.")
 @click.option(
     "--paper-table",
     "tables",
@@ -78,6 +122,8 @@ def command(
     fixed_performance: bool,
     no_heat_wait: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    values: tuple[tuple[str, tuple[float, ...]], ...],
+    files: tuple[tuple[str, Path], ...],
     tables: tuple[str, ...],
     output: Path | None,
     fresh: bool,
@@ -88,14 +134,16 @@ def command(
     """Time whole nets on a device.
 
     NET is a name of `lutbench nets` (fbnet_a, mobilenet_v2@192x0.5), an architecture file that `lutbench search` wrote
-    (net.json), a string of candidates, or an ONNX file. A net that fails costs its row, and the exit status is 3. Run
-    the same command again to go on after an interruption.
+    (net.json), a string of candidates, code that makes a net (module:function), or a model's file: .onnx, .ort, or .pte
+    with --runtime executorch. A net that fails costs its row, and the exit status is 3. Run the same command again to
+    go on after an interruption.
     """
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import DeviceError, UsageError
     from lutbench.jobs.bench import MIN_ROUNDS, BenchRequest, bench
+    from lutbench.jobs.model_options import InputOptions
     from lutbench.jobs.paper_tables import compare, paper_table
     from lutbench.measure.protocol import Protocol
 
@@ -118,7 +166,7 @@ def command(
         fixed_performance=fixed_performance,
         heat_wait=not no_heat_wait,
         lut=open_lut(lut_path) if lut_path else None,
-        shapes=dict(shapes),
+        inputs=InputOptions(_once("--shape", shapes), _once("--value", values), _once("--input", files)),
         output=output,
         fresh=fresh,
         protocol=Protocol(target=target, min_rounds=min(MIN_ROUNDS, max_rounds), max_rounds=max_rounds),
@@ -184,6 +232,16 @@ def _plain(result: BenchResult) -> dict[str, Any]:
         "resolution": scale[0] if scale else None,
         "width": scale[1] if scale else None,
         "dtype": result.net.dtype,
+        "inputs": [
+            {
+                "name": given.name,
+                "dtype": given.dtype,
+                "shape": list(given.shape),
+                "values": given.said,
+                "batch_assumed": given.assumed,
+            }
+            for given in result.net.inputs
+        ],
     }
 
 
@@ -195,23 +253,27 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
     columns = {"net": False, "latency": True, "±": True, "MMACs": True, "params (M)": True, "GMAC/s": True}
     if with_lut:
         columns |= {"predicted": True, "error": True}
+    files = any(r.net.inputs for r in found.results)
+    if files:
+        columns["timed with"] = False
     if found.failed:
         columns["status"] = False
     outside = sum(r.summary.half_width > found.target for r in found.results if r.summary)
     wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
-    files = " (ONNX files in their own)" if any(r.net.is_file for r in found.results) else ""
+    own = " (files in their own)" if any(r.net.is_file for r in found.results) else ""
     device = f"{found.device} ({found.cpu})" if found.cpu else found.device
     threads = threads_text(found.threads, found.batch)
     print_table(
         "",
         columns,
-        [_row(result, with_lut, bool(found.failed)) for result in found.results],
-        caption=f"{device}, {found.runtime}, {found.dtype}{files}, {threads};"
+        [_row(result, with_lut, files, bool(found.failed)) for result in found.results],
+        caption=f"{device}, {found.runtime}, {found.dtype}{own}, {threads};"
         f" ± of the 95 % interval of the median{wider}",
     )
 
 
-def _row(result: BenchResult, with_lut: bool, with_status: bool) -> list[str]:
+def _row(result: BenchResult, with_lut: bool, with_inputs: bool, with_status: bool) -> list[str]:
+    from lutbench.jobs.bench import said_inputs
     from lutbench.units import format_latency, format_percent
 
     figures, counts, predicted_us, error = result.summary, result.counts, result.predicted_us, result.error
@@ -226,6 +288,8 @@ def _row(result: BenchResult, with_lut: bool, with_status: bool) -> list[str]:
     if with_lut:
         cells.append("-" if predicted_us is None else format_latency(predicted_us))
         cells.append("-" if error is None else format_percent(error, 2))
+    if with_inputs:
+        cells.append(said_inputs(result.net.inputs) or "-")
     return [*cells, result.status] if with_status else cells
 
 

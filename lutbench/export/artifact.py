@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from lutbench.export.scale import Scale
@@ -45,10 +45,50 @@ class Exported:
 
 
 @dataclass(frozen=True)
+class ModelInput:
+    """What one input of a user's model is timed with.
+
+    dtype: numpy's name. values: a file of raw numbers in the machine's order; None: random ones. said: those values in
+    a few words. assumed: the first size is a batch that nobody gave.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    values: Path | None = None
+    values_sha256: str = ""
+    said: str = ""
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A file that the model reads by itself. place: relative to the model's folder, as the model names it."""
+
+    place: str
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """How a user's model is run, which its file leaves open. inputs: in the model's order.
+
+    dimensions: names of open sizes that the runtime is told beforehand. companions: files that have to be beside it.
+    """
+
+    inputs: tuple[ModelInput, ...]
+    dimensions: Mapping[str, int] = field(default_factory=dict)
+    companions: tuple[Companion, ...] = ()
+
+
+@dataclass(frozen=True)
 class Artifact:
     """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes.
 
-    undelegated, delegated_share, notes: as in Exported.
+    undelegated, delegated_share, notes: as in Exported. use: of a user's model; None for what lutbench exported, whose
+    inputs are fixed.
     """
 
     name: str
@@ -61,3 +101,4 @@ class Artifact:
     undelegated: tuple[str, ...] = ()
     delegated_share: float = 1.0
     notes: tuple[str, ...] = ()
+    use: ModelUse | None = None

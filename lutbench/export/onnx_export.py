@@ -18,13 +18,16 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import Tensor
 
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
-from lutbench.export.check import check_error, relative_error
+from lutbench.export.check import accuracy_note, check_error, relative_error
+from lutbench.export.onnx_graph import initialisers_of_their_own
+from lutbench.export.onnx_integers import INPUT, NCHW, NHWC, OUTPUT, integer_inputs_outputs
+from lutbench.export.onnx_norms import norms_as_convolutions
 from lutbench.export.scale import Scale
 from lutbench.nn.modules import seed_of
 from lutbench.nn.subject import Fitted, build_subject, input_shape
@@ -32,8 +35,6 @@ from lutbench.space.operator import Operator
 from lutbench.space.subject import Subject, subject_name
 
 OPSET = 17
-INPUT, OUTPUT = "input", "output"
-NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 _Array = npt.NDArray[Any]
 
@@ -53,19 +54,22 @@ def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None, b
     sample = images[: shape[0]]
     try:
         model = _to_onnx(module, sample)
-        scales, inner_in, inner_out = None, False, False
+        scales, inner_in, inner_out, notes = None, False, False, []
         if dtype == "int8":
-            model = _quantized(_norms_as_convolutions(model), images, len(sample))
+            left = norms_as_convolutions(model)
+            notes = [f"{name}: {left} batch norms that stand alone stay in float"] if left else []
+            model = _quantized(model, images, len(sample))
             inner_in = isinstance(subject, Operator) and subject.kind != "stem" and len(shape) == 4
             inner_out = isinstance(subject, Operator) and len(subject.output_shape) == 4
-            scales = _integer_inputs_outputs(model, inner_in, inner_out)
+            scales = integer_inputs_outputs(model, inner_in, inner_out, sample, lambda real: _run(real, sample))
         data = model.SerializeToString(deterministic=True)
         error = _error_against_torch(data, module, sample, scales, inner_in, inner_out)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as failure:
         raise ExportError(f"ONNX export failed: {failure}", operator=name) from failure
     check_error(error, subject, dtype, fitted)
     input_scale, output_scale = scales or (None, None)
-    return Exported(data, error, input_scale=input_scale, output_scale=output_scale)
+    notes += accuracy_note(error, subject, dtype)
+    return Exported(data, error, notes=tuple(notes), input_scale=input_scale, output_scale=output_scale)
 
 
 def open_onnx(exported: Exported) -> Callable[[Tensor], Tensor]:
@@ -108,26 +112,8 @@ def _to_onnx(module: torch.nn.Module, sample: _Array) -> onnx.ModelProto:
             output_names=[OUTPUT],
             opset_version=OPSET,
         )
-        return onnx.load(path)
-
-
-def _norms_as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Batch norms that stand alone, as 1x1 depthwise convolutions: ONNX Runtime has those in int8, batch norms not."""
-    graph = model.graph
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    norms = [node for node in graph.node if node.op_type == "BatchNormalization"]
-    for node in norms:
-        gamma, beta, mean, variance = (constants[name] for name in node.input[1:5])
-        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-        weight = (gamma / np.sqrt(variance + epsilon)).astype(np.float32)
-        names = [f"{node.output[0]}_weight", f"{node.output[0]}_bias"]
-        for name, values in zip(names, (weight.reshape(-1, 1, 1, 1), beta - mean * weight), strict=True):
-            graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-        inputs = [node.input[0], *names]
-        node.CopyFrom(helper.make_node("Conv", inputs, [node.output[0]], name=node.name, group=len(weight)))
-    used = {name for node in graph.node for name in node.input}
-    for tensor in [tensor for tensor in graph.initializer if norms and tensor.name not in used]:
-        graph.initializer.remove(tensor)
+        model = onnx.load(path)
+    initialisers_of_their_own(model.graph)
     return model
 
 
@@ -156,48 +142,6 @@ def _quantized(model: onnx.ModelProto, images: _Array, batch: int) -> onnx.Model
         return onnx.load(path)
 
 
-def _integer_inputs_outputs(model: onnx.ModelProto, inner_in: bool, inner_out: bool) -> tuple[Scale, Scale]:
-    """Takes the first QuantizeLinear and the last DequantizeLinear out of the graph, in place.
-
-    inner_in, inner_out: the input or output is (N, H, W, C), by a transpose that ONNX Runtime cancels against its own.
-    """
-    graph = model.graph
-    first = next((n for n in graph.node if INPUT in n.input and n.op_type == "QuantizeLinear"), None)
-    last = next((n for n in graph.node if OUTPUT in n.output and n.op_type == "DequantizeLinear"), None)
-    if first is None or last is None or sum(INPUT in n.input for n in graph.node) != 1:
-        raise ValueError("the quantizer left the graph's input or output in float")
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    input_scale, output_scale = (
-        Scale(float(constants[node.input[1]]), int(constants[node.input[2]])) for node in (first, last)
-    )
-    shape_in = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
-    shape_out = [d.dim_value for d in graph.output[0].type.tensor_type.shape.dim]
-    inner_name, outer_name = first.output[0], last.input[0]
-    graph.node.remove(first)
-    graph.node.remove(last)
-    if inner_in:
-        shape_in = [shape_in[axis] for axis in NHWC]
-        graph.node.insert(0, helper.make_node("Transpose", [INPUT], [inner_name], perm=NCHW, name="to_nchw"))
-    else:
-        _rename(graph, inner_name, INPUT)
-    if inner_out:
-        shape_out = [shape_out[axis] for axis in NHWC]
-        graph.node.append(helper.make_node("Transpose", [outer_name], [OUTPUT], perm=NHWC, name="to_nhwc"))
-    else:
-        _rename(graph, outer_name, OUTPUT)
-    graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape_in))
-    graph.output[0].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, shape_out))
-    return input_scale, output_scale
-
-
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for position, name in enumerate(names):
-                if name == old:
-                    names[position] = new
-
-
 def _error_against_torch(
     data: bytes,
     module: torch.nn.Module,
@@ -218,6 +162,12 @@ def _error_against_torch(
     got = got.transpose(NCHW) if inner_out else got
     found = torch.from_numpy(np.ascontiguousarray(got))
     return relative_error(scales[1].real(found) if scales else found, expected)
+
+
+def _run(model: onnx.ModelProto, sample: _Array) -> _Array:
+    """What a model with its input and output in float gives."""
+    (got,) = _session(model.SerializeToString()).run(None, {INPUT: sample})
+    return np.asarray(got)
 
 
 def _session(data: bytes) -> Any:

@@ -1,68 +1,42 @@
-"""A user's ONNX file as an artifact: taken as it is where its inputs have fixed shapes, else a copy that fixes them."""
+"""Reads a user's ONNX file: what its inputs are, and which other files it takes its weights from."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lutbench.errors import ExportError
-from lutbench.export.artifact import Artifact, Exported, Recipe
-from lutbench.export.cache import ArtifactCache
-from lutbench.reading.files import read_bytes
-from lutbench.reading.kinds import MODEL
+from lutbench.export.artifact import Companion
+from lutbench.export.model_inputs import Declared
+from lutbench.export.onnx_graph import graphs_within
+from lutbench.reading.files import check_regular, read_bytes
+from lutbench.reading.kinds import ARTIFACT, MODEL
 
-RUNTIME, SUFFIX = "onnx", ".onnx"
-DTYPE_OF_FILE = "file"  # what a row says of a file's dtype: the file decides it
-MOST_ELEMENTS = 1 << 28  # of one input: 1 GiB of floats
-
-Shapes = Mapping[str, tuple[int, ...]]  # input -> shape, as a user gave it
-
-
-@dataclass(frozen=True)
-class PreparedFile:
-    """artifact: what to run; inputs: the names of the model's inputs."""
-
-    artifact: Artifact
-    inputs: tuple[str, ...]
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_CHUNK_BYTES = 1 << 22
+_BATCH_DENOTATION = "DATA_BATCH"
 
 
-def prepare_onnx_file(path: Path, shapes: Shapes, cache: ArtifactCache, batch: int = 1) -> PreparedFile:
-    """The file as an artifact; ExportError where it is no ONNX model, or an input's shape is open.
-
-    shapes: those of inputs that the file leaves open, and of any others that the model has; the rest is not used.
-    An open first dimension is the batch. ExportError too where file or shapes fix another batch.
-    """
-    data = _read(path)
-    model = _parse(path, data)
+def read_onnx(path: Path) -> tuple[tuple[Declared, ...], tuple[Companion, ...]]:
+    """Inputs and companions; ExportError where it is no ONNX model, or its weights are not there."""
+    model = parse_onnx(path)
     constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = tuple(value.name for value in model.graph.input if value.name not in constants)
-    wanted = {name: shape for name, shape in shapes.items() if name in inputs}
-    sha256 = hashlib.sha256(data).hexdigest()
-    name = f"{path.name}#{sha256[:16]}"
-    changed = _fix_shapes(path, model, inputs, wanted, batch)
-    _check_batch(path, model, inputs, batch)
-    if not changed:
-        artifact = Artifact(name, RUNTIME, DTYPE_OF_FILE, path.resolve(), sha256, len(data), math.nan)
-        return PreparedFile(artifact, inputs)
-    fixed = {value.name: _sizes(value) for value in model.graph.input if value.name in inputs}
-    recipe = Recipe(name + json.dumps(fixed), RUNTIME, DTYPE_OF_FILE, {"sha256": sha256})
-    found = cache.get(recipe, SUFFIX) or cache.put(recipe, SUFFIX, Exported(_serialised(path, model), math.nan))
-    return PreparedFile(found, inputs)
+    constants |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    inputs = tuple(_declared(value) for value in model.graph.input if value.name not in constants)
+    return inputs, tuple(_companions(path, model))
 
 
-def _read(path: Path) -> bytes:
-    return read_bytes(path, MODEL)
-
-
-def _parse(path: Path, data: bytes) -> Any:
+def parse_onnx(path: Path) -> Any:
+    """The model without the weights of files beside it; ExportError where it is none."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    data = read_bytes(path, MODEL)
+    if data.startswith(_POINTER):
+        raise ExportError("a pointer of Git LFS, not the model itself", path=path, remedy="git lfs pull fetches it")
     try:
         model = onnx.load_model_from_string(data)
     except (DecodeError, ValueError) as error:
@@ -72,99 +46,92 @@ def _parse(path: Path, data: bytes) -> Any:
     return model
 
 
-def _sizes(value: Any) -> list[int | str]:
-    """An input's dimensions: sizes, names of open ones, "?" for those without a name."""
-    dimensions = value.type.tensor_type.shape.dim
-    return [d.dim_value if d.dim_value > 0 else d.dim_param or "?" for d in dimensions]
-
-
-def _fix_shapes(path: Path, model: Any, inputs: tuple[str, ...], shapes: Shapes, batch: int) -> bool:
-    """Gives every open dimension of the inputs its size, in place; whether there was any."""
-    values = [value for value in model.graph.input if value.name in inputs and value.type.HasField("tensor_type")]
-    changed = False
-    for value in sorted(values, key=lambda value: value.name not in shapes):  # those given decide names others share
-        sizes = _sizes(value)
-        ranked = value.type.tensor_type.HasField("shape")
-        given = shapes.get(value.name)
-        if given is not None and not (ranked and list(given) == sizes):
-            _set_shape(path, model, value, given)
-            changed = True
-        elif sizes and isinstance(sizes[0], str) and all(isinstance(size, int) for size in sizes[1:]):
-            _set_shape(path, model, value, (batch, *(int(size) for size in sizes[1:])))
-            changed = True
-    for value in values:
-        _check_fixed(path, value)
-    return changed
-
-
-def _set_shape(path: Path, model: Any, value: Any, shape: tuple[int, ...]) -> None:
-    """Gives an input this shape, and the sizes that have a name there the same size wherever the name stands."""
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        for _ in shape:
-            tensor.shape.dim.add()
-    sizes = _sizes(value)
-    fits = len(sizes) == len(shape) and all(
-        isinstance(old, str) or old == new for old, new in zip(sizes, shape, strict=True)
-    )
-    if not fits:
-        raise ExportError(f"input {value.name} is {_text(sizes)}, which {_text(shape)} does not fit", path=path)
-    named: dict[str, int] = {}
-    for dimension, size in zip(tensor.shape.dim, shape, strict=True):
-        if dimension.dim_param and named.setdefault(dimension.dim_param, size) != size:
-            raise ExportError(f"input {value.name} has {dimension.dim_param} twice, in two sizes", path=path)
-        dimension.dim_value = size
-    graph = model.graph
-    for other in (*graph.input, *graph.output, *graph.value_info):
-        for dimension in other.type.tensor_type.shape.dim:
-            if dimension.dim_param in named:
-                dimension.dim_value = named[dimension.dim_param]
-
-
-def _check_batch(path: Path, model: Any, inputs: tuple[str, ...], batch: int) -> None:
-    """ExportError where a batch of several is asked for and no input is of so many: its times would be of another."""
-    sizes = {value.name: _sizes(value) for value in model.graph.input if value.name in inputs}
-    if batch == 1 or any(found and found[0] == batch for found in sizes.values()):
-        return
-    first = next((f"input {name} is {_text(found)}" for name, found in sizes.items() if found), "it has no input")
-    raise ExportError(
-        f"it does not take {batch} images at once: {first}",
-        path=path,
-        remedy="export it with an open first dimension, or time it without --batch",
-    )
-
-
-def _check_fixed(path: Path, value: Any) -> None:
-    sizes = _sizes(value)
-    if not value.type.tensor_type.HasField("shape"):
-        raise ExportError(
-            f"input {value.name} has no shape", path=path, remedy=f"give it, such as --shape {value.name}=1,3,224,224"
-        )
-    if any(isinstance(size, str) for size in sizes):
-        example = ",".join(
-            str(size) if isinstance(size, int) else "1" if place == 0 else "N" for place, size in enumerate(sizes)
-        )
-        raise ExportError(
-            f"input {value.name} is {_text(sizes)}: an open size",
-            path=path,
-            remedy=f"give it: --shape {value.name}={example} with a number for each N",
-        )
-    if math.prod(int(size) for size in sizes) > MOST_ELEMENTS:
-        raise ExportError(f"input {value.name} is {_text(sizes)}: more than {MOST_ELEMENTS} values", path=path)
-
-
-def _text(sizes: list[int | str] | tuple[int, ...]) -> str:
-    return f"({', '.join(str(size) for size in sizes)})"
-
-
-def _serialised(path: Path, model: Any) -> bytes:
-    """The model's bytes with its weights inside, for a copy stands in another folder than weights in files beside."""
-    from google.protobuf.message import EncodeError
-    from onnx.checker import ValidationError
-    from onnx.external_data_helper import load_external_data_for_model
-
+def digest(path: Path) -> tuple[str, int]:
+    """A file's sha256 and size, read in pieces; ExportError where it cannot be read."""
+    found, size = hashlib.sha256(), 0
     try:
-        load_external_data_for_model(model, str(path.parent))
-        return bytes(model.SerializeToString(deterministic=True))
-    except (OSError, ValueError, EncodeError, ValidationError) as error:
-        raise ExportError(f"its shapes cannot be fixed: {error}", path=path) from error
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                found.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise ExportError(f"cannot be read: {error.strerror or error}", path=path) from error
+    return found.hexdigest(), size
+
+
+def _declared(value: Any) -> Declared:
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type"):
+        return Declared(value.name, "", ())  # a sequence, or an optional: the runtime says so
+    if not tensor.HasField("shape"):
+        return Declared(value.name, _dtype(tensor.elem_type), None)
+    sizes = tuple(
+        d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else d.dim_param or "?" for d in tensor.shape.dim
+    )
+    batch = [axis for axis, d in enumerate(tensor.shape.dim) if d.denotation == _BATCH_DENOTATION]
+    return Declared(value.name, _dtype(tensor.elem_type), sizes, batch[0] if batch else None)
+
+
+def _dtype(kind: int) -> str:
+    """numpy's name of an element type; "" where numpy has none."""
+    from onnx import TensorProto, helper
+
+    known = {TensorProto.BOOL, TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16}
+    known |= {getattr(TensorProto, f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
+    return str(helper.tensor_dtype_to_np_dtype(kind)) if kind in known else ""
+
+
+def _companions(path: Path, model: Any) -> Iterator[Companion]:
+    """The files that tensors lie in, each once; ExportError where one is not there, is short, or may not be read."""
+    needed: dict[str, int] = {}
+    for tensor in _tensors(model):
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        try:
+            end = int(entries.get("offset") or 0) + int(entries.get("length") or 0)
+        except ValueError:
+            raise ExportError(f"tensor {tensor.name} has no number for its place in a file", path=path) from None
+        place = entries.get("location", "")
+        needed[place] = max(end, needed.get(place, 0))
+    for place, end in needed.items():
+        found = _found(path, place)
+        sha256, size = digest(found)
+        if size < end:
+            problem = f"its weights are cut short: {place} has {size} bytes where {end} are needed"
+            raise ExportError(problem, path=path)
+        yield Companion(place, found, sha256, size)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor whose values lie in a file, wherever in the model it stands."""
+    from onnx import TensorProto
+
+    graphs = [*graphs_within(model.graph)]
+    nodes = [node for graph in graphs for node in graph.node]
+    for function in model.functions:
+        nodes.extend(node for graph in graphs_within(function) for node in graph.node)
+    for tensor in (
+        *(tensor for graph in graphs for tensor in graph.initializer),
+        *(
+            tensor
+            for node in nodes
+            for a in node.attribute
+            for tensor in (*([a.t] if a.HasField("t") else []), *a.tensors)
+        ),
+    ):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            yield tensor
+
+
+def _found(path: Path, place: str) -> Path:
+    """Where ONNX Runtime looks: beside the link; it must lie in that folder or in the one of what the link leads to."""
+    if not place or PurePosixPath(place).is_absolute() or "\0" in place:
+        raise ExportError(f"its weights are in {place or 'a file without a name'}: not a place beside it", path=path)
+    beside = path.parent / place
+    real = Path(os.path.realpath(beside))
+    allowed = {Path(os.path.realpath(path.parent)), Path(os.path.realpath(path)).parent}
+    if not beside.exists():
+        raise ExportError(f"its weights are missing: there is no {place} beside it", path=path)
+    if not any(real.is_relative_to(folder) for folder in allowed):
+        raise ExportError(f"its weights are in {place}, outside of its folder, which ONNX Runtime refuses", path=path)
+    check_regular(real, ARTIFACT)
+    return beside

@@ -6,9 +6,11 @@ import contextlib
 import logging
 import math
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from lutbench.children import Child
 from lutbench.errors import ExportError, LutbenchError, UsageError
@@ -156,6 +158,11 @@ def _serve(
 def _prepare_worker() -> None:
     import torch
 
+    # standard output is the command's: what a user's module prints goes to standard error, and what torch's C++ dumps
+    # of a graph that it cannot export goes nowhere, for the row says why in a line
+    sys.stdout = sys.stderr
+    with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact
     torch.set_num_threads(1)
 
@@ -167,4 +174,7 @@ def _export_one(exporter: Exporter, dtype: str, subject: Subject, cache: Artifac
         return error
     except UsageError as error:  # a user's own factory: it costs its net
         return ExportError(error.problem, operator=subject_name(subject), remedy=error.remedy)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module, or a library on its way, may raise anything
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return ExportError(f"export failed: {told}", operator=subject_name(subject))
     return cache.put(exporter.recipe(subject, dtype), exporter.suffix, exported)

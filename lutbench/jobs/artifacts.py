@@ -27,7 +27,8 @@ def export_subjects(
     noted: set[str] = set()
     for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache, report), start=1):
         if isinstance(result, ExportError):
-            failures.append(Failure(subject_name(subject), result.problem))
+            reason = f"{result.problem}; {result.remedy}" if result.remedy else result.problem
+            failures.append(Failure(subject_name(subject), reason))
         else:
             artifacts.append(result)
             for text in sorted(set(result.notes) - noted):

@@ -15,14 +15,16 @@ from lutbench.device_agents.agent import CORE_CHOICE, Agent, AgentSettings, Devi
 from lutbench.device_agents.registry import Device, check_measurable, open_agent
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report, RoundProgress
-from lutbench.export.artifact import Artifact
+from lutbench.export.artifact import Artifact, ModelInput
 from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.model_inputs import RANDOM_FLOATS, RANDOM_INTEGERS
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
 from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
 from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
+from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
 from lutbench.jobs.profile import DEFAULT_DTYPE, DEFAULT_RUNTIME
 from lutbench.jobs.tuning import choose_canaries
@@ -44,13 +46,13 @@ ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more tha
 OK = "ok"
 CSV_COLUMNS = (
     "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
-    "dtype", "threads", "batch",
+    "dtype", "threads", "batch", "inputs",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What to time. shapes: of ONNX files' inputs, by name. lut: predicts the nets that it covers.
+    """What to time. inputs: shapes and values of model files' inputs. lut: predicts the nets that it covers.
 
     batch: images that a net takes at once. output: a CSV file of the results; none means no file. cores, force,
     fixed_performance, heat_wait: as in
@@ -68,7 +70,7 @@ class BenchRequest:
     fixed_performance: bool = False
     heat_wait: bool = True
     lut: Lut | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: InputOptions = field(default_factory=InputOptions)
     output: Path | None = None
     fresh: bool = False
     protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS))
@@ -198,7 +200,7 @@ class _Job:
     def run(self, wanted: dict[str, Wanted]) -> BenchReport:
         request = self._request
         nets, canaries = prepare_nets(
-            wanted, self._canaries.operators, self._exporter, request.dtype, request.shapes, self._report
+            wanted, self._canaries.operators, self._exporter, request.dtype, request.inputs, self._report
         )
         artifacts = list({net.artifact.name: net.artifact for net in nets if net.artifact}.values())
         self._texts = {net.artifact.name: net.text for net in nets if net.artifact}
@@ -304,7 +306,7 @@ class _Job:
     def _result(self, net: BenchNet, found: Mapping[str, Summary | str]) -> BenchResult:
         outcome = found[net.artifact.name] if net.artifact else net.reason
         if isinstance(outcome, str):
-            return BenchResult(net, f"failed: {outcome}", None, Counts(None, None), None)
+            return BenchResult(net, f"failed: {' '.join(outcome.split())}{_hint(net)}", None, Counts(None, None), None)
         return BenchResult(net, OK, outcome, net.counts(self._request.batch), self._predicted_us(net))
 
     def _predicted_us(self, net: BenchNet) -> float | None:
@@ -340,6 +342,25 @@ def _outcomes(group: Sequence[Artifact], journal: Journal) -> dict[str, Summary 
     return found
 
 
+def _hint(net: BenchNet) -> str:
+    """What may help where a model ran, or would have, on values that nobody chose."""
+    guessed = [given.name for given in net.inputs if given.said == RANDOM_INTEGERS]
+    if not guessed:
+        return ""
+    return f"; it ran with 0 or 1 in {', '.join(guessed)}: --value {guessed[0]}=NUMBER gives another"
+
+
+def said_inputs(inputs: Sequence[ModelInput]) -> str:
+    """What a model was timed with: `ids 1x9 (random 0 or 1), mask 1x9 (1)`; an assumed batch says so."""
+    told = []
+    for given in inputs:
+        values = "" if given.said == RANDOM_FLOATS else given.said
+        notes = ", ".join(part for part in ("batch assumed" if given.assumed else "", values) if part)
+        shape = "x".join(str(size) for size in given.shape) or "scalar"
+        told.append(f"{given.name} {shape}" + (f" ({notes})" if notes else ""))
+    return ", ".join(told)
+
+
 def csv_table(found: BenchReport) -> str:
     """The nets that ran, one line each, as `lutbench estimate` reads them; no resolution and width for ONNX files."""
     text = io.StringIO()
@@ -363,6 +384,7 @@ def csv_table(found: BenchReport) -> str:
                 result.net.dtype,
                 found.threads,
                 found.batch,
+                said_inputs(result.net.inputs),
             ]
         )
     return text.getvalue()

@@ -9,13 +9,21 @@ from pathlib import Path
 
 from lutbench.errors import ExportError, UsageError
 from lutbench.events import Report
-from lutbench.export.artifact import Artifact
+from lutbench.export.artifact import Artifact, ModelInput
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
+from lutbench.export.model_files import (
+    DTYPE_OF_FILE,
+    ReadModel,
+    is_model_file,
+    prepare_model,
+    read_model,
+    runtime_of,
+)
 from lutbench.export.onnx_counts import Counts, count_onnx
-from lutbench.export.onnx_file import DTYPE_OF_FILE, RUNTIME, Shapes, prepare_onnx_file
 from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.model_options import InputOptions
 from lutbench.space.factory import FactoryNet, parse_factory_net
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space
@@ -25,12 +33,12 @@ from lutbench.space.subject import subject_name
 from lutbench.space.zoo import find_whole_net
 
 WholeNet = Net | Model | FactoryNet  # what the exporters make artifacts of
-Wanted = WholeNet | Path  # Path: an ONNX file
+Wanted = WholeNet | Path  # Path: a model's file
 
 
-def _onnx_file(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
+def _model_file(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
     del spaces
-    return Path(text) if text.lower().endswith(".onnx") else None
+    return Path(text) if is_model_file(text) else None
 
 
 def _factory(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
@@ -39,7 +47,7 @@ def _factory(text: str, spaces: tuple[Space, ...]) -> Wanted | None:
 
 
 # each gives what a text stands for, or None where it is not of its kind; the last one raises UsageError
-_KINDS: tuple[Callable[[str, tuple[Space, ...]], Wanted | None], ...] = (_onnx_file, _factory, find_whole_net)
+_KINDS: tuple[Callable[[str, tuple[Space, ...]], Wanted | None], ...] = (_model_file, _factory, find_whole_net)
 
 
 def parse_net_text(text: str, spaces: tuple[Space, ...]) -> Wanted:
@@ -86,9 +94,15 @@ class BenchNet:
         """
         if isinstance(self.wanted, Net | Model):
             return Counts(batch * self.wanted.macs, self.wanted.params)
-        if self.artifact is None or self.artifact.runtime != RUNTIME:
+        if self.artifact is None or self.artifact.path.suffix.lower() != ".onnx":
             return Counts(None, None)
-        return count_onnx(self.artifact.path)
+        return count_onnx(self.artifact.path, {given.name: given.shape for given in self.inputs})
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """What a model's file is timed with; nothing for other nets, whose inputs are their own."""
+        use = self.artifact.use if self.artifact else None
+        return use.inputs if use else ()
 
 
 def prepare_nets(
@@ -96,15 +110,15 @@ def prepare_nets(
     canaries: Sequence[Operator],
     exporter: Exporter,
     dtype: str,
-    shapes: Shapes,
+    options: InputOptions,
     report: Report,
 ) -> tuple[list[BenchNet], list[Artifact]]:
     """Every net with its artifact, or why it has none, and the canaries' artifacts.
 
-    wanted: text -> what it stands for. UsageError where shapes names an input that no file has.
+    wanted: text -> what it stands for. UsageError where options name an input that no file has.
     """
     cache = ArtifactCache(default_cache_folder())
-    files = _prepare_files({t: w for t, w in wanted.items() if isinstance(w, Path)}, exporter, shapes, cache)
+    files = _prepare_files({t: w for t, w in wanted.items() if isinstance(w, Path)}, exporter, options)
     whole = {subject_name(net): net for net in wanted.values() if not isinstance(net, Path)}
     if not whole and not any(net.artifact for net in files.values()):
         return list(files.values()), []
@@ -124,24 +138,29 @@ def prepare_nets(
     return nets, [by_name[canary.name] for canary in canaries]
 
 
-def _prepare_files(
-    files: dict[str, Path], exporter: Exporter, shapes: Shapes, cache: ArtifactCache
-) -> dict[str, BenchNet]:
-    if files and exporter.runtime != RUNTIME:
-        raise UsageError(f"{next(iter(files))} runs with --runtime {RUNTIME}, not {exporter.runtime}")
+def _prepare_files(files: dict[str, Path], exporter: Exporter, options: InputOptions) -> dict[str, BenchNet]:
+    for text, path in files.items():
+        runtime = runtime_of(path)
+        if runtime not in (None, exporter.runtime):
+            raise UsageError(f"{text} runs with --runtime {runtime}, not {exporter.runtime}")
     found: dict[str, BenchNet] = {}
-    inputs: set[str] = set()
+    models: dict[str, ReadModel] = {}
     for text, path in files.items():
         try:
-            prepared = prepare_onnx_file(path, shapes, cache, exporter.batch)
+            models[text] = read_model(path)
         except ExportError as error:
-            reason = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
-            found[text] = BenchNet(text, path, None, reason)
+            found[text] = BenchNet(text, path, None, _reason(error))
+    inputs = {text: [given.name for given in model.inputs] for text, model in models.items()}
+    options.check_used(inputs, all_known=not found)
+    for text, model in models.items():
+        try:
+            artifact = prepare_model(model, options.choices(text, inputs[text]), default_cache_folder(), exporter.batch)
+        except ExportError as error:
+            found[text] = BenchNet(text, model.path, None, _reason(error))
         else:
-            inputs.update(prepared.inputs)
-            found[text] = BenchNet(text, path, prepared.artifact)
-    unknown = [name for name in shapes if name not in inputs]
-    if unknown and all(net.artifact for net in found.values()):
-        known = f"they have {', '.join(sorted(inputs))}" if inputs else "there is no ONNX file among the nets"
-        raise UsageError(f"--shape {unknown[0]}: no model has an input of this name", remedy=known)
-    return found
+            found[text] = BenchNet(text, model.path, artifact)
+    return {text: found[text] for text in files}
+
+
+def _reason(error: ExportError) -> str:
+    return f"{error.problem}; {error.remedy}" if error.remedy else error.problem

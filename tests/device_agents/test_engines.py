@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from lutbench.device_agents.host.engines import Buffers, OnnxEngine, random_values, reason_of, rewriting
-from lutbench.export.cache import ArtifactCache
-from lutbench.export.onnx_file import prepare_onnx_file
+from lutbench.device_agents.host.engines import Buffers, Given, OnnxEngine, random_values, reason_of, rewriting
 from tests.onnx_models import convolution, save_model, tokens
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -22,8 +20,8 @@ def engine() -> OnnxEngine:
 
 
 def test_several_inputs_and_outputs_of_several_dtypes(engine: OnnxEngine, tmp_path: Path) -> None:
-    path = prepare_onnx_file(tokens(tmp_path / "t.onnx"), {"ids": (1, 6)}, ArtifactCache(tmp_path)).artifact.path
-    loaded = engine.load("t", str(path))
+    given = Given({"ids": (1, 6), "mask": (1, 6)}, {}, {"batch": 1, "length": 6})
+    loaded = engine.load("t", str(tokens(tmp_path / "t.onnx")), given)
     buffers = loaded.buffers
     assert isinstance(buffers, dict)
     loaded.rewrite_input()
@@ -69,6 +67,41 @@ def test_an_output_whose_shape_only_a_run_tells(engine: OnnxEngine, tmp_path: Pa
     loaded.invoke()
     loaded.invoke()
     assert engine._buffers == before  # nothing was bound for it: the runtime made the output
+
+
+def test_values_that_were_given_reach_the_model(engine: OnnxEngine, tmp_path: Path) -> None:
+    kinds = {"x": (INT64, ["n"]), "by": (INT64, [])}, {"y": (INT64, ["n"])}
+    path = save_model(tmp_path / "a.onnx", [helper.make_node("Div", ["x", "by"], ["y"])], *kinds)
+    np.array([7, 9, 12]).tofile(tmp_path / "x.bin")
+    np.array(3).tofile(tmp_path / "by.bin")
+    values = {"x": str(tmp_path / "x.bin"), "by": str(tmp_path / "by.bin")}
+    loaded = engine.load("a", str(path), Given({"x": (3,), "by": ()}, values, {"n": 3}))
+    loaded.rewrite_input()
+    loaded.invoke()
+    assert loaded.buffers[np.int64].output[:3].tolist() == [2, 3, 4]  # type: ignore[index]
+
+
+def test_declared_shapes_that_a_run_does_not_give(engine: OnnxEngine, tmp_path: Path) -> None:
+    """As graphs are after somebody changed their input: ONNX Runtime runs them, into memory of its own."""
+    kinds = {"x": (FLOAT, ["n", 3])}, {"y": (FLOAT, [7, 3])}
+    path = save_model(tmp_path / "a.onnx", [helper.make_node("Identity", ["x"], ["y"])], *kinds)
+    given = Given({"x": (2, 3)}, {}, {"n": 2})  # told beforehand, the runtime refuses it: 2 is not 7
+    loaded = engine.load("a", str(path), given)
+    loaded.rewrite_input()
+    loaded.invoke()
+    kinds = {"x": (INT64, [4]), "s": (INT64, [2])}, {"y": (INT64, [2, 2])}
+    path = save_model(tmp_path / "b.onnx", [helper.make_node("Reshape", ["x", "s"], ["y"])], *kinds)
+    np.array([4, 1]).tofile(tmp_path / "s.bin")
+    loaded = engine.load("b", str(path), Given({"x": (4,), "s": (2,)}, {"s": str(tmp_path / "s.bin")}, {}))
+    loaded.invoke()
+
+
+def test_sizes_of_zero(engine: OnnxEngine, tmp_path: Path) -> None:
+    kinds = {"past": (FLOAT, [1, "p", 4]), "x": (FLOAT, [1, 1, 4])}, {"y": (FLOAT, [1, "q", 4])}
+    path = save_model(tmp_path / "a.onnx", [helper.make_node("Concat", ["past", "x"], ["y"], axis=1)], *kinds)
+    loaded = engine.load("a", str(path), Given({"past": (1, 0, 4), "x": (1, 1, 4)}, {}, {"p": 0}))
+    loaded.rewrite_input()
+    loaded.invoke()
 
 
 @pytest.mark.parametrize(

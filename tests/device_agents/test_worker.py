@@ -20,7 +20,7 @@ class ScriptedEngine:
         self.calls: list[str] = []
         self.idle: Callable[[], object] = lambda: None
 
-    def load(self, name: str, path: str) -> Loaded:
+    def load(self, name: str, path: str, _given: object = None) -> Loaded:
         if path == "refused":
             raise RuntimeError("no such\nkernel")
 

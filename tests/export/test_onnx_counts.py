@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from lutbench.export.onnx_counts import Counts, count_onnx
 from lutbench.export.onnx_export import export_onnx
@@ -86,3 +87,65 @@ def test_a_whole_net_in_int8(tmp_path: Path) -> None:
     assert counts.macs == model.macs
     biases = 17056 * 0.25  # a file has a bias for each batch norm
     assert counts.params is not None and model.params < counts.params < model.params + 2 * biases
+
+
+def test_constants_in_nodes_and_in_branches_are_counted(tmp_path: Path) -> None:
+    weight = np.ones((4, 3, 3, 3), np.float32)
+    made = helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(weight))
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    kinds = {"x": (FLOAT, [1, 3, 8, 8])}, {"y": (FLOAT, [1, 4, 8, 8])}
+    assert count_onnx(save_model(tmp_path / "a.onnx", [made, conv], *kinds)) == Counts(8 * 8 * 4 * 27, 4 * 27)
+    branches = {
+        name: helper.make_graph([made, conv], name, [], [helper.make_tensor_value_info("y", FLOAT, [1, 4, 8, 8])])
+        for name in ("then_branch", "else_branch")
+    }
+    node = helper.make_node("If", ["c"], ["out"], **branches)
+    path = save_model(
+        tmp_path / "b.onnx", [node], kinds[0] | {"c": (TensorProto.BOOL, [])}, {"out": (FLOAT, [1, 4, 8, 8])}
+    )
+    assert count_onnx(path) == Counts(None, 2 * 4 * 27)
+
+
+class _Random(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self._left = [{"x": rng.standard_normal((1, 3, 8, 8)).astype(np.float32)}]
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return self._left.pop() if self._left else None
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        (QuantFormat.QOperator, QuantType.QUInt8),
+        (QuantFormat.QDQ, QuantType.QUInt8),
+        (QuantFormat.QDQ, QuantType.QInt16),
+    ],
+)
+def test_quantised_graphs_count_as_the_float_one(form: QuantFormat, kind: QuantType, tmp_path: Path) -> None:
+    """Operators of ONNX Runtime's own, QLinearAdd and QLinearGlobalAveragePool, stand between the products."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "a", "bias"], ["one"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["one", "b"], ["two"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["one", "two"], ["sum"]),
+        helper.make_node("GlobalAveragePool", ["sum"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "m"], ["y"]),
+    ]
+    sizes = {"a": (4, 3, 3, 3), "bias": (4,), "b": (4, 4, 3, 3), "m": (4, 5)}
+    constants = {name: rng.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+    kinds = {"x": (FLOAT, [1, 3, 8, 8])}, {"y": (FLOAT, [1, 5])}
+    path = save_model(tmp_path / "float.onnx", nodes, *kinds, constants)
+    macs, params = 64 * 4 * 27 + 64 * 4 * 36 + 20, 4 * 27 + 4 + 4 * 36 + 20
+    assert count_onnx(path) == Counts(macs, params)
+    made = tmp_path / "quantised.onnx"
+    weights = QuantType.QInt8
+    quantize_static(path, made, _Random(), quant_format=form, activation_type=kind, weight_type=weights)
+    assert count_onnx(made) == Counts(macs, params)
+
+
+def test_the_sizes_it_was_timed_with_count(tmp_path: Path) -> None:
+    path = convolution(tmp_path / "a.onnx", (1, 3, "H", "W"))
+    assert count_onnx(path, {"x": (1, 3, 10, 8)}) == Counts(10 * 8 * 4 * 27, 4 * 27)

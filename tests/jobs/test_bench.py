@@ -18,6 +18,7 @@ from lutbench.errors import InterruptedRunError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs import bench as bench_module
 from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchRequest, bench, csv_table, visit_of
+from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
 from lutbench.lut.latencies import read_latencies
@@ -246,7 +247,7 @@ def test_visits_fill_a_round() -> None:
         ((), {}, "no net to time"),
         (("fbnet_z",), {}, "no net is called 'fbnet_z'"),
         (("fbnet_a",), {"dtype": "int4"}, "no dtype"),
-        (("fbnet_a",), {"shapes": {"x": (1,)}}, "--shape x: no model has an input of this name"),
+        (("fbnet_a",), {"inputs": InputOptions({"x": (1,)})}, "--shape x: no model has an input of this name"),
     ],
 )
 def test_wrong_use(nets: tuple[str, ...], options: dict[str, object], problem: str, host: Device) -> None:

@@ -33,6 +33,8 @@ class Model {
   virtual void forget_outputs() {}
   // Where the inputs are read from.
   virtual std::vector<View> inputs() const = 0;
+  // Whether an input's values were given: a check must not put others in their place.
+  virtual bool is_given(std::size_t) const { return false; }
   // What the last invocation computed.
   virtual std::vector<View> outputs() const = 0;
 
@@ -60,6 +62,13 @@ class Engine {
 
   virtual std::string runtime() const = 0;  // name and version
   virtual std::unique_ptr<Model> load(const std::string& path) = 0;
+  // A user's model; an engine whose programs have their sizes in them takes no others.
+  virtual std::unique_ptr<Model> load_as(const std::string& path, const ModelUse& use) {
+    for (const auto& input : use.inputs) {
+      if (!input.values.empty()) throw EngineError("this runtime's inputs cannot be given values on a phone");
+    }
+    return load(path);
+  }
 };
 
 using EngineTable = std::map<std::string, std::function<std::unique_ptr<Engine>(const Job&)>>;

@@ -1,5 +1,6 @@
 #include "job.hpp"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -76,15 +77,40 @@ std::string sha256_of(const json& value, const std::string& where) {
   return text;
 }
 
+std::int64_t size_of(const json& value, const std::string& where) {
+  return integer_of(value, where, 0, std::numeric_limits<std::int32_t>::max());
+}
+
+ModelUse use_of(const json& value, const std::string& where, const std::string& folder) {
+  object_of(value, where, {"inputs", "dimensions"});
+  ModelUse use;
+  for (const auto& entry : list_of(member(value, where, "inputs"), where + ".inputs")) {
+    const auto place = at(where + ".inputs", use.inputs.size());
+    object_of(entry, place, {"name", "shape", "values"});
+    InputUse input{name_of(member(entry, place, "name"), place + ".name"), {}, ""};
+    for (const auto& size : list_of(member(entry, place, "shape"), place + ".shape")) {
+      input.shape.push_back(size_of(size, place + ".shape"));
+    }
+    if (entry.contains("values")) input.values = path_of(entry["values"], place + ".values", folder);
+    use.inputs.push_back(std::move(input));
+  }
+  const auto& dimensions = member(value, where, "dimensions");
+  if (!dimensions.is_object()) throw JobError(where + ".dimensions is not an object");
+  for (const auto& [name, size] : dimensions.items()) use.dimensions[name] = size_of(size, where + ".dimensions");
+  return use;
+}
+
 std::vector<Artifact> artifacts_of(const json& value, const std::string& folder) {
   std::vector<Artifact> artifacts;
   std::set<std::string> names;
   for (const auto& entry : list_of(value, "artifacts")) {
     const auto where = at("artifacts", artifacts.size());
-    object_of(entry, where, {"name", "path", "sha256"});
+    object_of(entry, where, {"name", "path", "sha256", "use"});
     Artifact artifact{name_of(member(entry, where, "name"), where + ".name"),
                       path_of(member(entry, where, "path"), where + ".path", folder),
-                      sha256_of(member(entry, where, "sha256"), where + ".sha256")};
+                      sha256_of(member(entry, where, "sha256"), where + ".sha256"),
+                      std::nullopt};
+    if (entry.contains("use")) artifact.use = use_of(entry["use"], where + ".use", folder);
     if (!names.insert(artifact.name).second) throw JobError(where + " has the name of another artifact");
     artifacts.push_back(std::move(artifact));
   }

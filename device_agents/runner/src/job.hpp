@@ -10,10 +10,24 @@
 
 namespace lutbench {
 
+// What one input of a user's model is run with.
+struct InputUse {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::string values;  // a file of raw numbers; empty: random ones
+};
+
+// How a user's model is run, which its file leaves open. dimensions: sizes that the runtime is told beforehand.
+struct ModelUse {
+  std::vector<InputUse> inputs;
+  std::map<std::string, std::int64_t> dimensions;
+};
+
 struct Artifact {
   std::string name;
   std::string path;
   std::string sha256;
+  std::optional<ModelUse> use;  // of a user's model; others have their sizes in the file
 };
 
 struct Cycle {

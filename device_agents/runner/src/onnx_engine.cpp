@@ -6,8 +6,12 @@
 #include <onnxruntime_c_api.h>
 
 #include <algorithm>
+#include <deque>
+#include <fstream>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 namespace lutbench {
 namespace {
@@ -102,15 +106,19 @@ View view_of(const OrtApi* api, OrtValue* value) {
 
 class OnnxModel : public Model {
  public:
+  // use: of a user's model, or none; dimensions: what the runtime is told of its open sizes.
   OnnxModel(const OrtApi* api, const OrtEnv* env, const OrtMemoryInfo* memory, SharedBuffers& shared, int threads,
-            const std::string& path)
-      : api_(api), memory_(memory) {
+            const std::string& path, const ModelUse* use, const std::map<std::string, std::int64_t>& dimensions)
+      : api_(api), memory_(memory), use_(use) {
     auto options = made<OrtSessionOptions>(
         api, [&](auto** out) { return api->CreateSessionOptions(out); }, api->ReleaseSessionOptions);
     check(api, api->SetIntraOpNumThreads(options.get(), threads));
     check(api, api->SetInterOpNumThreads(options.get(), 1));
     check(api, api->SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_ERROR));
     check(api, api->AddSessionConfigEntry(options.get(), "session.use_env_allocators", "1"));
+    for (const auto& [name, size] : dimensions) {
+      check(api, api->AddFreeDimensionOverrideByName(options.get(), name.c_str(), size));
+    }
     session_ = made<OrtSession>(
         api, [&](auto** out) { return api->CreateSession(env, path.c_str(), options.get(), out); },
         api->ReleaseSession);
@@ -131,25 +139,31 @@ class OnnxModel : public Model {
 
   std::vector<View> inputs() const override { return inputs_; }
 
+  bool is_given(std::size_t index) const override { return given_.count(index) != 0; }
+
   std::vector<View> outputs() const override {
-    OrtValue** values = nullptr;
-    std::size_t count = 0;
-    check(api_, api_->GetBoundOutputValues(binding_.get(), allocator_, &values, &count));
-    std::vector<Held<OrtValue>> held;
     std::vector<View> views;
-    for (std::size_t i = 0; i < count; ++i) held.emplace_back(values[i], api_->ReleaseValue);
-    check(api_, api_->AllocatorFree(allocator_, static_cast<void*>(values)));
-    for (const auto& value : held) views.push_back(view_of(api_, value.get()));
+    for (const auto& value : held_outputs()) views.push_back(view_of(api_, value.get()));
     return views;
   }
 
  private:
+  std::vector<Held<OrtValue>> held_outputs() const {
+    OrtValue** values = nullptr;
+    std::size_t count = 0;
+    check(api_, api_->GetBoundOutputValues(binding_.get(), allocator_, &values, &count));
+    std::vector<Held<OrtValue>> held;
+    for (std::size_t i = 0; i < count; ++i) held.emplace_back(values[i], api_->ReleaseValue);
+    check(api_, api_->AllocatorFree(allocator_, static_cast<void*>(values)));
+    return held;
+  }
+
   using Count = OrtStatus* (*)(const OrtSession*, std::size_t*);
   using Name = OrtStatus* (*)(const OrtSession*, std::size_t, OrtAllocator*, char**);
   using Type = OrtStatus* (*)(const OrtSession*, std::size_t, OrtTypeInfo**);
 
   // The session's inputs or outputs, one behind the other in their dtype's buffer.
-  std::vector<Tensor> tensors(Count get_count, Name get_name, Type get_type) const {
+  std::vector<Tensor> tensors(Count get_count, Name get_name, Type get_type, const ModelUse* use = nullptr) const {
     std::size_t count = 0;
     check(api_, get_count(session_.get(), &count));
     std::vector<Tensor> found;
@@ -159,6 +173,7 @@ class OnnxModel : public Model {
       check(api_, get_name(session_.get(), i, allocator_, &name));
       Tensor tensor = tensor_of(name, i, get_type);
       check(api_, api_->AllocatorFree(allocator_, name));
+      if (use) shape_as(tensor, *use);
       tensor.start = ends[tensor.dtype];
       ends[tensor.dtype] = (tensor.start + tensor.count + kAlignment - 1) / kAlignment * kAlignment;
       found.push_back(std::move(tensor));
@@ -186,21 +201,61 @@ class OnnxModel : public Model {
     return tensor;
   }
 
+  static void shape_as(Tensor& tensor, const ModelUse& use) {
+    for (const auto& input : use.inputs) {
+      if (input.name != tensor.name) continue;
+      tensor.shape = input.shape;
+      tensor.fixed = true;
+      tensor.count = elements_of(tensor.shape);
+    }
+  }
+
+  // Outputs that a run gives another shape than the model declares are left for each run to allocate.
+  void look_at_outputs(std::vector<Tensor>& outputs) {
+    for (const auto& tensor : outputs) {
+      check(api_, api_->BindOutputToDevice(binding_.get(), tensor.name.c_str(), memory_));
+    }
+    rewrite_input();
+    invoke();
+    const auto made_ones = held_outputs();
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      auto& tensor = outputs[i];
+      if (tensor.fixed && shape_of(made_ones.at(i).get()) != tensor.shape) {
+        tensor.fixed = false;
+        tensor.count = 0;
+      }
+    }
+    api_->ClearBoundOutputs(binding_.get());
+  }
+
+  std::vector<std::int64_t> shape_of(OrtValue* value) const {
+    auto about = made<OrtTensorTypeAndShapeInfo>(
+        api_, [&](auto** out) { return api_->GetTensorTypeAndShape(value, out); },
+        api_->ReleaseTensorTypeAndShapeInfo);
+    std::size_t axes = 0;
+    check(api_, api_->GetDimensionsCount(about.get(), &axes));
+    std::vector<std::int64_t> shape(axes);
+    check(api_, api_->GetDimensions(about.get(), shape.data(), axes));
+    return shape;
+  }
+
   void bind(SharedBuffers& shared) {
-    const auto inputs = tensors(api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo);
-    const auto outputs =
+    const auto inputs =
+        tensors(api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo, use_);
+    auto outputs =
         tensors(api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo);
     for (const auto& tensor : inputs) {
       if (!tensor.fixed) throw EngineError("the shape of input " + tensor.name + " is not fixed");
     }
     std::map<Dtype, std::size_t> sizes;
-    for (const auto* list : {&inputs, &outputs}) {
+    for (const auto* list : {&inputs, &std::as_const(outputs)}) {
       for (const auto& tensor : *list) {
         sizes[tensor.dtype] = std::max(sizes[tensor.dtype], tensor.start + tensor.count);
       }
     }
     for (const auto& [dtype, size] : sizes) buffers_[dtype] = shared.get(dtype, size);
     for (const auto& tensor : inputs) bind_input(tensor);
+    if (use_) look_at_outputs(outputs);
     for (const auto& tensor : outputs) bind_output(tensor);
   }
 
@@ -220,8 +275,29 @@ class OnnxModel : public Model {
     const std::size_t width = width_of(tensor.dtype);
     std::byte* target = buffers.input + tensor.start * width;
     check(api_, api_->BindInput(binding_.get(), tensor.name.c_str(), value_on(tensor, target)));
-    copies_.push_back({target, buffers.source + tensor.start * width, tensor.count * width});
+    const std::byte* source = buffers.source + tensor.start * width;
+    if (const auto* own = values_of(tensor)) {
+      given_.insert(inputs_.size());
+      source = own->data();
+    }
+    copies_.push_back({target, source, tensor.count * width});
     inputs_.push_back({tensor.dtype, tensor.count, target});
+  }
+
+  // The values that were given for an input, kept here; none where it has random ones.
+  const std::vector<std::byte>* values_of(const Tensor& tensor) {
+    if (!use_) return nullptr;
+    for (const auto& input : use_->inputs) {
+      if (input.name != tensor.name || input.values.empty()) continue;
+      std::ifstream file(input.values, std::ios::binary);
+      auto& own = own_values_.emplace_back(tensor.count * width_of(tensor.dtype));
+      file.read(reinterpret_cast<char*>(own.data()), static_cast<std::streamsize>(own.size()));
+      if (static_cast<std::size_t>(file.gcount()) != own.size() || file.peek() != std::ifstream::traits_type::eof()) {
+        throw EngineError("the values of input " + tensor.name + " are not " + std::to_string(own.size()) + " bytes");
+      }
+      return &own;
+    }
+    return nullptr;
   }
 
   // Outputs go where the buffers are; one whose shape only a run tells, where that run allocates it. All have to be
@@ -238,6 +314,9 @@ class OnnxModel : public Model {
 
   const OrtApi* api_;
   const OrtMemoryInfo* memory_;
+  const ModelUse* use_;  // while the model is loaded
+  std::set<std::size_t> given_;                    // inputs whose values were given
+  std::deque<std::vector<std::byte>> own_values_;  // theirs
   std::vector<std::string> unshaped_;  // outputs that a run allocates
   OrtAllocator* allocator_ = nullptr;
   std::map<Dtype, std::shared_ptr<Buffers>> buffers_;
@@ -264,10 +343,28 @@ class OnnxEngine : public Engine {
   std::string runtime() const override { return "onnxruntime " + library_.version; }
 
   std::unique_ptr<Model> load(const std::string& path) override {
-    return std::make_unique<OnnxModel>(library_.api, env_.get(), memory_.get(), buffers_, threads_, path);
+    return model(path, nullptr, {});
+  }
+
+  // With its open sizes told to the runtime, as a user's own session would have it. What the runtime then infers of the
+  // model can contradict what the model declares; of such a one only a run tells.
+  std::unique_ptr<Model> load_as(const std::string& path, const ModelUse& use) override {
+    if (!use.dimensions.empty()) {
+      try {
+        return model(path, &use, use.dimensions);
+      } catch (const EngineError&) {
+      }
+    }
+    return model(path, &use, {});
   }
 
  private:
+  std::unique_ptr<Model> model(const std::string& path, const ModelUse* use,
+                               const std::map<std::string, std::int64_t>& dimensions) {
+    return std::make_unique<OnnxModel>(library_.api, env_.get(), memory_.get(), buffers_, threads_, path, use,
+                                       dimensions);
+  }
+
   Library library_;
   int threads_;
   Held<OrtEnv> env_;

@@ -42,7 +42,9 @@ json state_record(const State& state) {
 
 Checksum check_run(Model& model, const std::string& name) {
   const auto inputs = model.inputs();
-  for (std::size_t i = 0; i < inputs.size(); ++i) write_check_input(inputs[i], name, i);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!model.is_given(i)) write_check_input(inputs[i], name, i);
+  }
   model.forget_outputs();
   model.invoke();
   auto sum = checksum_of(model.outputs());
@@ -59,7 +61,7 @@ Models load(const Job& job, Engine& engine, RecordWriter& out) {
     set_running(artifact.name.c_str());
     try {
       if (file_sha256(artifact.path) != artifact.sha256) throw EngineError("its file is not the one the job names (sha256)");
-      auto model = engine.load(artifact.path);
+      auto model = artifact.use ? engine.load_as(artifact.path, *artifact.use) : engine.load(artifact.path);
       model->rewrite_input();
       const std::int64_t start = now_ns();
       model->invoke();  // the first run plans memory; a refusal shows here, not in a cycle

@@ -1,0 +1,49 @@
+"""Reads the inputs of an ExecuTorch program (.pte; executorch/schema/program.fbs)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lutbench.errors import ExportError
+from lutbench.export.artifact import Companion
+from lutbench.export.flat import FlatError, FlatTable
+from lutbench.export.model_inputs import Declared
+from lutbench.reading.files import read_bytes
+from lutbench.reading.kinds import ARTIFACT
+
+_MARK = b"ET"
+_PLANS, _PLAN_NAME, _VALUES, _INPUTS = 1, 0, 2, 3
+_KIND, _VALUE, _TENSOR = 0, 1, 5
+_SCALAR_TYPE, _SIZES = 0, 2
+_METHOD = "forward"
+_DTYPES = {
+    0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32", 7: "float64", 11: "bool",
+    27: "uint16", 28: "uint32", 29: "uint64",
+}  # fmt: skip
+
+
+def read_pte(path: Path) -> tuple[tuple[Declared, ...], tuple[Companion, ...]]:
+    """Its inputs: the largest sizes where it takes several. ExportError where it is no such file."""
+    data = read_bytes(path, ARTIFACT)
+    if data[4:6] != _MARK:
+        raise ExportError("not an ExecuTorch program", path=path)
+    try:
+        return tuple(_inputs(path, data)), ()
+    except FlatError as error:
+        raise ExportError(f"an ExecuTorch program that is damaged: {error}", path=path) from error
+
+
+def _inputs(path: Path, data: bytes) -> Iterator[Declared]:
+    plans = {plan.text(_PLAN_NAME): plan for plan in FlatTable.root(data).tables(_PLANS)}
+    if _METHOD not in plans:
+        raise ExportError(f"it has no method {_METHOD}, but {', '.join(plans) or 'none'}", path=path)
+    values = list(plans[_METHOD].tables(_VALUES))
+    for number, index in enumerate(plans[_METHOD].integers(_INPUTS)):
+        if not 0 <= index < len(values):
+            raise FlatError("an input that it has no value of")
+        tensor = values[index].table(_VALUE) if values[index].integer(_KIND, "<B") == _TENSOR else None
+        if tensor is None:
+            raise ExportError(f"input {number} is no tensor, and cannot be bound", path=path)
+        dtype = _DTYPES.get(tensor.integer(_SCALAR_TYPE, "<b"), "")
+        yield Declared(f"input{number}", dtype, tuple(tensor.integers(_SIZES)))

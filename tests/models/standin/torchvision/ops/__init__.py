@@ -1,0 +1,1 @@
+"""Of torchvision.ops."""
