@@ -21,6 +21,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_RTF, _POINTER, _PAGE = (
+    "a text processor's document (RTF)",
+    "a pointer of Git LFS, not the file itself",
+    "a web page, not the file itself",
+)
+_OF_TEXT = (_RTF, _POINTER, _PAGE)
 _AS_CSV = "save it as CSV (UTF-8)"
 # first bytes -> what the file is, what would do
 _OTHERS = (
@@ -33,7 +39,7 @@ _OTHERS = (
     (b"(\xb5/\xfd", "compressed with zstd", "unpack it"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
     (b"%PDF-", "a PDF document", "copy its table into a text file"),
-    (b"{\\rtf", "a text processor's document (RTF)", "save it as plain text"),
+    (b"{\\rtf", _RTF, "save it as plain text"),
     (b"\x89PNG", "a picture (PNG)", ""),
     (b"\xff\xd8\xff", "a picture (JPEG)", ""),
     (b"SQLite format 3\x00", "an SQLite data base", "export its table as CSV"),
@@ -41,7 +47,7 @@ _OTHERS = (
     (b"ARROW1\x00", "an Arrow file", "write it as CSV"),
     (b"\x93NUMPY", "a numpy array", "write it as text: numpy.savetxt(...)"),
     (b"\x89HDF\r\n", "an HDF5 file", "write it as CSV"),
-    (b"version https://git-lfs.", "a pointer of Git LFS, not the file itself", "git lfs pull fetches it"),
+    (b"version https://git-lfs.", _POINTER, "git lfs pull fetches it"),
 )
 _WEB_PAGE = re.compile(rb"\s*(?:<!doctype\s+html|<html|<\?xml[^>]*>\s*<!doctype\s+html)", re.IGNORECASE)
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -87,14 +93,15 @@ def _check_other(data: bytes, path: Path, kind: Kind) -> None:
     """The kind's error where the bytes are certainly those of something else."""
     found = next(((what, remedy) for start, what, remedy in _OTHERS if data.startswith(start)), None)
     if found is None and _WEB_PAGE.match(data):
-        found = "a web page, not the file itself", "download the file (Raw, on code-sharing sites)"
+        found = _PAGE, "download the file (Raw, on code-sharing sites)"
     if found is None and _PICKLE.match(data):
         found = "a Python pickle", ""
     if found is None and b"\0" in data:
         found = _utf_16_without_mark(data)
     if found is not None:
         what, remedy = found
-        raise kind.error(f"is not {kind.name}: it is {what}", path=path, remedy=remedy)
+        but = "" if what in _OF_TEXT else "not UTF-8 text but "
+        raise kind.error(f"is not {kind.name}: it is {but}{what}", path=path, remedy=remedy)
 
 
 def _utf_16_without_mark(data: bytes) -> tuple[str, str] | None:

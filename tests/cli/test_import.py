@@ -91,7 +91,7 @@ def test_a_measured_lut_is_never_written_over(folder: Path) -> None:
         (["ofaa", "phone.yaml", "-o", "x.csv"], 2, "did you mean ofa"),
         (["ofa", "phone.yaml"], 2, "Missing option"),
         (["ofa", "none.yaml", "-o", "x.csv"], 4, "no such file"),
-        (["ofa", "bench.pickle", "-o", "x.csv"], 4, "it is a Python pickle"),
+        (["ofa", "bench.pickle", "-o", "x.csv"], 4, "not UTF-8 text but a Python pickle"),
         (["ofa", "phone.yaml", "-o", "x.csv", "--unit", "h"], 2, "no unit is called"),
         (["hw-nas-bench", "bench.pickle", "-o", "x.csv"], 2, "--select pixel3, raspi4"),
         (["fbnet-text", "lookup_table.txt", "-o", "x.csv", "--select", "a"], 2, "nothing to select"),
