@@ -77,7 +77,7 @@ def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any
         raise
     except Exception as error:  # torch, pickle and zipfile raise what they like on a damaged file
         raise CheckpointError("is no checkpoint, or a damaged one", path=path, remedy=wrong) from error
-    if version != VERSION:
+    if not isinstance(version, int) or version != VERSION:  # a tensor would compare by element
         raise CheckpointError(f"is of version {show(version)}, this lutbench reads {VERSION}", path=path, remedy=wrong)
     try:
         check_plain(json.loads(json.dumps(identity)))

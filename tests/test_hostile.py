@@ -231,6 +231,12 @@ def _nested() -> object:
     return value
 
 
+def _empty() -> object:
+    import torch
+
+    return torch.zeros(0)
+
+
 CHECKPOINTS: dict[str, Callable[[], bytes]] = {
     "a tensor in the identity": _with("identity", _tensor(lambda torch: torch.zeros(2))),
     "a long number in the identity": _with("identity", lambda: 10**5000),
@@ -243,6 +249,7 @@ CHECKPOINTS: dict[str, Callable[[], bytes]] = {
     "a sparse tensor": _with("state", _tensor(lambda torch: torch.zeros(2, 3).to_sparse())),
     "a tensor that is expanded": _with("state", _tensor(lambda torch: torch.zeros(1).expand(1 << 40))),
     "a list that doubles": _with("state", _nested),
+    "a version that is a tensor": lambda: checkpoint({**whole(), "lutbench_checkpoint": _empty()}),
     "another value": lambda: checkpoint([1, 2]),
     "an identity that is a list": lambda: checkpoint({**whole(), "identity": [1]}),
     "a plain pickle": lambda: pickle.dumps(whole()["identity"]),
