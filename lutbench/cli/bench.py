@@ -282,7 +282,7 @@ def _row(result: BenchResult, with_lut: bool, with_inputs: bool, with_status: bo
         format_latency(figures.latency_us) if figures else "-",
         format_percent(figures.half_width) if figures else "-",
         "-" if counts.macs is None else f"{counts.macs / 1e6:.2f}",
-        "-" if counts.params is None else f"{counts.params / 1e6:.3f}",
+        "-" if counts.params is None else f"{counts.params / 1e6:.{3 if counts.params >= 10_000 else 6}f}",
         "-" if result.gmacs_per_s is None else f"{result.gmacs_per_s:.1f}",
     ]
     if with_lut:
