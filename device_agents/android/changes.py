@@ -20,18 +20,19 @@ SETTING = "stay_on_while_plugged_in"
 
 
 class Changes:
-    """Of one phone, by the holder of its lock."""
+    """Of one phone, by the holder of its lock. was_left: an earlier run's changes were put back just now."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._noted: dict[str, str] = {}
+        self.was_left = False
 
     def put_back_earlier(self) -> bool:
         """Puts back what a run that was ended left changed; whether there was anything."""
         self._noted = parse_note(self._connection.run(f"cat {NOTE} 2>/dev/null").text)
-        was_there = bool(self._noted)
+        self.was_left = bool(self._noted)
         self.put_back()
-        return was_there
+        return self.was_left
 
     def stay_on(self, setting: str) -> None:
         """The screen stays on while the phone is powered. setting: what stay_on_while_plugged_in was."""

@@ -96,7 +96,10 @@ def check_phone(
             end_jobs(connection)
             for check in (_space(connection), _hash(connection), _tar(connection)):
                 done(check)
-            awake = StayAwake(begin_changes(connection, stack, settings.report), unheard, state)
+            changes = begin_changes(connection, stack, settings.report)
+            if changes.was_left:
+                state = read_state(connection)  # as the phone was before that run
+            awake = StayAwake(changes, unheard, state)
             awake.begin(state)
             done(_cores(connection, state, settings))
             done(heat_check(state, wanted.limits))

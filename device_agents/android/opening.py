@@ -48,6 +48,8 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
         lock = hold_phone(connection, state, wanted, stack)
         end_jobs(connection)
         changes = begin_changes(connection, stack, report)
+        if changes.was_left:
+            state = read_state(connection)  # as the phone was before that run
         awake = StayAwake(changes, report, state)
         awake.begin(state)
         if settings.fixed_performance:

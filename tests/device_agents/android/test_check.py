@@ -112,6 +112,13 @@ def test_what_is_not_well_has_something_to_do(
     assert check.status == status and found in check.found and check.remedy
 
 
+def test_what_an_ended_run_left_is_put_back_and_stays_so(go: Callable[..., PhoneReport], phone: LocalShell) -> None:
+    phone.put("data/local/tmp/lutbench/putback", "stay_on 3\nasleep 1\n")
+    phone.put("sys/recorded/global_stay_on_while_plugged_in", "7")
+    assert of(go(), "wakefulness").found == "asleep when found, awake now"
+    assert phone.setting("stay_on_while_plugged_in") == "3" and phone.state.wakefulness == "Asleep"
+
+
 def test_another_model_fails(go: Callable[..., PhoneReport]) -> None:
     found = of(go(model="Pixel*"), "reach")
     assert found.status == "failed" and "--force" in found.remedy
