@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: profile test test-phone lint docs install clean
+.PHONY: profile test test-quick test-phone lint docs install clean
 
 install: $(STAMP)
 
@@ -26,6 +26,9 @@ lint: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto --maxprocesses 4
+
+test-quick: $(STAMP) # what one runs while changing code: no exports, no processes
+	LUTBENCH_QUICK=1 $(BIN)/pytest -n auto --maxprocesses 4 -m 'not slow'
 
 test-phone: $(STAMP)
 	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone

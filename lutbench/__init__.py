@@ -1,3 +1,3 @@
 """lutbench: latency lookup tables of operators on a device, and nets made for it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing.process
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,6 +53,18 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: P
     monkeypatch.setenv("LUTBENCH_CACHE", str(shared_cache))
     monkeypatch.setenv("LUTBENCH_LOCKS", str(shared_cache))  # tests run beside each other
     monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
+
+
+@pytest.fixture(autouse=True)
+def no_process_in_a_quick_test(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """`make test-quick` fails a test that starts a process and is not marked slow; exports run in processes."""
+    if os.environ.get("LUTBENCH_QUICK") and "slow" not in request.keywords:
+
+        def refused(*_arguments: object, **_keywords: object) -> None:
+            pytest.fail("starts a process: mark it slow")
+
+        monkeypatch.setattr(subprocess.Popen, "__init__", refused)
+        monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refused)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.options import (
+    LUT,
     batch_option,
     cores_option,
     fixed_performance_option,
@@ -83,7 +84,7 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 @click.command("bench")
 @click.option("--device", "device_name", default="host", show_default=True, help="Where to measure.")
 @click.argument("nets", nargs=-1, metavar="[NET]...")
-@click.option("--lut", "lut_path", type=click.Path(path_type=Path), help="A LUT whose predictions to print beside.")
+@click.option("--lut", "lut_path", type=LUT, help="A LUT whose predictions to print beside.")
 @click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
 @click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; a file has its own.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 
 @click.command("diff")
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=LUT)
+@click.argument("b", type=LUT)
 @click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Operators to list at either end.")
 @click.option("--all", "show_all", is_flag=True, help="List every operator.")
 @click.option("--force", is_flag=True, help="Compare LUTs of different dtype, threads or batch, with a warning.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lutbench.cli.options import INTEGERS, NUMBERS, json_option
+from lutbench.cli.options import INTEGERS, LUT, NUMBERS, json_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MOST_NETS_SHOWN = 20
 @click.option("--device", required=True, help="The LUT's device, as `lutbench devices` names it.")
 @click.option("--source-device", help="What the table calls the device; none: as --device.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT.")
-@click.option("--prior", type=click.Path(path_type=Path), help="An estimated LUT of another device to scale.")
+@click.option("--prior", type=LUT, help="An estimated LUT of another device to scale.")
 @click.option("--rows", default="", help="Single operators that were timed alone: a CSV, or `published` (the S8's).")
 @click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
 @click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")

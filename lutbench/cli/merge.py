@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 
 @click.command("merge")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B...")
+@click.argument("paths", nargs=-1, required=True, type=LUT, metavar="A B...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The merged LUT; not one of A B...."
 )

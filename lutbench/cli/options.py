@@ -29,6 +29,19 @@ class CommaList(click.ParamType["tuple[Any, ...]"]):
         return tuple(dict.fromkeys(found))
 
 
+class LutPath(click.ParamType[Path]):
+    """A LUT: a file's path, the name of one in luts/, or the name of one that comes along (s8)."""
+
+    name = "lut"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        del param, ctx
+        from lutbench.lut.shipped import find_lut
+
+        return value if isinstance(value, Path) else find_lut(str(value))
+
+
+LUT = LutPath()
 NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)

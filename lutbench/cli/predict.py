@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import json_option, lut_batch_option
+from lutbench.cli.options import LUT, json_option, lut_batch_option
 
 
 @click.command("predict")
-@click.option("--lut", "lut_path", type=click.Path(path_type=Path), required=True, help="The LUT to read.")
+@click.option("--lut", "lut_path", type=LUT, required=True, help="The LUT to read.")
 @click.argument("nets", nargs=-1, required=True, metavar="NET...")
 @lut_batch_option
 @json_option

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.options import LUT
 from lutbench.cli.out import say
 
 
 @click.command("report")
-@click.argument("lut_paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="LUT [LUT2]")
+@click.argument("lut_paths", nargs=-1, required=True, type=LUT, metavar="LUT [LUT2]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page, such as page.html.")
 @click.option(
     "--plot",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import NUMBERS, data_options, json_option, lut_batch_option, machine_options, several
+from lutbench.cli.options import LUT, NUMBERS, data_options, json_option, lut_batch_option, machine_options, several
 
 if TYPE_CHECKING:
     from lutbench.jobs.search import FoundNets
@@ -30,9 +30,7 @@ _schedule_options = several(
 
 
 @click.command("search")
-@click.option(
-    "--lut", "luts", type=click.Path(path_type=Path), multiple=True, required=True, help="Of a device; may be repeated."
-)
+@click.option("--lut", "luts", type=LUT, multiple=True, required=True, help="Of a device; may be repeated.")
 @click.option("--target-ms", "targets_ms", type=NUMBERS, default=(), help="A latency to keep within; one for each LUT.")
 @lut_batch_option
 @click.option("--resolution", type=int, help="Of the nets; none: the LUT's first.")
@@ -84,7 +82,7 @@ def command(
 
     What of the schedule is not given is the paper's, or scaled down where there are fewer than 20,000 images.
 
-    Several processes: torchrun --nproc-per-node 8 -m lutbench search ...
+    Several processes: torchrun --nproc-per-node 8 --no-python lutbench search ...
     """
     from lutbench.cli.luts import check_batch, open_lut
     from lutbench.cli.render import Progress, print_json

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lutbench.cli.options import json_option
+from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("lut", type=click.Path(path_type=Path))
+@click.argument("lut", type=LUT)
 @click.option("--slowest", type=click.IntRange(0), default=10, show_default=True, help="How many operators to list.")
 @json_option
 def command(lut: Path, slowest: int, as_json: bool) -> None:

@@ -46,7 +46,7 @@ def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json
     (360 epochs of batch 256), or one scaled down where there are fewer than 20,000 images. The folder gets a
     checkpoint and a line of metrics.jsonl every epoch, and weights.pt at the end, for `lutbench export`.
 
-    Several processes: torchrun --nproc-per-node 8 -m lutbench train ...
+    Several processes: torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
     from lutbench.cli.render import Progress, print_json
     from lutbench.jobs.train import TrainJob, find_trainable, train_net

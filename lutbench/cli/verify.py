@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from lutbench.cli.options import cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
+from lutbench.cli.options import LUT, cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
 from lutbench.cli.out import say
 
 
 @click.command("verify")
-@click.option("--lut", "lut_path", type=click.Path(path_type=Path), required=True, help="The LUT to judge.")
+@click.option("--lut", "lut_path", type=LUT, required=True, help="The LUT to judge.")
 @click.option("--device", "device_name", help="Where to measure; none: the device the LUT names.")
 @click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")

@@ -25,6 +25,7 @@ from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.predict import predict
+from lutbench.lut.shipped import check_own
 from lutbench.lut.table import Lut, timestamp
 from lutbench.lut.verify_file import NetResult, results_path, write_results
 from lutbench.measure.journal import Journal
@@ -105,6 +106,7 @@ def verify(
     Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
     A run that is cut off goes on from its journals, one per group of nets.
     """
+    check_own(request.lut_path)
     lut = read_lut(request.lut_path)
     spaces = lut.metadata.space.spaces
     exporter = exporter_of(lut.metadata.runtime, lut.metadata.batch)
