@@ -22,7 +22,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	rm -rf build/types && mkdir -p build/types && cp -rs $(CURDIR)/lutbench build/types/
 	ln -s $(CURDIR)/search $(CURDIR)/device_agents build/types/lutbench/ # one package, as it is imported
-	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto --maxprocesses 4
