@@ -27,7 +27,7 @@ LAYERS = [
     ["lutbench.device_agents"],
     ["lutbench.search"],
     ["lutbench.jobs"],
-    ["lutbench.cli", "lutbench.__main__"],
+    ["lutbench.interface", "lutbench.cli", "lutbench.__main__"],
 ]
 HEAVY = {
     "torch",

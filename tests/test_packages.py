@@ -122,7 +122,7 @@ def test_worker_processes_start_where_files_bear_our_names(installed: Path, crow
         "--batch-size",
         "2",
     )
-    quick = ("train", "mobilenet_v2@32x0.35", *data, "--threads", "1")
+    quick = ("train", "fbnet_96_035_1", *data, "--threads", "1")
     run(installed, *quick, "-o", "alone", cwd=crowded)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python", str(installed))
     run(installed.parent / "python", "-P", *torchrun, *quick, "-o", "together", cwd=crowded)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import (
     LUT,
     batch_option,
@@ -81,8 +82,14 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return found
 
 
-@click.command("bench")
-@click.option("--device", "device_name", default="host", show_default=True, help="Where to measure.")
+@click.command("bench", cls=HelpCommand)
+@click.option(
+    "--device",
+    "device_name",
+    default="host",
+    show_default=True,
+    help="Measure on this device; `lutbench devices` lists them.",
+)
 @click.argument("nets", nargs=-1, metavar="[NET]...")
 @click.option("--lut", "lut_path", type=LUT, help="A LUT whose predictions to print beside.")
 @click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
@@ -103,12 +110,29 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     "tables",
     type=click.Choice(["3", "4", "5"]),
     multiple=True,
-    help="The nets of a table of FBNet's paper, beside its phones.",
+    help="Time the nets of this table of FBNet's paper, and show its phones beside them.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A CSV file that `lutbench estimate` reads.")
-@click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
-@click.option("--target", type=float, default=0.01, show_default=True, help="Half-width of the 95 % interval to reach.")
-@click.option("--max-rounds", type=click.IntRange(12), default=150, show_default=True, help="Rounds at most.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the results as a CSV file, which `lutbench estimate` reads.",
+)
+@click.option("--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted.")
+@click.option(
+    "--target",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
+)
+@click.option(
+    "--max-rounds",
+    type=click.IntRange(12),
+    default=150,
+    show_default=True,
+    help="Stop after this many rounds, whatever the intervals are.",
+)
 @json_option
 def command(
     device_name: str,

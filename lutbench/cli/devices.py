@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import cores_option, force_option, json_option
 from lutbench.cli.out import say
 
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from lutbench.device_agents.android.find import Attached
 
 
-@click.command("devices")
-@click.option("--clean", metavar="NAME", help="Remove what lutbench keeps on this phone.")
+@click.command("devices", cls=HelpCommand)
+@click.option("--clean", metavar="NAME", help="Remove all that lutbench keeps on this phone.")
 @click.option(
-    "--check", "checked", metavar="NAME", help="Go through what a phone needs, one operator measured in the end."
+    "--check", "checked", metavar="NAME", help="Check what this phone needs, and measure one operator at the end."
 )
-@click.option("--runtime", default="onnx", show_default=True, help="Of --check: onnx or executorch.")
+@click.option("--runtime", default="onnx", show_default=True, help="Check with this runtime: onnx or executorch.")
 @cores_option
 @force_option
 @json_option

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 
-@click.command("diff")
+@click.command("diff", cls=HelpCommand)
 @click.argument("a", type=LUT)
 @click.argument("b", type=LUT)
-@click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Operators to list at either end.")
+@click.option(
+    "--top", type=click.IntRange(0), default=10, show_default=True, help="List this many operators at either end."
+)
 @click.option("--all", "show_all", is_flag=True, help="List every operator.")
 @click.option("--force", is_flag=True, help="Compare LUTs of different dtype, threads or batch, with a warning.")
 @click.option(
@@ -22,7 +25,7 @@ from lutbench.cli.out import say
     "limit",
     type=float,
     metavar="R",
-    help="Exit 1 where B / A is above R: the geometric mean, any net, or any operator whose intervals do not overlap.",
+    help="Exit with 1 where B / A is above R for the mean, any net, or any operator whose intervals do not overlap.",
 )
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every operator's row to a CSV file.")
 @click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write an HTML page of both LUTs.")

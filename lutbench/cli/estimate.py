@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import INTEGERS, LUT, NUMBERS, json_option
 from lutbench.cli.out import say
 
@@ -17,19 +18,40 @@ if TYPE_CHECKING:
 MOST_NETS_SHOWN = 20
 
 
-@click.command("estimate")
+@click.command("estimate", cls=HelpCommand)
 @click.argument("table")
-@click.option("--device", required=True, help="The LUT's device, as `lutbench devices` names it.")
-@click.option("--source-device", help="What the table calls the device; none: as --device.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT.")
-@click.option("--prior", type=LUT, help="An estimated LUT of another device to scale.")
-@click.option("--rows", default="", help="Single operators that were timed alone: a CSV, or `published` (the S8's).")
-@click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
-@click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
-@click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
-@click.option("--runtime", default="", help="What ran the nets; none: as the table says.")
-@click.option("--dtype", default="", help="int8 or fp32; none: as the table says, else int8.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: as the table says, else 1.")
+@click.option("--device", required=True, help="Name the device that the LUT is of, as `lutbench devices` lists it.")
+@click.option("--source-device", help="Use the table's rows of this device. [default: the name given to --device]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Write the LUT here.")
+@click.option("--prior", type=LUT, help="Start from this device's estimated LUT and scale it.")
+@click.option("--rows", default="", help="Also fit operators that were timed alone: a CSV, or `published` (the S8's).")
+@click.option(
+    "--space",
+    default="fbnet",
+    show_default=True,
+    help="Fill rows for this search space: fbnet, or a TOML file of your own.",
+)
+@click.option(
+    "--resolution",
+    type=INTEGERS,
+    default=(),
+    help="Fill rows at these input sizes, such as 224,192. [default: the space's own]",
+)
+@click.option(
+    "--width",
+    type=NUMBERS,
+    default=(1.0,),
+    help="Multiply all widths by each of these, such as 1.0,0.5. [default: 1.0]",
+)
+@click.option("--runtime", default="", help="Say what ran the nets. [default: as the table says]")
+@click.option(
+    "--dtype", default="", help="Say what type the nets had: int8 or fp32. [default: as the table says, else int8]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Say how many threads ran the nets. [default: as the table says, else 1]",
+)
 @json_option
 def command(
     table: str,

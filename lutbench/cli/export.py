@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import NAMES, folder_name, json_option
 from lutbench.export.exporters import EXPORTERS
 
@@ -14,22 +15,44 @@ if TYPE_CHECKING:
     from lutbench.jobs.export import Deployed
 
 
-@click.command("export")
+@click.command("export", cls=HelpCommand)
 @click.argument("net", metavar="NET")
-@click.option("--weights", type=click.Path(path_type=Path), help="weights.pt or checkpoint.pt of `lutbench train`.")
-@click.option("--random-weights", is_flag=True, help="Without a training: files to time, and no more.")
-@click.option("--data", help="To calibrate and test with; none: what the net was trained on.")
-@click.option("--resolution", type=int, help="Of the input; none: that of the training.")
 @click.option(
-    "--runtime", "runtimes", type=NAMES, default="onnx", show_default=True, help=f"Some of {', '.join(EXPORTERS)}."
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Take the weights from this weights.pt or checkpoint.pt of `lutbench train`.",
 )
-@click.option("--dtype", "dtypes", type=NAMES, default="int8,fp32", show_default=True, help="int8, fp32 or both.")
+@click.option("--random-weights", is_flag=True, help="Export without a training: files to time, and no more.")
+@click.option("--data", help="Calibrate and test with these images. [default: what the net was trained on]")
+@click.option("--resolution", type=int, help="Export for this input size. [default: that of the training]")
 @click.option(
-    "--test-images", type=click.IntRange(1), default=1000, show_default=True, help="To judge the files with, at most."
+    "--runtime",
+    "runtimes",
+    type=NAMES,
+    default="onnx",
+    show_default=True,
+    help=f"Export for these runtimes: some of {', '.join(EXPORTERS)}.",
 )
-@click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each.")
-@click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: exported/NET.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=NAMES,
+    default="int8,fp32",
+    show_default=True,
+    help="Export these types: int8, fp32 or both.",
+)
+@click.option(
+    "--test-images",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Judge the files with at most this many test images.",
+)
+@click.option(
+    "--workers", type=click.IntRange(0), help="Decode photographs in this many processes. [default: one a core]"
+)
+@click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: exported/NET]")
 @json_option
 def command(
     net: str,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
@@ -16,19 +17,27 @@ if TYPE_CHECKING:
 _SHOWN = 3  # left-out rows that are named; the LUT's origin has them all
 
 
-@click.command("import")
+@click.command("import", cls=HelpCommand)
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The LUT to write.")
-@click.option("--select", default="", help="Which part: the device (hw-nas-bench), the op_dtype (nni).")
-@click.option("--unit", default="", help="Of the file's latencies: s, ms, us or ns; none: as the format has it.")
-@click.option("--device", default="", help="The device's name; none: what the file says, else unknown.")
-@click.option("--runtime", default="unknown", show_default=True, help="What ran the operators, with its version.")
-@click.option("--dtype", default="", help="int8, fp32, ...; none: what the file says, else unknown.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: 1 is assumed.")
-@click.option("--batch", type=click.IntRange(1, 1024), help="Images at once; none: 1 is assumed.")
-@click.option("--space", default="", help="Of fbnet-text's rows: fbnet, or a TOML file of your own.")
-@click.option("--resolution", type=click.IntRange(1, 4096), help="Of fbnet-text's rows; none: the space's own.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Write the LUT here.")
+@click.option("--select", default="", help="Take this part of the file: a device (hw-nas-bench) or an op_dtype (nni).")
+@click.option("--unit", default="", help="Read latencies in this unit: s, ms, us or ns. [default: the format's own]")
+@click.option("--device", default="", help="Name the device. [default: what the file says, else unknown]")
+@click.option("--runtime", default="unknown", show_default=True, help="Say what ran the operators, with its version.")
+@click.option(
+    "--dtype", default="", help="Say what type they had: int8, fp32, ... [default: what the file says, else unknown]"
+)
+@click.option("--threads", type=click.IntRange(1, 256), help="Say how many threads ran them. [default: 1 is assumed]")
+@click.option(
+    "--batch", type=click.IntRange(1, 1024), help="Say how many images were run at once. [default: 1 is assumed]"
+)
+@click.option("--space", default="", help="Read fbnet-text's rows as this space: fbnet, or a TOML file of your own.")
+@click.option(
+    "--resolution",
+    type=click.IntRange(1, 4096),
+    help="Read fbnet-text's rows at this input size. [default: the space's own]",
+)
 @json_option
 def command(
     format_name: str,

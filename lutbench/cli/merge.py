@@ -6,21 +6,26 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 
-@click.command("merge")
+@click.command("merge", cls=HelpCommand)
 @click.argument("paths", nargs=-1, required=True, type=LUT, metavar="A B...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The merged LUT; not one of A B...."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the merged LUT here; not over one of A B....",
 )
 @click.option(
     "--conflict",
     type=click.Choice(["narrower", "refuse"]),
     default="narrower",
     show_default=True,
-    help="An operator with different latencies: keep the row of the narrower 95 % interval, or refuse.",
+    help="Keep the row with the narrower 95 % interval where LUTs differ on an operator, or refuse to merge.",
 )
 @json_option
 def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lutbench.space.sizes import NetSize
 
 
-@click.command("nets")
+@click.command("nets", cls=HelpCommand)
 @click.argument("net", required=False, metavar="[NET]")
 @json_option
 def command(net: str | None, as_json: bool) -> None:

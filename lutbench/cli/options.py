@@ -49,28 +49,30 @@ NUMBERS = CommaList("numbers", float)
 cores_option = click.option(
     "--cores",
     default="",
-    help="Of an Android phone: big, little, all, or a mask such as 0xf0; none: the device's, big.",
+    help="Use these cores of a phone: big, little, all, or a mask such as 0xf0. [default: the device's, big]",
 )
 force_option = click.option(
-    "--force", is_flag=True, help="Take a phone that is not the model its name stands for; the LUT says what it was."
+    "--force",
+    is_flag=True,
+    help="Measure on a phone that is not the model its name stands for. The LUT says what it was.",
 )
 batch_option = click.option(
-    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Images that are run at once."
+    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Run this many images at once."
 )
 lut_batch_option = click.option(
     "--batch",
     type=click.IntRange(1, 1024),
-    help="Images at once that the LUT must be of; none: as many as it is of.",
+    help="Refuse a LUT that is not of this many images at once. [default: as many as it is of]",
 )
 fixed_performance_option = click.option(
     "--fixed-performance",
     is_flag=True,
-    help="Keep a phone of Android 11 on at speeds that it can hold for long; the LUT says so.",
+    help="Keep a phone (Android 11 or later) at speeds that it can hold for long. The LUT says so.",
 )
 no_heat_wait_option = click.option(
-    "--no-heat-wait", is_flag=True, help="Measure a phone however hot it is; the LUT says so."
+    "--no-heat-wait", is_flag=True, help="Measure a phone however hot it is. The LUT says so."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 
 def folder_name(net: str) -> str:
@@ -94,32 +96,45 @@ def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
     """What says which images: data, resolution (by the name given), classes, data_seed, workers, skip_broken."""
     return several(
         click.option(
-            "--data", default="digits", show_default=True, help="digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."
+            "--data",
+            default="digits",
+            show_default=True,
+            help="Read images from digits, shapes[:N@RES], imagefolder:PATH or hf:PATH.",
         ),
-        click.option(resolution, type=int, help="Of the images; none: the data's own."),
-        click.option("--classes", type=int, help="A random choice of so many of the data's; none: all."),
+        click.option(
+            resolution, type=int, help="Resize the images to this many pixels a side. [default: the data's own]"
+        ),
+        click.option("--classes", type=int, help="Use this many classes, chosen at random. [default: all]"),
         click.option(
             "--data-seed",
             type=click.IntRange(0),
             default=0,
             show_default=True,
-            help="Of the choice of classes, of the split, of shapes.",
+            help="Seed what decides the images: the choice of classes, the split, the drawn shapes.",
         ),
-        click.option("--workers", type=click.IntRange(0), help="Processes that decode photographs; none: a core each."),
-        click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read."),
+        click.option(
+            "--workers", type=click.IntRange(0), help="Decode photographs in this many processes. [default: one a core]"
+        ),
+        click.option(
+            "--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping."
+        ),
     )
 
 
 machine_options = several(  # where torch computes, and how: threads, accelerator, bf16
     click.option(
-        "--threads", type=click.IntRange(1), help="Of a CPU; none: 1 for images up to 64 x 64, else a core each."
+        "--threads",
+        type=click.IntRange(1),
+        help="Compute with this many threads on a CPU. [default: 1 for images up to 64 x 64, else one a core]",
     ),
     click.option(
         "--accelerator",
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",
         show_default=True,
-        help="auto: a GPU where there is one.",
+        help="Compute on a CPU or a GPU; auto takes a GPU where there is one.",
     ),
-    click.option("--bf16", is_flag=True, help="Compute in bfloat16 what may be."),
+    click.option(
+        "--bf16", is_flag=True, help="Compute in bfloat16 where that is safe; weights and sums stay in 32 bits."
+    ),
 )

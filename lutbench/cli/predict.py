@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, json_option, lut_batch_option
 
 
-@click.command("predict")
-@click.option("--lut", "lut_path", type=LUT, required=True, help="The LUT to read.")
+@click.command("predict", cls=HelpCommand)
+@click.option("--lut", "lut_path", type=LUT, required=True, help="Add up the rows of this LUT: a path or a name.")
 @click.argument("nets", nargs=-1, required=True, metavar="NET...")
 @lut_batch_option
 @json_option

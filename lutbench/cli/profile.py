@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import (
     INTEGERS,
     NUMBERS,
@@ -18,25 +19,68 @@ from lutbench.cli.options import (
 from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
-@click.command("profile")
-@click.option("--device", "device_name", default="host", show_default=True, help="`lutbench devices` lists them.")
-@click.option("--runtime", default="onnx", show_default=True, help=f"What runs the operators: {', '.join(EXPORTERS)}.")
+@click.command("profile", cls=HelpCommand)
+@click.option(
+    "--device",
+    "device_name",
+    default="host",
+    show_default=True,
+    help="Measure on this device; `lutbench devices` lists them.",
+)
+@click.option(
+    "--runtime", default="onnx", show_default=True, help=f"Run the operators with this runtime: {', '.join(EXPORTERS)}."
+)
 @click.option("--engine", default="", help=ENGINES_HELP)
-@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32.")
-@click.option("--space", default="fbnet", show_default=True, help="fbnet, or a TOML file of your own.")
-@click.option("--resolution", type=INTEGERS, default=(), help="Input sizes such as 224,192; none: the space's own.")
-@click.option("--width", type=NUMBERS, default=(1.0,), help="Width multipliers such as 1.0,0.5; none: 1.0.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@click.option("--dtype", default="int8", show_default=True, help="Measure operators of this type: int8 or fp32.")
+@click.option(
+    "--space", default="fbnet", show_default=True, help="Measure this search space: fbnet, or a TOML file of your own."
+)
+@click.option(
+    "--resolution",
+    type=INTEGERS,
+    default=(),
+    help="Measure at these input sizes, such as 224,192. [default: the space's own]",
+)
+@click.option(
+    "--width",
+    type=NUMBERS,
+    default=(1.0,),
+    help="Multiply all widths by each of these, such as 1.0,0.5. [default: 1.0]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Let the runtime use this many threads. [default: the device's entry, usually 1]",
+)
 @batch_option
 @cores_option
 @force_option
 @fixed_performance_option
 @no_heat_wait_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The LUT; none: the device's, luts/host.csv.")
-@click.option("--fresh", is_flag=True, help="Start anew; an unfinished run's journal is put aside, not deleted.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of rounds and of the tuning nets.")
-@click.option("--target", type=float, default=0.01, show_default=True, help="Half-width of the 95 % interval to reach.")
-@click.option("--max-rounds", type=click.IntRange(12), default=150, show_default=True, help="Rounds at most.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the LUT here. [default: the device's, such as luts/host.csv]",
+)
+@click.option("--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed the order within rounds and the choice of tuning nets."
+)
+@click.option(
+    "--target",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
+)
+@click.option(
+    "--max-rounds",
+    type=click.IntRange(12),
+    default=150,
+    show_default=True,
+    help="Stop after this many rounds, whatever the intervals are.",
+)
 def command(
     device_name: str,
     runtime: str,

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT
 from lutbench.cli.out import say
 
 
-@click.command("report")
+@click.command("report", cls=HelpCommand)
 @click.argument("lut_paths", nargs=-1, required=True, type=LUT, metavar="LUT [LUT2]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page, such as page.html.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the page here, such as page.html.")
 @click.option(
     "--plot",
     "plots",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="The charts as files: host.png writes host-heatmap.png, host-nets.png and so on; .svg likewise.",
+    help="Write the charts as files: host.png makes host-heatmap.png, host-nets.png and so on; .svg likewise.",
 )
 def command(lut_paths: tuple[Path, ...], output: Path | None, plots: tuple[Path, ...]) -> None:
     """One HTML page about a LUT, or about two and how they differ; its charts as files.

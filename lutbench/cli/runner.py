@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
@@ -17,26 +18,29 @@ def command() -> None:
     """The program that measures on phones (lutbench-runner)."""
 
 
-@command.command("build")
+@command.command("build", cls=HelpCommand)
 @click.option(
     "--target",
     type=click.Choice(TARGETS),
     required=True,
-    help="What it runs on: an arm64 phone, or this machine.",
+    help="Build for an arm64 phone, or for this machine.",
 )
 @click.option(
     "--ndk",
     type=click.Path(path_type=Path),
-    help="Build for Android's own ABI with the NDK in this folder; none: with the cross compiler and a C library of"
-    " the bundle's own.",
+    help="Build for Android's own ABI with the NDK in this folder. [default: use the cross compiler, and put a C"
+    " library into the bundle]",
 )
 @click.option(
     "--libraries",
     type=click.Path(path_type=Path),
-    help="With --ndk: a folder with the vendor's libonnxruntime.so for arm64-v8a.",
+    help="Take libonnxruntime.so for arm64-v8a from this folder; needs --ndk.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The bundle's folder; none: it stays in the cache."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the bundle into this folder. [default: it stays in the cache]",
 )
 @json_option
 def build(target: str, ndk: Path | None, libraries: Path | None, output: Path | None, as_json: bool) -> None:

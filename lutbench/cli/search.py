@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, NUMBERS, data_options, json_option, lut_batch_option, machine_options, several
 
 if TYPE_CHECKING:
@@ -15,51 +16,89 @@ if TYPE_CHECKING:
 
 PICTURE = "nets.svg"
 _schedule_options = several(
-    click.option("--epochs", type=click.IntRange(1), help="Times over w's images, then theta's."),
-    click.option("--warmup", type=click.IntRange(0), help="Epochs at the start that train w alone."),
-    click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
-    click.option("--w-rate", type=float, help="SGD's learning rate at the start; it falls to 0 along a cosine."),
-    click.option("--w-momentum", type=float, help="Of SGD."),
-    click.option("--w-decay", type=float, help="SGD's weight decay."),
-    click.option("--w-clip", type=float, help="Norm that w's gradient is scaled down to where it is above; 0: none."),
-    click.option("--theta-rate", type=float, help="Adam's learning rate."),
-    click.option("--theta-decay", type=float, help="Adam's weight decay."),
-    click.option("--temperature", type=float, help="Of the Gumbel-softmax, in the first epoch."),
-    click.option("--cooling", type=float, help="An epoch multiplies the temperature by exp(-cooling)."),
+    click.option(
+        "--epochs",
+        type=click.IntRange(1),
+        help="Pass this many times over the images, those for weights and then those for theta.",
+    ),
+    click.option("--warmup", type=click.IntRange(0), help="Train the weights alone in this many epochs at the start."),
+    click.option(
+        "--batch-size", type=click.IntRange(2), help="Take this many images a step, of all processes together."
+    ),
+    click.option(
+        "--w-rate", type=float, help="Start with this learning rate for weights; it falls to 0 along a cosine."
+    ),
+    click.option("--w-momentum", type=float, help="Use this momentum in SGD, for weights."),
+    click.option("--w-decay", type=float, help="Use this weight decay in SGD, for weights."),
+    click.option(
+        "--w-clip",
+        type=float,
+        help="Scale the weights' gradient down to this norm where it is longer; 0 leaves it as it is.",
+    ),
+    click.option("--theta-rate", type=float, help="Use this learning rate in Adam, for theta."),
+    click.option("--theta-decay", type=float, help="Use this weight decay in Adam, for theta."),
+    click.option("--temperature", type=float, help="Start the Gumbel-softmax at this temperature."),
+    click.option("--cooling", type=float, help="Multiply the temperature by exp(-cooling) each epoch."),
 )
 
 
-@click.command("search")
-@click.option("--lut", "luts", type=LUT, multiple=True, required=True, help="Of a device; may be repeated.")
-@click.option("--target-ms", "targets_ms", type=NUMBERS, default=(), help="A latency to keep within; one for each LUT.")
+@click.command("search", cls=HelpCommand)
+@click.option(
+    "--lut",
+    "luts",
+    type=LUT,
+    multiple=True,
+    required=True,
+    help="Search for the device of this LUT: a path or a name. Repeat it for several devices.",
+)
+@click.option(
+    "--target-ms",
+    "targets_ms",
+    type=NUMBERS,
+    default=(),
+    help="Keep each net within this many milliseconds; one number for each LUT.",
+)
 @lut_batch_option
-@click.option("--resolution", type=int, help="Of the nets; none: the LUT's first.")
-@click.option("--width", type=float, help="Of the nets; none: the LUT's first.")
+@click.option("--resolution", type=int, help="Search nets of this resolution. [default: the LUT's first]")
+@click.option("--width", type=float, help="Search nets of this width. [default: the LUT's first]")
 @click.option(
     "--mode",
     type=click.Choice(["soft", "hard", "mixed"]),
-    help="All candidates weighted, one path, or one for w and all for theta; none: soft, mixed below 20,000 images.",
+    help="Run all candidates weighted (soft), one path (hard), or one for weights and all for theta (mixed)."
+    " [default: soft; mixed below 20,000 images]",
 )
-@click.option("--separate-weights", is_flag=True, help="Each candidate has weights of its own, as in the paper.")
-@click.option("--alpha", type=float, help="Without --target-ms: of the loss CE * alpha * log(LAT)^beta.")
-@click.option("--beta", type=float, help="As --alpha.")
-@click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="How many to write.")
-@click.option("--draws", type=click.IntRange(1), default=30, show_default=True, help="Drawn and ranked in a round.")
 @click.option(
-    "--rounds", type=click.IntRange(1), help="From P_theta, then near the best; none: 1, 8 below 20,000 images."
+    "--separate-weights",
+    is_flag=True,
+    help="Give each candidate weights of its own, as in the paper, instead of shared ones.",
+)
+@click.option(
+    "--alpha", type=float, help="Multiply the loss CE * alpha * log(LAT)^beta by this, where there is no --target-ms."
+)
+@click.option("--beta", type=float, help="Weigh latency by this power in that loss; higher finds faster nets.")
+@click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="Write this many of the best nets.")
+@click.option(
+    "--draws", type=click.IntRange(1), default=30, show_default=True, help="Draw and rank this many nets in a round."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    help="Draw in this many rounds, the later ones near the best so far. [default: 1; 8 below 20,000 images]",
 )
 @click.option(
     "--views",
     type=click.IntRange(0),
-    help="Augmented looks at each image to rank by; 0: one, as it is; none: 0, or as many as make 1,000 looks.",
+    help="Rank by this many augmented looks at each image; 0 looks once, unchanged. [default: enough for 1,000 looks]",
 )
 @data_options("--train-resolution")
 @_schedule_options
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, gates, order, draws.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: searched/LUT.")
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
-@click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
-@click.option("--compile", "compiled", is_flag=True, help="Soft passes run what torch.compile makes of them.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, gates, order and draws."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: searched/LUT]")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile soft passes with torch.compile.")
 @machine_options
 @json_option
 def command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from lutbench.lut.table import Lut
 
 
-@click.command("show")
+@click.command("show", cls=HelpCommand)
 @click.argument("lut", type=LUT)
-@click.option("--slowest", type=click.IntRange(0), default=10, show_default=True, help="How many operators to list.")
+@click.option(
+    "--slowest", type=click.IntRange(0), default=10, show_default=True, help="List this many of the slowest operators."
+)
 @json_option
 def command(lut: Path, slowest: int, as_json: bool) -> None:
     """What a LUT is, how good it is, and its slowest operators."""

@@ -8,34 +8,48 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options, several
 
 if TYPE_CHECKING:
     from lutbench.jobs.train import Trained
 
 _recipe_options = several(
-    click.option("--epochs", type=click.IntRange(1), help="Times over the training set."),
-    click.option("--batch-size", type=click.IntRange(2), help="Images of a step, of all processes together."),
-    click.option("--learning-rate", type=float, help="At the start."),
-    click.option("--momentum", type=float, help="Of SGD."),
-    click.option("--weight-decay", type=float, help="Of SGD, on every weight."),
-    click.option("--milestones", type=NUMBERS, help="Shares of the epochs, such as 0.5,0.75: the rate falls there."),
-    click.option("--decay", type=float, help="What the rate is multiplied by at each."),
-    click.option("--dropout", type=float, help="Share of features lost before the classifier."),
-    click.option("--clip", type=float, help="Norm that the gradient is scaled down to where it is above; 0: none."),
+    click.option("--epochs", type=click.IntRange(1), help="Pass over the training set this many times."),
+    click.option(
+        "--batch-size", type=click.IntRange(2), help="Take this many images a step, of all processes together."
+    ),
+    click.option("--learning-rate", type=float, help="Start with this learning rate."),
+    click.option("--momentum", type=float, help="Use this momentum in SGD."),
+    click.option("--weight-decay", type=float, help="Use this weight decay in SGD, on every weight."),
+    click.option(
+        "--milestones", type=NUMBERS, help="Lower the rate after these shares of the epochs, such as 0.5,0.75."
+    ),
+    click.option("--decay", type=float, help="Multiply the rate by this at each milestone."),
+    click.option("--dropout", type=float, help="Drop this share of the features before the classifier."),
+    click.option(
+        "--clip", type=float, help="Scale the gradient down to this norm where it is longer; 0 leaves it as it is."
+    ),
 )
 
 
-@click.command("train")
+@click.command("train", cls=HelpCommand)
 @click.argument("net", metavar="NET")
 @data_options()
 @_recipe_options
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order, augmentation.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder; none: trained/NET.")
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
-@click.option("--tensorboard", is_flag=True, help="Figures for TensorBoard too.")
-@click.option("--compile", "compiled", is_flag=True, help="Train what torch.compile makes of the net.")
-@click.option("--channels-last/--no-channels-last", default=True, show_default=True, help="How images lie in memory.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, order and augmentation."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: trained/NET]")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the net with torch.compile first.")
+@click.option(
+    "--channels-last/--no-channels-last",
+    default=True,
+    show_default=True,
+    help="Keep images in memory with their channels last, or first.",
+)
 @machine_options
 @json_option
 def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json: bool, **options: Any) -> None:

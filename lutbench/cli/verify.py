@@ -7,21 +7,22 @@ from pathlib import Path
 
 import click
 
+from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
 from lutbench.cli.out import say
 
 
-@click.command("verify")
-@click.option("--lut", "lut_path", type=LUT, required=True, help="The LUT to judge.")
-@click.option("--device", "device_name", help="Where to measure; none: the device the LUT names.")
-@click.option("--nets", type=int, default=200, show_default=True, help="How many random nets.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the nets.")
-@click.option("--rounds", type=int, default=40, show_default=True, help="That count for each net.")
+@click.command("verify", cls=HelpCommand)
+@click.option("--lut", "lut_path", type=LUT, required=True, help="Judge this LUT; the summary is written into it.")
+@click.option("--device", "device_name", help="Measure on this device. [default: the one that the LUT names]")
+@click.option("--nets", type=int, default=200, show_default=True, help="Draw and time this many random nets.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed the draw of nets.")
+@click.option("--rounds", type=int, default=40, show_default=True, help="Time each net in this many rounds that count.")
 @lut_batch_option
 @cores_option
 @force_option
 @no_heat_wait_option
-@click.option("--max-error", type=float, help="Exit 1 where the mean absolute error, a fraction, is above this.")
+@click.option("--max-error", type=float, help="Exit with 1 where the mean absolute error is above this fraction.")
 @json_option
 def command(
     lut_path: Path,

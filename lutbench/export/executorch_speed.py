@@ -2,9 +2,11 @@
 
 Its passes trace the whole program again each, 30 times for a net. Profiled, most of that is: passes that have nothing
 to do in this program, checks between them, copies of each node's history, lists of operators made anew. What comes out
-is run and compared with torch anyway. None of it is public, so each
-remedy looks for what it replaces and leaves it alone where another version has it no more: exports then are right, but
-slower. A test compares what comes out with and without.
+is run and compared with torch anyway.
+
+None of it is public. Written for ExecuTorch 1.5 with torch 2.13: each remedy looks for what it replaces, and leaves it
+alone where another version has it no more; exports then are right, but slower. They are put in place in export workers
+alone (`allow`), never in a process that is the user's. A test compares what comes out with and without.
 """
 
 from __future__ import annotations
@@ -84,9 +86,23 @@ _PASSES: dict[str, Callable[[Nodes], bool]] = {
 }
 
 
-@functools.cache
+_allowed = False
+
+
+def allow() -> None:
+    """Called by an export worker, whose process is ours alone: only there are other packages' modules changed."""
+    global _allowed
+    _allowed = True
+
+
 def speed_up() -> tuple[str, ...]:
-    """Puts every remedy in place, once a process; what could not be, as notes for a person."""
+    """Puts every remedy in place where that is allowed; what could not be, as notes for a person."""
+    return _remedied() if _allowed else ()
+
+
+@functools.cache
+def _remedied() -> tuple[str, ...]:
+    """Once a process."""
     missing = [name for name, remedy in _remedies().items() if not _applied(remedy)]
     gc.freeze()  # torch's and ExecuTorch's own modules and operators are there to stay: no collection walks them again
     if not missing:

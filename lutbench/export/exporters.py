@@ -110,8 +110,10 @@ EXPORTERS: dict[str, Exporter] = {
     ),
 }
 LARGEST_BATCH = 1024
-ENGINES_HELP = "; ".join(f"Of {e.runtime}: {', '.join(e.engines)}" for e in EXPORTERS.values() if e.engines) + (
-    "; none: this machine's fastest."
+ENGINES_HELP = (
+    "Compute int8 with this part of the runtime: "
+    + "; ".join(f"{', '.join(e.engines)} ({e.runtime})" for e in EXPORTERS.values() if e.engines)
+    + ". [default: this machine's fastest]"
 )
 
 

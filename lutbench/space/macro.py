@@ -63,10 +63,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Space:
-    """A search space at one resolution and width.
+    """A search space at one resolution and width: what every net of it shares, and what each layer may take.
 
-    head_channels: of the 1x1 convolution before the pool. other_heads: further head widths that published nets of the
-    space use; their operators are part of the space, random nets do not draw them.
+    stem_channels, stem_kernel, stem_stride: of the convolution that reads the image.
+    stages: groups of layers of one output width.
+    candidates: the blocks that a layer may take unless its stage says otherwise.
+    head_channels: of the 1x1 convolution before the pool.
+    other_heads: further head widths that published nets of the space use; their operators are part of the space,
+        random nets do not draw them.
+
+    >>> from lutbench.space.fbnet import fbnet
+    >>> space = fbnet(resolution=224, width=1.0)
+    >>> space.label, len(space.layers), len(space.layers[3].candidates)
+    ('224x1.0', 22, 9)
+    >>> space.stem.name
+    'stem_k3_3x224x224_16_s2'
     """
 
     name: str

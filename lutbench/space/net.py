@@ -15,7 +15,18 @@ from lutbench.space.operator import Operator
 
 @dataclass(frozen=True)
 class Net:
-    """choice: one candidate per layer. head_channels: of the 1x1 convolution before the pool."""
+    """A network of a space: a choice of one candidate for each layer.
+
+    name: as it is called in tables; free to choose.
+    choice: the candidates, in the layers' order.
+    head_channels: of the 1x1 convolution before the pool.
+
+    >>> from lutbench.space.fbnet import fbnet
+    >>> from lutbench.space.net import parse_net
+    >>> net = parse_net(",".join(["k3_e1"] * 22), fbnet(resolution=224, width=1.0), name="slim")
+    >>> net.name, len(net.operators), f"{net.macs / 1e6:.0f} million multiply-accumulates"
+    ('slim', 26, '110 million multiply-accumulates')
+    """
 
     name: str
     space: Space

@@ -1,0 +1,202 @@
+"""How a command's help reads: its options in groups, those that matter most first, and two examples at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import click
+
+PHONE = "Phones"
+MACHINE = "Hardware"
+DATA = "Data"
+OUTPUT = "Where to write"
+LENGTH = "How long"
+
+
+@dataclass(frozen=True)
+class Help:
+    """A command's groups and examples.
+
+    groups: title -> its options, as they are called on the command line. What is in none stands last.
+    examples: whole command lines.
+    """
+
+    groups: Mapping[str, tuple[str, ...]]
+    examples: tuple[str, str]
+
+
+_DATA_SOURCE = ("--classes", "--data-seed", "--workers", "--skip-broken")
+_MACHINE = ("--accelerator", "--threads", "--bf16", "--compile")
+_INTERVAL = ("--target", "--max-rounds", "--fresh")
+
+HELP = {
+    "profile": Help(
+        {
+            "What to measure": ("--device", "--space", "--resolution", "--width", "--dtype", "--runtime", "--engine"),
+            OUTPUT: ("--output",),
+            LENGTH: (*_INTERVAL, "--seed"),
+            MACHINE: ("--threads", "--batch", "--cores", "--force", "--fixed-performance", "--no-heat-wait"),
+        },
+        (
+            "lutbench profile --device host",
+            "lutbench profile --device android-s8 --space my_space.toml --dtype fp32 -o luts/mine.csv",
+        ),
+    ),
+    "show": Help(
+        {"What to show": ("--slowest", "--json")}, ("lutbench show s8", "lutbench show luts/host.csv --slowest 30")
+    ),
+    "predict": Help(
+        {"What to predict": ("--lut", "--batch"), OUTPUT: ("--json",)},
+        ("lutbench predict --lut s8 fbnet_a fbnet_c", "lutbench predict --lut luts/host.csv searched/host/net0.json"),
+    ),
+    "search": Help(
+        {
+            "What to search": ("--lut", "--target-ms", "--nets", "--batch", "--resolution", "--width"),
+            OUTPUT: ("--output", "--resume", "--tensorboard", "--json"),
+            DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
+            "How nets are chosen": ("--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
+            "Schedule": (
+                *("--epochs", "--warmup", "--batch-size", "--mode", "--separate-weights"),
+                *("--w-rate", "--w-momentum", "--w-decay", "--w-clip"),
+                *("--theta-rate", "--theta-decay", "--temperature", "--cooling"),
+            ),
+            MACHINE: _MACHINE,
+        },
+        (
+            "lutbench search --lut s8 --target-ms 15",
+            "lutbench search --lut s8 --lut iphonex --data imagefolder:PATH --classes 100 -o found",
+        ),
+    ),
+    "train": Help(
+        {
+            OUTPUT: ("--output", "--resume", "--tensorboard", "--json"),
+            DATA: ("--data", "--resolution", *_DATA_SOURCE),
+            "Schedule": (
+                *("--epochs", "--batch-size", "--learning-rate", "--milestones", "--decay", "--momentum"),
+                *("--weight-decay", "--dropout", "--clip", "--seed"),
+            ),
+            MACHINE: (*_MACHINE, "--channels-last"),
+        },
+        ("lutbench train fbnet_a", "lutbench train searched/s8/net0.json --data imagefolder:PATH --bf16 --resume"),
+    ),
+    "export": Help(
+        {
+            "What to export": ("--weights", "--random-weights", "--runtime", "--dtype", "--resolution"),
+            OUTPUT: ("--output", "--json"),
+            DATA: ("--data", "--test-images", "--workers", "--skip-broken"),
+        },
+        (
+            "lutbench export fbnet_a --weights trained/fbnet_a/weights.pt",
+            "lutbench export net0.json --weights trained/net0/weights.pt --runtime onnx,executorch --dtype int8",
+        ),
+    ),
+    "diff": Help(
+        {
+            "What to compare": ("--fail-over", "--force"),
+            OUTPUT: ("--top", "--all", "--csv", "--html", "--json"),
+        },
+        ("lutbench diff s8 iphonex", "lutbench diff luts/before.csv luts/after.csv --fail-over 1.05 --html diff.html"),
+    ),
+    "merge": Help(
+        {"How to merge": ("--conflict",), OUTPUT: ("--output", "--json")},
+        (
+            "lutbench merge luts/224.csv luts/192.csv -o luts/both.csv",
+            "lutbench merge monday.csv friday.csv --conflict refuse -o week.csv",
+        ),
+    ),
+    "bench": Help(
+        {
+            "What to measure": ("--device", "--lut", "--paper-table", "--shape", "--dtype", "--runtime"),
+            OUTPUT: ("--output", "--json"),
+            LENGTH: _INTERVAL,
+            MACHINE: ("--threads", "--batch", "--cores", "--force", "--fixed-performance", "--no-heat-wait"),
+        },
+        (
+            "lutbench bench fbnet_a mobilenet_v2@192x0.5 --lut luts/host.csv",
+            "lutbench bench my_model.onnx --device android-s8 --shape input=1,3,224,224",
+        ),
+    ),
+    "verify": Help(
+        {
+            "What to measure": ("--lut", "--device", "--nets", "--batch", "--seed"),
+            OUTPUT: ("--max-error", "--json"),
+            LENGTH: ("--rounds",),
+            MACHINE: ("--cores", "--force"),
+        },
+        ("lutbench verify --lut luts/host.csv", "lutbench verify --lut luts/host.csv --nets 20 --max-error 0.02"),
+    ),
+    "report": Help(
+        {OUTPUT: ("--output", "--plot")},
+        ("lutbench report luts/host.csv -o host.html", "lutbench report s8 iphonex -o both.html --plot both.png"),
+    ),
+    "estimate": Help(
+        {
+            "What to fit": ("--source-device", "--prior", "--rows", "--runtime", "--dtype", "--threads"),
+            "What the LUT holds": ("--device", "--space", "--resolution", "--width"),
+            OUTPUT: ("--output", "--json"),
+        },
+        (
+            "lutbench estimate nets.csv --device android -o luts/phone.csv",
+            "lutbench estimate published --device iphonex --prior s8 -o luts/iphonex_again.csv",
+        ),
+    ),
+    "import": Help(
+        {
+            "What to read": ("--select", "--unit"),
+            "What the file does not say": (
+                "--device",
+                "--runtime",
+                "--dtype",
+                "--threads",
+                "--batch",
+                "--space",
+                "--resolution",
+            ),
+            OUTPUT: ("--output", "--json"),
+        },
+        (
+            "lutbench import ofa pixel1.yaml -o luts/pixel1.csv",
+            "lutbench import hw-nas-bench HW-NAS-Bench-v1_0.pickle --select pixel3 -o luts/pixel3.csv",
+        ),
+    ),
+    "nets": Help({"What to show": ("--json",)}, ("lutbench nets", "lutbench nets fbnet_a@192x0.5")),
+    "devices": Help(
+        {"What to do": ("--check", "--clean", "--runtime", "--cores", "--force", "--json")},
+        ("lutbench devices", "lutbench devices --clean android-s8"),
+    ),
+    "build": Help(
+        {"What to build": ("--target", "--ndk", "--libraries"), OUTPUT: ("--output", "--json")},
+        (
+            "lutbench runner build --target android-arm64",
+            "lutbench runner build --target android-arm64 --ndk PATH --libraries PATH -o runner-ndk",
+        ),
+    ),
+}
+
+
+class HelpCommand(click.Command):
+    """A command whose help lists its options in the groups of HELP, and ends with examples."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = HELP[str(self.name)]
+        titles = {name: title for title, names in found.groups.items() for name in names}
+        order = [name for names in found.groups.values() for name in names]
+        sections: dict[str, list[tuple[int, tuple[str, str]]]] = {title: [] for title in found.groups}
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+            if record is None:
+                continue
+            name = next((text for text in option.opts if text in titles), "")
+            place = order.index(name) if name else len(order)
+            sections.setdefault(titles.get(name, "Other"), []).append((place, record))
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([record for _, record in sorted(records)])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Examples"):
+            for example in HELP[str(self.name)].examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")

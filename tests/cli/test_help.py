@@ -1,0 +1,60 @@
+"""Help texts: sentences that begin with a verb, options in groups, examples that are right."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from lutbench.cli.help import HELP
+from lutbench.cli.main import COMMANDS, cli
+
+OF_CLICK = {"--help"}
+VAGUE = re.compile(r"^(Of|As|To|That|How|What|Where|Which|From|At|With|The|An?)\b|\bnone:")
+
+
+def commands() -> Iterator[click.Command]:
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield from command.commands.values() if isinstance(command, click.Group) else [command]
+
+
+FOUND = {str(command.name): command for command in commands()}
+
+
+def options(command: click.Command) -> list[click.Option]:
+    return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+
+
+def test_every_command_has_groups_and_examples() -> None:
+    assert set(FOUND) == set(HELP)
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_groups_name_options_that_exist_and_each_once(name: str) -> None:
+    known = {text for option in options(FOUND[name]) for text in option.opts}
+    named = [text for names in HELP[name].groups.values() for text in names]
+    assert set(named) <= known and len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_options_are_explained_by_sentences_that_begin_with_a_verb(name: str) -> None:
+    for option in options(FOUND[name]):
+        assert option.help, option.name
+        assert not VAGUE.search(option.help), f"{option.opts}: {option.help}"
+        assert option.help[0].isupper() and option.help.rstrip()[-1] in ".])", f"{option.opts}: {option.help}"
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_examples_are_command_lines_that_the_command_takes(name: str) -> None:
+    shown = FOUND[name].get_help(click.Context(FOUND[name], info_name=name, max_content_width=200))
+    for example in HELP[name].examples:
+        assert example in shown
+        words = shlex.split(example)[1:]
+        rest = words[2:] if name == "build" else words[1:]
+        FOUND[name].make_context(name, rest)
