@@ -18,10 +18,11 @@ from lutbench.space.net import Net
 if TYPE_CHECKING:
     from lutbench.jobs.bench import BenchReport
     from lutbench.jobs.search import FoundNets
-    from lutbench.jobs.verify import NetResult, VerifyReport
+    from lutbench.jobs.verify import VerifyReport
     from lutbench.lut.diff import Diff
     from lutbench.lut.predict import Prediction
     from lutbench.lut.table import Lut
+    from lutbench.lut.verify_file import NetResult
 
 __all__ = ["Net", "Space", "bench", "diff", "predict", "profile", "read_lut", "search", "verify"]
 
