@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lutbench.device_agents.host.onnxruntime_private import direct_call, idle_call
+
 BUFFER_ELEMENTS = 1 << 22  # of the shared input and output; larger ones where an artifact needs them
 _ALIGNMENT = 64  # elements: every tensor of a buffer begins a cache line
 
@@ -210,9 +212,8 @@ class OnnxEngine:
                 continue
             target = buffers[tensor.dtype].output[tensor.place]
             binding.bind_output(tensor.name, "cpu", 0, tensor.dtype, tensor.shape, target.ctypes.data)
-        # past the Python method, whose checks are for other devices and take 0.2 us
-        run = partial(session._sess.run_with_iobinding, binding._iobinding, self._run_options)
-        return Loaded(run, rewrite, binding._iobinding.synchronize_inputs, buffers)
+        run = direct_call(session, binding, self._run_options)
+        return Loaded(run, rewrite, idle_call(binding), buffers)
 
     def _buffers_for(self, tensors: Sequence[_Tensor]) -> dict[Any, Buffers]:
         """The shared buffers of each dtype; a larger pair from here on where these are too small.

@@ -91,20 +91,34 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     help="Measure on this device; `lutbench devices` lists them.",
 )
 @click.argument("nets", nargs=-1, metavar="[NET]...")
-@click.option("--lut", "lut_path", type=LUT, help="A LUT whose predictions to print beside.")
-@click.option("--runtime", default="onnx", show_default=True, help=f"What runs the nets: {', '.join(EXPORTERS)}.")
-@click.option("--dtype", default="int8", show_default=True, help="int8 or fp32; a file has its own.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Of the runtime; none: the device's entry, usually 1.")
+@click.option("--lut", "lut_path", type=LUT, help="Print this LUT's predictions beside the measurements.")
+@click.option(
+    "--runtime", default="onnx", show_default=True, help=f"Run the nets with this runtime: {', '.join(EXPORTERS)}."
+)
+@click.option(
+    "--dtype", default="int8", show_default=True, help="Time nets of this type: int8 or fp32. A file keeps its own."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Let the runtime use this many threads. [default: the device's entry, usually 1]",
+)
 @batch_option
 @cores_option
 @force_option
 @fixed_performance_option
 @no_heat_wait_option
 @click.option(
-    "--shape", "shapes", type=SHAPE, multiple=True, help="Of a file's input: x=1,3,224,224; again for others."
+    "--shape",
+    "shapes",
+    type=SHAPE,
+    multiple=True,
+    help="Fix the shape of a file's input, as x=1,3,224,224. Repeat it for others.",
 )
-@click.option("--value", "values", type=VALUE, multiple=True, help="What a file's input holds: one number, or all.")
-@click.option("--input", "files", type=FILE, multiple=True, help="A .npy file with a file's input.")
+@click.option(
+    "--value", "values", type=VALUE, multiple=True, help="Fill a file's input with this number, or with all of these."
+)
+@click.option("--input", "files", type=FILE, multiple=True, help="Read a file's input from this .npy file.")
 @click.option(
     "--paper-table",
     "tables",

@@ -107,7 +107,8 @@ HELP = {
     ),
     "bench": Help(
         {
-            "What to measure": ("--device", "--lut", "--paper-table", "--shape", "--dtype", "--runtime"),
+            "What to measure": ("--device", "--lut", "--paper-table", "--dtype", "--runtime"),
+            "What a file is fed": ("--shape", "--value", "--input"),
             OUTPUT: ("--output", "--json"),
             LENGTH: _INTERVAL,
             MACHINE: ("--threads", "--batch", "--cores", "--force", "--fixed-performance", "--no-heat-wait"),
