@@ -106,6 +106,7 @@ class PhoneWatch:
         state = self._look()
         hindrance = self._hindrance(state)
         if hindrance is None:
+            self._note_heat(processor_heat(state, self.thermometer))
             return
         self._give_up_if_hopeless(hindrance)
         started = self._clock()
@@ -131,6 +132,7 @@ class PhoneWatch:
             hindrance = self._hindrance(state, COOL_BY_C)
             if hindrance is not None:
                 self._give_up_if_hopeless(hindrance)
+        self._note_heat(processor_heat(state, self.thermometer))
         waited_s = self._clock() - started
         self._waited_s += waited_s
         self._report(Note(f"the phone is ready again after {waited_s:.0f} s"))
@@ -140,8 +142,6 @@ class PhoneWatch:
         self._unpowered = state.is_powered is False
         if self._awake is not None:
             self._awake.look(state)
-        heat = processor_heat(state, self.thermometer)
-        self._hottest = max((h for h in (self._hottest, heat) if h), key=lambda found: found.celsius, default=None)
         return state
 
     def _hindrance(self, state: State, margin_c: float = 0.0) -> Hindrance | None:
@@ -189,13 +189,16 @@ class PhoneWatch:
         """Takes in what the runner read around a cycle."""
         for state in states:
             heat = self.thermometer.hottest(Zone(name, raw) for name, raw in state.temperature_mc.items())
-            if heat is not None:
-                if self._hottest is None or heat.celsius > self._hottest.celsius:
-                    self._hottest = heat
-                if heat.celsius > self._limits.processor_c:
-                    self._look_at = -1.0
+            self._note_heat(heat)
+            if heat is not None and heat.celsius > self._limits.processor_c:
+                self._look_at = -1.0
             for core, khz in state.khz.items():
                 self._slowest_khz[core] = min(khz, self._slowest_khz.get(core, khz))
+
+    def _note_heat(self, heat: Heat | None) -> None:
+        """Of a moment when it measures or is about to, not of one when it waits."""
+        if heat is not None and (self._hottest is None or heat.celsius > self._hottest.celsius):
+            self._hottest = heat
 
     def seen(self) -> dict[str, Any]:
         """For the LUT: how hot the processor was at most, how slow the cores were at least, what was waited for."""

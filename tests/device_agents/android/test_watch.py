@@ -78,7 +78,7 @@ def test_a_wait_names_what_it_waits_for_and_what_to_do_and_ends_well_below_the_l
     )
     assert "20 minutes at most" in scene.notes[0] and "--no-heat-wait" in scene.notes[0]
     assert scene.notes[1] == "the phone is ready again after 15 s"
-    assert watch.seen()["waited_s"] == 15 and watch.seen()["hottest_c"] == 81.0
+    assert watch.seen()["waited_s"] == 15 and watch.seen()["hottest_c"] == 64.0  # while measuring
 
 
 def test_a_phone_that_stays_hot_is_an_error(scene: Scene) -> None:
