@@ -54,7 +54,7 @@ def archive() -> bytes:
         (b"net\n" + "\u304f".encode("shift_jis"), "not UTF-8 text"),
         (archive(), "an Excel or OpenDocument workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an Excel workbook"),
-        (gzip.compress(PLAIN.encode()), "compressed with gzip; unpack it"),
+        (gzip.compress(PLAIN.encode(), mtime=0), "compressed with gzip; unpack it"),
         (b"\n<!DOCTYPE html>\n<html lang=en>", "a web page, not the file itself"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a pointer of Git LFS"),
         (pickle.dumps({"a": 1}), "a Python pickle"),
