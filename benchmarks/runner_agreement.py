@@ -57,10 +57,12 @@ def runner(runtime: str, artifacts: Sequence[Artifact], cores: Sequence[int]) ->
     """The natively built runner in its server mode."""
     bundle = build_bundle("host", say=print)
     place = str(bundle.folder)
-    command = [*bundle.command(runtime, place), "--serve", "0"]
+    library = bundle.library(runtime, place)
+    command = [*bundle.command(runtime, place), "--serve", "0", *(["--library", library] if library else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
-    port = int(process.stdout.readline().rpartition(":")[2])
+    _, _, address, _, token = process.stdout.readline().split()
+    port = int(address.rpartition(":")[2])
     given = {a.name: JobArtifact(a.name, str(a.path), a.sha256) for a in artifacts}
     try:
         with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -70,7 +72,7 @@ def runner(runtime: str, artifacts: Sequence[Artifact], cores: Sequence[int]) ->
                 names += [canary.artifact for canary in batch.canaries]
                 wanted = tuple(given[name] for name in dict.fromkeys(names))
                 nonce = uuid.uuid4().hex
-                job = Job(nonce, runtime, 1, wanted, bundle.library(runtime, place), cores, batch=batch)
+                job = Job(nonce, runtime, 1, wanted, cores=cores, batch=batch, token=token)
                 connection.sendall(job.encoded())
                 data = b""
                 while not (found := read_records(data)).end:

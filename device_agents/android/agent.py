@@ -18,6 +18,7 @@ from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
+from lutbench.device_agents.android.seen import RunnerFacts
 from lutbench.device_agents.android.stored import job_artifact, stored_files, why_not_stored
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
@@ -63,8 +64,9 @@ class AndroidAgent:
         self._held = held
         self._artifacts: dict[str, Artifact] = {}
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
-        self._started: Start | None = None
-        self.runner_s = 0.0  # that the runner's processes ran, by the phone's clock
+        self._facts = RunnerFacts()
+        self._process = RunnerProcess(connection, lock)
+        self.runner_s = 0.0  # that the jobs took, by the phone's clock
         self.installed_files = 0  # that were not on the phone before
 
     def __enter__(self) -> AndroidAgent:
@@ -93,10 +95,8 @@ class AndroidAgent:
             "bundle_sha256": bundle.digest(engine),
             **({FIXED_PERFORMANCE: True} if self._settings.fixed_performance else {}),
             **watch.seen(),
+            **self._facts.environment,
         }
-        if self._started is not None:
-            environment["pinned_to"] = list(self._started.cores)  # as read back
-            environment["runner_runtime"] = self._started.runtime
         return replace(info, environment=environment)
 
     def install(self, artifacts: Sequence[Artifact]) -> Iterator[Failure]:
@@ -149,6 +149,7 @@ class AndroidAgent:
             run = self._job_run(lambda part=part: self._silence_s(part))  # type: ignore[misc]
             for record in self._records(run, self._needed(part), part, check=False):
                 if isinstance(record, CycleRecord):
+                    self._facts.cycle(record)
                     if self._watch.moved(record.cores):
                         continue
                     yield from Records(None, (), 0, False, cycles={record.cycle: record}).outcomes(part)
@@ -248,7 +249,7 @@ class AndroidAgent:
             raise DeviceError(ending.fatal.reason, device=self.connection.label)
 
     def _job_run(self, limit_s: Callable[[], float]) -> JobRun:
-        return JobRun(RunnerProcess(self.connection, self._lock), limit_s)
+        return JobRun(self._process, limit_s)
 
     def _records(
         self, run: JobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
@@ -270,10 +271,12 @@ class AndroidAgent:
         try:
             for record in run.run(job, self._bundle.command(engine, folder)):
                 if isinstance(record, Start):
-                    self._started = record
+                    self._facts.start(record)
                 yield record
         except PushError as error:
             check_space(self.connection, _RECORDS_BYTES, otherwise=f"the phone does not store the job: {error}")
+        if run.end is not None:
+            self._facts.end(run.end)
         self.runner_s += run.wall_s
         self._spent_ns = run.spent_ns
 

@@ -126,6 +126,11 @@ def tcp_transport(host: str, port: int) -> Any:
     from adb_shell.transport.tcp_transport import TcpTransport
 
     class WholeTcpTransport(TcpTransport):  # type: ignore[misc]
+        def connect(self, transport_timeout_s: float) -> None:
+            super().connect(transport_timeout_s)
+            # a message is a head and a body: without this the body waits 40 ms for the phone to say that the head came
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
         _connection: socket.socket
 
         def bulk_read(self, numbytes: int, transport_timeout_s: float) -> bytes:

@@ -48,23 +48,28 @@ class JobRun:
         self._limit_s = limit_s
         self.ending = Ending("it was not followed to its end")
         self.started: Start | None = None
-        self.spent_ns = 0  # inside the runtime, by the runner's own count
+        self.end: End | None = None
+
+    @property
+    def spent_ns(self) -> int:
+        """Inside the runtime, by the runner's own count; 0 where the job did not run to its end."""
+        return self.end.runtime_ns if self.end else 0
 
     @property
     def wall_s(self) -> float:
-        """That the process ran, by the phone's clock; 0 where it did not end by itself."""
-        return self._process.wall_s
+        """From the job's beginning to its end, by the phone's clock; 0 where it did not run to its end."""
+        return self.end.wall_ns / 1e9 if self.end else 0.0
 
     def run(self, job: Job, command: Sequence[str]) -> Iterator[Record]:
-        """Starts the job and yields its records but the end and fatal ones."""
+        """Gives the job to the runner and yields its records but the end and fatal ones."""
         self._process.start(job.encoded(), command)
         corrupt, count, running = 0, 0, ""
         end: End | None = None
         fatal: Fatal | None = None
         status: int | None = None
-        alive = True
+        alive, done = True, False
         for look in self._process.follow(self._limit_s):
-            status, alive = look.status, not look.gone
+            status, alive, done = look.status, not look.gone, look.done
             for line in look.lines:
                 try:
                     record = parse_record(line)
@@ -84,9 +89,11 @@ class JobRun:
                     case _:
                         yield record
         if end is not None and end.nonce == job.nonce and self._is_of(job):
+            self.end = end
             # lines that vanished altogether count as damaged ones
-            self.spent_ns = end.runtime_ns
             self.ending = Ending("", corrupt=max(corrupt, end.records - (count - 1)))
+        elif done and fatal is None:  # it ran to its end, and the record that says so is damaged
+            self.ending = Ending("", corrupt=corrupt + 1)
         else:
             culprit = (fatal.running if fatal and fatal.running else "") or running
             refused = status == _REFUSED_STATUS or (fatal is not None and fatal.syscall is not None)

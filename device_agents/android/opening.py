@@ -27,7 +27,7 @@ from lutbench.events import Note, Report
 from lutbench.files import default_cache_folder
 from lutbench.locks import device_lock
 
-TARGET = "android-arm64"
+TARGETS = {"arm64-v8a": "android-arm64", "x86_64": "android-x86_64"}  # by the phone's ABI
 FIXED_PERFORMANCE_API = 30  # Android 11
 
 
@@ -44,7 +44,7 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
         check_model(wanted, state, settings)
         if state.is_emulated:
             report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
-        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(settings)
+        bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(state, settings, connection.label)
         lock = hold_phone(connection, state, wanted, stack)
         end_jobs(connection)
         changes = begin_changes(connection, stack, report)
@@ -137,8 +137,14 @@ def hold_phone(connection: Connection, state: State, wanted: Wanted, stack: Exit
     return lock
 
 
-def _usual_bundle(settings: AgentSettings) -> Bundle:
-    return build_bundle(TARGET, say=lambda text: settings.report(Note(f"building the phone's runner: {text}")))
+def _usual_bundle(state: State, settings: AgentSettings, label: str) -> Bundle:
+    abi = state.properties.get("ro.product.cpu.abi", "arm64-v8a")
+    if abi not in TARGETS:
+        raise DeviceError(
+            f"its system is built for {abi}, and there is a runner for {' and '.join(TARGETS)}", device=label,
+            remedy="a runner of your own can be named as `bundle` in devices.toml",
+        )  # fmt: skip
+    return build_bundle(TARGETS[abi], say=lambda text: settings.report(Note(f"building the phone's runner: {text}")))
 
 
 def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -22,8 +23,8 @@ from lutbench.device_agents.runner.bundle import (
 )
 from lutbench.device_agents.runner.toolchain import (
     Toolchain,
-    arm64_toolchain,
     glibc_version,
+    gnu_toolchain,
     host_toolchain,
     ndk_toolchain,
     needed_libraries,
@@ -41,7 +42,8 @@ from lutbench.errors import OutputError, RunnerBuildError
 from lutbench.files import default_cache_folder, file_sha256
 
 SOURCES = Path(__file__).parent
-TARGETS = ("android-arm64", "host")
+MACHINES = {"android-arm64": "aarch64", "android-x86_64": "x86_64"}  # targets with the GNU C library in the bundle
+TARGETS = (*MACHINES, "host")
 _SOURCE_FOLDERS = ("src", "third_party")
 
 Say = Callable[[str], None]
@@ -92,21 +94,22 @@ def _toolchain(target: str, ndk: Path | None, libraries: Path | None) -> Toolcha
         raise RunnerBuildError("--ndk builds for android-arm64 only")
     if ndk is not None:
         return ndk_toolchain(ndk)
-    return host_toolchain() if target == "host" else arm64_toolchain()
+    return host_toolchain() if target == "host" else gnu_toolchain(MACHINES[target])
 
 
 def _part(runtime: Runtime, target: str, cache: Path, say: Say) -> _Part:
     """The runtime in the version installed here."""
     version = installed_version(runtime)
-    if target == "host":
-        root = installed_root(runtime)
+    machine = MACHINES.get(target, platform.machine())
+    if platform.system() == "Linux" and machine == platform.machine():
+        root = installed_root(runtime)  # the very wheel that would be brought
     else:
 
         def fetch(runtime: Runtime, version: str, folder: Path) -> Path:
-            say(f"{runtime.package} {version} for arm64")
-            return download_wheel(runtime, version, folder)
+            say(f"{runtime.package} {version} for {machine}")
+            return download_wheel(runtime, version, folder, machine)
 
-        root = device_root(runtime, version, cache / "wheels", fetch)
+        root = device_root(runtime, version, cache / "wheels", fetch, machine)
     folder = root / ("onnxruntime/capi" if runtime.engine == "onnx" else "executorch/lib")
     found = [path for path in sorted(folder.iterdir()) if runtime.files.fullmatch(path.relative_to(root).as_posix())]
     return _Part(runtime, version, tuple(found), root / "executorch" if runtime.engine == "executorch" else None)

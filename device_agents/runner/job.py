@@ -45,7 +45,7 @@ class Job:
     nonce: comes back in the start and the end record. engine: "onnx" or "executorch". library: ONNX Runtime's, as
     Bundle.library has it; None for ExecuTorch. cores: to stay on; None: wherever the system puts it.
     check: also run each artifact on the input that its name decides, for its output's checksum.
-    batch: what to measure; None: only load.
+    batch: what to measure; None: only load. token: what a server printed when it started; None: the job is a file.
     """
 
     nonce: str
@@ -56,6 +56,7 @@ class Job:
     cores: Sequence[int] | None = None
     check: bool = False
     batch: Batch | None = None
+    token: str | None = None
 
     def encoded(self) -> bytes:
         """The job as one line of JSON with its line feed: a job file, or a server's request."""
@@ -73,6 +74,8 @@ class Job:
         }
         if self.library is not None:
             entry["library"] = self.library
+        if self.token is not None:
+            entry["token"] = self.token
         if self.cores is not None:
             entry["cores"] = list(self.cores)
         return json.dumps(entry, separators=(",", ":")).encode() + b"\n"

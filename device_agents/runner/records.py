@@ -21,7 +21,10 @@ class CorruptRecordError(DeviceError):
 
 @dataclass(frozen=True)
 class Start:
-    """The job began. runtime: name and version. cores: as read back after setting them."""
+    """The job began. runtime: name and version. cores: as read back after setting them.
+
+    allowed: the cores that the process might use before that (Cpus_allowed); () in an older runner's records.
+    """
 
     nonce: str
     runner: str
@@ -30,6 +33,7 @@ class Start:
     pid: int
     cores: tuple[int, ...]
     threads: int
+    allowed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class State:
 class CycleRecord:
     """The samples of the job's cycle of that number: ns per name, and the canary's reading for each sample.
 
+    clock_ns: what reading the clock took, already taken off the samples; None: an older runner, which did not.
     cores: those it ran on, as read back while it ran; empty where the system or an older runner does not say.
     """
 
@@ -81,6 +86,7 @@ class CycleRecord:
     canary_ns: tuple[int, ...]
     before: State
     after: State
+    clock_ns: int | None = None
     cores: tuple[int, ...] = ()
 
 
@@ -96,11 +102,16 @@ class Fatal:
 
 @dataclass(frozen=True)
 class End:
-    """The job ran to its end. records: number of lines before this one."""
+    """The job ran to its end. records: number of lines before this one. wall_ns: from its beginning to its end.
+
+    answered: system calls that were refused and that the runner did without, so far in its process.
+    """
 
     nonce: str
     runtime_ns: int
     records: int
+    wall_ns: int = 0
+    answered: tuple[str, ...] = ()
 
 
 _Kind = TypeVar("_Kind")
@@ -219,6 +230,7 @@ def _start(entry: dict[str, Any]) -> Start:
         _whole(entry["pid"]),
         tuple(_whole(core) for core in _list(entry["cores"])),
         _whole(entry["threads"]),
+        tuple(_whole(core) for core in _list(entry.get("allowed", []))),
     )
 
 
@@ -245,8 +257,19 @@ def _cycle(entry: dict[str, Any]) -> CycleRecord:
         raise ValueError("a cycle's samples and canaries are not as many")
     cores = [_integer(core) for core in _list(entry.get("cores", []))]
     known = () if any(core < 0 for core in cores) else tuple(sorted(set(cores)))  # -1: the system does not say
+    clock_ns = _whole(entry["clock_ns"]) if "clock_ns" in entry else None
     before, after = _state(entry["before"]), _state(entry["after"])
-    return CycleRecord(_whole(entry["cycle"]), samples, canaries, before, after, known)
+    return CycleRecord(_whole(entry["cycle"]), samples, canaries, before, after, clock_ns, known)
+
+
+def _end(entry: dict[str, Any]) -> End:
+    return End(
+        _text(entry["end"]),
+        _whole(entry["runtime_ns"]),
+        _whole(entry["records"]),
+        _whole(entry.get("wall_ns", 0)),
+        tuple(_text(name) for name in _list(entry.get("answered", []))),
+    )
 
 
 def _state(entry: dict[str, Any]) -> State:
@@ -271,7 +294,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any]], Record]] = {
     "cycle": _cycle,
     "fatal": _fatal,
     "running": lambda entry: Running(_text(entry["running"])),
-    "end": lambda entry: End(_text(entry["end"]), _whole(entry["runtime_ns"]), _whole(entry["records"])),
+    "end": _end,
 }
 
 

@@ -14,6 +14,7 @@ from lutbench.children import run_tied
 from lutbench.errors import RunnerBuildError
 
 ANDROID_PLATFORM = "android-24"  # Android 7, which the oldest registered phone came with
+GNU_LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
 _GLIBC = re.compile(rb"GNU C Library [^\n]*? version (\d+\.\d+)")
 
@@ -52,18 +53,18 @@ def host_toolchain() -> Toolchain:
     return Toolchain(compiler, (f"-DCMAKE_CXX_COMPILER={compiler}",), f"{platform.machine()}-linux-gnu")
 
 
-def arm64_toolchain() -> Toolchain:
-    """For arm64 with the GNU C library, whose loader and libraries then lie in the bundle."""
-    native = platform.system() == "Linux" and platform.machine() == "aarch64"
-    compiler = _required(
-        "g++" if native else "aarch64-linux-gnu-g++", "g++" if native else "g++-aarch64-linux-gnu", or_ndk=True
-    )
+def gnu_toolchain(machine: str) -> Toolchain:
+    """For a machine of GNU_LOADERS with the GNU C library, whose loader and libraries then lie in the bundle."""
+    native = platform.system() == "Linux" and platform.machine() == machine
+    prefix = "" if native else f"{machine}-linux-gnu-"
+    package = "g++" if native else f"g++-{machine.replace('_', '-')}-linux-gnu"
+    compiler = _required(f"{prefix}g++", package, or_ndk=machine == "aarch64")
     options = (
         "-DCMAKE_SYSTEM_NAME=Linux",
-        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_SYSTEM_PROCESSOR={machine}",
         f"-DCMAKE_CXX_COMPILER={compiler}",
     )
-    return Toolchain(compiler, options, "aarch64-linux-gnu", "ld-linux-aarch64.so.1")
+    return Toolchain(compiler, options, f"{machine}-linux-gnu", GNU_LOADERS[machine])
 
 
 def ndk_toolchain(ndk: Path) -> Toolchain:

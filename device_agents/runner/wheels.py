@@ -20,7 +20,7 @@ from lutbench.children import run_tied
 from lutbench.errors import RunnerBuildError
 from lutbench.files import file_sha256, write_atomically
 
-PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux2014")  # and _ and the machine
 PIP_TIMEOUT_S = 900.0
 
 
@@ -76,9 +76,9 @@ def installed_root(runtime: Runtime) -> Path:
     return path.parents[len(found.parts) - 1]
 
 
-def download_wheel(runtime: Runtime, version: str, folder: Path) -> Path:
-    """Has pip bring the device's wheel into folder; pip checks it against the index's sha256."""
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+def download_wheel(runtime: Runtime, version: str, folder: Path, machine: str = "aarch64") -> Path:
+    """Has pip bring the wheel for a machine into folder; pip checks it against the index's sha256."""
+    platforms = [word for platform in PLATFORMS for word in ("--platform", f"{platform}_{machine}")]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *platforms]
     command += ["--implementation", "cp", "--python-version", python, "--dest", str(folder)]
@@ -91,18 +91,20 @@ def download_wheel(runtime: Runtime, version: str, folder: Path) -> Path:
     if done.returncode or len(wheels) != 1:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
         raise RunnerBuildError(
-            f"pip cannot bring {runtime.package} {version} for {PLATFORMS[0]}: {' '.join(lines)[:200]}",
+            f"pip cannot bring {runtime.package} {version} for {PLATFORMS[0]}_{machine}: {' '.join(lines)[:200]}",
             remedy="the version has to be one that is published for it",
         )
     return wheels[0]
 
 
-def device_root(runtime: Runtime, version: str, cache: Path, fetch: Fetch = download_wheel) -> Path:
+def device_root(
+    runtime: Runtime, version: str, cache: Path, fetch: Fetch = download_wheel, machine: str = "aarch64"
+) -> Path:
     """The folder that the files of the device's wheel lie under, unpacked from the cache or brought by fetch.
 
     The wheel's sha256 is kept beside it and checked at each use, and every file against the wheel's own list.
     """
-    folder = cache / f"{runtime.package}-{version}-{PLATFORMS[0]}"
+    folder = cache / f"{runtime.package}-{version}-{PLATFORMS[0]}_{machine}"
     wheel = folder / "wheel.whl"
     if not _is_whole(wheel):
         with tempfile.TemporaryDirectory(prefix="lutbench-") as temporary:

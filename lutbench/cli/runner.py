@@ -10,7 +10,7 @@ from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
-TARGETS = ("android-arm64", "host")
+TARGETS = ("android-arm64", "android-x86_64", "host")
 
 
 @click.group("runner", no_args_is_help=False)
@@ -23,7 +23,7 @@ def command() -> None:
     "--target",
     type=click.Choice(TARGETS),
     required=True,
-    help="Build for an arm64 phone, or for this machine.",
+    help="Build for an arm64 phone, for an x86_64 one (emulators, Chromebooks), or for this machine.",
 )
 @click.option(
     "--ndk",

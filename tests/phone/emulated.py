@@ -1,4 +1,4 @@
-"""The emulated phone: builds it once, starts and stops it, and injects what goes wrong with phones.
+"""The emulated phone, and the native one: builds them once, starts and stops them, injects what goes wrong with phones.
 
 Its adbd listens inside a network namespace of its own. A relay in this process brings each connection there, counts
 the bytes and cuts connections when told to.
@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import platform
 import select
 import shutil
 import signal
@@ -37,26 +38,34 @@ class NoPhoneError(Exception):
     """This machine cannot run the emulated phone, and why."""
 
 
-def built_phone() -> Path:
-    """The folder of the built phone, shared by every test run of this machine; NoPhoneError where it cannot be made."""
+def built_phone(architecture: str = "arm64") -> Path:
+    """The folder of the built phone, shared by every test run of this machine; NoPhoneError where it cannot be made.
+
+    architecture: arm64, which is emulated, or amd64, which runs at this machine's own speed.
+    """
     if os.geteuid() != 0:
-        raise NoPhoneError("the emulated phone needs root")
+        raise NoPhoneError("the phone needs root")
+    if architecture == "amd64" and platform.machine() != "x86_64":
+        raise NoPhoneError(f"a phone for amd64 does not run natively on {platform.machine()}")
     for tool in ("unshare", "apt-get", "dpkg-deb", "ip"):
         if shutil.which(tool) is None:
-            raise NoPhoneError(f"the emulated phone needs {tool}")
+            raise NoPhoneError(f"the phone needs {tool}")
     made_by = (HERE / "make_phone.sh", *sorted((HERE / "bin").iterdir()))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
+    content = b"".join(path.read_bytes() for path in made_by)
+    digest = hashlib.sha256(content + architecture.encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"lutbench-phone-{digest[:16]}"
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
-            done = subprocess.run(["bash", HERE / "make_phone.sh", part], capture_output=True, text=True, check=False)
+            command = ["bash", HERE / "make_phone.sh", part, architecture]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise NoPhoneError(f"make_phone.sh failed: {done.stderr[-400:]}")
             part.rename(folder)
-        _register(folder / "qemu-aarch64")
+        if architecture == "arm64":
+            _register(folder / "qemu-aarch64")
     return folder
 
 
@@ -291,6 +300,8 @@ class Relay:
         except OSError:
             near.close()
             return
+        for end in (near, far):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pairs += [near, far]
         with contextlib.suppress(OSError):
             self._pump(near, far)

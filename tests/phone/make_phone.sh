@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# make_phone.sh DIR: builds DIR/root, an arm64 userland that answers adb as an unrooted phone does (Google's adbd, mksh as
-# /system/bin/sh, toybox), and DIR/qemu-aarch64, the emulator that runs it. Installs nothing on the machine.
+# make_phone.sh DIR [ARCH]: builds DIR/root, a userland of ARCH (arm64 or amd64) that answers adb as an unrooted phone does
+# (Google's adbd, mksh as /system/bin/sh, toybox), and for arm64 DIR/qemu-aarch64, the emulator that runs it. Installs
+# nothing on the machine.
 # Needs root, dpkg-deb, apt-get, xz and the machine's Debian mirror.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-dir=$1
+dir=$1; arch=${2:-arm64}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
 mirror=${mirror:-http://deb.debian.org/debian}
@@ -22,16 +23,18 @@ apt_for() { # apt for one architecture, with lists and state of its own
   apt-get "${apt[@]}" update
 }
 
-apt_for "$(dpkg --print-architecture)"
-mkdir -p unpacked
-(cd unpacked && apt-get "${apt[@]}" download qemu-user-static && dpkg-deb -x qemu-user-static_*.deb .)
-mv unpacked/usr/bin/qemu-aarch64-static qemu-aarch64; rm -rf unpacked
+if [ "$arch" = arm64 ]; then
+  apt_for "$(dpkg --print-architecture)"
+  mkdir -p unpacked
+  (cd unpacked && apt-get "${apt[@]}" download qemu-user-static && dpkg-deb -x qemu-user-static_*.deb .)
+  mv unpacked/usr/bin/qemu-aarch64-static qemu-aarch64; rm -rf unpacked
+fi
 
-apt_for arm64
+apt_for "$arch"
 apt-get "${apt[@]}" install -y --no-install-recommends --download-only -t bookworm-backports adbd
 apt-get "${apt[@]}" install -y --no-install-recommends --download-only mksh toybox
 rm -rf root; mkdir root
-for deb in apt-arm64/cache/archives/*.deb; do dpkg-deb -x "$deb" root; done
+for deb in apt-"$arch"/cache/archives/*.deb; do dpkg-deb -x "$deb" root; done
 rm -rf apt-*
 
 cd root

@@ -214,14 +214,11 @@ def test_corrupted_result_lines(
     look = RunnerProcess._look
     damaged: list[bytes] = []
 
-    def damage(process: RunnerProcess) -> Look:
-        status, records = (
-            phone.tmp / f"{process.folder[16:]}/status",
-            phone.tmp / f"{process.folder[16:]}/records.jsonl",
-        )
+    def damage(process: RunnerProcess, wait_s: float) -> Look:
+        job, records = (phone.tmp / path[16:] for path in (process.job_file, process.records_file))
         if jobs == [3] and not damaged:
             deadline = time.monotonic() + 60
-            while not status.exists() and time.monotonic() < deadline:
+            while job.exists() and time.monotonic() < deadline:  # it is removed when the job has ended
                 time.sleep(0.05)
             lines = records.read_bytes().splitlines(keepends=True)
             cycles = [number for number, line in enumerate(lines) if line.startswith(b'{"after')]
@@ -230,7 +227,7 @@ def test_corrupted_result_lines(
             lines[cycles[0]] = changed
             del lines[cycles[-1]]
             records.write_bytes(b"".join(lines))
-        return look(process)
+        return look(process, wait_s)
 
     monkeypatch.setattr(RunnerProcess, "_look", damage)
     profiler.check(profiler.run())

@@ -28,6 +28,8 @@ thermal=$root/sys/class/thermal
 echo BIG > "$thermal/thermal_zone0/type"; echo 35200 > "$thermal/thermal_zone0/temp"
 echo battery > "$thermal/thermal_zone1/type"; echo 29000 > "$thermal/thermal_zone1/temp"
 mkdir "$root/sys/recorded"; cp "$here"/recorded/* "$root/sys/recorded/" # what getprop and dumpsys answer
+native=$([ -e "$1/qemu-aarch64" ] || echo yes)
+[ -z "$native" ] || cp "$here"/recorded_native/* "$root/sys/recorded/"
 chown -R 2000:2000 "$root/sys/recorded" # settings and keys change it
 
 if [ -n "$userland" ]; then # a release with its commands only, on a phone of its time
@@ -40,11 +42,12 @@ fi
 
 mount -t proc proc "$root/proc"
 mount -t tmpfs dev "$root/dev"
-for ((c = 0; c < n; c++)); do
+[ -n "$native" ] || for ((c = 0; c < n; c++)); do
   printf 'processor\t: %d\nBogoMIPS\t: 38.40\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU part\t: 0xd41\nCPU revision\t: 0\n\n' "$c"
 done > "$root/dev/cpuinfo"
 [ -z "$userland" ] || cp "$userland/cpuinfo" "$root/dev/cpuinfo"
-mount --bind "$root/dev/cpuinfo" "$root/proc/cpuinfo" # ONNX Runtime's aarch64 start-up crashes on an x86 /proc/cpuinfo
+# ONNX Runtime's aarch64 start-up crashes on an x86 /proc/cpuinfo
+[ -n "$native" ] || mount --bind "$root/dev/cpuinfo" "$root/proc/cpuinfo"
 for f in null zero urandom random; do touch "$root/dev/$f"; mount --bind "/dev/$f" "$root/dev/$f"; done
 mkdir -p "$root/dev/pts"; mount -t devpts pts "$root/dev/pts" -o newinstance,ptmxmode=0666; ln -s pts/ptmx "$root/dev/ptmx"
 mount -t tmpfs -o "size=${megabytes}m,mode=771,uid=2000,gid=2000" tmp "$root/data/local/tmp"

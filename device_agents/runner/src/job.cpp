@@ -169,9 +169,10 @@ Job job_of(const json& value, const std::string& folder) {
   integer_of(member(value, "the job", "job"), "job (the format's version)", kFormat, kFormat);
   object_of(value, "the job",
             {"job", "nonce", "engine", "library", "threads", "cores", "artifacts", "check", "cycles", "canaries",
-             "patience"});
+             "patience", "token"});
   Job job;
   job.nonce = name_of(member(value, "the job", "nonce"), "nonce");
+  if (value.contains("token")) job.token = text_of(value["token"], "token");
   job.engine = name_of(member(value, "the job", "engine"), "engine");
   if (value.contains("library")) job.library = path_of(value["library"], "library", folder);
   job.threads = static_cast<int>(integer_of(member(value, "the job", "threads"), "threads", 1, kMostThreads));

@@ -45,6 +45,7 @@ struct Canary {
 
 struct Job {
   std::string nonce;
+  std::string token;  // a server's
   std::string engine;
   std::string library;  // of ONNX Runtime; empty for an engine that is linked in
   int threads = 1;

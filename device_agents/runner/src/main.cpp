@@ -11,12 +11,14 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "digest.hpp"
 #include "engine.hpp"
-#include "run.hpp"
+#include "follow.hpp"
 #include "server.hpp"
+#include "session.hpp"
 #include "signals.hpp"
 #include "system.hpp"
 
@@ -27,9 +29,12 @@ constexpr int kFatal = 1;     // the job's records say why
 constexpr int kWrongUse = 2;
 constexpr int kNoOutput = 3;  // records could not be written
 
+constexpr std::int64_t kIdleS = 120;  // without a job: whoever gave them has gone
+
 constexpr char kHelp[] =
     "Usage: lutbench-runner --job JOB --output RECORDS\n"
-    "       lutbench-runner --serve PORT\n"
+    "       lutbench-runner --jobs FOLDER\n"
+    "       lutbench-runner --serve PORT [--library FILE]\n"
     "       lutbench-runner --sha256 LIST\n"
     "       lutbench-runner --help | --version\n"
     "\n"
@@ -37,7 +42,14 @@ constexpr char kHelp[] =
     "\n"
     "  --job JOB          a file with one job, or - for standard input\n"
     "  --output RECORDS   the file its records go to, replaced, or - for standard output\n"
-    "  --serve PORT       take jobs on 127.0.0.1:PORT, a line each, and answer with their records\n"
+    "  --jobs FOLDER      take the jobs FOLDER/1.json, FOLDER/2.json, ... as they appear; their records go to\n"
+    "                     FOLDER/1.jsonl and so on; a job's file is removed when it has ended. Ends where the folder\n"
+    "                     goes, or after 120 s without a job\n"
+    "  --serve PORT       take jobs on 127.0.0.1:PORT, a line each, and answer with their records; each has to bring\n"
+    "                     the token that the first line printed names\n"
+    "  --library FILE     what a server's engine opens: its jobs may not name one\n"
+    "  --await JOB        wait until the file of a job of --jobs is gone, or the process that has it\n"
+    "  --for MS           but no longer than that\n"
     "  --sha256 LIST      print the SHA-256 of the files named in LIST, a line each, or - for standard input\n"
     "\n"
     "Exit status: 0 the job ran to its end, 1 it did not (its `fatal` record says why) or a file cannot be read,\n"
@@ -70,7 +82,8 @@ int run_batch(const std::string& job, const std::string& output) {
     return kFatal;
   }
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return lutbench::run_job(text, folder, lutbench::engines(), out) ? kDone : kFatal;
+  lutbench::Session session(lutbench::engines());
+  return session.run(text, folder, out) ? kDone : kFatal;
 }
 
 // The sums as sha256sum prints them: for systems that lack it. A file that cannot be read costs its line.
@@ -96,23 +109,75 @@ int print_sums(const std::string& list) {
   return std::fflush(stdout) == 0 && !std::ferror(stdout) ? status : kNoOutput;
 }
 
-int run(const std::map<std::string, std::string>& options) {
-  const bool batch = options.count("--job") && options.count("--output") && options.size() == 2;
-  const bool server = options.count("--serve") && options.size() == 1;
-  if (batch) return run_batch(options.at("--job"), options.at("--output"));
-  if (options.count("--sha256") && options.size() == 1) return print_sums(options.at("--sha256"));
-  if (!server) return wrong_use("give --job and --output, or --serve, or --sha256");
-  const std::string& text = options.at("--serve");
-  const bool digits = !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits || std::stoi(text) > 65535) return wrong_use("not a port: " + text);
-  lutbench::serve(std::stoi(text), lutbench::engines());
+// A whole number from 0 to most; -1 for anything else.
+int number_of(const std::string& text, int most) {
+  const bool digits = !text.empty() && text.size() <= 6 && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits && std::stoi(text) <= most ? std::stoi(text) : -1;
+}
+
+using Options = std::map<std::string, std::string>;
+
+int run_server(const Options& options) {
+  const int port = number_of(options.at("--serve"), 65535);
+  if (port < 0) return wrong_use("not a port: " + options.at("--serve"));
+  const auto library = options.find("--library");
+  lutbench::serve(port, library == options.end() ? "" : library->second, lutbench::engines());
   return kNoOutput;
+}
+
+int run_await(const Options& options) {
+  const int limit_ms = number_of(options.at("--for"), 60'000);
+  if (limit_ms < 0) return wrong_use("not milliseconds, at most 60000: " + options.at("--for"));
+  lutbench::await_job(options.at("--await"), limit_ms);
+  return kDone;
+}
+
+// The options of one way to start it, and what it then does.
+struct Way {
+  std::set<std::string> needed;
+  std::set<std::string> others;
+  int (*run)(const Options&);
+};
+
+const Way kWays[] = {
+    {{"--job", "--output"}, {}, [](const Options& o) { return run_batch(o.at("--job"), o.at("--output")); }},
+    {{"--jobs"}, {}, [](const Options& o) {
+       lutbench::follow_jobs(o.at("--jobs"), lutbench::engines(), kIdleS);
+       return kDone;
+     }},
+    {{"--serve"}, {"--library"}, run_server},
+    {{"--sha256"}, {}, [](const Options& o) { return print_sums(o.at("--sha256")); }},
+    {{"--await", "--for"}, {}, run_await},
+};
+
+bool fits(const Way& way, const Options& options) {
+  for (const auto& name : way.needed) {
+    if (!options.count(name)) return false;
+  }
+  for (const auto& [name, unused] : options) {
+    if (!way.needed.count(name) && !way.others.count(name)) return false;
+  }
+  return true;
+}
+
+int run(const Options& options) {
+  for (const auto& way : kWays) {
+    if (fits(way, options)) return way.run(options);
+  }
+  return wrong_use("give --job and --output, or --jobs, or --serve, or --sha256");
+}
+
+bool is_option(const std::string& word) {
+  for (const auto& way : kWays) {
+    if (way.needed.count(word) || way.others.count(word)) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 int main(int count, char** words) try {
-  std::map<std::string, std::string> options;
+  Options options;
   for (int i = 1; i < count; ++i) {
     const std::string word = words[i];
     if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout) < 0 ? kNoOutput : kDone;
@@ -120,8 +185,7 @@ int main(int count, char** words) try {
       std::printf("lutbench-runner %s (%s; %s)\n", LUTBENCH_RUNNER_VERSION, engine_names().c_str(), lutbench::abi());
       return kDone;
     }
-    const bool known = word == "--job" || word == "--output" || word == "--serve" || word == "--sha256";
-    if (!known) return wrong_use("no such option: " + word);
+    if (!is_option(word)) return wrong_use("no such option: " + word);
     if (i + 1 == count) return wrong_use(word + " needs a value");
     options[word] = words[++i];
   }

@@ -63,14 +63,18 @@ CycleSamples Measurement::run(const Cycle& cycle) {
 
 // The canary also runs between two turns wherever kCanaryEveryNs have passed since it last did. It does not see that
 // the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised by the
-// time the turn took. All memory is taken before the first turn.
+// time the turn took. All memory is taken before the first turn, but for a core that the thread is moved to.
+//
+// Reading the clock is a system call on some kernels: two readings with nothing between them, once a turn behind an
+// input that has just been written, so that caches are as cold as at a sample. Their median is taken off every sample.
 CycleSamples Measurement::turns(const Cycle& cycle) {
   std::vector<Step> steps;
   for (const auto& name : cycle.names) steps.push_back(step(name));
   const auto repeats = static_cast<std::size_t>(cycle.repeats);
-  CycleSamples samples{std::vector(steps.size(), std::vector<std::int64_t>(repeats)), {}};
+  CycleSamples samples{std::vector(steps.size(), std::vector<std::int64_t>(repeats)), {}, 0, {core_now()}};
   samples.canary_ns.reserve(repeats);
   std::vector<std::int64_t> raised(repeats);
+  std::vector<std::int64_t> idle(repeats);
   std::int64_t last = now_ns();
   for (std::int64_t turn = 0; turn < cycle.warmup + cycle.repeats; ++turn) {
     const bool timed = turn >= cycle.warmup;
@@ -87,7 +91,13 @@ CycleSamples Measurement::turns(const Cycle& cycle) {
       spent_ns_ += duration;
       if (timed) samples.samples_ns[position][index] = duration;
     }
-    if (timed) raised[index] = preemptions() > taken ? now_ns() - began : 0;
+    if (timed) {
+      steps[0].model->rewrite_input();
+      const std::int64_t start = now_ns();
+      idle[index] = now_ns() - start;
+      raised[index] = preemptions() > taken ? now_ns() - began : 0;
+    }
+    samples.cores.insert(core_now());
     if (turn == cycle.warmup + cycle.repeats - 1 || now_ns() - last > kCanaryEveryNs) {
       const std::int64_t after = canary();
       const std::size_t done = timed ? index + 1 : 0;
@@ -97,6 +107,11 @@ CycleSamples Measurement::turns(const Cycle& cycle) {
     }
   }
   for (std::size_t i = 0; i < repeats; ++i) samples.canary_ns[i] += raised[i];
+  std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>((repeats - 1) / 2), idle.end());
+  samples.clock_ns = idle[(repeats - 1) / 2];
+  for (auto& own : samples.samples_ns) {
+    for (auto& duration : own) duration = std::max<std::int64_t>(1, duration - samples.clock_ns);
+  }
   return samples;
 }
 

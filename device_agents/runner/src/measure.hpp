@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,12 @@ namespace lutbench {
 using Models = std::map<std::string, std::unique_ptr<Model>>;
 
 // samples_ns: per name of the cycle; canary_ns: for each sample the slower of the canary just before and just after.
+// clock_ns: what reading the clock takes, already taken off the samples. cores: those that the thread was found on.
 struct CycleSamples {
   std::vector<std::vector<std::int64_t>> samples_ns;
   std::vector<std::int64_t> canary_ns;
+  std::int64_t clock_ns = 0;
+  std::set<int> cores;
 };
 
 // Runs cycles one after the other; EngineError (and whatever an engine throws) where an artifact fails.

@@ -2,16 +2,18 @@
 #include "signals.hpp"
 
 #include <signal.h>
-#include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "digest.hpp"
+#include "syscalls.hpp"
 
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1
@@ -22,43 +24,6 @@ namespace {
 
 std::atomic<int> output{-1};
 std::atomic<const char*> current{""};
-
-struct Named {
-  long number;
-  const char* name;
-};
-
-// Calls that a newer C library makes and an older system's filter may not know.
-constexpr Named kCalls[] = {
-#define LUTBENCH_CALL(name) {SYS_##name, #name},
-#ifdef SYS_rseq
-    LUTBENCH_CALL(rseq)
-#endif
-#ifdef SYS_clone3
-    LUTBENCH_CALL(clone3)
-#endif
-#ifdef SYS_faccessat2
-    LUTBENCH_CALL(faccessat2)
-#endif
-#ifdef SYS_openat2
-    LUTBENCH_CALL(openat2)
-#endif
-#ifdef SYS_close_range
-    LUTBENCH_CALL(close_range)
-#endif
-#ifdef SYS_statx
-    LUTBENCH_CALL(statx)
-#endif
-#ifdef SYS_fchmodat2
-    LUTBENCH_CALL(fchmodat2)
-#endif
-    LUTBENCH_CALL(set_robust_list) LUTBENCH_CALL(get_robust_list) LUTBENCH_CALL(membarrier) LUTBENCH_CALL(getrandom)
-    LUTBENCH_CALL(copy_file_range) LUTBENCH_CALL(sched_setaffinity) LUTBENCH_CALL(sched_getaffinity)
-    LUTBENCH_CALL(sched_setscheduler) LUTBENCH_CALL(mbind) LUTBENCH_CALL(get_mempolicy) LUTBENCH_CALL(set_mempolicy)
-    LUTBENCH_CALL(pkey_alloc) LUTBENCH_CALL(memfd_create) LUTBENCH_CALL(perf_event_open) LUTBENCH_CALL(getcpu)
-    LUTBENCH_CALL(clock_gettime) LUTBENCH_CALL(getrusage) LUTBENCH_CALL(prlimit64) LUTBENCH_CALL(sysinfo)
-#undef LUTBENCH_CALL
-};
 
 const char* signal_name(int number) {
   switch (number) {
@@ -132,10 +97,7 @@ void while_running(Line& line) {
 void say_refused(int descriptor, int call) {
   Line line;
   line.text("{\"fatal\":\"the system refuses the call ");
-  const char* name = nullptr;
-  for (const auto& known : kCalls) {
-    if (known.number == call) name = known.name;
-  }
+  const char* name = call_name(call);
   if (name) line.text(name).text(" (number ").number(call).text(")");
   else line.text("number ").number(call);
   while_running(line);
@@ -153,7 +115,24 @@ void say_ended(int descriptor, int number) {
   line.text("}").finish(descriptor);
 }
 
-void on_fatal(int number, siginfo_t* about, void*) {
+// The refused call returns -ENOSYS where it was made, as on a system that does not have it.
+bool answer_without(const siginfo_t& about, void* context) {
+  if (!can_do_without(about.si_syscall)) return false;
+  auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  machine.gregs[REG_RAX] = -ENOSYS;
+#elif defined(__aarch64__)
+  machine.regs[0] = static_cast<std::uint64_t>(-ENOSYS);
+#else
+  static_cast<void>(machine);
+  return false;
+#endif
+  note_answered(about.si_syscall);
+  return true;
+}
+
+void on_fatal(int number, siginfo_t* about, void* context) {
+  if (number == SIGSYS && about->si_code == SYS_SECCOMP && answer_without(*about, context)) return;
   static std::atomic_flag said = ATOMIC_FLAG_INIT;
   const int descriptor = output.load();
   if (descriptor >= 0 && !said.test_and_set()) {

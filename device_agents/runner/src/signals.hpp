@@ -3,7 +3,8 @@
 
 namespace lutbench {
 
-// From here on a signal that ends the process first leaves a `fatal` record. Call it once, at the start.
+// From here on a signal that ends the process first leaves a `fatal` record, and a system call that is refused with
+// SIGSYS returns ENOSYS where the program can do without it. Call it once, at the start.
 void catch_fatal_signals();
 
 // Where that record goes; -1: nowhere.

@@ -59,6 +59,8 @@ long preemptions() {
   return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
 
+int core_now() { return sched_getcpu(); }
+
 std::vector<int> cores_now() {
   cpu_set_t set;
   CPU_ZERO(&set);

@@ -14,6 +14,9 @@ std::int64_t now_ns();
 // How often the system has taken the core from this thread.
 long preemptions();
 
+// The core this thread runs on; -1 where the system does not say.
+int core_now();
+
 // The cores this thread may run on.
 std::vector<int> cores_now();
 // Keeps this thread and those it starts on some cores; whether the system let it.

@@ -37,7 +37,7 @@ Script = Callable[[dict[str, Any]], tuple[Sequence[Record], Ending]]  # a job ->
 def measured(job: dict[str, Any], *skipped: str) -> list[Record]:
     """A record for each cycle of the job that has none of the names skipped."""
     return [
-        CycleRecord(number, tuple((7,) for _ in names), (9,), NOTHING, NOTHING)
+        CycleRecord(number, tuple((7,) for _ in names), (9,), NOTHING, NOTHING, 40)
         for number, (names, *_) in enumerate(job["cycles"])
         if not set(names) & set(skipped)
     ]
@@ -46,6 +46,7 @@ def measured(job: dict[str, Any], *skipped: str) -> list[Record]:
 class ScriptedRun:
     wall_s = 1.0
     spent_ns = 5
+    end = None
 
     def __init__(self, script: Script) -> None:
         self._script = script

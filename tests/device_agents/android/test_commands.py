@@ -13,7 +13,7 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.find import Attached, Wanted, state_of
 from lutbench.device_agents.android.install import StoredFile, install_files
 from lutbench.device_agents.android.opening import clean_phone, open_phone
-from lutbench.device_agents.android.process import RunnerProcess, phone_time_s
+from lutbench.device_agents.android.process import RunnerProcess
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.files import file_sha256
 from tests.device_agents.android.commands import programs
@@ -39,7 +39,7 @@ def link(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     power.write_text(power.read_text().replace("mWakefulness=Awake", "mWakefulness=Asleep"))
     bundle = Bundle(tmp_path, "t", "abi", "", "0", {"onnx": "onnxruntime 1"}, {"onnx": ["run"]}, {}, ())
     monkeypatch.setattr(opening, "connect", lambda *_words: Connection(link, "phone", reconnect_s=0.0))
-    monkeypatch.setattr(opening, "_usual_bundle", lambda _settings: bundle)
+    monkeypatch.setattr(opening, "_usual_bundle", lambda *_about: bundle)
     monkeypatch.setattr(process, "_END_GRACE_S", 0.2)
     monkeypatch.setattr(find, "_usb_link", lambda *_words: link)
     return link
@@ -58,13 +58,11 @@ def use_everything(folder: Path, fixed: bool) -> None:
         agent.describe()
         assert install_files(agent.connection, [file]) == 1
         agent._watch.wait()
-        for script, silence_s in (("exit 5", 20.0), ("sleep 20", 0.0)):
+        for script, silence_s in (("exit 5", 20.0), ("[ $1 = --await ] || sleep 20", 0.0)):
             runner = RunnerProcess(agent.connection, agent._lock)
             runner.start(b"{}", ["sh", "-c", script, "x"])
             *_, last = runner.follow(lambda silence_s=silence_s: silence_s)  # type: ignore[misc]
             assert last.status == (5 if silence_s else None)
-            runner.log()
-        runner.remove()
     assert clean_phone(Wanted("phone"), folder) > 0
 
 
@@ -93,19 +91,3 @@ def test_programs_of_a_script() -> None:
     assert programs(script) == {
         "cat", "date", "stat", "grep", "sha256sum", "md5sum", "ls", "setsid", "nohup", "sh", "mkdir", "rm",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("printed", "seconds"),
-    [
-        ("1480000000123456789", 1480000000.123456789),
-        ("1480000000%N", 1480000000.0),  # Android 7
-        ("1480000000N", 1480000000.0),
-        ("1480000000", 1480000000.0),
-        ("%s%N", None),
-        ("", None),
-        ("-", None),
-    ],
-)
-def test_the_phones_time(printed: str, seconds: float | None) -> None:
-    assert phone_time_s(printed) == seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -49,19 +50,32 @@ def test_a_folder_with_something_else_in_it_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_the_bundle_for_a_phone_is_complete_in_itself(runner_cache: Path) -> None:
-    """Needs the network, for the wheels of the device."""
-    need("cmake", "make", "aarch64-linux-gnu-g++", "readelf")
-    bundle = build_bundle("android-arm64", cache=runner_cache)
-    assert bundle.abi == "aarch64-linux-gnu" and bundle.libc.startswith("glibc 2.")
+@pytest.mark.parametrize(
+    ("target", "machine", "loader"),
+    [
+        ("android-arm64", "aarch64", "ld-linux-aarch64.so.1"),
+        ("android-x86_64", "x86_64", "ld-linux-x86-64.so.2"),
+    ],
+)
+def test_the_bundle_for_a_phone_is_complete_in_itself(
+    target: str, machine: str, loader: str, runner_cache: Path
+) -> None:
+    """Needs the network where this machine is another, for the wheels of the device."""
+    native = platform.machine() == machine
+    need("cmake", "make", "g++" if native else f"{machine}-linux-gnu-g++", "readelf")
+    bundle = build_bundle(target, cache=runner_cache)
+    assert bundle.abi == f"{machine}-linux-gnu" and bundle.libc.startswith("glibc 2.")
     for engine in ("onnx", "executorch"):
         there = {file.name for file in bundle.needed(engine)}
         for name in there:
             assert set(needed_libraries(bundle.folder / name)) <= there, name
-        assert bundle.command(engine, "/x")[0] == "/x/ld-linux-aarch64.so.1"
+        assert bundle.command(engine, "/x")[0] == f"/x/{loader}"
 
 
-@pytest.mark.parametrize(("target", "said"), [("android-arm64", "g++-aarch64-linux-gnu"), ("host", "apt install g++")])
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("android-arm64", "g++-aarch64-linux-gnu"), ("android-x86_64", "apt install g++"), ("host", "apt install g++")],
+)
 def test_a_missing_compiler_is_one_line_with_what_to_install(
     target: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

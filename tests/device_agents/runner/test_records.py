@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,12 @@ def lines(entries: list[dict[str, Any]]) -> bytes:
 def test_every_kind_is_read() -> None:
     kinds = [type(parse_record(line(entry))) for entry in RECORDS]
     assert kinds == [Start, Running, LoadedRecord, Running, FailedRecord, CycleRecord, FailedRecord, End]
+    cycle = {**RECORDS[5], "clock_ns": 40, "cores": [1, 0]}
+    assert parse_record(line(cycle)) == replace(parse_record(line(RECORDS[5])), clock_ns=40, cores=(0, 1))  # type: ignore[type-var]
+    end = {**RECORDS[7], "wall_ns": 30, "answered": ["rseq"]}
+    assert parse_record(line(end)) == End("n", 20, 7, 30, ("rseq",))
+    start = parse_record(line({**START, "allowed": [0, 1]}))
+    assert isinstance(start, Start) and start.allowed == (0, 1)
     fatal = parse_record(line({"fatal": "SIGSEGV", "signal": 11, "running": "a"}))
     assert fatal == Fatal("SIGSEGV", None, 11, "a")
     assert parse_record(line({"fatal": "refused", "syscall": 435})) == Fatal("refused", 435, None, None)

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import struct
 import subprocess
 import time
@@ -21,79 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.checksum import difference, host_checksum
 from lutbench.device_agents.runner.job import Job, JobArtifact
 from lutbench.device_agents.runner.records import Fatal, Records, read_records
 from lutbench.export.artifact import Artifact
-from lutbench.export.cache import ArtifactCache
-from lutbench.export.exporters import find_exporter
-from lutbench.export.pool import export_all
 from lutbench.files import file_sha256
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Samples, Spent
-from lutbench.space.operator import OVERHEAD, parse_operator
+from lutbench.space.operator import OVERHEAD
+from tests.device_agents.runner.phone import BATCH, BLOCK, CONV, ENDLESS, ENGINES, LONG_S, NAMES, OTHER_RUNNER, Phone
 from tests.onnx_models import save_model
-
-BLOCK, CONV = "ir_k3_e6_g1_16x16x16_16_s1", "conv_k1_16x8x8_24_s2"
-NAMES = (BLOCK, CONV, OVERHEAD.name)
-ENGINES = ("onnx", "executorch")
-OTHER_RUNNER = "LUTBENCH_TEST_RUNNER"  # a lutbench-runner to test in the bundle's place: one built with sanitizers
-LONG_S = 30.0
-BATCH = Batch(
-    (Cycle((BLOCK, CONV), 1, 1, 3, "c"), Cycle((OVERHEAD.name,), 0, 0, 2, "c")), (Canary("c", CONV, 2, 1.1),), 0.1
-)
-ENDLESS = Batch((Cycle((BLOCK,), 0, 0, 1_000_000, "c"),), (Canary("c", CONV, 1, 1.1),))
-
-
-@dataclass(frozen=True)
-class Phone:
-    """The runner on this machine and what it works on. make: a job with other fields."""
-
-    bundle: Bundle
-    job: Job
-    folder: Path
-
-    def write(self, job: Job) -> Path:
-        path = self.folder / "job.json"
-        path.write_bytes(job.encoded())
-        return path
-
-    def command(self, *options: str) -> list[str]:
-        other = os.environ.get(OTHER_RUNNER) if self.job.engine == "onnx" else None
-        return [*([other] if other else self.bundle.command(self.job.engine, str(self.bundle.folder))), *options]
-
-    def batch(self, path: Path, **options: Any) -> tuple[int, Records]:
-        """Exit status and records of a job file."""
-        records = self.folder / "records.jsonl"
-        command = self.command("--job", str(path), "--output", str(records))
-        done = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=60, check=False, **options)
-        return done.returncode, read_records(records.read_bytes())
-
-
-@pytest.fixture(scope="module")
-def artifacts(shared_cache: Path) -> dict[str, dict[str, Artifact]]:
-    """Engine -> name -> a real int8 artifact."""
-    operators = [parse_operator(name) for name in NAMES]
-    found: dict[str, dict[str, Artifact]] = {}
-    for engine in ENGINES:
-        results = export_all(operators, find_exporter(engine, "int8"), "int8", ArtifactCache(shared_cache))
-        found[engine] = {a.name: a for _, a in results if isinstance(a, Artifact)}
-    return found
-
-
-@pytest.fixture
-def phone_of(host_bundle: Bundle, artifacts: dict[str, dict[str, Artifact]], tmp_path: Path) -> Callable[[str], Phone]:
-    def make(engine: str) -> Phone:
-        given = tuple(JobArtifact(a.name, str(a.path), a.sha256) for a in artifacts[engine].values())
-        library = host_bundle.library(engine, str(host_bundle.folder))
-        return Phone(host_bundle, Job("n1", engine, 1, given, library, batch=BATCH), tmp_path)
-
-    return make
-
-
-@pytest.fixture
-def phone(phone_of: Callable[[str], Phone]) -> Phone:
-    return phone_of("onnx")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -207,7 +142,19 @@ def test_sums_that_cannot_be_printed_are_an_exit_status(phone: Phone, tmp_path: 
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["--job", "x"], ["--output", "x"], ["--job"], ["--jib", "x"], ["--serve", "70000"], ["--serve", "x"], ["x"]],
+    [
+        [],
+        ["--job", "x"],
+        ["--output", "x"],
+        ["--job"],
+        ["--jib", "x"],
+        ["--serve", "70000"],
+        ["--serve", "x"],
+        ["--jobs", "x", "--output", "x"],
+        ["--jobs", "x", "--library", "x"],
+        ["--await", "x", "--for", "-1"],
+        ["x"],
+    ],
 )
 def test_wrong_use_is_one_line(options: list[str], phone: Phone) -> None:
     done = subprocess.run(phone.command(*options), capture_output=True, text=True, check=False, timeout=10)
@@ -265,11 +212,14 @@ def test_what_ends_the_runner_is_the_last_record(number: signal.Signals, phone: 
     assert not found.complete("n1")
 
 
-def refuse(call: int) -> None:
-    """A seccomp filter that answers one system call with SIGSYS, as Android's does."""
+def refuse(*calls: int) -> None:
+    """A seccomp filter that answers system calls with SIGSYS, as Android's does."""
     load, equal, answer = 0x20, 0x15, 0x06  # BPF: load a word, compare, return
     allow, trap = 0x7FFF0000, 0x00030000
-    steps = [(load, 0, 0, 0), (equal, 0, 1, call), (answer, 0, 0, trap), (answer, 0, 0, allow)]
+    steps = [(load, 0, 0, 0)]
+    for call in calls:
+        steps += [(equal, 0, 1, call), (answer, 0, 0, trap)]
+    steps += [(answer, 0, 0, allow)]
     program = b"".join(struct.pack("HBBI", *step) for step in steps)
     buffer = ctypes.create_string_buffer(program)
     header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
@@ -287,59 +237,128 @@ def test_a_refused_system_call_is_named(phone: Phone) -> None:
     assert f"refuses the call sched_setaffinity (number {call})" in found.fatal.reason
 
 
+# Loaded before the runner's first line: a filter that was there earlier would end the C library's own start.
+REFUSE_GETRANDOM = """
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+__attribute__((constructor)) static void refuse() {
+  struct sock_filter steps[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+"""
+
+
+def test_a_run_goes_on_without_a_refused_call_that_it_can_do_without(phone: Phone, tmp_path: Path) -> None:
+    """A real filter on the whole program: ONNX Runtime asks for random bytes, and then takes them elsewhere."""
+    if os.environ.get(OTHER_RUNNER):
+        pytest.skip("a sanitizer has to be the first library loaded")
+    shim = tmp_path / "refuse.so"
+    compile_it = ["g++", "-shared", "-fPIC", "-x", "c++", "-o", str(shim), "-"]
+    subprocess.run(compile_it, input=REFUSE_GETRANDOM.encode(), check=True, timeout=60)
+    status, found = phone.batch(phone.write(phone.job), env={**os.environ, "LD_PRELOAD": str(shim)})
+    assert status == 0 and found.complete("n1") and not found.failed
+    assert found.end is not None and found.end.answered == ("getrandom",)
+
+
+@dataclass
+class Session:
+    """`--jobs` at work. number: of the job given last."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    number: int = 0
+
+    def give(self, data: bytes) -> Records:
+        """The records of a job, once its file is gone."""
+        self.number += 1
+        job = self.folder / f"{self.number}.json"
+        job.write_bytes(data[: len(data) // 2])  # what is half there is no job yet
+        time.sleep(0.03)
+        with job.open("ab") as file:
+            file.write(data[len(data) // 2 :])
+        until = time.monotonic() + LONG_S
+        while job.exists():
+            assert time.monotonic() < until and self.process.poll() is None
+            time.sleep(0.01)
+        return read_records(job.with_suffix(".jsonl").read_bytes())
+
+
 @pytest.fixture
-def server(phone: Phone) -> Iterator[int]:
-    """A port where the runner serves."""
-    process = subprocess.Popen(
-        phone.command("--serve", "0"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=phone.folder
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline().decode()
-        assert line.startswith("listening on 127.0.0.1:")
-        yield int(line.rpartition(":")[2])
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+def session(phone: Phone) -> Iterator[Session]:
+    folder = phone.folder / "jobs"
+    folder.mkdir()
+    process = subprocess.Popen(phone.command("--jobs", str(folder)), stderr=subprocess.DEVNULL)
+    yield Session(process, folder)
+    process.kill()
+    process.wait()
 
 
-def answer(connection: socket.socket) -> Records:
-    """Records up to the job's last."""
-    data = b""
-    while True:
-        chunk = connection.recv(1 << 16)
-        data += chunk
-        found = read_records(data)
-        if found.end or found.fatal or not chunk:
-            return found
+def test_one_process_takes_the_jobs_of_a_folder(phone: Phone, session: Session) -> None:
+    first = session.give(phone.job.encoded())
+    assert first.complete("n1") and "Running" in repr(first.records)
+    second = session.give(replace(phone.job, nonce="n2").encoded())
+    assert second.complete("n2") and "Running" not in repr(second.records)  # nothing is loaded again
+    assert set(second.loaded) == set(NAMES) and len(second.cycles) == len(BATCH.cycles)
+    assert first.start is not None and second.start is not None and first.start.pid == second.start.pid
+    assert [path.name for path in session.folder.glob("1.*")] == []  # read long ago
+    bad = session.give(b"no job\n")
+    assert bad.fatal is not None and not bad.end
+    assert session.give(phone.job.encoded()).complete("n1")
 
 
-def test_a_server_takes_one_job_after_the_other(phone: Phone, server: int) -> None:
-    for nonce in ("first", "second"):
-        with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
-            for cores in ((0,), None):
-                connection.sendall(replace(phone.job, nonce=nonce, cores=cores).encoded())
-                found = answer(connection)
-                assert found.complete(nonce)
-                assert len(found.cycles) == len(BATCH.cycles)
+def test_a_job_given_twice_is_run_once(phone: Phone, session: Session) -> None:
+    """As a push that is repeated, because nobody knows whether it went through."""
+    session.give(phone.job.encoded())
+    again = session.folder / "1.json"
+    again.write_bytes(phone.job.encoded())
+    until = time.monotonic() + LONG_S
+    while again.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert len(list(session.folder.glob("*.jsonl"))) == 1
+    assert session.give(replace(phone.job, nonce="n2").encoded()).complete("n2")
 
 
-def test_a_server_survives_bad_jobs_and_a_reader_that_goes(phone: Phone, server: int) -> None:
-    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
-        for bad in (b"\n", b"{}\n", b"\xff\n", replace(phone.job, engine="abacus").encoded()):
-            connection.sendall(bad)
-            assert answer(connection).fatal is not None
-    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
-        connection.sendall(replace(phone.job, batch=Batch(BATCH.cycles * 200, BATCH.canaries)).encoded())
-        connection.recv(10)
-    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
-        connection.sendall(phone.job.encoded()[:-10])  # and goes in the midst of a line
-    with socket.create_connection(("127.0.0.1", server), LONG_S) as connection:
-        connection.sendall(phone.job.encoded())
-        assert answer(connection).complete("n1")
+def test_a_process_ends_with_its_folder(session: Session) -> None:
+    session.folder.rmdir()
+    assert session.process.wait(LONG_S) == 0
+
+
+def test_waiting_for_a_job_ends_with_the_job_or_its_process_or_in_time(phone: Phone, tmp_path: Path) -> None:
+    job = tmp_path / "1.json"
+
+    def wait(milliseconds: int) -> float:
+        began = time.monotonic()
+        subprocess.run(phone.command("--await", str(job), "--for", str(milliseconds)), check=True, timeout=60)
+        return time.monotonic() - began
+
+    wait(60_000)  # there is no such job
+    job.touch()
+    assert wait(300) >= 0.3
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (tmp_path / "pid").write_text(f"{ended.pid}\n")
+    wait(60_000)
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    assert wait(300) >= 0.3
+
+
+def test_the_core_the_clock_and_what_was_allowed_are_in_the_records(phone: Phone) -> None:
+    status, found = phone.batch(phone.write(replace(phone.job, cores=(0,))))
+    assert status == 0 and found.start is not None and found.end is not None
+    assert set(found.start.allowed) == os.sched_getaffinity(0)
+    for record in found.cycles.values():
+        assert record.cores == (0,)
+        assert record.clock_ns is not None and 0 < record.clock_ns < 1_000_000
+    assert found.end.wall_ns > found.end.runtime_ns > 0
 
 
 def fuzzed(phone: Phone, data: bytes) -> None:

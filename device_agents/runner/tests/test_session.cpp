@@ -6,19 +6,20 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "digest.hpp"
 #include "fake_engine.hpp"
-#include "run.hpp"
+#include "session.hpp"
 
 namespace lutbench {
 namespace {
 
 using nlohmann::json;
 
-class Run : public ::testing::Test {
+class Sessions : public ::testing::Test {
  protected:
   void SetUp() override {
     char name[] = "/tmp/lutbench-test-XXXXXX";
@@ -44,8 +45,7 @@ class Run : public ::testing::Test {
     const std::string path = folder_ + "/records";
     const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     RecordWriter out(file);
-    const EngineTable table{{"fake", [this](const Job&) { return std::make_unique<FakeEngine>(calls_); }}};
-    done_ = run_job(text, folder_, table, out);
+    done_ = session_->run(text, folder_, out);
     close(file);
     std::ifstream lines(path);
     std::vector<json> found;
@@ -56,12 +56,20 @@ class Run : public ::testing::Test {
     return found;
   }
 
+  EngineTable table() {
+    return {{"fake", [this](const Job&) {
+               calls_.push_back("engine");
+               return std::make_unique<FakeEngine>(calls_);
+             }}};
+  }
+
   std::string folder_;
   Calls calls_;
+  std::optional<Session> session_{std::in_place, table()};
   bool done_ = false;
 };
 
-TEST_F(Run, AJobFromItsStartToItsEnd) {
+TEST_F(Sessions, AJobFromItsStartToItsEnd) {
   const auto found = records(job({"a", "b"}, json::array({json::array({json::array({"a", "b"}), 1, 2, "c"})})).dump());
   ASSERT_TRUE(done_);
   ASSERT_EQ(found.size(), 7U);
@@ -80,7 +88,7 @@ TEST_F(Run, AJobFromItsStartToItsEnd) {
   EXPECT_GT(found[6]["runtime_ns"], 0);
 }
 
-TEST_F(Run, ACheckRunsOnTheInputOfTheName) {
+TEST_F(Sessions, ACheckRunsOnTheInputOfTheName) {
   json wanted = job({"a"}, json::array());
   wanted["check"] = true;
   const auto found = records(wanted.dump());
@@ -91,7 +99,7 @@ TEST_F(Run, ACheckRunsOnTheInputOfTheName) {
   EXPECT_EQ(found[2]["output"]["sketch"].size(), 4U);
 }
 
-TEST_F(Run, ARefusedArtifactAndOneThatIsNotThereCostThemselvesOnly) {
+TEST_F(Sessions, ARefusedArtifactAndOneThatIsNotThereCostThemselvesOnly) {
   json wanted = job({"a", "refused", "b"}, {json::array({json::array({"b"}), 0, 1, "c"}),
                                             json::array({json::array({"refused"}), 0, 1, "c"})});
   wanted["artifacts"][0]["path"] = "absent";
@@ -104,16 +112,16 @@ TEST_F(Run, ARefusedArtifactAndOneThatIsNotThereCostThemselvesOnly) {
   EXPECT_EQ(found[7], json({{"cycle", 0}, {"failed", "a"}, {"reason", "it is not loaded"}}));  // the canary
 }
 
-TEST_F(Run, AFileThatIsNotTheNamedOneIsNotRun) {
+TEST_F(Sessions, AFileThatIsNotTheNamedOneIsNotRun) {
   json wanted = job({"a"}, json::array());
   std::ofstream(folder_ + "/a") << "cut sho";
   const auto found = records(wanted.dump());
   EXPECT_EQ(found[2]["failed"], "a");
   EXPECT_NE(found[2]["reason"].get<std::string>().find("sha256"), std::string::npos);
-  EXPECT_TRUE(calls_.empty());
+  EXPECT_EQ(calls_, Calls{"engine"});
 }
 
-TEST_F(Run, WhatRaisesInACycleCostsThatCycle) {
+TEST_F(Sessions, WhatRaisesInACycleCostsThatCycle) {
   const auto found = records(job({"a", "raises"}, {json::array({json::array({"a", "raises"}), 1, 5, "c"}),
                                                    json::array({json::array({"a"}), 0, 2, "c"})})
                                  .dump());
@@ -122,7 +130,7 @@ TEST_F(Run, WhatRaisesInACycleCostsThatCycle) {
   EXPECT_EQ(found[6]["ns"][0].size(), 2U);
 }
 
-TEST_F(Run, AJobThatCannotBeRunSaysWhyOnce) {
+TEST_F(Sessions, AJobThatCannotBeRunSaysWhyOnce) {
   json other = job({}, json::array());
   other["engine"] = "abacus";
   for (const std::string& text : {std::string("{"), other.dump()}) {
@@ -132,6 +140,61 @@ TEST_F(Run, AJobThatCannotBeRunSaysWhyOnce) {
     EXPECT_TRUE(found[0].contains("fatal"));
   }
   EXPECT_EQ(records(other.dump())[0]["fatal"], "this runner has no engine abacus (it has: fake)");
+}
+
+TEST_F(Sessions, WhatTheNextJobNamesAgainIsNotLoadedAgain) {
+  const json cycles = json::array({json::array({json::array({"a"}), 0, 1, "c"})});
+  records(job({"a", "b"}, cycles).dump());
+  calls_.clear();
+  const auto found = records(job({"a"}, cycles).dump());
+  ASSERT_TRUE(done_);
+  EXPECT_EQ(calls_, (Calls{"a", "a", "a"}));  // canary, sample, canary: no engine, and no first run
+  EXPECT_EQ(found[1]["loaded"], "a");
+  EXPECT_GT(found[1]["first_ns"], 0);
+  EXPECT_FALSE(found[1].contains("output"));
+}
+
+TEST_F(Sessions, AnArtifactOfAnotherFileOrToBeCheckedIsLoadedAnew) {
+  records(job({"a", "b"}, json::array()).dump());
+  json other = job({"a", "b"}, json::array());
+  std::ofstream(folder_ + "/b") << "other";
+  other["artifacts"][1]["sha256"] = file_sha256(folder_ + "/b");
+  calls_.clear();
+  records(other.dump());
+  EXPECT_EQ(calls_, Calls{"b"});
+  other["check"] = true;
+  calls_.clear();
+  EXPECT_TRUE(records(other.dump())[2].contains("output"));
+  EXPECT_EQ(calls_, (Calls{"a", "a", "b", "b"}));
+}
+
+TEST_F(Sessions, OtherThreadsOrCoresAreAnotherEngine) {
+  json wanted = job({"a"}, json::array());
+  records(wanted.dump());
+  wanted["threads"] = 2;
+  calls_.clear();
+  records(wanted.dump());
+  EXPECT_EQ(calls_, (Calls{"engine", "a"}));
+}
+
+TEST_F(Sessions, AnArtifactThatIsNoRegularFileIsNotOpened) {
+  json wanted = job({"a"}, json::array());
+  wanted["artifacts"][0]["path"] = "/dev/zero";
+  EXPECT_EQ(records(wanted.dump())[2]["reason"], "not a regular file: /dev/zero");
+}
+
+TEST_F(Sessions, AServersJobsBringItsTokenAndNameNoLibrary) {
+  session_.emplace(table(), Terms{"", "secret"});
+  json wanted = job({"a"}, json::array());
+  for (const char* token : {"", "secre", "secret2", "Secret"}) {
+    wanted["token"] = token;
+    EXPECT_NE(records(wanted.dump())[0]["fatal"].get<std::string>().find("token"), std::string::npos);
+  }
+  wanted["token"] = "secret";
+  records(wanted.dump());
+  EXPECT_TRUE(done_);
+  wanted["library"] = "libevil.so";
+  EXPECT_NE(records(wanted.dump())[0]["fatal"].get<std::string>().find("library"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,84 @@
+#include "follow.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+#include "session.hpp"
+#include "system.hpp"
+
+namespace lutbench {
+namespace {
+
+constexpr useconds_t kLookEveryUs = 5000;  // between two looks; nothing is measured then
+
+bool exists(const std::string& path) {
+  struct stat about {};
+  return stat(path.c_str(), &about) == 0;
+}
+
+// A job whose last byte has come; what is being written is not one yet.
+std::optional<std::string> whole_job(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() <= 0) return std::nullopt;
+  file.seekg(-1, std::ios::end);
+  if (file.get() != '\n') return std::nullopt;
+  file.seekg(0);
+  return std::string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void run_one(const std::string& text, const std::string& records, const std::string& folder, Session& session) {
+  const int descriptor = open(records.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw OutputError(records + ": " + std::strerror(errno));
+  RecordWriter out(descriptor);
+  try {
+    session.run(text, folder, out);
+  } catch (...) {
+    close(descriptor);
+    throw;
+  }
+  close(descriptor);
+}
+
+}  // namespace
+
+void follow_jobs(const std::string& folder, const EngineTable& table, std::int64_t idle_s) {
+  Session session(table);
+  std::int64_t heard_ns = now_ns();
+  for (long number = 1;;) {
+    const std::string job = folder + "/" + std::to_string(number);
+    if (const auto text = whole_job(job + ".json")) {
+      unlink((folder + "/" + std::to_string(number - 1) + ".jsonl").c_str());
+      run_one(*text, job + ".jsonl", folder, session);
+      unlink((job + ".json").c_str());
+      ++number;
+      heard_ns = now_ns();
+      continue;
+    }
+    unlink((folder + "/" + std::to_string(number - 1) + ".json").c_str());  // given again, as nobody saw it arrive
+    if (!exists(folder) || now_ns() - heard_ns > idle_s * 1'000'000'000) return;
+    usleep(kLookEveryUs);
+  }
+}
+
+void await_job(const std::string& file, std::int64_t milliseconds) {
+  const std::int64_t until = now_ns() + milliseconds * 1'000'000;
+  const auto slash = file.rfind('/');
+  const std::string pid_file = (slash == std::string::npos ? "." : file.substr(0, slash)) + "/pid";
+  pid_t pid = 0;
+  while (now_ns() < until && exists(file)) {
+    if (pid <= 0) std::ifstream(pid_file) >> pid;
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) return;
+    usleep(kLookEveryUs);
+  }
+}
+
+}  // namespace lutbench

@@ -1,0 +1,20 @@
+// Jobs as files in a folder: one process for all of them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine.hpp"
+
+namespace lutbench {
+
+// Takes the jobs FOLDER/1.json, FOLDER/2.json, ... as they appear, and writes the records of each to FOLDER/N.jsonl. A
+// job's file is complete once it ends in a line feed, and is removed when the job has ended; the records of the job
+// before it go when it begins. Returns where the folder has gone or idle_s have passed without a job. OutputError where
+// records cannot be written.
+void follow_jobs(const std::string& folder, const EngineTable& table, std::int64_t idle_s);
+
+// Waits until a job's file is gone, its folder's process (the file pid) has ended, or milliseconds have passed.
+void await_job(const std::string& file, std::int64_t milliseconds);
+
+}  // namespace lutbench
