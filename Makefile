@@ -25,7 +25,7 @@ lint: $(STAMP)
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
 test: $(STAMP)
-	$(BIN)/pytest -n auto --maxprocesses 4
+	$(BIN)/pytest -n auto --maxprocesses 4 $(ARGS)
 
 test-quick: $(STAMP) # what one runs while changing code: no exports, no processes
 	LUTBENCH_QUICK=1 $(BIN)/pytest -n auto --maxprocesses 4 -m 'not slow'

@@ -41,6 +41,28 @@ channels = 32
 """
 
 
+# files and folders of tests that export, train or start processes throughout: `make test-quick` leaves them out,
+# beside single tests that are marked slow
+SLOW = (
+    *("cli/", "export/", "jobs/", "models/", "phone/", "search/"),
+    *("device_agents/runner/test_build", "device_agents/runner/test_runner", "device_agents/android/test_shell"),
+    *("device_agents/android/test_commands", "device_agents/test_host_agent", "device_agents/test_runtimes"),
+    *("nn/test_factory", "report/test_browser", "test_children", "test_locks"),
+)
+QUICK = (  # files of those folders that compute little
+    *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
+    *("search/test_budget", "search/test_latency", "search/test_recipe", "search/test_schedule"),
+)
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+        if place.startswith(SLOW) and not place.startswith(QUICK):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One artifact cache for the whole run, so that each artifact is exported once."""

@@ -71,7 +71,7 @@ def run(command: Path, *arguments: str, cwd: Path) -> str:
     """What a command prints, run as a user does: no PYTHONPATH, no cache of ours."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run([command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (arguments, done.stderr)
+    assert done.returncode == 0, f"{arguments}\n{done.stderr[-3000:]}"
     return done.stdout
 
 
@@ -108,7 +108,7 @@ def test_worker_processes_start_where_files_bear_our_names(installed: Path, crow
         "--epochs",
         "1",
         "--batch-size",
-        "2",
+        "4",
     )
     quick = ("train", "fbnet_96_035_1", *data, "--threads", "1")
     run(installed, *quick, "-o", "alone", cwd=crowded)
