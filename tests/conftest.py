@@ -44,10 +44,15 @@ channels = 32
 # files and folders of tests that export, train or start processes throughout: `make test-quick` leaves them out,
 # beside single tests that are marked slow
 SLOW = (
-    *("cli/", "export/", "jobs/", "models/", "phone/", "search/"),
-    *("device_agents/runner/test_build", "device_agents/runner/test_runner", "device_agents/android/test_shell"),
-    *("device_agents/android/test_commands", "device_agents/test_host_agent", "device_agents/test_runtimes"),
-    *("nn/test_factory", "report/test_browser", "test_children", "test_locks"),
+    *("cli/", "export/", "jobs/", "models/", "phone/", "search/", "nn/"),
+    *("report/test_browser", "report/test_charts", "report/test_page", "lut/test_estimate"),
+    *("device_agents/runner/test_build", "device_agents/runner/test_runner", "device_agents/runner/test_calls"),
+    *("device_agents/runner/test_server", "device_agents/test_host_agent", "device_agents/test_runtimes"),
+    *(f"device_agents/android/test_{name}" for name in ("awake", "check", "commands", "cores", "install", "lock")),
+    *(f"device_agents/android/test_{name}" for name in ("shell", "watch")),
+    *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
+    *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),
+    "reading/test_files.py::test_a_pipe",
 )
 QUICK = (  # files of those folders that compute little
     *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
@@ -56,10 +61,20 @@ QUICK = (  # files of those folders that compute little
 TESTS = Path(__file__).parent
 
 
+def is_slow(path: Path, name: str = "") -> bool:
+    """Whether a file of tests, or one of its tests, is among SLOW."""
+    place = f"{path.relative_to(TESTS).as_posix()}::{name}" if path.is_relative_to(TESTS) else ""
+    return place.startswith(SLOW) and not place.startswith(QUICK)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Quick tests do not even import the files that are left out: those load every runtime."""
+    return True if os.environ.get("LUTBENCH_QUICK") and collection_path.is_file() and is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        place = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
-        if place.startswith(SLOW) and not place.startswith(QUICK):
+        if is_slow(item.path, item.name):
             item.add_marker(pytest.mark.slow)
 
 
