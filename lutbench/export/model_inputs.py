@@ -178,7 +178,7 @@ def _array_of(path: Path, one: Declared, shape: Shape, numbers: tuple[float, ...
     if len(numbers) not in (1, count):
         problem = f"--value {one.name} has {len(numbers)} numbers, its shape {_text(shape)} has {count}"
         raise ExportError(problem, path=path, remedy="give one for all of them, or each")
-    return np.broadcast_to(np.array(numbers), shape) if len(numbers) == 1 else np.array(numbers).reshape(shape)
+    return np.full(shape, numbers[0]) if len(numbers) == 1 else np.array(numbers).reshape(shape)  # also of shape ()
 
 
 def _as_declared(path: Path, one: Declared, values: Any) -> Any:
@@ -191,7 +191,7 @@ def _as_declared(path: Path, one: Declared, values: Any) -> Any:
     if kind.kind != "f" and values.dtype.kind not in "iubf":
         raise ExportError(f"input {one.name} takes {kind.name}, not such values as these", path=path)
     with np.errstate(all="ignore"):
-        found = np.ascontiguousarray(values.astype(kind))
+        found = values.astype(kind, order="C")  # ascontiguousarray would give a number a dimension
     same = np.array_equal(found, values) if kind.kind != "f" else values.dtype.kind in "fiub"
     if not same:
         raise ExportError(f"input {one.name} is {kind.name}, which does not hold the values given", path=path)

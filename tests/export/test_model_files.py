@@ -202,6 +202,21 @@ def values_in(one: ModelInput) -> list[float]:
     return list(np.fromfile(one.values, one.dtype).tolist())
 
 
+def test_a_value_for_an_input_without_dimensions(tmp_path: Path, prepare: Prepare) -> None:
+    """A sampling rate, as speech models take it."""
+    whole = TensorProto.INT64
+    path = save_model(
+        tmp_path / "rate.onnx",
+        [helper.make_node("Mul", ["x", "sr"], ["y"])],
+        {"x": (whole, (1, 3)), "sr": (whole, ())},
+        {"y": (whole, (1, 3))},
+    )
+    np.save(tmp_path / "sr.npy", np.array(16000))
+    for choices in ({"values": {"sr": (16000.0,)}}, {"files": {"sr": tmp_path / "sr.npy"}}):
+        one = inputs_of(prepare(path, **choices))["sr"]
+        assert (values_in(one), one.shape) == ([16000], ())
+
+
 def test_values_by_number_and_by_file(tmp_path: Path, prepare: Prepare) -> None:
     path = tokens(tmp_path / "t.onnx")
     np.save(tmp_path / "ids.npy", np.array([[3, 1, 4]], np.int32))
