@@ -435,7 +435,7 @@ def _onnx_seeds(folder: Path) -> list[bytes]:
 
     made = [
         onnx_models.convolution(folder / "a.onnx"),
-        onnx_models.convolution(folder / "b.onnx", ("n", 3, "h", 8)),
+        onnx_models.convolution(folder / "b.onnx", ("n", 3, 8, 8)),
         onnx_models.tokens(folder / "c.onnx"),
     ]
     return [path.read_bytes() for path in made]

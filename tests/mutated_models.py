@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lutbench.errors import ExportError
 from lutbench.export.model_files import prepare_model, read_model
 from lutbench.export.model_inputs import Choices
 from lutbench.export.onnx_counts import count_onnx
@@ -30,12 +32,14 @@ def read_as_bench_does(path: Path) -> None:
     """What `bench` does with a model's file before a runtime sees it; ExportError where it refuses the file."""
     model = read_model(path)
     choices = Choices({one.name: (1, 3, 8, 8)[: len(one.sizes or ())] for one in model.inputs if one.sizes})
-    for given in (Choices(), choices):
-        try:
-            artifact = prepare_model(model, given, path.parent / "cache")
-        finally:
-            count_onnx(path, dict(given.shapes))
-        assert artifact.use is not None
+    with suppress(ExportError):  # sizes that it leaves open are asked for
+        prepare_model(model, Choices(), path.parent / "cache")
+    count_onnx(path, {})
+    try:
+        artifact = prepare_model(model, choices, path.parent / "cache")
+    finally:
+        count_onnx(path, dict(choices.shapes))
+    assert artifact.use is not None
 
 
 def _model(data: bytes) -> Any:

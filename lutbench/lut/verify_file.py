@@ -67,7 +67,10 @@ def write_results(results: Sequence[NetResult], path: Path) -> None:
 def read_results(path: Path) -> tuple[NetResult, ...]:
     """The nets' results in a file; LutError, with the line, where it is not one that `verify` wrote."""
     remedy = "`lutbench verify` writes it anew; without it a report goes by the LUT alone"
-    text = read_text(path, VERIFIED)
+    try:
+        text = read_text(path, VERIFIED)
+    except LutError as error:
+        raise LutError(error.problem, path=path, line=error.line, remedy=remedy) from error
     sheet = read_sheet(text, Columns("net", COLUMNS[1:], decimals=COLUMNS[1:], large=True), path, VERIFIED)
     reader = csv.reader([*sheet.comments, *sheet.lines], strict=True)
     try:

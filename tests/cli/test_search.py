@@ -80,7 +80,7 @@ def test_modes_and_weights_of_the_paper(folder: Path) -> None:
         (["--lut", "tiny.csv", "--target-ms", "1", "--beta", "1"], 2, "leave them out"),
         (["--lut", "tiny.csv", "--resolution", "64"], 4, "operators are missing of space tiny at 64x1.0"),
         (["--lut", "tiny.csv", "--data", "imagefolder:none"], 4, "none/train: is not there"),
-        (["--lut", "tiny.csv", "--warmup", "200"], 2, "warmup 200 cannot be"),
+        (["--lut", "tiny.csv", "--epochs", "100", "--warmup", "200"], 2, "warmup 200 cannot be"),
         (["--lut", "tiny.csv", "--resume"], 4, "checkpoint.pt"),
         (["--lut", "tiny.csv", "-o", "tiny.csv/x"], 2, "cannot write there"),
     ],

@@ -109,7 +109,7 @@ def test_the_remedies_for_speed_do_not_change_what_runs() -> None:
         "before = places()\n"
         "from tests.export.test_executorch_export import digests\n"
         "print(*digests())\n"
-        "assert places() == before, 'modules of others were changed in a process that is the user's'"
+        "assert places() == before, 'modules of others were changed in a process of the user'"
     )
     root = Path(__file__).parents[2]
     slow = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout

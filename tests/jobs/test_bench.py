@@ -156,7 +156,9 @@ def test_the_table_in_a_file(host: Device, files: tuple[str, str], tmp_path: Pat
     assert (model["dtype"], model["threads"], model["runtime"].split()[0]) == ("int8", "1", "onnxruntime")
 
 
-def test_an_architecture_file_is_timed_and_its_row_can_be_read_again(host: Device, tiny: Space, tmp_path: Path) -> None:
+def test_an_architecture_file_is_timed_and_a_table_does_not_follow_its_name(
+    host: Device, tiny: Space, tmp_path: Path
+) -> None:
     file, output = tmp_path / "found@32x1.0.json", tmp_path / "out.csv"
     net = random_nets(tiny, 1, 0, "found")[0]
     write_architecture(Architecture(net, {}, 0, TINY_TOML), file)
@@ -164,8 +166,8 @@ def test_an_architecture_file_is_timed_and_its_row_can_be_read_again(host: Devic
     assert result.net.wanted == net and result.counts.macs == net.macs and result.summary is not None
     (row,) = csv.DictReader(output.read_text().splitlines())
     assert (row["net"], row["resolution"], row["width"]) == (str(file), "32", "1.0")
-    (read,) = read_latencies(str(output), "host", ()).nets
-    assert read.net == net
+    table = read_latencies(str(output), "host", ())
+    assert table.nets == () and str(file) in table.left_out[0]
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device, files: tuple[str, str]) -> None:
