@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 
 from lutbench.children import Child
+from lutbench.device_agents.host.engines import reason_of
 from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
@@ -63,8 +64,8 @@ def _compute(connection: Connection, engine: str, artifacts: Sequence[Artifact])
         name = artifact.name
         try:
             found: Checksum | str = host_checksum(engine, name, artifact.path, artifact.use)
-        except (RuntimeError, ValueError, KeyError) as error:
-            found = str(error)
+        except Exception as error:  # noqa: BLE001 - a runtime's own exception types are not public
+            found = reason_of(error)
         connection.send((name, found))
 
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -18,7 +19,15 @@
 namespace lutbench {
 namespace {
 
-constexpr useconds_t kLookEveryUs = 5000;  // between two looks; nothing is measured then
+constexpr std::int64_t kShortestPauseUs = 1000;  // between two looks
+constexpr std::int64_t kLongestPauseUs = 20'000;
+constexpr std::int64_t kPauseShare = 20;  // the part of the time waited so far that the next pause takes
+
+// Short jobs are answered at once, and long ones are not disturbed by whoever waits for them.
+void pause_since(std::int64_t began_ns) {
+  const std::int64_t share_us = (now_ns() - began_ns) / 1000 / kPauseShare;
+  usleep(static_cast<useconds_t>(std::clamp(share_us, kShortestPauseUs, kLongestPauseUs)));
+}
 
 bool exists(const std::string& path) {
   struct stat about {};
@@ -65,19 +74,20 @@ void follow_jobs(const std::string& folder, const EngineTable& table, std::int64
     }
     unlink((folder + "/" + std::to_string(number - 1) + ".json").c_str());  // given again, as nobody saw it arrive
     if (!exists(folder) || now_ns() - heard_ns > idle_s * 1'000'000'000) return;
-    usleep(kLookEveryUs);
+    pause_since(heard_ns);
   }
 }
 
 void await_job(const std::string& file, std::int64_t milliseconds) {
-  const std::int64_t until = now_ns() + milliseconds * 1'000'000;
+  const std::int64_t began_ns = now_ns();
+  const std::int64_t until = began_ns + milliseconds * 1'000'000;
   const auto slash = file.rfind('/');
   const std::string pid_file = (slash == std::string::npos ? "." : file.substr(0, slash)) + "/pid";
   pid_t pid = 0;
   while (now_ns() < until && exists(file)) {
     if (pid <= 0) std::ifstream(pid_file) >> pid;
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) return;
-    usleep(kLookEveryUs);
+    pause_since(began_ns);
   }
 }
 
