@@ -212,7 +212,6 @@ void Session::load_all(const Job& job, Engine& engine, RecordWriter& out) {
     const bool same = found != kept_.end() && found->second.model && found->second.path == artifact.path &&
                       found->second.sha256 == artifact.sha256;
     if (same && !job.check && !artifact.use) {  // how a user's model is run may be another in each job
-      out.write({{"loaded", artifact.name}, {"first_ns", found->second.first_ns}});
       models_.emplace(artifact.name, std::move(found->second.model));
       continue;
     }
@@ -239,7 +238,7 @@ void Session::load(const Artifact& artifact, bool check, Engine& engine, RecordW
   if (check) record["output"] = checksum_record(check_run(*model, artifact.name));
   set_running("");  // what ends the runner from here on is not this artifact's doing
   out.write(record);
-  kept_.emplace(artifact.name, Kept{artifact.path, artifact.sha256, bytes, first_ns, nullptr});
+  kept_.emplace(artifact.name, Kept{artifact.path, artifact.sha256, bytes, nullptr});
   models_.emplace(artifact.name, std::move(model));
 }
 

@@ -22,8 +22,8 @@ struct Terms {
   std::string token;
 };
 
-// Runs jobs one after the other. An artifact that the next job names again, by the same file, is not loaded again; an
-// engine is made again where the job asks for another one.
+// Runs jobs one after the other. An artifact that the next job names again, by the same file, is not loaded again, and
+// has no record of that; an engine is made again where the job asks for another one.
 class Session {
  public:
   explicit Session(EngineTable table, std::optional<Terms> terms = std::nullopt);
@@ -36,7 +36,6 @@ class Session {
     std::string path;
     std::string sha256;
     std::uintmax_t bytes;  // of its file
-    std::int64_t first_ns;
     std::unique_ptr<Model> model;
   };
   using EngineKey = std::tuple<std::string, std::string, int, std::optional<std::vector<int>>>;

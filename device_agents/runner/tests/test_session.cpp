@@ -149,9 +149,8 @@ TEST_F(Sessions, WhatTheNextJobNamesAgainIsNotLoadedAgain) {
   const auto found = records(job({"a"}, cycles).dump());
   ASSERT_TRUE(done_);
   EXPECT_EQ(calls_, (Calls{"a", "a", "a"}));  // canary, sample, canary: no engine, and no first run
-  EXPECT_EQ(found[1]["loaded"], "a");
-  EXPECT_GT(found[1]["first_ns"], 0);
-  EXPECT_FALSE(found[1].contains("output"));
+  ASSERT_EQ(found.size(), 3U);  // start, cycle, end
+  EXPECT_EQ(found[1]["cycle"], 0);
 }
 
 TEST_F(Sessions, AnArtifactOfAnotherFileOrToBeCheckedIsLoadedAnew) {
