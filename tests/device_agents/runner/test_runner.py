@@ -263,7 +263,10 @@ def test_a_run_goes_on_without_a_refused_call_that_it_can_do_without(phone: Phon
     shim = tmp_path / "refuse.so"
     compile_it = ["g++", "-shared", "-fPIC", "-x", "c++", "-o", str(shim), "-"]
     subprocess.run(compile_it, input=REFUSE_GETRANDOM.encode(), check=True, timeout=60)
-    status, found = phone.batch(phone.write(phone.job), env={**os.environ, "LD_PRELOAD": str(shim)})
+    # where CI is set ONNX Runtime makes no identifier of the installation, and asks for no random bytes
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment |= {"LD_PRELOAD": str(shim), "HOME": str(tmp_path)}
+    status, found = phone.batch(phone.write(phone.job), env=environment)
     assert status == 0 and found.complete("n1") and not found.failed
     assert found.end is not None and found.end.answered == ("getrandom",)
 
