@@ -23,11 +23,11 @@ from _machine import machine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
-from lutbench.jobs.search import NET_FILE, NetsJob, find_nets, latency_models, space_of
-from lutbench.jobs.train import TrainJob, train_net
+from lutbench.jobs.search import NET_FILE, SearchRequest, find_nets, latency_models, space_of
+from lutbench.jobs.train import TrainRequest, train_net
 from lutbench.lut.file import read_lut
 from lutbench.search.budget import WINDOW
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.sampling import random_nets
 
@@ -41,7 +41,7 @@ def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int, data
     folder = arguments.folder / f"search_{target_ms:g}ms_{seed}"
     done = folder / "found.json"
     if not done.exists():
-        job = NetsJob(
+        request = SearchRequest(
             (read_lut(arguments.lut),),
             folder,
             (target_ms,),
@@ -52,7 +52,7 @@ def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int, data
             resume=(folder / "checkpoint.pt").exists(),
         )
         with Progress() as progress:
-            found = find_nets(job, Engine("cpu"), progress)
+            found = find_nets(request, Hardware("cpu"), progress)
         assert found is not None
         nets = [
             {"us": next(iter(n.derived.predicted_us.values())), "supernet": n.derived.score.accuracy}
@@ -92,7 +92,7 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
     folder = arguments.folder / "trained" / f"{net.parent.name}_{net.stem}"
     done = folder / "accuracy.json"
     if not done.exists():
-        job = TrainJob(
+        request = TrainRequest(
             str(net),
             folder,
             arguments.data,
@@ -101,7 +101,7 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
             resume=(folder / "checkpoint.pt").exists(),
         )
         with Progress() as progress:
-            test = train_net(job, Engine("cpu"), progress).result.test
+            test = train_net(request, Hardware("cpu"), progress).result.test
         done.write_text(json.dumps({"accuracy": test.accuracy, "images": test.images}))
     test = json.loads(done.read_text())
     return Tested(round(test["accuracy"] * test["images"]), test["images"])
@@ -110,8 +110,8 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
 def random_files(arguments: argparse.Namespace) -> list[tuple[Path, float]]:
     """Architecture files of random nets within the window, and their latencies in microseconds."""
     lut = read_lut(arguments.lut)
-    job = NetsJob((lut,), arguments.folder)
-    space, _ = space_of(job)
+    request = SearchRequest((lut,), arguments.folder)
+    space, _ = space_of(request)
     (model,) = latency_models((lut,), space)
     high_us = 1000 * arguments.target_ms
     found: list[tuple[Path, float]] = []

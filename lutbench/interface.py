@@ -175,7 +175,7 @@ def search(
     """Find nets that are accurate, and fast on the devices of the LUTs; best first. The folder gets their files.
 
     target_ms: a latency to keep within for each LUT; none: as fast as their accuracy is worth.
-    options: the other fields of `lutbench.jobs.search.NetsJob`: data, mode, schedule, nets, ...
+    options: the other fields of `lutbench.jobs.search.SearchRequest`: data, mode, schedule, nets, ...
 
     >>> import lutbench
     >>> short = {"epochs": 1, "warmup": 0, "batch_size": 64}
@@ -184,13 +184,15 @@ def search(
     (['net0.json'], ['host'])
     """
     from lutbench.errors import LutbenchError
-    from lutbench.jobs.search import NetsJob, check_job, find_nets
+    from lutbench.jobs.search import SearchRequest, check_request, find_nets
 
-    job = NetsJob(luts=tuple(_table(lut) for lut in luts), folder=Path(folder), targets_ms=tuple(target_ms), **options)
-    check_job(job)
-    from lutbench.search.engine import Engine
+    request = SearchRequest(
+        luts=tuple(_table(lut) for lut in luts), folder=Path(folder), targets_ms=tuple(target_ms), **options
+    )
+    check_request(request)
+    from lutbench.search.hardware import Hardware
 
-    found = find_nets(job, Engine(accelerator), report or _quiet)
+    found = find_nets(request, Hardware(accelerator), report or _quiet)
     if found is None:  # only where torchrun started several processes: the first one has the nets
         raise LutbenchError("the nets are with the first process", remedy="ask for them where its rank is 0")
     return found

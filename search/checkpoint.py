@@ -1,4 +1,4 @@
-"""Checkpoints: what a job needs to go on, whole or not there, and never of another job."""
+"""Checkpoints: what a training or a search needs to go on, whole or not there, and never of another."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lutbench.reading.files import is_there
 from lutbench.reading.plain import NotPlainError, check_plain, show
 from lutbench.search.checkpoint_values import check_archive, check_values
 
-CHECKPOINT = "checkpoint.pt"  # in a job's folder
+CHECKPOINT = "checkpoint.pt"  # in a run's folder
 VERSION = 2
 
 
 def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
-    """identity: plain values that say which job this is; state: tensors and plain values."""
+    """identity: plain values that say which run this is; state: tensors and plain values."""
     buffer = io.BytesIO()
     torch.save({"lutbench_checkpoint": VERSION, "identity": identity, "state": state}, buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any]:
-    """The state that was saved; CheckpointError where the file is damaged or of a job that differs in identity."""
+    """The state that was saved; CheckpointError where the file is damaged or of a run that differs in identity."""
     own, state = _read(path, device, "start without --resume", "start in another folder")
     differing = [key for key in {**identity, **own} if identity.get(key) != own.get(key)]
     if differing:

@@ -17,9 +17,9 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.checkpoint import restoring
 from lutbench.search.data.source import DataSource
-from lutbench.search.engine import Engine
-from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
+from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, images_identity
 from lutbench.search.gates import Gates, Mode, draw, probabilities
+from lutbench.search.hardware import Hardware
 from lutbench.search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
 from lutbench.search.metrics import Record
 from lutbench.search.objective import Objective
@@ -50,7 +50,7 @@ SEARCH_MODES: dict[SearchMode, Passes] = {
 
 
 @dataclass(frozen=True)
-class SearchRequest:
+class SearchSetup:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
@@ -68,7 +68,7 @@ class SearchRequest:
     mode: SearchMode = "soft"
     seed: int = 0
     resume: bool = False
-    engine: Engine = field(default_factory=Engine)
+    hardware: Hardware = field(default_factory=Hardware)
     tensorboard: bool = False
     shared: bool = True
     compiled: bool = False
@@ -87,37 +87,37 @@ class SearchResult:
         return probabilities(self.supernet.theta.detach(), self.supernet.mask).cpu()
 
 
-def search(request: SearchRequest, report: Report) -> SearchResult:
-    """Trains a supernet of the request's space.
+def search(setup: SearchSetup, report: Report) -> SearchResult:
+    """Trains a supernet of the setup's space.
 
     Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
     there is none to resume from or it is of another search, UsageError where one would be overwritten.
     """
-    check_same_space(request.models)
-    return _Search(request, report).run()
+    check_same_space(setup.models)
+    return _Search(setup, report).run()
 
 
 class _Search:
     """One search: supernet, optimisers and history."""
 
-    def __init__(self, request: SearchRequest, report: Report) -> None:
-        self._engine, self._device = request.engine, request.engine.device
-        self._engine.check_batch(request.schedule.batch_size)
-        self._request, self._report = request, self._engine.reporting(report)
-        self._shared_data = self._engine.share(request.data)
-        data, schedule = request.data, request.schedule
-        self._passes = SEARCH_MODES[request.mode]
-        space = request.models[0].space
-        self._net = Supernet(space, data.classes, data.resolution, request.seed, shared=request.shared).to(self._device)
+    def __init__(self, setup: SearchSetup, report: Report) -> None:
+        self._hardware, self._device = setup.hardware, setup.hardware.device
+        self._hardware.check_batch(setup.schedule.batch_size)
+        self._setup, self._report = setup, self._hardware.reporting(report)
+        self._shared_data = self._hardware.share(setup.data)
+        data, schedule = setup.data, setup.schedule
+        self._passes = SEARCH_MODES[setup.mode]
+        space = setup.models[0].space
+        self._net = Supernet(space, data.classes, data.resolution, setup.seed, shared=setup.shared).to(self._device)
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
-        if request.compiled:
-            if request.mode == "hard":
+        if setup.compiled:
+            if setup.mode == "hard":
                 raise UsageError(
                     "hard passes take another path each time, and there is nothing to compile",
                     remedy="--mode soft or mixed, or leave --compile out",
                 )
             self._compiled = torch.compile(self._soft_pass)
-        self._costs_us = stacked_costs_us(request.models).to(self._device)
+        self._costs_us = stacked_costs_us(setup.models).to(self._device)
         self._weights = list(self._net.weights())
         self._w = torch.optim.SGD(
             self._weights, schedule.w_rate, schedule.w_momentum, weight_decay=schedule.w_decay, fused=True
@@ -125,17 +125,17 @@ class _Search:
         for weight in self._weights:  # there from the start: a fused step cannot mix weights with and without one
             self._w.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         self._theta = torch.optim.Adam([self._net.theta], schedule.theta_rate, weight_decay=schedule.theta_decay)
-        self._folder = JobFolder(request.folder, "search", self._identity(), request.tensorboard)
-        self._epochs = Epochs(self._folder, self._engine, schedule.epochs)
+        self._folder = RunFolder(setup.folder, "search", self._identity(), setup.tensorboard)
+        self._epochs = Epochs(self._folder, self._hardware, schedule.epochs)
 
     def run(self) -> SearchResult:
-        state = self._epochs.start(self._request.resume)
+        state = self._epochs.start(self._setup.resume)
         if state is not None:
             with restoring(self._folder.checkpoint):
                 self._net.load_state_dict(state["net"])
                 self._w.load_state_dict(state["w"])
                 self._theta.load_state_dict(state["theta"])
-                self._request.objective.restore(state["objective"])
+                self._setup.objective.restore(state["objective"])
         self._net.train()
         self._epochs.run(self._epoch, self._state)
         return SearchResult(self._net, tuple(self._epochs.history))
@@ -145,31 +145,31 @@ class _Search:
             "net": self._net.state_dict(),
             "w": self._w.state_dict(),
             "theta": self._theta.state_dict(),
-            "objective": self._request.objective.state(),
+            "objective": self._setup.objective.state(),
         }
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a resumed search to be the one that was interrupted."""
-        request = self._request
-        space = request.models[0].space
+        setup = self._setup
+        space = setup.models[0].space
         costs = self._costs_us.sum((1, 2)).tolist()
         return {
             "job": "search",
             "space": f"{space.name}@{space.label}, {'|'.join(c.name for c in space.candidates)}",
-            "devices": ", ".join(model.device for model in request.models),
+            "devices": ", ".join(model.device for model in setup.models),
             "latencies": ", ".join(f"{total:.3f}" for total in costs),
-            "objective": request.objective.name,
-            "mode": request.mode,
-            "weights": "shared" if request.shared else "of each candidate's own",
-            **images_identity(request.data),
-            "seed": request.seed,
-            "bf16": request.engine.bf16,
-            **request.schedule.to_dict(),
+            "objective": setup.objective.name,
+            "mode": setup.mode,
+            "weights": "shared" if setup.shared else "of each candidate's own",
+            **images_identity(setup.data),
+            "seed": setup.seed,
+            "bf16": setup.hardware.bf16,
+            **setup.schedule.to_dict(),
         }
 
     def _epoch(self, epoch: int) -> Record:
         """w on its share, then theta on its own; the random numbers depend on the seed and the epoch alone."""
-        schedule = self._request.schedule
+        schedule = self._setup.schedule
         record: Record = {"epoch": epoch + 1, "temperature": schedule.temperature_at(epoch)}
         w_s, images, (loss, accuracy) = self._phase(epoch, "w", self._w_step)
         record |= {"w_loss": loss, "w_accuracy": accuracy, "w_images_per_s": images / w_s}
@@ -180,27 +180,27 @@ class _Search:
             for weight in self._weights:
                 weight.requires_grad_(True)
             record |= {"theta_loss": loss, "theta_accuracy": accuracy, "theta_images_per_s": images / theta_s}
-        self._engine.average_buffers(self._net)
+        self._hardware.average_buffers(self._net)
         self._epochs.require_finite(self._net)
         expected_us = self._expected_us().tolist()
         shares = probabilities(self._net.theta.detach(), self._net.mask)
-        record |= {f"expected_us {m.device}": us for m, us in zip(self._request.models, expected_us, strict=True)}
-        record |= {"certainty": shares.amax(1).mean().item(), **self._request.objective.state()}
+        record |= {f"expected_us {m.device}": us for m, us in zip(self._setup.models, expected_us, strict=True)}
+        record |= {"certainty": shares.amax(1).mean().item(), **self._setup.objective.state()}
         return record
 
     def _phase(
         self, epoch: int, part: str, step: Callable[[Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
     ) -> tuple[float, int, tuple[float, float]]:
         """Seconds, images, and the mean loss and accuracy of one pass over a part."""
-        request, started = self._request, time.monotonic()
-        rng = generator(request.seed, epoch, _PARTS.index(part))
-        total = math.ceil(request.data.count(part) / request.schedule.batch_size)
-        tally = Tally(self._engine)
-        batches = self._shared_data.train_batches(request.schedule.batch_size, epoch, request.seed, part)
+        setup, started = self._setup, time.monotonic()
+        rng = generator(setup.seed, epoch, _PARTS.index(part))
+        total = math.ceil(setup.data.count(part) / setup.schedule.batch_size)
+        tally = Tally(self._hardware)
+        batches = self._shared_data.train_batches(setup.schedule.batch_size, epoch, setup.seed, part)
         for number, (images, labels) in enumerate(batches):
-            self._set_rate((epoch + number / total) / request.schedule.epochs)
+            self._set_rate((epoch + number / total) / setup.schedule.epochs)
             images, labels = images.to(self._device), labels.to(self._device)
-            loss, outputs = step(images, labels, request.schedule.temperature_at(epoch), rng)
+            loss, outputs = step(images, labels, setup.schedule.temperature_at(epoch), rng)
             tally.add(loss, outputs, labels)
             if (number + 1) % CHECK_EVERY == 0:
                 self._look(epoch, part, tally)
@@ -211,30 +211,30 @@ class _Search:
 
     def _set_rate(self, progress: float) -> None:
         for group in self._w.param_groups:
-            group["lr"] = self._request.schedule.w_rate_at(progress)
+            group["lr"] = self._setup.schedule.w_rate_at(progress)
 
     def _w_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         theta = torch.zeros_like(self._net.theta) if self._passes.w_equal else self._net.theta.detach()
         gates = draw(theta, self._net.mask, temperature, self._passes.w, rng)
-        with self._engine.autocast():
+        with self._hardware.autocast():
             outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
-        self._engine.step(self._w, loss, len(labels), self._request.schedule.w_clip)
+        self._hardware.step(self._w, loss, len(labels), self._setup.schedule.w_clip)
         return loss.detach(), outputs.detach()
 
     def _theta_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         gates = draw(self._net.theta, self._net.mask, temperature, self._passes.theta, rng)
-        with self._engine.autocast():
+        with self._hardware.autocast():
             outputs = self._outputs(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)
-        drawn_us = latencies_us(self._request.models, self._costs_us, gates.relaxed)
-        loss = self._request.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
-        self._engine.step(self._theta, loss, len(labels))
-        self._request.objective.observe(self._expected_us())
+        drawn_us = latencies_us(self._setup.models, self._costs_us, gates.relaxed)
+        loss = self._setup.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
+        self._hardware.step(self._theta, loss, len(labels))
+        self._setup.objective.observe(self._expected_us())
         return loss.detach(), outputs.detach()
 
     def _outputs(self, images: Tensor, gates: Gates) -> Tensor:
@@ -250,14 +250,14 @@ class _Search:
     def _expected_us(self, differentiable: bool = False) -> Tensor:
         """The expected latency of a net drawn from P_theta, (devices,)."""
         theta = self._net.theta if differentiable else self._net.theta.detach()
-        return latencies_us(self._request.models, self._costs_us, probabilities(theta.double(), self._net.mask))
+        return latencies_us(self._setup.models, self._costs_us, probabilities(theta.double(), self._net.mask))
 
     def _look(self, epoch: int, part: str, tally: Tally) -> None:
         problem = tally.check()
         self._epochs.stop_where(f"{problem} in epoch {epoch + 1}, training {part}" if problem else "")
 
     def _progress(self, epoch: int, part: str, step: int, total: int, tally: Tally) -> None:
-        schedule, models = self._request.schedule, self._request.models
+        schedule, models = self._setup.schedule, self._setup.models
         expected_us = self._expected_us().tolist()
         latencies = ", ".join(f"{m.device} {format_latency(us)}" for m, us in zip(models, expected_us, strict=True))
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}, expected {latencies}"

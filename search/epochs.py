@@ -15,7 +15,7 @@ from torch import nn
 from lutbench.errors import TrainingError, UsageError
 from lutbench.search.checkpoint import CHECKPOINT, load_checkpoint, restoring, save_checkpoint
 from lutbench.search.data.source import DataSource
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 from lutbench.search.metrics import Record, open_log
 
 METRICS = "metrics.jsonl"
@@ -23,11 +23,11 @@ CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accele
 
 
 @dataclass(frozen=True)
-class JobFolder:
-    """Where a job keeps what it comes to. job: "training" or "search"; identity: which one (`save_checkpoint`)."""
+class RunFolder:
+    """Where a run keeps what it comes to. kind: "training" or "search"; identity: which one (`save_checkpoint`)."""
 
     path: Path
-    job: str
+    kind: str
     identity: dict[str, Any]
     tensorboard: bool = False
 
@@ -39,26 +39,26 @@ class JobFolder:
 class Epochs:
     """history: a record per epoch that is done, as in metrics.jsonl."""
 
-    def __init__(self, folder: JobFolder, engine: Engine, count: int) -> None:
-        self._folder, self._engine, self._count = folder, engine, count
+    def __init__(self, folder: RunFolder, hardware: Hardware, count: int) -> None:
+        self._folder, self._hardware, self._count = folder, hardware, count
         self.history: list[Record] = []
         self._took_s: list[float] = []  # of this run's epochs
 
     def start(self, resume: bool) -> dict[str, Any] | None:
-        """The state to go on from, None where the job starts anew.
+        """The state to go on from, None where the run starts anew.
 
-        CheckpointError where there is none to go on from or it is of another job, UsageError where one would be
+        CheckpointError where there is none to go on from or it is of another run, UsageError where one would be
         overwritten.
         """
         path = self._folder.checkpoint
         if resume:
-            state = load_checkpoint(path, self._folder.identity, str(self._engine.device))
+            state = load_checkpoint(path, self._folder.identity, str(self._hardware.device))
             with restoring(path):
                 self.history = [dict(record) for record in state["history"]]
             return state
         if path.exists():
             raise UsageError(
-                f"a {self._folder.job}'s checkpoint is there",
+                f"a {self._folder.kind}'s checkpoint is there",
                 path=path,
                 remedy="--resume goes on, or give a new folder",
             )
@@ -67,7 +67,7 @@ class Epochs:
     def run(self, epoch: Callable[[int], Record], state: Callable[[], dict[str, Any]]) -> None:
         """Runs what is left, epoch(number) from 0; after each its record and state() are kept."""
         folder = self._folder
-        with open_log(self._engine, folder.path / METRICS, self.history, folder.tensorboard) as log:
+        with open_log(self._hardware, folder.path / METRICS, self.history, folder.tensorboard) as log:
             for number in range(len(self.history), self._count):
                 started = time.monotonic()
                 record = epoch(number)
@@ -77,7 +77,7 @@ class Epochs:
                 log.add(record)
 
     def save(self, path: Path, state: dict[str, Any]) -> None:
-        if self._engine.is_first:
+        if self._hardware.is_first:
             save_checkpoint(path, self._folder.identity, state)
 
     def left_s(self, done: float) -> float:
@@ -100,7 +100,7 @@ class Epochs:
 
 
 def images_identity(data: DataSource) -> dict[str, Any]:
-    """Which images a job is of."""
+    """Which images a run is of."""
     return {
         "data": data.name,
         "resolution": data.resolution,

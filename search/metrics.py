@@ -1,4 +1,4 @@
-"""What a job measured while it ran: a JSON line per record, and TensorBoard where it is asked for."""
+"""What a training or a search measured while it ran: a JSON line per record, and TensorBoard where it is asked for."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lutbench.errors import UsageError
 from lutbench.files import cannot_write, write_atomically
 
 if TYPE_CHECKING:
-    from lutbench.search.engine import Engine
+    from lutbench.search.hardware import Hardware
 
 Record = dict[str, Any]
 
 
 class MetricsLog:
-    """Appends records to path. earlier: those that a resumed job had written; whatever else stood there goes.
+    """Appends records to path. earlier: those that a resumed run had written; whatever else stood there goes.
 
     tensorboard: also writes numbers as scalars, by the record's "epoch", into a folder beside path.
     """
@@ -52,7 +52,7 @@ class MetricsLog:
 
 
 class NoLog:
-    """What the other processes of a job write: nothing."""
+    """What the other processes of a run write: nothing."""
 
     def __enter__(self) -> NoLog:
         return self
@@ -65,10 +65,10 @@ class NoLog:
 
 
 def open_log(
-    engine: Engine, path: Path, earlier: Iterable[Record] = (), tensorboard: bool = False
+    hardware: Hardware, path: Path, earlier: Iterable[Record] = (), tensorboard: bool = False
 ) -> MetricsLog | NoLog:
-    """The job's log in its first process, one that writes nothing in the others."""
-    return MetricsLog(path, earlier, tensorboard) if engine.is_first else NoLog()
+    """The run's log in its first process, one that writes nothing in the others."""
+    return MetricsLog(path, earlier, tensorboard) if hardware.is_first else NoLog()
 
 
 def _line(record: Record) -> str:

@@ -7,14 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 
 
 class Tally:
     """Sums over steps and processes; figures stay where the losses are until somebody looks."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
         self._steps, self.images = 0, 0
         self._loss, self._right = 0.0, 0
         self._pending: list[tuple[Tensor, Tensor, int]] = []
@@ -34,7 +34,7 @@ class Tally:
         self._pending = []
         sizes = torch.tensor(images, dtype=torch.float64, device=losses[0].device)
         figures = torch.stack([torch.stack(losses).double() * sizes, torch.stack(right).double(), sizes])
-        for loss, found, size in self._engine.total(figures).T.tolist():
+        for loss, found, size in self._hardware.total(figures).T.tolist():
             self._steps += 1
             if not math.isfinite(loss):
                 return f"the loss is {loss} at step {self._steps}"

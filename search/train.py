@@ -19,8 +19,8 @@ from lutbench.events import Report, StepProgress
 from lutbench.nn.subject import branch_norms
 from lutbench.search.checkpoint import CHECKPOINT, restoring
 from lutbench.search.data.source import Batches, DataSource
-from lutbench.search.engine import Engine
-from lutbench.search.epochs import CHECK_EVERY, Epochs, JobFolder, images_identity
+from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, images_identity
+from lutbench.search.hardware import Hardware
 from lutbench.search.initial import initialise
 from lutbench.search.metrics import Record
 from lutbench.search.recipe import Recipe
@@ -34,7 +34,7 @@ WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
 
 @dataclass(frozen=True)
-class TrainRequest:
+class TrainSetup:
     """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
 
     folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt. resume: go on from the checkpoint there.
@@ -48,7 +48,7 @@ class TrainRequest:
     folder: Path
     seed: int = 0
     resume: bool = False
-    engine: Engine = field(default_factory=Engine)
+    hardware: Hardware = field(default_factory=Hardware)
     compiled: bool = False
     channels_last: bool = True
     tensorboard: bool = False
@@ -76,13 +76,13 @@ class TrainResult:
     history: tuple[Record, ...] = field(repr=False)
 
 
-def train(request: TrainRequest, report: Report) -> TrainResult:
-    """Trains request.net and leaves it in eval mode.
+def train(setup: TrainSetup, report: Report) -> TrainResult:
+    """Trains setup.net and leaves it in eval mode.
 
     Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
     there is none to resume from or it is of another training, UsageError where one would be overwritten.
     """
-    return _Training(request, report).run()
+    return _Training(setup, report).run()
 
 
 def evaluate(net: nn.Module, batches: Batches, device: str = "cpu") -> Score:
@@ -125,38 +125,38 @@ def start_net(net: nn.Module, seed: int) -> None:
 class _Training:
     """One training: its net, optimiser and history."""
 
-    def __init__(self, request: TrainRequest, report: Report) -> None:
-        self._engine, self._device = request.engine, request.engine.device
-        self._engine.check_batch(request.recipe.batch_size)
-        self._request, self._report = request, self._engine.reporting(report)
-        self._data = self._engine.share(request.data)
-        folder = JobFolder(request.folder, "training", _identity(request), request.tensorboard)
-        self._epochs = Epochs(folder, self._engine, request.recipe.epochs)
-        self._net = request.net.to(self._device)
-        self._layout = LAYOUT if request.channels_last else torch.contiguous_format
+    def __init__(self, setup: TrainSetup, report: Report) -> None:
+        self._hardware, self._device = setup.hardware, setup.hardware.device
+        self._hardware.check_batch(setup.recipe.batch_size)
+        self._setup, self._report = setup, self._hardware.reporting(report)
+        self._data = self._hardware.share(setup.data)
+        folder = RunFolder(setup.folder, "training", _identity(setup), setup.tensorboard)
+        self._epochs = Epochs(folder, self._hardware, setup.recipe.epochs)
+        self._net = setup.net.to(self._device)
+        self._layout = LAYOUT if setup.channels_last else torch.contiguous_format
         self._net.to(memory_format=self._layout)  # type: ignore[call-overload]  # torch's stubs lack it
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(self._net) if request.compiled else self._net
-        recipe = request.recipe
+        self._forward: Callable[[Tensor], Tensor] = torch.compile(self._net) if setup.compiled else self._net
+        recipe = setup.recipe
         self._optimiser = torch.optim.SGD(
             self._net.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
         )
 
     def run(self) -> TrainResult:
-        request, epochs = self._request, self._epochs
-        state = epochs.start(request.resume)
+        setup, epochs = self._setup, self._epochs
+        state = epochs.start(setup.resume)
         if state is None:
-            start_net(self._net, request.seed)
+            start_net(self._net, setup.seed)
         else:
-            with restoring(request.folder / CHECKPOINT):
+            with restoring(setup.folder / CHECKPOINT):
                 self._net.load_state_dict(state["net"])
                 self._optimiser.load_state_dict(state["optimiser"])
-        with dropout_before_classifier(self._net, request.recipe.dropout):
+        with dropout_before_classifier(self._net, setup.recipe.dropout):
             epochs.run(self._epoch, lambda: {**self._weights(), "optimiser": self._optimiser.state_dict()})
         self._net.eval()
-        last, weights = epochs.history[-1], request.folder / WEIGHTS
+        last, weights = epochs.history[-1], setup.folder / WEIGHTS
         epochs.save(weights, self._weights())
-        with restoring(request.folder / CHECKPOINT):
-            test = Score(last["test_loss"], last["test_accuracy"], request.data.count("test"))
+        with restoring(setup.folder / CHECKPOINT):
+            test = Score(last["test_loss"], last["test_accuracy"], setup.data.count("test"))
         return TrainResult(test, len(epochs.history), weights, tuple(epochs.history))
 
     def _weights(self) -> dict[str, Any]:
@@ -164,19 +164,19 @@ class _Training:
 
     def _epoch(self, epoch: int) -> Record:
         """Trains for one epoch and tests; its random numbers depend on the seed and the epoch alone."""
-        request, started = self._request, time.monotonic()
-        rate = request.recipe.rate_at(epoch)
+        setup, started = self._setup, time.monotonic()
+        rate = setup.recipe.rate_at(epoch)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._net.train()
-        stream = (self._engine.rank,) if self._engine.processes > 1 else ()
-        with seeded(self._device, (request.seed, EPOCH_STREAM, epoch, *stream)):
+        stream = (self._hardware.rank,) if self._hardware.processes > 1 else ()
+        with seeded(self._device, (setup.seed, EPOCH_STREAM, epoch, *stream)):
             tally = self._steps(epoch)
-        self._engine.average_buffers(self._net)
+        self._hardware.average_buffers(self._net)
         self._epochs.require_finite(self._net)
         train_s = time.monotonic() - started
-        batches = self._data.test_batches(request.recipe.batch_size)
-        test = _score(self._engine.total(_sums(self._net, batches, self._device, self._layout)))
+        batches = self._data.test_batches(setup.recipe.batch_size)
+        test = _score(self._hardware.total(_sums(self._net, batches, self._device, self._layout)))
         return {
             "epoch": epoch + 1,
             "learning_rate": rate,
@@ -189,10 +189,10 @@ class _Training:
         }
 
     def _steps(self, epoch: int) -> Tally:
-        request = self._request
-        batches = self._data.train_batches(request.recipe.batch_size, epoch, request.seed, "all")
-        total = math.ceil(request.data.count("all") / request.recipe.batch_size)
-        tally = Tally(self._engine)
+        setup = self._setup
+        batches = self._data.train_batches(setup.recipe.batch_size, epoch, setup.seed, "all")
+        total = math.ceil(setup.data.count("all") / setup.recipe.batch_size)
+        tally = Tally(self._hardware)
         for step, (images, labels) in enumerate(batches):
             self._step(images.to(self._device, memory_format=self._layout), labels.to(self._device), tally)
             if (step + 1) % CHECK_EVERY == 0:
@@ -203,10 +203,10 @@ class _Training:
         return tally
 
     def _step(self, images: Tensor, labels: Tensor, tally: Tally) -> None:
-        with self._engine.autocast():
+        with self._hardware.autocast():
             outputs = self._forward(images)
         loss = F.cross_entropy(outputs.float(), labels)
-        self._engine.step(self._optimiser, loss, len(labels), self._request.recipe.clip)
+        self._hardware.step(self._optimiser, loss, len(labels), self._setup.recipe.clip)
         tally.add(loss.detach(), outputs.detach(), labels)
 
     def _look(self, epoch: int, tally: Tally) -> None:
@@ -219,19 +219,19 @@ class _Training:
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}{tested}"
         left_s = self._epochs.left_s(epoch + share)
         self._report(
-            StepProgress("training", epoch + (share == 1), self._request.recipe.epochs, "epochs", detail, left_s)
+            StepProgress("training", epoch + (share == 1), self._setup.recipe.epochs, "epochs", detail, left_s)
         )
 
 
-def _identity(request: TrainRequest) -> dict[str, Any]:
+def _identity(setup: TrainSetup) -> dict[str, Any]:
     """What must be the same for a resumed training to be the one that was interrupted."""
     return {
         "job": "train",
-        "net": request.name,
-        **images_identity(request.data),
-        "seed": request.seed,
-        "bf16": request.engine.bf16,
-        **request.recipe.to_dict(),
+        "net": setup.name,
+        **images_identity(setup.data),
+        "seed": setup.seed,
+        "bf16": setup.hardware.bf16,
+        **setup.recipe.to_dict(),
     }
 
 

@@ -62,7 +62,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.depthwise",
     "lutbench.search.derive",
     "lutbench.search.dnas",
-    "lutbench.search.engine",
+    "lutbench.search.hardware",
     "lutbench.search.epochs",
     "lutbench.search.fused",
     "lutbench.search.gates",

@@ -74,9 +74,9 @@ def command(
     and export.json beside them says what these mean and how images are normalised.
     """
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.export import ExportJob, deploy, file_summary
+    from lutbench.jobs.export import ExportRequest, deploy, file_summary
 
-    job = ExportJob(
+    request = ExportRequest(
         net=net,
         folder=output or Path("exported") / folder_name(net),
         weights=weights,
@@ -90,7 +90,7 @@ def command(
         skip_broken=skip_broken,
     )
     with Progress() as progress:
-        found = deploy(job, progress)
+        found = deploy(request, progress)
     if not as_json:
         _print(found)
         return

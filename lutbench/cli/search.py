@@ -125,33 +125,33 @@ def command(
     """
     from lutbench.cli.luts import check_batch, open_lut
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.search import NetsJob, check_job, find_nets
+    from lutbench.jobs.search import SearchRequest, check_request, find_nets
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
     opened = tuple(open_lut(path) for path in luts)
     for lut in opened:
         check_batch(lut, batch)
-    job = NetsJob(
+    request = SearchRequest(
         luts=opened,
         folder=output or Path("searched") / "-".join(path.stem for path in luts),
         schedule={name: value for name, value in schedule.items() if value is not None},
         shared=not separate_weights,
-        **options,  # called as the job's fields are
+        **options,  # called as the request's fields are
     )
-    check_job(job)  # before torch loads
-    from lutbench.search.engine import Engine
+    check_request(request)  # before torch loads
+    from lutbench.search.hardware import Hardware
 
-    engine = Engine(accelerator, bf16)
-    with Progress(engine.is_first) as progress:
-        found = find_nets(job, engine, progress)
+    hardware = Hardware(accelerator, bf16)
+    with Progress(hardware.is_first) as progress:
+        found = find_nets(request, hardware, progress)
     if found is None:
         return
-    _draw(found, job.folder / PICTURE)
+    _draw(found, request.folder / PICTURE)
     if as_json:
         print_json(_summary(found))
     else:
-        _print(found, job.folder / PICTURE)
+        _print(found, request.folder / PICTURE)
 
 
 def _summary(found: FoundNets) -> dict[str, Any]:

@@ -63,22 +63,22 @@ def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json
     Several processes: torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.train import TrainJob, find_trainable, train_net
-    from lutbench.search.engine import Engine
+    from lutbench.jobs.train import TrainRequest, find_trainable, train_net
+    from lutbench.search.hardware import Hardware
     from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
     recipe = {field.name: options.pop(field.name) for field in fields(Recipe)}
-    job = TrainJob(
+    request = TrainRequest(
         net=net,
         folder=output or Path("trained") / folder_name(net),
         recipe={name: value for name, value in recipe.items() if value is not None},
-        **options,  # called as the job's fields are
+        **options,  # called as the request's fields are
     )
-    engine = Engine(accelerator, bf16)
-    with Progress(drawing=engine.is_first) as progress:
-        found = train_net(job, engine, progress)
-    if not engine.is_first:
+    hardware = Hardware(accelerator, bf16)
+    with Progress(drawing=hardware.is_first) as progress:
+        found = train_net(request, hardware, progress)
+    if not hardware.is_first:
         return
     if as_json:
         print_json(_summary(net, found))

@@ -36,8 +36,8 @@ _BATCH = 50
 
 
 @dataclass(frozen=True)
-class ExportJob:
-    """net: as in TrainJob. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
+class ExportRequest:
+    """net: as in TrainRequest. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
 
     data, resolution: None means those of the training; without weights digits and the net's own resolution.
     test_images: to judge the files with, at most.
@@ -83,26 +83,28 @@ class Deployed:
     files: tuple[File, ...]
 
 
-def deploy(job: ExportJob, report: Report) -> Deployed:
+def deploy(request: ExportRequest, report: Report) -> Deployed:
     """Writes the files and export.json, which says how they are to be fed.
 
     UsageError where weights are neither given nor to be random, CheckpointError where they are of another net,
     ExportError where a file cannot be made or computes something else.
     """
-    exporters = [(find_exporter(runtime, dtype), dtype) for runtime in job.runtimes for dtype in job.dtypes]
-    named = find_trainable(job.net)
-    if job.weights is None and not job.random_weights:
+    exporters = [(find_exporter(runtime, dtype), dtype) for runtime in request.runtimes for dtype in request.dtypes]
+    named = find_trainable(request.net)
+    if request.weights is None and not request.random_weights:
         raise UsageError(
             "no weights are given",
             remedy="--weights takes what `lutbench train` wrote; --random-weights makes files to time and no more",
         )
-    check_writable(job.folder / SUMMARY)
-    with folder_lock(job.folder):
-        return _deploy(job, named, exporters, report)
+    check_writable(request.folder / SUMMARY)
+    with folder_lock(request.folder):
+        return _deploy(request, named, exporters, report)
 
 
-def _deploy(job: ExportJob, named: Net | Model, exporters: Sequence[tuple[Exporter, str]], report: Report) -> Deployed:
-    net, module, source = _trained(job, named, report) if job.weights else _random(job, named, report)
+def _deploy(
+    request: ExportRequest, named: Net | Model, exporters: Sequence[tuple[Exporter, str]], report: Report
+) -> Deployed:
+    net, module, source = _trained(request, named, report) if request.weights else _random(request, named, report)
 
     import torch
 
@@ -116,13 +118,13 @@ def _deploy(job: ExportJob, named: Net | Model, exporters: Sequence[tuple[Export
         with _no_advice():
             made.append((exporter, dtype, exporter.export(net, dtype, Fitted(module, images))))
     judged = _Judged(0, 0, {})
-    if job.weights:
+    if request.weights:
         runs = {position: exporter.open(exported) for position, (exporter, _, exported) in enumerate(made)}
-        judged = _judge(module, runs, source, job.test_images, report)
-    files = tuple(_written(job.folder, *one, judged.of(position)) for position, one in enumerate(made))
+        judged = _judge(module, runs, source, request.test_images, report)
+    files = tuple(_written(request.folder, *one, judged.of(position)) for position, one in enumerate(made))
     accuracy = judged.right / judged.images if judged.images else None
     found = Deployed(net, source.name, len(images), judged.images, accuracy, files)
-    write_atomically(job.folder / SUMMARY, (json.dumps(summary(found, source), indent=2) + "\n").encode())
+    write_atomically(request.folder / SUMMARY, (json.dumps(summary(found, source), indent=2) + "\n").encode())
     return found
 
 
@@ -136,44 +138,48 @@ def _no_advice() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _trained(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
+def _trained(request: ExportRequest, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     from lutbench.nn.subject import empty_net
     from lutbench.search.checkpoint import load_weights
     from lutbench.search.data.find import find_data, is_built_in
     from lutbench.search.data.options import DataOptions
 
-    assert job.weights is not None
-    weights = load_weights(job.weights)
+    assert request.weights is not None
+    weights = load_weights(request.weights)
     if weights.net != named.key:
-        raise CheckpointError(f"is of net {weights.net}, not of {named.key}", path=job.weights)
+        raise CheckpointError(f"is of net {weights.net}, not of {named.key}", path=request.weights)
     options = DataOptions(
-        job.resolution or weights.resolution, weights.classes, weights.data_seed, job.workers, job.skip_broken
+        request.resolution or weights.resolution,
+        weights.classes,
+        weights.data_seed,
+        request.workers,
+        request.skip_broken,
     )
-    if not job.data and not is_built_in(weights.data):
+    if not request.data and not is_built_in(weights.data):
         raise UsageError(
-            f"its images are {show(weights.data)}, and a path in a file is not followed", path=job.weights,
+            f"its images are {show(weights.data)}, and a path in a file is not followed", path=request.weights,
             remedy="give them as --data",
         )  # fmt: skip
-    source = find_data(job.data or weights.data, options, report)
+    source = find_data(request.data or weights.data, options, report)
     net = retargeted(named, source.resolution, source.classes)
     module = empty_net(net)
     try:
         module.load_state_dict(weights.state)
     except (RuntimeError, TypeError, AttributeError) as error:  # what torch raises where values are no tensors
-        raise CheckpointError("its weights do not fit the net", path=job.weights) from error
+        raise CheckpointError("its weights do not fit the net", path=request.weights) from error
     return net, module.eval(), source
 
 
-def _random(job: ExportJob, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
+def _random(request: ExportRequest, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     """The weights that `lutbench bench` times nets with."""
     from lutbench.nn.subject import build_subject
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
 
     report(Note("weights are random: the files are good for timing, their classes mean nothing", warning=True))
-    resolution = job.resolution or named.input_shape[-1]
-    options = DataOptions(resolution, None, 0, job.workers, job.skip_broken)
-    source = find_data(job.data or "digits", options, report)
+    resolution = request.resolution or named.input_shape[-1]
+    options = DataOptions(resolution, None, 0, request.workers, request.skip_broken)
+    source = find_data(request.data or "digits", options, report)
     net = retargeted(named, resolution, _classes(named))
     return net, build_subject(net), source
 

@@ -22,8 +22,8 @@ from lutbench.space.macro import Space, format_width
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.derive import Derived
-    from lutbench.search.dnas import SearchMode, SearchRequest, SearchResult
-    from lutbench.search.engine import Engine
+    from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
+    from lutbench.search.hardware import Hardware
     from lutbench.search.objective import Objective
 
 NET_FILE = "net{}.json"
@@ -34,7 +34,7 @@ ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figu
 
 
 @dataclass(frozen=True)
-class NetsJob:
+class SearchRequest:
     """luts: one per device. targets_ms: none, or one per LUT. resolution, width: of the nets; None means the first of
     the LUT's own.
 
@@ -99,12 +99,12 @@ class FoundNets:
     batches: Mapping[str, int]
 
 
-def space_of(job: NetsJob) -> tuple[Space, str]:
-    """The space to search, and the TOML that defines it: of the first LUT, at the job's resolution and width."""
-    section = job.luts[0].metadata.space
+def space_of(request: SearchRequest) -> tuple[Space, str]:
+    """The space to search, and the TOML that defines it: of the first LUT, at the request's resolution and width."""
+    section = request.luts[0].metadata.space
     if not section.resolutions or not section.widths:
-        raise LutError("does not say which space its operators are of", path=job.luts[0].path)
-    wanted = (job.resolution or section.resolutions[0],), (job.width or section.widths[0],)
+        raise LutError("does not say which space its operators are of", path=request.luts[0].path)
+    wanted = (request.resolution or section.resolutions[0],), (request.width or section.widths[0],)
     (space,) = kept_spaces(section.name, *wanted, section.definition)
     return space, section.definition
 
@@ -122,60 +122,65 @@ def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...
     return models
 
 
-def check_job(job: NetsJob) -> None:
+def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder; needs no torch."""
-    space, _ = space_of(job)
-    _objective(job, latency_models(job.luts, space))
-    schedule_for(SMALL_SET, job.schedule)  # contradicts itself whatever the images, or does not
-    check_writable(job.folder / NET_FILE.format(0))
+    space, _ = space_of(request)
+    _objective(request, latency_models(request.luts, space))
+    schedule_for(SMALL_SET, request.schedule)  # contradicts itself whatever the images, or does not
+    check_writable(request.folder / NET_FILE.format(0))
 
 
-def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
+def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> FoundNets | None:
     """Searches and writes the files; None in processes that are not the first. InterruptedRunError on Ctrl-C."""
-    space, definition = space_of(job)
-    models = latency_models(job.luts, space)
+    space, definition = space_of(request)
+    models = latency_models(request.luts, space)
 
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
-    from lutbench.search.dnas import SearchRequest, search
+    from lutbench.search.dnas import SearchSetup, search
     from lutbench.search.stops import stops_explained
 
-    report = engine.reporting(report)
+    report = hardware.reporting(report)
     options = DataOptions(
-        job.train_resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device)
+        request.train_resolution,
+        request.classes,
+        request.data_seed,
+        request.workers,
+        request.skip_broken,
+        str(hardware.device),
     )
-    data = engine.first_ahead(lambda: find_data(job.data, options, report))
-    engine.set_threads(job.threads, data.resolution)
-    objective = _objective(job, models, data.count("all"))
-    schedule = schedule_for(data.count("all"), job.schedule)
-    mode = job.mode or default_mode(data.count("all"))
+    data = hardware.first_ahead(lambda: find_data(request.data, options, report))
+    hardware.set_threads(request.threads, data.resolution)
+    objective = _objective(request, models, data.count("all"))
+    schedule = schedule_for(data.count("all"), request.schedule)
+    mode = request.mode or default_mode(data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))
-    batches = {model.device: lut.metadata.batch for model, lut in zip(models, job.luts, strict=True)}
+    batches = {model.device: lut.metadata.batch for model, lut in zip(models, request.luts, strict=True)}
     for device, batch in batches.items():
         if batch > 1:
             report(Note(f"latencies and target on {device} are of batches of {batch} images, as its LUT is"))
-    request = SearchRequest(
+    setup = SearchSetup(
         models,
         data,
         objective,
         schedule,
-        job.folder,
+        request.folder,
         mode,
-        job.seed,
-        job.resume,
-        engine,
-        job.tensorboard,
-        job.shared,
-        job.compiled,
+        request.seed,
+        request.resume,
+        hardware,
+        request.tensorboard,
+        request.shared,
+        request.compiled,
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
-    with engine.folder_held(job.folder), stops_explained(job.folder, schedule.batch_size, remedy):
-        found = search(request, report)
-        if not engine.is_first:
+    with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
+        found = search(setup, report)
+        if not hardware.is_first:
             return None
-        views = default_views(data.count("theta")) if job.views is None else job.views
-        nets = _derive(job, found, request, views, report)
+        views = default_views(data.count("theta")) if request.views is None else request.views
+        nets = _derive(request, found, setup, views, report)
     how = {
         "mode": mode,
         "objective": objective.name,
@@ -184,9 +189,9 @@ def find_nets(job: NetsJob, engine: Engine, report: Report) -> FoundNets | None:
         "classes": data.classes,
         "epochs": schedule.epochs,
         "batches": batches,
-        "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, job.luts, strict=True)},
+        "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, request.luts, strict=True)},
     }
-    written = _write(job, nets, definition, how)
+    written = _write(request, nets, definition, how)
     return FoundNets(
         written,
         data.name,
@@ -216,15 +221,15 @@ def default_views(images: int) -> int:
     return 0 if images >= ENOUGH_LOOKS else math.ceil(ENOUGH_LOOKS / images)
 
 
-def _objective(job: NetsJob, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
+def _objective(request: SearchRequest, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
     from lutbench.search.objective import BETA, SMALL_BETA, budget, product
 
-    if not job.targets_ms:
+    if not request.targets_ms:
         beta = BETA if images >= SMALL_SET else SMALL_BETA
-        return product(models, job.alpha, beta if job.beta is None else job.beta)
-    if job.alpha is not None or job.beta is not None:
+        return product(models, request.alpha, beta if request.beta is None else request.beta)
+    if request.alpha is not None or request.beta is not None:
         raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
-    return budget(models, [1000 * target for target in job.targets_ms])
+    return budget(models, [1000 * target for target in request.targets_ms])
 
 
 def _proxy_note(space: Space, data: SplitSource) -> str:
@@ -236,28 +241,30 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 
 
 def _derive(
-    job: NetsJob, found: SearchResult, request: SearchRequest, views: int, report: Report
+    request: SearchRequest, found: SearchResult, setup: SearchSetup, views: int, report: Report
 ) -> tuple[Derived, ...]:
     from lutbench.search.derive import Ranking, best_nets
 
-    data, batch_size = request.data, request.schedule.batch_size
+    data, batch_size = setup.data, setup.schedule.batch_size
     ranking = Ranking(
-        found.supernet, request.models, found.probabilities, data, batch_size, request.objective, report, views
+        found.supernet, setup.models, found.probabilities, data, batch_size, setup.objective, report, views
     )
-    draws, rounds = max(job.draws, job.nets), job.rounds or default_rounds(data.count("all"))
-    nets = best_nets(ranking, draws, rounds, job.seed, [1000 * target for target in job.targets_ms] or None)
-    if len(nets) < job.nets:
+    draws, rounds = max(request.draws, request.nets), request.rounds or default_rounds(data.count("all"))
+    nets = best_nets(ranking, draws, rounds, request.seed, [1000 * target for target in request.targets_ms] or None)
+    if len(nets) < request.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    return nets[: job.nets]
+    return nets[: request.nets]
 
 
-def _write(job: NetsJob, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]) -> tuple[FoundNet, ...]:
+def _write(
+    request: SearchRequest, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]
+) -> tuple[FoundNet, ...]:
     found = []
     for number, derived in enumerate(nets):
-        path = job.folder / NET_FILE.format(number)
-        net = replace(derived.net, name=f"{job.folder.name}_{number}@{derived.net.space.label}")
+        path = request.folder / NET_FILE.format(number)
+        net = replace(derived.net, name=f"{request.folder.name}_{number}@{derived.net.space.label}")
         score = derived.score
         own = {"supernet_accuracy": round(score.accuracy, 6), "supernet_cross_entropy": round(score.loss, 6)}
-        write_architecture(Architecture(net, derived.predicted_us, job.seed, definition, {**how, **own}), path)
+        write_architecture(Architecture(net, derived.predicted_us, request.seed, definition, {**how, **own}), path)
         found.append(FoundNet(replace(derived, net=net), path))
     return tuple(found)

@@ -18,12 +18,12 @@ from lutbench.space.net import Net
 from lutbench.space.zoo import find_whole_net, retargeted
 
 if TYPE_CHECKING:
-    from lutbench.search.engine import Engine
+    from lutbench.search.hardware import Hardware
     from lutbench.search.train import TrainResult
 
 
 @dataclass(frozen=True)
-class TrainJob:
+class TrainRequest:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
     resolution, classes: None means the data's own. data_seed: of the choice of classes, the split and shapes.
@@ -70,37 +70,44 @@ def find_trainable(text: str) -> Net | Model:
     return net
 
 
-def train_net(job: TrainJob, engine: Engine, report: Report) -> Trained:
+def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trained:
     """Trains the net from scratch; InterruptedRunError on Ctrl-C, which says how to go on."""
-    named = find_trainable(job.net)
+    named = find_trainable(request.net)
 
     from lutbench.nn.subject import empty_net
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
     from lutbench.search.stops import stops_explained
-    from lutbench.search.train import WEIGHTS, TrainRequest, train
+    from lutbench.search.train import WEIGHTS, TrainSetup, train
 
-    options = DataOptions(job.resolution, job.classes, job.data_seed, job.workers, job.skip_broken, str(engine.device))
-    source = engine.first_ahead(lambda: find_data(job.data, options, engine.reporting(report)))
-    engine.set_threads(job.threads, source.resolution)
-    recipe = replace(default_recipe(source.count("all")), **job.recipe)
+    options = DataOptions(
+        request.resolution,
+        request.classes,
+        request.data_seed,
+        request.workers,
+        request.skip_broken,
+        str(hardware.device),
+    )
+    source = hardware.first_ahead(lambda: find_data(request.data, options, hardware.reporting(report)))
+    hardware.set_threads(request.threads, source.resolution)
+    recipe = replace(default_recipe(source.count("all")), **request.recipe)
     net = retargeted(named, source.resolution, source.classes)
-    request = TrainRequest(
+    setup = TrainSetup(
         empty_net(net),
         named.key,
         source,
         recipe,
-        job.folder,
-        job.seed,
-        job.resume,
-        engine,
-        job.compiled,
-        job.channels_last,
-        job.tensorboard,
+        request.folder,
+        request.seed,
+        request.resume,
+        hardware,
+        request.compiled,
+        request.channels_last,
+        request.tensorboard,
     )
-    if engine.is_first:
-        check_writable(job.folder / WEIGHTS)
+    if hardware.is_first:
+        check_writable(request.folder / WEIGHTS)
     remedy = "a smaller --batch-size, or --bf16"
-    with engine.folder_held(job.folder), stops_explained(job.folder, recipe.batch_size, remedy):
-        result = train(request, report)
+    with hardware.folder_held(request.folder), stops_explained(request.folder, recipe.batch_size, remedy):
+        result = train(setup, report)
     return Trained(net, recipe, source.name, source.resolution, source.classes, result)

@@ -14,13 +14,13 @@ import torch
 
 from lutbench.errors import CheckpointError, OutputError, UsageError
 from lutbench.events import Event, Note
-from lutbench.jobs.export import SUMMARY, ExportJob, deploy
-from lutbench.jobs.train import TrainJob, train_net
+from lutbench.jobs.export import SUMMARY, ExportRequest, deploy
+from lutbench.jobs.train import TrainRequest, train_net
 from lutbench.nn.subject import empty_net
 from lutbench.search.checkpoint import load_weights
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.net import Net, parse_net
@@ -41,18 +41,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ((space,), _) = find_spaces(str(folder / "tiny.toml"), (), (1.0,))
     write_architecture(Architecture(parse_net(CANDIDATES, space, "found"), {}, 0, TINY_TOML), folder / "net.json")
     recipe = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05}
-    job = TrainJob(str(folder / "net.json"), folder, resolution=16, classes=4, recipe=recipe)
-    assert train_net(job, Engine(), quiet).result.test.accuracy > 0.7
+    request = TrainRequest(str(folder / "net.json"), folder, resolution=16, classes=4, recipe=recipe)
+    assert train_net(request, Hardware(), quiet).result.test.accuracy > 0.7
     return folder
 
 
-def job(trained: Path, folder: Path, **changes: object) -> ExportJob:
-    base = ExportJob(str(trained / "net.json"), folder, trained / "weights.pt", test_images=60)
+def request(trained: Path, folder: Path, **changes: object) -> ExportRequest:
+    base = ExportRequest(str(trained / "net.json"), folder, trained / "weights.pt", test_images=60)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
 def test_every_runtime_classifies_as_torch_does(trained: Path, tmp_path: Path) -> None:
-    found = deploy(job(trained, tmp_path, runtimes=("onnx", "executorch", "torchscript")), quiet)
+    found = deploy(request(trained, tmp_path, runtimes=("onnx", "executorch", "torchscript")), quiet)
     assert [file.path.name for file in found.files] == [
         *("int8.onnx", "fp32.onnx", "int8.pte", "fp32.pte", "int8.pt", "fp32.pt"),
     ]
@@ -66,7 +66,7 @@ def test_every_runtime_classifies_as_torch_does(trained: Path, tmp_path: Path) -
 
 
 def test_a_file_can_be_run_from_its_summary_alone(trained: Path, tmp_path: Path) -> None:
-    deploy(job(trained, tmp_path), quiet)
+    deploy(request(trained, tmp_path), quiet)
     about: dict[str, Any] = json.loads((tmp_path / SUMMARY).read_text())
     int8 = about["files"][0]
     source = find_data("digits", DataOptions(16, 4))
@@ -83,7 +83,7 @@ def test_a_file_can_be_run_from_its_summary_alone(trained: Path, tmp_path: Path)
 
 
 def test_weights_are_those_of_the_training(trained: Path, tmp_path: Path) -> None:
-    found = deploy(job(trained, tmp_path, dtypes=("fp32",)), quiet)
+    found = deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
     assert isinstance(found.net, Net)
     module = empty_net(found.net)
     module.load_state_dict(load_weights(trained / "checkpoint.pt").state)
@@ -95,15 +95,15 @@ def test_weights_are_those_of_the_training(trained: Path, tmp_path: Path) -> Non
 
 
 def test_another_resolution_than_the_training_s(trained: Path, tmp_path: Path) -> None:
-    found = deploy(job(trained, tmp_path, resolution=32, dtypes=("fp32",)), quiet)
+    found = deploy(request(trained, tmp_path, resolution=32, dtypes=("fp32",)), quiet)
     assert found.net.input_shape == (1, 3, 32, 32) and found.torch_accuracy is not None
 
 
 def test_random_weights_have_to_be_asked_for_and_are_not_judged(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no weights are given; --weights"):
-        deploy(job(trained, tmp_path, weights=None), quiet)
+        deploy(request(trained, tmp_path, weights=None), quiet)
     events: list[Event] = []
-    found = deploy(job(trained, tmp_path, weights=None, random_weights=True), events.append)
+    found = deploy(request(trained, tmp_path, weights=None, random_weights=True), events.append)
     assert any(isinstance(event, Note) and event.warning and "random" in event.text for event in events)
     assert found.torch_accuracy is None and all(file.accuracy is None for file in found.files)
     assert found.net.input_shape == (1, 3, 32, 32)
@@ -111,13 +111,13 @@ def test_random_weights_have_to_be_asked_for_and_are_not_judged(trained: Path, t
 
 def test_what_is_wrong_is_said(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"is of net tiny@32x1\.0"):
-        deploy(job(trained, tmp_path, net="fbnet_a"), quiet)
+        deploy(request(trained, tmp_path, net="fbnet_a"), quiet)
     junk = tmp_path / "junk.pt"
     junk.write_bytes(b"PK\x03\x04junk")
     for path, problem in ((junk, "no checkpoint, or a damaged one"), (tmp_path / "none.pt", "there is no checkpoint")):
         with pytest.raises(CheckpointError, match=problem):
-            deploy(job(trained, tmp_path, weights=path), quiet)
+            deploy(request(trained, tmp_path, weights=path), quiet)
     with pytest.raises(UsageError, match="no runtime is called 'tflite'"):
-        deploy(job(trained, tmp_path, runtimes=("tflite",)), quiet)
+        deploy(request(trained, tmp_path, runtimes=("tflite",)), quiet)
     with pytest.raises(OutputError, match="cannot write there"):
-        deploy(job(trained, Path("/proc/none")), quiet)
+        deploy(request(trained, Path("/proc/none")), quiet)

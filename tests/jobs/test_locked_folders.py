@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import OutputError
-from lutbench.jobs.export import ExportJob, deploy
-from lutbench.jobs.search import NetsJob, find_nets
-from lutbench.jobs.train import TrainJob, train_net
+from lutbench.jobs.export import ExportRequest, deploy
+from lutbench.jobs.search import SearchRequest, find_nets
+from lutbench.jobs.train import TrainRequest, train_net
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 
 LUT = Path(__file__).parent.parent.parent / "luts" / "s8.csv"
 
 
 def _search(folder: Path) -> None:
-    find_nets(NetsJob((read_lut(LUT),), folder, resume=True), Engine(), lambda _: None)
+    find_nets(SearchRequest((read_lut(LUT),), folder, resume=True), Hardware(), lambda _: None)
 
 
 def _train(folder: Path) -> None:
-    train_net(TrainJob("fbnet_a", folder, resume=True), Engine(), lambda _: None)
+    train_net(TrainRequest("fbnet_a", folder, resume=True), Hardware(), lambda _: None)
 
 
 def _export(folder: Path) -> None:
-    deploy(ExportJob("fbnet_a", folder, random_weights=True), lambda _: None)
+    deploy(ExportRequest("fbnet_a", folder, random_weights=True), lambda _: None)
 
 
 @pytest.mark.parametrize("job", [_search, _train, _export])

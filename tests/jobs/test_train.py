@@ -13,11 +13,11 @@ from lutbench.errors import (
     UsageError,
 )
 from lutbench.events import Event
-from lutbench.jobs.train import TrainJob, find_trainable, train_net
+from lutbench.jobs.train import TrainRequest, find_trainable, train_net
 from lutbench.search.data import find
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
-from lutbench.search.engine import Engine
+from lutbench.search.hardware import Hardware
 from lutbench.search.recipe import SMALL
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
@@ -36,39 +36,39 @@ def arch(tiny: Space, tmp_path: Path) -> Path:
     return tmp_path / "net.json"
 
 
-def job(net: Path | str, folder: Path, **changes: object) -> TrainJob:
+def request(net: Path | str, folder: Path, **changes: object) -> TrainRequest:
     recipe = {"epochs": 1, "batch_size": 256}
-    return TrainJob(str(net), folder / "out", resolution=16, recipe=recipe, **changes)  # type: ignore[arg-type]
+    return TrainRequest(str(net), folder / "out", resolution=16, recipe=recipe, **changes)  # type: ignore[arg-type]
 
 
 def test_an_architecture_is_trained_at_the_scale_of_the_data(arch: Path, tmp_path: Path) -> None:
-    found = train_net(job(arch, tmp_path, classes=4), Engine(), quiet)
+    found = train_net(request(arch, tmp_path, classes=4), Hardware(), quiet)
     assert (found.resolution, found.classes, found.data) == (16, 4, "digits")
     assert found.net.input_shape == (1, 3, 16, 16)
     assert (found.recipe.epochs, found.recipe.batch_size, found.recipe.momentum) == (1, 256, SMALL.momentum)
     kept = torch.load(found.result.weights, weights_only=True)
     assert kept["identity"]["net"].startswith("tiny@32x1.0:32:") and kept["identity"]["classes"] == 4
     assert set(kept["state"]) == {"net"}
-    again = train_net(job(arch, tmp_path, classes=4, resume=True), Engine(), quiet)
+    again = train_net(request(arch, tmp_path, classes=4, resume=True), Hardware(), quiet)
     assert again.result.history == found.result.history
     with pytest.raises(CheckpointError, match="classes was 4 and is 10"):
-        train_net(job(arch, tmp_path, resume=True), Engine(), quiet)
+        train_net(request(arch, tmp_path, resume=True), Hardware(), quiet)
 
 
 def test_another_seed_sees_the_same_images(arch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[DataOptions] = []
     monkeypatch.setattr(find, "find_data", lambda _text, options, _report: asked.append(options) or digits(options))
-    train_net(job(arch, tmp_path / "a", classes=4, seed=1), Engine(), quiet)
-    train_net(job(arch, tmp_path / "b", classes=4, seed=1, data_seed=2), Engine(), quiet)
+    train_net(request(arch, tmp_path / "a", classes=4, seed=1), Hardware(), quiet)
+    train_net(request(arch, tmp_path / "b", classes=4, seed=1, data_seed=2), Hardware(), quiet)
     assert [options.seed for options in asked] == [0, 2]
     assert digits(asked[0]).class_names != digits(asked[1]).class_names
     with pytest.raises(CheckpointError, match="data_seed was 0 and is 2"):
-        train_net(job(arch, tmp_path / "a", classes=4, seed=1, data_seed=2, resume=True), Engine(), quiet)
+        train_net(request(arch, tmp_path / "a", classes=4, seed=1, data_seed=2, resume=True), Hardware(), quiet)
 
 
 def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:
-    changed = job("shufflenet_v2@64x0.5", tmp_path, classes=3)
-    found = train_net(TrainJob(**{**vars(changed), "resolution": 32}), Engine(), quiet)
+    changed = request("shufflenet_v2@64x0.5", tmp_path, classes=3)
+    found = train_net(TrainRequest(**{**vars(changed), "resolution": 32}), Hardware(), quiet)
     assert found.net.input_shape == (1, 3, 32, 32) and found.result.epochs == 1
 
 
@@ -86,4 +86,4 @@ def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match="no such file"):
         find_trainable("none.json")
     with pytest.raises(UsageError, match="resolution 16 is not between"):
-        train_net(TrainJob("mobilenet_v2", tmp_path, resolution=16), Engine(), quiet)
+        train_net(TrainRequest("mobilenet_v2", tmp_path, resolution=16), Hardware(), quiet)

@@ -16,7 +16,7 @@ import torch
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
-from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchRequest, SearchResult, search
+from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchResult, SearchSetup, search
 from lutbench.search.gates import candidate_mask
 from lutbench.search.latency import latency_model
 from lutbench.search.objective import budget, product
@@ -38,9 +38,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def request(folder: Path, **changes: object) -> SearchRequest:
+def setup(folder: Path, **changes: object) -> SearchSetup:
     models = (latency_model(made_lut(), SMALL),)
-    return replace(SearchRequest(models, Blobs(), product(models), SCHEDULE, folder), **changes)  # type: ignore[arg-type]
+    return replace(SearchSetup(models, Blobs(), product(models), SCHEDULE, folder), **changes)  # type: ignore[arg-type]
 
 
 def quiet(_event: Event) -> None:
@@ -71,7 +71,7 @@ def stop_in(epoch: int, part: str) -> Callable[[Event], None]:
 @pytest.mark.parametrize("mode", SEARCH_MODES)
 def test_it_learns_and_writes_a_line_per_epoch(mode: SearchMode, tmp_path: Path) -> None:
     schedule = replace(SCHEDULE, epochs=8, w_rate=0.1)
-    found = search(request(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=400)), quiet)
+    found = search(setup(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=400)), quiet)
     written = lines(tmp_path)
     assert [record["epoch"] for record in written] == list(range(1, 9)) and len(found.history) == 8
     assert written[-1]["w_accuracy"] > 0.5 > written[0]["w_accuracy"] and written[-1]["w_loss"] < written[0]["w_loss"]
@@ -81,7 +81,7 @@ def test_it_learns_and_writes_a_line_per_epoch(mode: SearchMode, tmp_path: Path)
 
 @pytest.mark.parametrize("mode", ["soft", "mixed"])
 def test_compiled_passes_learn_the_same(mode: SearchMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = search(request(tmp_path / "plain", mode=mode), quiet)
+    plain = search(setup(tmp_path / "plain", mode=mode), quiet)
     graphs: list[int] = []
 
     def compiler(graph: torch.fx.GraphModule, _example: list[torch.Tensor]) -> Callable[..., object]:
@@ -90,7 +90,7 @@ def test_compiled_passes_learn_the_same(mode: SearchMode, tmp_path: Path, monkey
 
     torch._dynamo.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=compiler))
-    compiled = search(request(tmp_path / "compiled", mode=mode, compiled=True), quiet)
+    compiled = search(setup(tmp_path / "compiled", mode=mode, compiled=True), quiet)
     assert max(graphs) > 100  # the whole supernet in one graph
     torch.testing.assert_close(compiled.supernet.theta, plain.supernet.theta, rtol=0, atol=1e-4)
 
@@ -99,7 +99,7 @@ def test_mixed_passes_train_every_net_alike(tmp_path: Path) -> None:
     """w does not depend on theta: a search for another device learns the same weights."""
     models = (latency_model(made_lut(), SMALL),)
     found = [
-        search(request(tmp_path / f"{beta}", mode="mixed", objective=product(models, 0.2, beta)), quiet).supernet
+        search(setup(tmp_path / f"{beta}", mode="mixed", objective=product(models, 0.2, beta)), quiet).supernet
         for beta in (0.6, 30.0)
     ]
     assert not torch.equal(found[0].theta, found[1].theta)
@@ -108,7 +108,7 @@ def test_mixed_passes_train_every_net_alike(tmp_path: Path) -> None:
 
 def test_hard_passes_cannot_be_compiled(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to compile"):
-        search(request(tmp_path, mode="hard", compiled=True), quiet)
+        search(setup(tmp_path, mode="hard", compiled=True), quiet)
 
 
 @pytest.mark.parametrize("mode", ["soft", "hard"])
@@ -119,7 +119,7 @@ def test_a_clipped_step_is_no_longer_than_it_may_be(mode: SearchMode, tmp_path: 
 
     def moved(name: str, clip: float) -> float:
         clipped = replace(schedule, w_clip=clip)
-        after = search(request(tmp_path / name, mode=mode, schedule=clipped, data=blobs), quiet).supernet
+        after = search(setup(tmp_path / name, mode=mode, schedule=clipped, data=blobs), quiet).supernet
         before = Supernet(SMALL, blobs.classes, blobs.resolution, 0)
         pairs = zip(before.weights(), after.weights(), strict=True)
         return sum((new - old).detach().square().sum().item() for old, new in pairs) ** 0.5 / 0.5
@@ -130,15 +130,15 @@ def test_a_clipped_step_is_no_longer_than_it_may_be(mode: SearchMode, tmp_path: 
 
 
 def test_warm_up_leaves_theta_alone_and_then_it_moves(tmp_path: Path) -> None:
-    assert (search(request(tmp_path / "whole"), quiet).supernet.theta[SMALL_MASK] != 0).all()
+    assert (search(setup(tmp_path / "whole"), quiet).supernet.theta[SMALL_MASK] != 0).all()
     with pytest.raises(StopError):
-        search(request(tmp_path / "warm"), stop_in(1, "w"))
+        search(setup(tmp_path / "warm"), stop_in(1, "w"))
     state = torch.load(tmp_path / "warm" / "checkpoint.pt", weights_only=True)["state"]
     assert (state["net"]["theta"] == 0).all()
 
 
 def test_a_strong_pull_to_low_latency_makes_nets_fast(tmp_path: Path) -> None:
-    base = request(tmp_path / "a")
+    base = setup(tmp_path / "a")
     schedule = Schedule(epochs=25, warmup=0, batch_size=16, w_rate=0.01, theta_rate=0.3)
     found = search(replace(base, schedule=schedule, objective=product(base.models, 0.2, 12.0)), quiet)
     model = base.models[0]
@@ -148,7 +148,7 @@ def test_a_strong_pull_to_low_latency_makes_nets_fast(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_a_budget_is_met_in_one_run(share: float, tmp_path: Path) -> None:
-    base = request(tmp_path)
+    base = setup(tmp_path)
     model = base.models[0]
     target_us = model.net_us(model.fastest) + share * (model.net_us(model.slowest) - model.net_us(model.fastest))
     schedule = Schedule(epochs=25, warmup=1, batch_size=8, w_rate=0.02, theta_rate=0.1, cooling=0.1)
@@ -163,8 +163,8 @@ def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(
 ) -> None:
     models = (latency_model(made_lut(), SMALL),)
 
-    def one(folder: str, resume: bool = False) -> SearchRequest:
-        return request(tmp_path / folder, mode=mode, resume=resume, objective=budget(models, [480.0]))
+    def one(folder: str, resume: bool = False) -> SearchSetup:
+        return setup(tmp_path / folder, mode=mode, resume=resume, objective=budget(models, [480.0]))
 
     whole = search(one("whole"), quiet)
     with pytest.raises(StopError):
@@ -181,14 +181,14 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tests.search.test_dnas import quiet, request
+from tests.search.test_dnas import quiet, setup
 from lutbench.search.dnas import search
-search(request(Path(sys.argv[1]), mode="hard", resume=sys.argv[2] == "resume"), quiet)
+search(setup(Path(sys.argv[1]), mode="hard", resume=sys.argv[2] == "resume"), quiet)
 """
 
 
 def test_a_killed_search_goes_on_to_the_same_theta(tmp_path: Path) -> None:
-    whole = search(request(tmp_path / "whole", mode="hard"), quiet)
+    whole = search(setup(tmp_path / "whole", mode="hard"), quiet)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
     process = subprocess.Popen([*command, "start"], cwd=ROOT)
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
@@ -205,16 +205,16 @@ def test_a_killed_search_goes_on_to_the_same_theta(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is nan at step 1 in epoch 2, training w.*epoch 1 is kept"):
-        search(request(tmp_path, data=Blobs(poison=True)), quiet)
+        search(setup(tmp_path, data=Blobs(poison=True)), quiet)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["state"]
     assert len(state["history"]) == 1
     assert all(bool(torch.isfinite(value).all()) for value in state["net"].values())
 
 
 def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_search(tmp_path: Path) -> None:
-    search(request(tmp_path), quiet)
+    search(setup(tmp_path), quiet)
     with pytest.raises(UsageError, match="--resume"):
-        search(request(tmp_path), quiet)
+        search(setup(tmp_path), quiet)
     other = latency_model(made_lut(seed=9), SMALL)
     changes: list[dict[str, object]] = [
         {"mode": "hard"},
@@ -226,14 +226,14 @@ def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_search(tmp_pa
     ]
     for change in changes:
         with pytest.raises(CheckpointError, match="another job"):
-            search(request(tmp_path, resume=True, **change), quiet)
+            search(setup(tmp_path, resume=True, **change), quiet)
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        search(request(tmp_path / "empty", resume=True), quiet)
+        search(setup(tmp_path / "empty", resume=True), quiet)
 
 
 def test_progress_says_how_far_and_how_long(tmp_path: Path) -> None:
     events: list[Event] = []
-    search(request(tmp_path), events.append)
+    search(setup(tmp_path), events.append)
     steps = [event for event in events if isinstance(event, StepProgress)]
     assert {event.stage for event in steps} == {"searching, w", "searching, theta"}
     assert "expected host" in steps[0].detail and "accuracy" in steps[0].detail

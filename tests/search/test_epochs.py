@@ -12,17 +12,17 @@ from torch import nn
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.search.checkpoint import load_checkpoint
-from lutbench.search.engine import Engine
-from lutbench.search.epochs import METRICS, Epochs, JobFolder
+from lutbench.search.epochs import METRICS, Epochs, RunFolder
+from lutbench.search.hardware import Hardware
 from lutbench.search.metrics import Record
 
 
-def job(folder: Path) -> JobFolder:
-    return JobFolder(folder, "training", {"job": "train", "net": "tiny"})
+def run_folder(folder: Path) -> RunFolder:
+    return RunFolder(folder, "training", {"job": "train", "net": "tiny"})
 
 
 def epochs(folder: Path, count: int = 3) -> Epochs:
-    return Epochs(job(folder), Engine("cpu"), count)
+    return Epochs(run_folder(folder), Hardware("cpu"), count)
 
 
 def record(number: int) -> Record:
@@ -30,7 +30,7 @@ def record(number: int) -> Record:
 
 
 def kept(folder: Path) -> dict[str, Any]:
-    return load_checkpoint(job(folder).checkpoint, job(folder).identity)
+    return load_checkpoint(run_folder(folder).checkpoint, run_folder(folder).identity)
 
 
 def test_every_epoch_is_kept_and_logged(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_jobs(tmp_path
     epochs(tmp_path).run(record, dict)
     with pytest.raises(UsageError, match=r"a training's checkpoint is there.*--resume goes on"):
         epochs(tmp_path).start(resume=False)
-    other = Epochs(replace(job(tmp_path), identity={"job": "train", "net": "other"}), Engine("cpu"), 3)
+    other = Epochs(replace(run_folder(tmp_path), identity={"job": "train", "net": "other"}), Hardware("cpu"), 3)
     with pytest.raises(CheckpointError, match="net was tiny and is other"):
         other.start(resume=True)
     with pytest.raises(CheckpointError, match="there is no checkpoint"):

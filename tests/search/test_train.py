@@ -23,7 +23,7 @@ from lutbench.search.data.options import DataOptions
 from lutbench.search.epochs import METRICS
 from lutbench.search.recipe import Recipe
 from lutbench.search.train import (
-    TrainRequest,
+    TrainSetup,
     dropout_before_classifier,
     evaluate,
     start_net,
@@ -45,9 +45,9 @@ def tiny_net() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, 10))
 
 
-def request(folder: Path, **changes: object) -> TrainRequest:
+def setup(folder: Path, **changes: object) -> TrainSetup:
     data = find_data("digits", DataOptions(resolution=16))
-    return replace(TrainRequest(tiny_net(), "tiny", data, RECIPE, folder), **changes)  # type: ignore[arg-type]
+    return replace(TrainSetup(tiny_net(), "tiny", data, RECIPE, folder), **changes)  # type: ignore[arg-type]
 
 
 def weights(net: nn.Module) -> list[Tensor]:
@@ -59,7 +59,7 @@ def same(one: list[Tensor], other: list[Tensor]) -> bool:
 
 
 def test_a_net_learns_and_its_score_is_its_own(tmp_path: Path) -> None:
-    asked = request(tmp_path)
+    asked = setup(tmp_path)
     result = train(asked, quiet)
     assert result.test.accuracy > 0.7
     assert not asked.net.training
@@ -71,7 +71,7 @@ def test_a_net_learns_and_its_score_is_its_own(tmp_path: Path) -> None:
 
 
 def test_metrics_are_a_json_line_per_epoch(tmp_path: Path) -> None:
-    result = train(request(tmp_path), quiet)
+    result = train(setup(tmp_path), quiet)
     records = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     assert [record["epoch"] for record in records] == [1, 2, 3, 4]
     assert records == list(result.history)
@@ -79,7 +79,7 @@ def test_metrics_are_a_json_line_per_epoch(tmp_path: Path) -> None:
 
 def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
     events: list[Event] = []
-    train(request(tmp_path), events.append)
+    train(setup(tmp_path), events.append)
     steps = [event for event in events if isinstance(event, StepProgress)]
     assert [event.done for event in steps] == sorted(event.done for event in steps)
     assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (4, 4, "epochs")
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_torch_s_state(tmp_path: P
     nets = [tiny_net() for _ in range(3)]
     for number, (net, seed) in enumerate(zip(nets, (1, 1, 2), strict=True)):
         torch.manual_seed(number)
-        train(request(tmp_path / str(number), net=net, seed=seed), quiet)
+        train(setup(tmp_path / str(number), net=net, seed=seed), quiet)
     assert same(weights(nets[0]), weights(nets[1]))
     assert not same(weights(nets[0]), weights(nets[2]))
 
@@ -100,7 +100,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from tests.search.test_train import request
+from tests.search.test_train import setup
 from lutbench.search.train import train
 
 def report(event):
@@ -110,19 +110,19 @@ def report(event):
 
 torch.set_num_threads(1)
 seen = []
-train(request(Path(sys.argv[1])), report)
+train(setup(Path(sys.argv[1])), report)
 """
 
 
 def test_a_killed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    whole = request(tmp_path / "whole")
+    whole = setup(tmp_path / "whole")
     expected = train(whole, quiet)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "cut")], check=False, env=dict(os.environ))
     assert killed.returncode == -signal.SIGKILL
     written = (tmp_path / "cut" / METRICS).read_text().splitlines()
     assert len(written) == 2
     (tmp_path / "cut" / METRICS).write_text("\n".join([*written, '{"epoch": 2, "los']))  # as a kill may leave it
-    resumed = request(tmp_path / "cut", resume=True)
+    resumed = setup(tmp_path / "cut", resume=True)
     result = train(resumed, quiet)
     assert same(weights(resumed.net), weights(whole.net))
     assert result.test == expected.test
@@ -132,17 +132,17 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_a_finished_training_resumes_to_its_result(tmp_path: Path) -> None:
-    first = train(request(tmp_path), quiet)
-    again = request(tmp_path, resume=True)
+    first = train(setup(tmp_path), quiet)
+    again = setup(tmp_path, resume=True)
     assert train(again, quiet) == first
     assert evaluate(again.net, again.data.test_batches(100)).accuracy == pytest.approx(first.test.accuracy)
 
 
 def test_a_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
-    train(request(tmp_path, recipe=replace(RECIPE, epochs=1)), quiet)
+    train(setup(tmp_path, recipe=replace(RECIPE, epochs=1)), quiet)
     before = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(UsageError, match="--resume goes on"):
-        train(request(tmp_path), quiet)
+        train(setup(tmp_path), quiet)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
@@ -155,18 +155,18 @@ def test_a_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    train(request(tmp_path), quiet)
+    train(setup(tmp_path), quiet)
     with pytest.raises(CheckpointError, match=message):
-        train(request(tmp_path, resume=True, **change), quiet)
+        train(setup(tmp_path, resume=True, **change), quiet)
 
 
 def test_nothing_to_resume_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint; start without --resume"):
-        train(request(tmp_path, resume=True), quiet)
+        train(setup(tmp_path, resume=True), quiet)
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_what_was_good(tmp_path: Path) -> None:
-    asked = request(tmp_path)
+    asked = setup(tmp_path)
     steps = 0
 
     def spoil(_part: nn.Module, _given: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_what_was_good(tmp_
 
 
 def test_weights_that_only_the_last_step_spoilt_are_not_saved(tmp_path: Path) -> None:
-    asked = request(tmp_path)
+    asked = setup(tmp_path)
     (*_, classifier) = asked.net.children()
     assert isinstance(classifier, nn.Linear)
     steps = 0
@@ -201,18 +201,18 @@ def test_weights_that_only_the_last_step_spoilt_are_not_saved(tmp_path: Path) ->
 
 def test_a_rate_far_too_high_ends_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="a lower learning rate may help"):
-        train(request(tmp_path, recipe=replace(RECIPE, learning_rate=1e30)), quiet)
+        train(setup(tmp_path, recipe=replace(RECIPE, learning_rate=1e30)), quiet)
 
 
 def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
-    train(request(tmp_path, tensorboard=True, recipe=replace(RECIPE, epochs=1)), quiet)
+    train(setup(tmp_path, tensorboard=True, recipe=replace(RECIPE, epochs=1)), quiet)
     assert list((tmp_path / "tensorboard").glob("events.out.*"))
 
 
 def test_tensorboard_missing_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UsageError, match=r"pip install 'lutbench\[tensorboard\]'"):
-        train(request(tmp_path, tensorboard=True), quiet)
+        train(setup(tmp_path, tensorboard=True), quiet)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
@@ -223,7 +223,7 @@ def test_a_clipped_step_is_no_longer_than_it_may_be(tmp_path: Path) -> None:
     def moved(name: str, clip: float) -> float:
         before, after = tiny_net(), tiny_net()
         start_net(before, 0)
-        train(request(tmp_path / name, net=after, recipe=replace(plain, clip=clip)), quiet)
+        train(setup(tmp_path / name, net=after, recipe=replace(plain, clip=clip)), quiet)
         pairs = zip(before.parameters(), after.parameters(), strict=True)
         return sum((new - old).detach().square().sum().item() for old, new in pairs) ** 0.5 / 0.5
 
@@ -284,8 +284,8 @@ def test_residual_branches_start_at_nothing(name: str) -> None:
 
 
 def test_the_last_weights_are_kept_and_layout_is_a_choice(tmp_path: Path) -> None:
-    one = train(request(tmp_path / "one"), quiet)
-    other = train(request(tmp_path / "other", channels_last=False), quiet)
+    one = train(setup(tmp_path / "one"), quiet)
+    other = train(setup(tmp_path / "other", channels_last=False), quiet)
     state = load_weights(one.weights).state
     assert state["0.weight"].is_contiguous(memory_format=torch.channels_last)
     assert load_weights(other.weights).state["0.weight"].is_contiguous()

@@ -16,16 +16,16 @@ from torch.nn.functional import cross_entropy
 
 from lutbench.errors import UsageError
 from lutbench.events import Event
-from lutbench.search.dnas import SearchRequest, search
-from lutbench.search.engine import Engine
+from lutbench.search.dnas import SearchSetup, search
 from lutbench.search.gates import MODES, draw
+from lutbench.search.hardware import Hardware
 from lutbench.search.latency import latencies_us, latency_model, stacked_costs_us
 from lutbench.search.objective import product
 from lutbench.search.recipe import Recipe
 from lutbench.search.schedule import Schedule
 from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
-from lutbench.search.train import TrainRequest, start_net, train
+from lutbench.search.train import TrainSetup, start_net, train
 from tests.search.made import SMALL, Blobs, made_lut
 
 ROOT = Path(__file__).parents[2]
@@ -45,22 +45,22 @@ def quiet(_event: Event) -> None:
     pass
 
 
-def searched(folder: Path, mode: Any, **changes: object) -> SearchRequest:
+def searched(folder: Path, mode: Any, **changes: object) -> SearchSetup:
     models = (latency_model(made_lut(), SMALL),)
-    base = SearchRequest(models, DATA, product(models), SCHEDULE, folder, mode)
+    base = SearchSetup(models, DATA, product(models), SCHEDULE, folder, mode)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
 def run_here(folder: Path) -> None:
     """What each of the processes does: both jobs, their weights kept by rank."""
     torch.set_num_threads(1)
-    engine = Engine()
+    hardware = Hardware()
     for mode in MODES:
-        found = search(searched(folder / mode, mode, engine=engine), quiet)
-        torch.save([found.supernet.state_dict(), list(found.history)], folder / f"{mode}{engine.rank}.pt")
+        found = search(searched(folder / mode, mode, hardware=hardware), quiet)
+        torch.save([found.supernet.state_dict(), list(found.history)], folder / f"{mode}{hardware.rank}.pt")
     net = tiny_net()
-    result = train(TrainRequest(net, "tiny", DATA, RECIPE, folder / "train", engine=engine), quiet)
-    torch.save([net.state_dict(), list(result.history)], folder / f"train{engine.rank}.pt")
+    result = train(TrainSetup(net, "tiny", DATA, RECIPE, folder / "train", hardware=hardware), quiet)
+    torch.save([net.state_dict(), list(result.history)], folder / f"train{hardware.rank}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -169,31 +169,31 @@ def test_processes_end_with_the_same_weights_and_figures(job: str, distributed: 
 
 
 def test_one_process_is_left_as_it_is() -> None:
-    engine, net = Engine(), tiny_net()
-    assert (engine.rank, engine.processes, engine.is_first, engine.device.type) == (0, 1, True, "cpu")
-    assert engine.share(DATA) is DATA
+    hardware, net = Hardware(), tiny_net()
+    assert (hardware.rank, hardware.processes, hardware.is_first, hardware.device.type) == (0, 1, True, "cpu")
+    assert hardware.share(DATA) is DATA
     mean_loss(net, *whole_batch("all", 84)).backward()
     before = [parameter.grad.clone() for parameter in net.parameters() if parameter.grad is not None]
-    engine.average_gradients(net.parameters(), 84)
+    hardware.average_gradients(net.parameters(), 84)
     assert all(torch.equal(p.grad, g) for p, g in zip(net.parameters(), before, strict=True) if p.grad is not None)
     assert torch.get_autocast_dtype("cpu") is torch.bfloat16 and not torch.is_autocast_enabled("cpu")
-    with engine.autocast():
+    with hardware.autocast():
         assert not torch.is_autocast_enabled("cpu")
-    with Engine(bf16=True).autocast():
+    with Hardware(bf16=True).autocast():
         assert torch.is_autocast_enabled("cpu")
 
 
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no CUDA device"):
-        Engine("cuda")
-    assert Engine("auto").device.type == "cpu"
+        Hardware("cuda")
+    assert Hardware("auto").device.type == "cpu"
 
 
 def test_bf16_trains_and_a_batch_too_small_is_refused(tmp_path: Path) -> None:
-    asked = TrainRequest(tiny_net(), "tiny", DATA, RECIPE, tmp_path, engine=Engine(bf16=True))
+    asked = TrainSetup(tiny_net(), "tiny", DATA, RECIPE, tmp_path, hardware=Hardware(bf16=True))
     assert train(asked, quiet).history[0]["loss"] > 0
-    two = Engine()
+    two = Hardware()
     two.processes = 2
     with pytest.raises(UsageError, match="too small for 2 processes"):
         two.check_batch(3)

@@ -1,8 +1,9 @@
-"""Where a job computes: a CPU or a GPU, one process or several that torchrun started, through Lightning Fabric.
+"""What a training or a search computes on: a CPU or a GPU, in one process or in several that torchrun started.
 
-Several processes hold the same weights, draw the same gates and each take a share of every batch. Gradients are
-averaged in one place, `Engine.step`: a step's hard path leaves most weights without one, the same in every
-process. Batch norm sees a process's own share (ghost batches); its running statistics are averaged each epoch.
+Lightning Fabric joins the processes. They hold the same weights, draw the same gates and each take a share of every
+batch. Gradients are averaged in one place, `Hardware.step`: a step's hard path leaves most weights without one, the
+same in every process. Batch norm sees a process's own share (ghost batches); its running statistics are averaged
+each epoch.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ SMALL_MAPS = 64  # a side of images, pixels
 ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
 
 
-class Engine:
+class Hardware:
     """This process's device and its place among the others. bf16: autocast to bfloat16.
 
-    accelerator: "auto" is a GPU where torch sees one. Started by torchrun, the first engine waits for the others.
+    accelerator: "auto" is a GPU where torch sees one. Started by torchrun, the first process waits for the others.
     """
 
     def __init__(self, accelerator: Accelerator = "cpu", bf16: bool = False) -> None:
@@ -86,7 +87,7 @@ class Engine:
 
     @contextlib.contextmanager
     def folder_held(self, folder: Path) -> Iterator[None]:
-        """Nobody else has the folder that a job writes; the first process holds it for all."""
+        """Nobody else has the folder that a run writes; the first process holds it for all."""
         with folder_lock(folder) if self.is_first else contextlib.nullcontext():
             yield
 
