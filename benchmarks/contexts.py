@@ -24,7 +24,7 @@ from lutbench.events import ExportProgress
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
-from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
@@ -37,7 +37,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import chains, random_nets
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 
 DEPTHS = (0, 1, 2, 4, 8, 26)  # 26 others: a whole net's length
 FITTED = 12
@@ -54,9 +54,9 @@ def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
     exporter = EXPORTERS["onnx"]
     canaries = choose_canaries([space], PROTOCOL)
     operators = [op for op in space.operators if op.is_measured]
-    subjects: list[Subject] = [*operators, *nets]
+    workloads: list[Workload] = [*operators, *nets]
     cache = ArtifactCache(default_cache_folder())
-    artifacts, failures = export_subjects(subjects, exporter, "int8", cache, report)
+    artifacts, failures = export_workloads(workloads, exporter, "int8", cache, report)
     assert not failures, failures
     keep = {(op.name, depth) for op in operators for depth in DEPTHS} | {(net.key, 0) for net in nets}
     with tempfile.TemporaryDirectory() as folder, HostAgent(AgentSettings("onnx", "int8", 1)) as agent:

@@ -28,15 +28,15 @@ from lutbench.export.exporters import EXPORTERS, find_exporter
 from lutbench.export.pool import export_all
 from lutbench.space.fbnet import fbnet
 from lutbench.space.sampling import random_nets
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 
 
-def export(subjects: Sequence[Subject], runtime: str, dtype: str, folder: Path) -> tuple[float, float]:
+def export(workloads: Sequence[Workload], runtime: str, dtype: str, folder: Path) -> tuple[float, float]:
     """Wall seconds, and the workers' processor seconds."""
     started, worked = time.monotonic(), children_s()
-    for subject, result in export_all(subjects, find_exporter(runtime, dtype), dtype, ArtifactCache(folder)):
+    for workload, result in export_all(workloads, find_exporter(runtime, dtype), dtype, ArtifactCache(folder)):
         if not isinstance(result, Artifact):
-            print(f"{subject}: {result}", file=sys.stderr)
+            print(f"{workload}: {result}", file=sys.stderr)
         elif result.undelegated:
             print(f"{result.name}: {', '.join(result.undelegated)}", file=sys.stderr)
     return time.monotonic() - started, children_s() - worked
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=3)
     arguments = parser.parse_args()
     space = fbnet(224, 1.0)
-    operators: list[Subject] = [operator for operator in space.operators if operator.is_measured]
+    operators: list[Workload] = [operator for operator in space.operators if operator.is_measured]
     nets = random_nets(space, 14, 0, "tune")
     workers = min(os.cpu_count() or 1, 4)
     print(f"{machine()}\n")

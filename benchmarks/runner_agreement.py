@@ -28,13 +28,13 @@ from _machine import machine
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.host.agent import HostAgent
 from lutbench.device_agents.runner.build import build_bundle
-from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import RunnerArtifact, RunnerJob
 from lutbench.device_agents.runner.records import read_records
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
-from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Batch, Cycle, Outcome, Protocol, Samples
@@ -63,7 +63,7 @@ def runner(runtime: str, artifacts: Sequence[Artifact], cores: Sequence[int]) ->
     assert process.stdout is not None
     _, _, address, _, token = process.stdout.readline().split()
     port = int(address.rpartition(":")[2])
-    given = {a.name: JobArtifact(a.name, str(a.path), a.sha256) for a in artifacts}
+    given = {a.name: RunnerArtifact(a.name, str(a.path), a.sha256) for a in artifacts}
     try:
         with socket.create_connection(("127.0.0.1", port)) as connection:
 
@@ -72,7 +72,7 @@ def runner(runtime: str, artifacts: Sequence[Artifact], cores: Sequence[int]) ->
                 names += [canary.artifact for canary in batch.canaries]
                 wanted = tuple(given[name] for name in dict.fromkeys(names))
                 nonce = uuid.uuid4().hex
-                job = Job(nonce, runtime, 1, wanted, cores=cores, batch=batch, token=token)
+                job = RunnerJob(nonce, runtime, 1, wanted, cores=cores, batch=batch, token=token)
                 connection.sendall(job.encoded())
                 data = b""
                 while not (found := read_records(data)).end:
@@ -142,9 +142,9 @@ def main() -> None:
     step = max(1, len(every) // arguments.operators) if arguments.operators else 1
     names = list(dict.fromkeys([OVERHEAD.name, *(op.name for op in every[::step])]))
     needed = set(names) | {canary.artifact for canary in canaries.all}
-    subjects = [op for op in every if op.name in needed]
+    workloads = [op for op in every if op.name in needed]
     cache = ArtifactCache(default_cache_folder())
-    artifacts, failures = export_subjects(subjects, EXPORTERS[arguments.runtime], "int8", cache, lambda _event: None)
+    artifacts, failures = export_workloads(workloads, EXPORTERS[arguments.runtime], "int8", cache, lambda _event: None)
     assert not failures, failures
     data = {side: Measurements(canaries.all) for side in ("host", "runner")}
     with HostAgent(AgentSettings(arguments.runtime, "int8", 1)) as agent:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lutbench.nn.modules import InvertedResidual, conv_bn
 from lutbench.space.operator import Operator
 
-Weights = Sequence[Tensor]  # of each of the three convolutions: weight, scale and shift of its batch norm
+Weights = Sequence[Tensor]  # of each of the three convolutions: weight, gain and shift of its batch norm
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class SharedBlock(nn.Module):
         x = F.relu(self._norm(x, s2, b2, two))
         return gate * self._norm(F.conv2d(x, w3, groups=share.groups), s3, b3, three)
 
-    def _norm(self, x: Tensor, scale: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
+    def _norm(self, x: Tensor, gain: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
         norm = self._parts()[0][1]
-        return F.batch_norm(x, *statistics, scale, shift, self.training, norm.momentum or 0.0, norm.eps)
+        return F.batch_norm(x, *statistics, gain, shift, self.training, norm.momentum or 0.0, norm.eps)
 
     @torch.no_grad()
     def copy_of(self, position: int) -> InvertedResidual:

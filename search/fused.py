@@ -1,7 +1,7 @@
 """The blocks of a layer with their gates as one differentiable function, for training on a CPU.
 
 Plain calls would make some 30 nodes of autograd per block, most of them too small to be worth one. Here the gate is a
-factor of the last batch norm's scale and shift, so weighting costs nothing; activations are made again in the backward
+factor of the last batch norm's gain and shift, so weighting costs nothing; activations are made again in the backward
 pass, so that only what the convolutions gave is kept, and of large maps not even all of that; candidates add their
 gradients to their block's in place; and each convolution takes the kernels that are fast at its size (`pointwise`,
 `depthwise`).
@@ -113,8 +113,8 @@ def _backward(
     w1, s1, b1, w2, s2, b2, w3, s3, b3 = share.weights(weights)
     saved1, saved2, saved3 = saved[:3], saved[3:6], saved[6:]
     saved.clear()
-    gradient, by_scale, by_shift = _norm_gradient(outer, saved3, s3 * gate, eps)
-    of_gate = by_scale @ s3 + by_shift @ b3
+    gradient, by_gain, by_shift = _norm_gradient(outer, saved3, s3 * gate, eps)
+    of_gate = by_gain @ s3 + by_shift @ b3
     second = _activation(saved2, s2, b2)
     of_second, of_w3 = pointwise.gradients(gradient, second, w3, groups, of_x=True, of_weight=trains)
     gradient = _masked(of_second, second)
@@ -130,7 +130,7 @@ def _backward(
     gradient = _shuffled(gradient, share.channels // groups) if groups > 1 else gradient  # back to where it came from
     of_x, of_w1 = pointwise.gradients(gradient, x, w1, groups, of_x=wants_x, of_weight=trains)
     if totals is not None:
-        of_s3, of_b3 = by_scale * gate, by_shift * gate
+        of_s3, of_b3 = by_gain * gate, by_shift * gate
         parts = (of_w1, of_s1, of_b1, of_w2, of_s2, of_b2, of_w3, of_s3, of_b3)
         share.add(totals, cast("tuple[Tensor, ...]", parts))
     return of_x, of_gate
@@ -154,24 +154,24 @@ def _shuffled(x: Tensor, groups: int) -> Tensor:
 
 
 def _norm(
-    x: Tensor, scale: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor], norm: nn.BatchNorm2d
+    x: Tensor, gain: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor], norm: nn.BatchNorm2d
 ) -> tuple[Tensor, _Saved]:
     momentum = norm.momentum
     assert momentum is not None
-    out, mean, inverse = torch.native_batch_norm(x, scale, shift, *statistics, True, momentum, norm.eps)
+    out, mean, inverse = torch.native_batch_norm(x, gain, shift, *statistics, True, momentum, norm.eps)
     return out, [x, mean, inverse]
 
 
-def _activation(saved: _Saved, scale: Tensor, shift: Tensor) -> Tensor:
+def _activation(saved: _Saved, gain: Tensor, shift: Tensor) -> Tensor:
     """ReLU of the batch norm's output, made again."""
     x, mean, inverse = saved
-    return torch.native_batch_norm(x, scale, shift, mean, inverse.pow(-2), False, 0.0, 0.0)[0].relu_()
+    return torch.native_batch_norm(x, gain, shift, mean, inverse.pow(-2), False, 0.0, 0.0)[0].relu_()
 
 
-def _norm_gradient(gradient: Tensor, saved: _Saved, scale: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _norm_gradient(gradient: Tensor, saved: _Saved, gain: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     x, mean, inverse = saved
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward.default(
-        gradient, x, scale, None, None, mean, inverse, True, eps, [True, True, True]
+        gradient, x, gain, None, None, mean, inverse, True, eps, [True, True, True]
     )
     return found
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
-from lutbench.nn.subject import branch_norms
+from lutbench.nn.workload import branch_norms
 from lutbench.search.checkpoint import CHECKPOINT, restoring
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, images_identity

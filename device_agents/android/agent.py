@@ -13,16 +13,16 @@ from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE,
 from lutbench.device_agents.android.connection import RECONNECT_S, Connection
 from lutbench.device_agents.android.describe import describe, read_state
 from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, install_files
-from lutbench.device_agents.android.job import Ending, JobRun
+from lutbench.device_agents.android.job import Ending, RunnerJobRun
 from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
 from lutbench.device_agents.android.seen import RunnerFacts
-from lutbench.device_agents.android.stored import job_artifact, stored_files, why_not_stored
+from lutbench.device_agents.android.stored import runner_artifact, stored_files, why_not_stored
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
@@ -248,20 +248,20 @@ class AndroidAgent:
         if ending.fatal is not None and ending.fatal.signal is None:
             raise DeviceError(ending.fatal.reason, device=self.connection.label)
 
-    def _job_run(self, limit_s: Callable[[], float]) -> JobRun:
-        return JobRun(self._process, limit_s)
+    def _job_run(self, limit_s: Callable[[], float]) -> RunnerJobRun:
+        return RunnerJobRun(self._process, limit_s)
 
     def _records(
-        self, run: JobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
+        self, run: RunnerJobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
     ) -> Iterator[Record]:
         """A job's records from its start to its ending."""
         engine = self._settings.runtime
         folder = f"{ROOT}/{self._bundle_place}"
-        job = Job(
+        job = RunnerJob(
             secrets.token_hex(16),
             engine,
             self._settings.threads,
-            tuple(job_artifact(artifact, ROOT) for artifact in artifacts),
+            tuple(runner_artifact(artifact, ROOT) for artifact in artifacts),
             library=self._bundle.library(engine, folder),
             cores=self._watch.cores,
             check=check,

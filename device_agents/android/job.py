@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lutbench.device_agents.android.process import RunnerProcess
-from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import (
     CorruptRecordError,
     End,
@@ -40,7 +40,7 @@ class Ending:
     link_lost: bool = False
 
 
-class JobRun:
+class RunnerJobRun:
     """A job from its start to its ending; iterate over it for its records, and read `ending` afterwards."""
 
     def __init__(self, process: RunnerProcess, limit_s: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class JobRun:
         """From the job's beginning to its end, by the phone's clock; 0 where it did not run to its end."""
         return self.end.wall_ns / 1e9 if self.end else 0.0
 
-    def run(self, job: Job, command: Sequence[str]) -> Iterator[Record]:
+    def run(self, job: RunnerJob, command: Sequence[str]) -> Iterator[Record]:
         """Gives the job to the runner and yields its records but the end and fatal ones."""
         self._process.start(job.encoded(), command)
         corrupt, count, running = 0, 0, ""
@@ -101,7 +101,7 @@ class JobRun:
             why = _why(status, fatal, alive)
             self.ending = Ending(why, culprit, corrupt, fatal, unwritten, refused, self._process.link_lost)
 
-    def _is_of(self, job: Job) -> bool:
+    def _is_of(self, job: RunnerJob) -> bool:
         return self.started is None or self.started.nonce == job.nonce
 
 

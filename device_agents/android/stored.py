@@ -7,7 +7,7 @@ import posixpath
 import re
 
 from lutbench.device_agents.android.install import StoredFile
-from lutbench.device_agents.runner.job import JobArtifact
+from lutbench.device_agents.runner.job import RunnerArtifact
 from lutbench.export.artifact import Artifact
 
 _PLAIN = re.compile(r"(?!\.\./)[A-Za-z0-9._/-]+")  # what may stand in a command of the phone's shell
@@ -38,11 +38,11 @@ def stored_files(artifact: Artifact) -> list[StoredFile]:
     return files
 
 
-def job_artifact(artifact: Artifact, root: str) -> JobArtifact:
+def runner_artifact(artifact: Artifact, root: str) -> RunnerArtifact:
     """The artifact in a job: where it lies below the phone's folder root."""
     inputs = artifact.use.inputs if artifact.use else ()
     values = {i.name: f"{root}/{_values_place(i.values_sha256)}" for i in inputs if i.values is not None}
-    return JobArtifact(artifact.name, f"{root}/{_place(artifact)}", artifact.sha256, artifact.use, values)
+    return RunnerArtifact(artifact.name, f"{root}/{_place(artifact)}", artifact.sha256, artifact.use, values)
 
 
 def _place(artifact: Artifact) -> str:

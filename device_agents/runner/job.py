@@ -14,7 +14,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class JobArtifact:
+class RunnerArtifact:
     """An artifact where the runner finds it. path: relative to the job file's folder, or absolute.
 
     use: of a user's model; values: where the runner finds its inputs' values, by input.
@@ -39,7 +39,7 @@ class JobArtifact:
 
 
 @dataclass(frozen=True)
-class Job:
+class RunnerJob:
     """What the runner is to do.
 
     nonce: comes back in the start and the end record. engine: "onnx" or "executorch". library: ONNX Runtime's, as
@@ -51,7 +51,7 @@ class Job:
     nonce: str
     engine: str
     threads: int
-    artifacts: tuple[JobArtifact, ...]
+    artifacts: tuple[RunnerArtifact, ...]
     library: str | None = None
     cores: Sequence[int] | None = None
     check: bool = False

@@ -254,7 +254,7 @@ def summary(found: BenchReport, comparisons: list[Comparison]) -> dict[str, Any]
 
 def _plain(result: BenchResult) -> dict[str, Any]:
     figures, counts = result.summary, result.counts
-    scale = result.net.scale
+    variant = result.net.variant
     return {
         "net": result.net.text,
         "status": result.status,
@@ -268,8 +268,8 @@ def _plain(result: BenchResult) -> dict[str, Any]:
         "mmacs": None if counts.macs is None else counts.macs / 1e6,
         "params_m": None if counts.params is None else counts.params / 1e6,
         "gmacs_per_s": result.gmacs_per_s,
-        "resolution": scale[0] if scale else None,
-        "width": scale[1] if scale else None,
+        "resolution": variant[0] if variant else None,
+        "width": variant[1] if variant else None,
         "dtype": result.net.dtype,
         "inputs": [
             {

@@ -100,13 +100,13 @@ def _print(lut: Lut, output: Path) -> None:
 
     meta, origin = lut.metadata, lut.metadata.origin
     space = meta.space
-    scales = ", ".join(str(size) for size in space.resolutions)
+    sizes = ", ".join(str(size) for size in space.resolutions)
     own = origin["rows"] - origin["foreign"]
     lines = {
         "LUT": str(output),
         "source": f"{origin['source']}, latencies in {origin['unit']}",
         "device": f"{meta.device}; runtime {meta.runtime}, dtype {meta.dtype}",
-        "space": "not the whole of one" if space.name == IMPORTED_SPACE else f"{space.name} at {scales}",
+        "space": "not the whole of one" if space.name == IMPORTED_SPACE else f"{space.name} at {sizes}",
         "rows": f"{origin['rows']}: {own} operators of lutbench, {origin['foreign']} kept as foreign",
         "left out": str(len(origin["left_out"])),
     }

@@ -16,7 +16,7 @@ from lutbench.cli.options import (
     force_option,
     no_heat_wait_option,
 )
-from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
+from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
 
 
 @click.command("profile", cls=HelpCommand)
@@ -30,7 +30,7 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 @click.option(
     "--runtime", default="onnx", show_default=True, help=f"Run the operators with this runtime: {', '.join(EXPORTERS)}."
 )
-@click.option("--engine", default="", help=ENGINES_HELP)
+@click.option("--engine", default="", help=TORCH_ENGINES_HELP)
 @click.option("--dtype", default="int8", show_default=True, help="Measure operators of this type: int8 or fp32.")
 @click.option(
     "--space", default="fbnet", show_default=True, help="Measure this search space: fbnet, or a TOML file of your own."

@@ -70,7 +70,7 @@ def print_summary(lut: Lut, slowest: int) -> None:
     from lutbench.units import format_latency, format_percent
 
     found, meta = summary(lut), lut.metadata
-    scales = ", ".join(str(size) for size in meta.space.resolutions)
+    sizes = ", ".join(str(size) for size in meta.space.resolutions)
     widths = ", ".join(f"{width:g}" for width in meta.space.widths)
     context = meta.context
     lines = {
@@ -78,7 +78,7 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "device": f"{meta.device} ({meta.environment.get('cpu', 'unknown CPU')})",
         "made": f"{meta.provenance} {meta.measured_at}, revision {meta.revision}",
         "runtime": f"{meta.runtime}, {meta.dtype}, {threads_text(meta.threads, meta.batch)}",
-        "space": f"{meta.space.name} at {scales}, width {widths}" if scales else "not the whole of one",
+        "space": f"{meta.space.name} at {sizes}, width {widths}" if sizes else "not the whole of one",
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lutbench.export.scale import Scale
+from lutbench.export.quantisation import Quantisation
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides an artifact's bytes. versions: of the exporter and of every package that takes part."""
+    """What decides an artifact's bytes.
 
-    subject: str
+    workload: its name. versions: of the exporter and of every package that takes part.
+    """
+
+    workload: str
     runtime: str
     dtype: str
     versions: Mapping[str, str]
@@ -23,7 +26,13 @@ class Recipe:
     @property
     def key(self) -> str:
         """Content address in the cache, 64 hex digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        plain = {
+            "subject": self.workload,
+            "runtime": self.runtime,
+            "dtype": self.dtype,
+            "versions": dict(self.versions),
+        }
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,8 @@ class Exported:
     """An exporter's result. check_error: root mean square error of its output against torch's, over torch's.
 
     undelegated: kernels that run outside the runtime's delegate, where it has one; delegated_share: the others' share,
-    by number. Not kept with the artifact: notes, what a person should know of the export itself; input_scale and
-    output_scale, what the integers mean that it takes and gives, where it does.
+    by number. Not kept with the artifact: notes, what a person should know of the export itself; input_quantisation and
+    output_quantisation, what the integers mean that it takes and gives, where it does.
     """
 
     data: bytes
@@ -40,8 +49,8 @@ class Exported:
     undelegated: tuple[str, ...] = ()
     delegated_share: float = 1.0
     notes: tuple[str, ...] = ()
-    input_scale: Scale | None = None
-    output_scale: Scale | None = None
+    input_quantisation: Quantisation | None = None
+    output_quantisation: Quantisation | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class ArtifactCache:
         """Stores an artifact; OutputError where the folder cannot be written."""
         payload, note = self._paths(recipe, suffix)
         entry = {
-            "subject": recipe.subject,
+            "subject": recipe.workload,
             "sha256": hashlib.sha256(exported.data).hexdigest(),
             "size_bytes": len(exported.data),
             "check_error": exported.check_error,
@@ -73,7 +73,7 @@ class ArtifactCache:
 
 def _artifact(recipe: Recipe, payload: Path, entry: dict[str, Any]) -> Artifact:
     return Artifact(
-        name=recipe.subject,
+        name=recipe.workload,
         runtime=recipe.runtime,
         dtype=recipe.dtype,
         path=payload,

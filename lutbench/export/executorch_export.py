@@ -33,12 +33,12 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.executorch_speed import speed_up, without_collector
-from lutbench.export.scale import Scale
+from lutbench.export.quantisation import Quantisation
 from lutbench.nn.fold import norms_folded
 from lutbench.nn.modules import initialised
-from lutbench.nn.subject import Fitted, build_subject, sample_input
+from lutbench.nn.workload import Fitted, build_workload, sample_input
 from lutbench.space.operator import OVERHEAD, Operator
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
 _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
@@ -76,25 +76,25 @@ class _ChannelsLast(nn.Module):
         )
 
 
-def export_executorch(subject: Subject, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
-    """The subject's program, checked against torch; ExportError where it cannot be made or is wrong.
+def export_executorch(workload: Workload, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
+    """The workload's program, checked against torch; ExportError where it cannot be made or is wrong.
 
     batch: of random images; a fitted net's program takes one.
     """
-    name = subject_name(subject)
+    name = workload_name(workload)
     notes = speed_up()
     if fitted:
         module, images = fitted.module, fitted.images
     else:
-        module = _empty() if subject == OVERHEAD else build_subject(subject)
-        images = sample_input(subject, name, batch)
+        module = _empty() if workload == OVERHEAD else build_workload(workload)
+        images = sample_input(workload, name, batch)
     try:
         with torch.no_grad(), without_collector(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's to its own callers
-            exported = _export(module, _laid_out(images, subject), dtype, subject, 1 if fitted else len(images))
+            exported = _export(module, _laid_out(images, workload), dtype, workload, 1 if fitted else len(images))
     except Exception as failure:
         raise ExportError(f"ExecuTorch export failed: {_shortest(failure)}", operator=name) from failure
-    check_error(exported.check_error, subject, dtype, fitted)
+    check_error(exported.check_error, workload, dtype, fitted)
     return replace(exported, notes=notes)
 
 
@@ -103,26 +103,26 @@ def _empty() -> nn.Module:
     return initialised(nn.Linear(1, 1), OVERHEAD.name)
 
 
-def _laid_out(sample: Tensor, subject: Subject) -> Tensor:
-    """The sample as it lies in memory before the subject."""
-    if subject == OVERHEAD:
+def _laid_out(sample: Tensor, workload: Workload) -> Tensor:
+    """The sample as it lies in memory before the workload."""
+    if workload == OVERHEAD:
         return sample.flatten(1)
-    inner = isinstance(subject, Operator) and subject.kind != "stem" and sample.dim() == 4
+    inner = isinstance(workload, Operator) and workload.kind != "stem" and sample.dim() == 4
     return sample.to(memory_format=torch.channels_last) if inner else sample
 
 
-def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject, batch: int) -> Exported:
+def _export(module: nn.Module, images: Tensor, dtype: str, workload: Workload, batch: int) -> Exported:
     sample = images[:batch]
     expected = module(sample)
-    inner = isinstance(subject, Operator) and expected.dim() == 4
+    inner = isinstance(workload, Operator) and expected.dim() == 4
     traced = norms_folded(module)
     if inner and not expected.is_contiguous(memory_format=torch.channels_last):
         traced = _ChannelsLast(traced)
     program = torch.export.export(traced, (sample,))
-    fed, given, scale = sample, None, None
+    fed, given, taken = sample, None, None
     if dtype == "int8":
         graph = _quantized(program, images, batch)
-        given, scale = _integer_inputs_outputs(graph)
+        given, taken = _integer_inputs_outputs(graph)
         fed = given.integers(sample)
         expected = module(given.real(fed))
         program = torch.export.export(graph, (fed,))
@@ -131,13 +131,15 @@ def _export(module: nn.Module, images: Tensor, dtype: str, subject: Subject, bat
     planning = MemoryPlanningPass(alloc_graph_input=False, alloc_graph_output=False)
     data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
     got = run_program(data, fed)
-    error = relative_error(scale.real(got) if scale else got, expected)
+    error = relative_error(taken.real(got) if taken else got, expected)
     share = 1 - len(outside) / max(1, kernels)
-    return Exported(data, error, (*_partings(edge), *outside), share, input_scale=given, output_scale=scale)
+    return Exported(
+        data, error, (*_partings(edge), *outside), share, input_quantisation=given, output_quantisation=taken
+    )
 
 
 def _quantized(program: torch.export.ExportedProgram, images: Tensor, batch: int) -> torch.fx.GraphModule:
-    """One random sample to calibrate with does for latency, which does not depend on the scales, and for the check."""
+    """One random sample to calibrate with does for latency, which no quantisation changes, and for the check."""
     quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
     for part in torch.split(images, batch):
@@ -145,7 +147,7 @@ def _quantized(program: torch.export.ExportedProgram, images: Tensor, batch: int
     return convert_pt2e(prepared)  # type: ignore[no-any-return]
 
 
-def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Scale, Scale]:
+def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Quantisation, Quantisation]:
     """Takes the quantisation of the input and the dequantisation of the output out of the graph, in place.
 
     As ExecuTorch's own passes for it do later in the edge dialect; before it, to_edge sees the integers at once.
@@ -155,7 +157,7 @@ def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Scale, Scale]
     quantizers = list(given.users)
     if not quantizers or any(node.target is not _QUANTIZE for node in quantizers):
         raise ValueError("the quantizer left the graph's input in float")
-    input_scale = _scale_of(quantizers[0])
+    input_quantisation = _quantisation_of(quantizers[0])
     for node in quantizers:
         node.replace_all_uses_with(given)
         graph.erase_node(node)
@@ -171,12 +173,12 @@ def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Scale, Scale]
     output.args = ((last if moved else dequantizer.args[0],),)
     graph.eliminate_dead_code()
     module.recompile()
-    return input_scale, _scale_of(dequantizer)
+    return input_quantisation, _quantisation_of(dequantizer)
 
 
-def _scale_of(node: Any) -> Scale:
+def _quantisation_of(node: Any) -> Quantisation:
     scale, zero_point, low, high = node.args[1:5]
-    return Scale(float(scale), int(zero_point), int(low), int(high))
+    return Quantisation(float(scale), int(zero_point), int(low), int(high))
 
 
 def _lowered(program: torch.export.ExportedProgram) -> tuple[EdgeProgramManager, int]:
@@ -230,8 +232,12 @@ def open_executorch(exported: Exported) -> Callable[[Tensor], Tensor]:
     held = _loaded(exported.data)  # the program too: the method holds bare addresses into it
 
     def run(image: Tensor) -> Tensor:
-        (output,) = held[1].call([exported.input_scale.integers(image) if exported.input_scale else image])
-        return exported.output_scale.real(output) if exported.output_scale else cast(Tensor, output).clone()
+        (output,) = held[1].call(
+            [exported.input_quantisation.integers(image) if exported.input_quantisation else image]
+        )
+        return (
+            exported.output_quantisation.real(output) if exported.output_quantisation else cast(Tensor, output).clone()
+        )
 
     return run
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
 from lutbench.export.artifact import Exported, Recipe
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lutbench.nn.subject import Fitted
+    from lutbench.nn.workload import Fitted
 
 ExportFunction = Callable[..., Exported]
 Run = Callable[["Tensor"], "Tensor"]
@@ -30,8 +30,9 @@ class Exporter:
 
     opener: the same, of what makes an artifact ready to compute.
     revision: raised whenever the exporter's own output changes. packages: whose versions decide the bytes.
-    delegate: what inside the runtime computes, where it has a name of its own. engines: of which the runtime has to be
-    told one, engine; its function then takes it as a third argument. batch: images that an artifact takes at once.
+    delegate: what inside the runtime computes, where it has a name of its own. torch_engines: of which torch has to be
+    told one, torch_engine; its function then takes it as a third argument.
+    batch: images that an artifact takes at once.
     """
 
     runtime: str
@@ -43,17 +44,19 @@ class Exporter:
     packages: tuple[str, ...]
     opener: str
     delegate: str = ""
-    engines: tuple[str, ...] = ()
-    engine: str = ""
+    torch_engines: tuple[str, ...] = ()
+    torch_engine: str = ""
     batch: int = 1
 
-    def export(self, subject: Subject, dtype: str, fitted: Fitted | None = None) -> Exported:
-        """The subject's checked artifact; ExportError where it cannot be made or is wrong.
+    def export(self, workload: Workload, dtype: str, fitted: Fitted | None = None) -> Exported:
+        """The workload's checked artifact; ExportError where it cannot be made or is wrong.
 
         fitted: its weights and real images; none means random ones, seeded by its name, for latency needs no others.
         """
         function: ExportFunction = _imported(self.function)
-        return function(subject, dtype, *([self.engine] if self.engine else []), fitted=fitted, batch=self.batch)
+        return function(
+            workload, dtype, *([self.torch_engine] if self.torch_engine else []), fitted=fitted, batch=self.batch
+        )
 
     def open(self, exported: Exported) -> Run:
         """The artifact in its runtime, one thread: (batch, 3, R, R) -> (batch, classes), real numbers on both sides."""
@@ -63,16 +66,16 @@ class Exporter:
     @property
     def runtime_version(self) -> str:
         """As a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
-        inside = self.engine or self.delegate
+        inside = self.torch_engine or self.delegate
         return f"{self.package} {_version(self.package)}" + (f" ({inside})" if inside else "")
 
-    def recipe(self, subject: Subject, dtype: str) -> Recipe:
+    def recipe(self, workload: Workload, dtype: str) -> Recipe:
         """What decides the artifact's bytes; needs no torch."""
         versions = {package: _version(package) for package in self.packages}
-        engine = {"engine": self.engine} if self.engine else {}
+        engine = {"engine": self.torch_engine} if self.torch_engine else {}
         batch = {"batch": str(self.batch)} if self.batch > 1 else {}
         versions |= {"exporter": str(self.revision), **engine, **batch}
-        return Recipe(subject_name(subject), self.runtime, dtype, versions)
+        return Recipe(workload_name(workload), self.runtime, dtype, versions)
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -106,21 +109,21 @@ EXPORTERS: dict[str, Exporter] = {
         revision=1,
         packages=("torch",),
         opener="lutbench.export.torchscript_export:open_torchscript",
-        engines=("x86", "onednn", "qnnpack"),
+        torch_engines=("x86", "onednn", "qnnpack"),
     ),
 }
 LARGEST_BATCH = 1024
-ENGINES_HELP = (
+TORCH_ENGINES_HELP = (
     "Compute int8 with this part of the runtime: "
-    + "; ".join(f"{', '.join(e.engines)} ({e.runtime})" for e in EXPORTERS.values() if e.engines)
+    + "; ".join(f"{', '.join(e.torch_engines)} ({e.runtime})" for e in EXPORTERS.values() if e.torch_engines)
     + ". [default: this machine's fastest]"
 )
 
 
-def find_exporter(runtime: str, dtype: str, engine: str = "", batch: int = 1) -> Exporter:
-    """The exporter of a runtime; UsageError where the runtime, its dtype or its engine is not there.
+def find_exporter(runtime: str, dtype: str, torch_engine: str = "", batch: int = 1) -> Exporter:
+    """The exporter of a runtime; UsageError where the runtime, its dtype or its torch engine is not there.
 
-    engine: none means the machine's default, for a runtime that has several. batch: of images, as in Exporter.
+    torch_engine: none means the machine's default, for a runtime that has several. batch: of images, as in Exporter.
     """
     check_batch(batch)
     if runtime not in EXPORTERS:
@@ -128,11 +131,11 @@ def find_exporter(runtime: str, dtype: str, engine: str = "", batch: int = 1) ->
     exporter = EXPORTERS[runtime]
     if dtype not in exporter.dtypes:
         raise UsageError(f"{runtime} has no dtype {dtype!r}", remedy=f"it has {', '.join(exporter.dtypes)}")
-    engines = exporter.engines if dtype == "int8" else ()
-    if engine and engine not in engines:
+    engines = exporter.torch_engines if dtype == "int8" else ()
+    if torch_engine and torch_engine not in engines:
         known = f"it has {', '.join(engines)}" if engines else "leave --engine out"
-        raise UsageError(f"{runtime} {dtype} has no engine {engine!r}", remedy=known)
-    return replace(exporter, engine=(engine or default_engine()) if engines else "", batch=batch)
+        raise UsageError(f"{runtime} {dtype} has no engine {torch_engine!r}", remedy=known)
+    return replace(exporter, torch_engine=(torch_engine or default_torch_engine()) if engines else "", batch=batch)
 
 
 def check_batch(batch: int) -> None:
@@ -141,7 +144,7 @@ def check_batch(batch: int) -> None:
         raise UsageError(f"a batch of {batch} images cannot be timed", remedy=f"it is between 1 and {LARGEST_BATCH}")
 
 
-def default_engine() -> str:
+def default_torch_engine() -> str:
     """torch's quantised engine: the fastest of those right on this machine (docs/reference/runtimes.md: figures)."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return "qnnpack"
@@ -161,8 +164,8 @@ def exporter_of(runtime_version: str, batch: int = 1) -> Exporter:
     package, _, rest = runtime_version.partition(" ")
     inside = rest.partition("(")[2].rstrip(")")
     for exporter in EXPORTERS.values():
-        if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
-            return replace(exporter, engine=inside if exporter.engines else "", batch=batch)
+        if exporter.package == package and inside in (*exporter.torch_engines, exporter.delegate):
+            return replace(exporter, torch_engine=inside if exporter.torch_engines else "", batch=batch)
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
 
 

@@ -28,48 +28,50 @@ from lutbench.export.check import accuracy_note, check_error, relative_error
 from lutbench.export.onnx_graph import initialisers_of_their_own
 from lutbench.export.onnx_integers import INPUT, NCHW, NHWC, OUTPUT, integer_inputs_outputs
 from lutbench.export.onnx_norms import norms_as_convolutions
-from lutbench.export.scale import Scale
+from lutbench.export.quantisation import Quantisation
 from lutbench.nn.modules import seed_of
-from lutbench.nn.subject import Fitted, build_subject, input_shape
+from lutbench.nn.workload import Fitted, build_workload, input_shape
 from lutbench.space.operator import Operator
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
 OPSET = 17
 
 _Array = npt.NDArray[Any]
 
 
-def export_onnx(subject: Subject, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
-    """The subject's ONNX file, checked against torch; ExportError where it cannot be made or is wrong.
+def export_onnx(workload: Workload, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
+    """The workload's ONNX file, checked against torch; ExportError where it cannot be made or is wrong.
 
     batch: of random images; a fitted net's file takes one.
     """
-    name = subject_name(subject)
-    if isinstance(subject, Operator) and subject.kind == "overhead":
+    name = workload_name(workload)
+    if isinstance(workload, Operator) and workload.kind == "overhead":
         return Exported(_empty_graph(dtype), 0.0)
-    module = fitted.module if fitted else build_subject(subject)
-    shape = input_shape(subject, 1 if fitted else batch)
+    module = fitted.module if fitted else build_workload(workload)
+    shape = input_shape(workload, 1 if fitted else batch)
     rng = np.random.default_rng(seed_of(name))
     images = fitted.images.numpy() if fitted else rng.standard_normal(shape, dtype=np.float32)
     sample = images[: shape[0]]
     try:
         model = _to_onnx(module, sample)
-        scales, inner_in, inner_out, notes = None, False, False, []
+        quantisations, inner_in, inner_out, notes = None, False, False, []
         if dtype == "int8":
             left = norms_as_convolutions(model)
             notes = [f"{name}: {left} batch norms that stand alone stay in float"] if left else []
             model = _quantized(model, images, len(sample))
-            inner_in = isinstance(subject, Operator) and subject.kind != "stem" and len(shape) == 4
-            inner_out = isinstance(subject, Operator) and len(subject.output_shape) == 4
-            scales = integer_inputs_outputs(model, inner_in, inner_out, sample, lambda real: _run(real, sample))
+            inner_in = isinstance(workload, Operator) and workload.kind != "stem" and len(shape) == 4
+            inner_out = isinstance(workload, Operator) and len(workload.output_shape) == 4
+            quantisations = integer_inputs_outputs(model, inner_in, inner_out, sample, lambda real: _run(real, sample))
         data = model.SerializeToString(deterministic=True)
-        error = _error_against_torch(data, module, sample, scales, inner_in, inner_out)
+        error = _error_against_torch(data, module, sample, quantisations, inner_in, inner_out)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as failure:
         raise ExportError(f"ONNX export failed: {failure}", operator=name) from failure
-    check_error(error, subject, dtype, fitted)
-    input_scale, output_scale = scales or (None, None)
-    notes += accuracy_note(error, subject, dtype)
-    return Exported(data, error, notes=tuple(notes), input_scale=input_scale, output_scale=output_scale)
+    check_error(error, workload, dtype, fitted)
+    input_quantisation, output_quantisation = quantisations or (None, None)
+    notes += accuracy_note(error, workload, dtype)
+    return Exported(
+        data, error, notes=tuple(notes), input_quantisation=input_quantisation, output_quantisation=output_quantisation
+    )
 
 
 def open_onnx(exported: Exported) -> Callable[[Tensor], Tensor]:
@@ -77,10 +79,10 @@ def open_onnx(exported: Exported) -> Callable[[Tensor], Tensor]:
     session = _session(exported.data)
 
     def run(image: Tensor) -> Tensor:
-        fed = exported.input_scale.integers(image) if exported.input_scale else image
+        fed = exported.input_quantisation.integers(image) if exported.input_quantisation else image
         (got,) = session.run(None, {INPUT: fed.numpy()})
         found = torch.from_numpy(got)
-        return exported.output_scale.real(found) if exported.output_scale else found
+        return exported.output_quantisation.real(found) if exported.output_quantisation else found
 
     return run
 
@@ -118,7 +120,7 @@ def _to_onnx(module: torch.nn.Module, sample: _Array) -> onnx.ModelProto:
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration. One random sample does for latency, which does not depend on the scales, and for the check."""
+    """Calibration. One random sample does for latency, which does not depend on the quantisation, and for the check."""
 
     def __init__(self, images: _Array, size: int) -> None:
         self._batches = ({INPUT: images[n : n + size]} for n in range(0, len(images), size))
@@ -146,22 +148,22 @@ def _error_against_torch(
     data: bytes,
     module: torch.nn.Module,
     sample: _Array,
-    scales: tuple[Scale, Scale] | None,
+    quantisations: tuple[Quantisation, Quantisation] | None,
     inner_in: bool,
     inner_out: bool,
 ) -> float:
     """Root mean square difference between the artifact's output and torch's on the same input, over torch's."""
     fed, real = sample, sample
-    if scales:
-        fed = scales[0].integers(torch.from_numpy(sample)).numpy()
-        real = scales[0].real(torch.from_numpy(fed)).numpy()
+    if quantisations:
+        fed = quantisations[0].integers(torch.from_numpy(sample)).numpy()
+        real = quantisations[0].real(torch.from_numpy(fed)).numpy()
     with torch.no_grad():
         expected = module(torch.from_numpy(real))
     session = _session(data)
     (got,) = session.run(None, {INPUT: fed.transpose(NHWC) if inner_in else fed})
     got = got.transpose(NCHW) if inner_out else got
     found = torch.from_numpy(np.ascontiguousarray(got))
-    return relative_error(scales[1].real(found) if scales else found, expected)
+    return relative_error(quantisations[1].real(found) if quantisations else found, expected)
 
 
 def _run(model: onnx.ModelProto, sample: _Array) -> _Array:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from lutbench.export.onnx_graph import Constants, graphs_within, names_read, rename, rename_uses
-from lutbench.export.scale import Scale
+from lutbench.export.quantisation import Quantisation
 
 INPUT, OUTPUT = "input", "output"
 NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -20,7 +20,7 @@ _Values = npt.NDArray[Any]
 
 def integer_inputs_outputs(
     model: ModelProto, inner_in: bool, inner_out: bool, given: _Values, made: Callable[[ModelProto], _Values]
-) -> tuple[Scale, Scale]:
+) -> tuple[Quantisation, Quantisation]:
     """Makes the input and the output uint8, in place; what their integers mean.
 
     The quantizer's own scale is taken where it quantised the tensor; what else reads the input gets it dequantised, and
@@ -32,22 +32,22 @@ def integer_inputs_outputs(
     last = next((node for node in graph.node if OUTPUT in node.output), None)
     if last is None or last.op_type != "DequantizeLinear":
         _quantise_output(graph, last, made(model))
-    output_scale = _take_output(graph, inner_out)
-    input_scale = _take_input(graph, inner_in, given)
-    return input_scale, output_scale
+    output_quantisation = _take_output(graph, inner_out)
+    input_quantisation = _take_input(graph, inner_in, given)
+    return input_quantisation, output_quantisation
 
 
-def _scale_of(values: _Values) -> Scale:
+def _quantisation_of(values: _Values) -> Quantisation:
     """uint8's steps for values of this range, 0 among them."""
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     step = (high - low) / _LEVELS or 1.0
-    return Scale(step, round(-low / step))
+    return Quantisation(step, round(-low / step))
 
 
-def _parameters(graph: GraphProto, name: str, scale: Scale) -> list[str]:
-    """The scale as constants of the graph: their names."""
+def _parameters(graph: GraphProto, name: str, quantisation: Quantisation) -> list[str]:
+    """The quantisation as constants of the graph: their names."""
     names = [f"{name}_scale", f"{name}_zero_point"]
-    values = (np.float32(scale.scale), np.uint8(scale.zero_point))
+    values = (np.float32(quantisation.step), np.uint8(quantisation.zero_point))
     graph.initializer.extend(numpy_helper.from_array(np.array(v), n) for v, n in zip(values, names, strict=True))
     return names
 
@@ -58,23 +58,23 @@ def _quantise_output(graph: GraphProto, last: NodeProto | None, values: _Values)
     if last is None:  # the output is the input, or a constant
         raise ValueError("the output is not computed from the input")
     rename(graph, OUTPUT, real)
-    parameters = _parameters(graph, OUTPUT, _scale_of(values))
+    parameters = _parameters(graph, OUTPUT, _quantisation_of(values))
     graph.node.append(helper.make_node("QuantizeLinear", [real, *parameters], [f"{OUTPUT}_integers"]))
     graph.node.append(helper.make_node("DequantizeLinear", [f"{OUTPUT}_integers", *parameters], [OUTPUT]))
 
 
-def _quantisation(graph: GraphProto, node: NodeProto) -> Scale:
+def _quantisation(graph: GraphProto, node: NodeProto) -> Quantisation:
     constants = Constants(graph)
     scale, zero_point = (constants.get(name) for name in node.input[1:3])
     if scale is None or zero_point is None or scale.size != 1:
         raise ValueError("the quantizer left no scale of the graph's input or output")
-    return Scale(float(scale), int(zero_point))
+    return Quantisation(float(scale), int(zero_point))
 
 
-def _take_output(graph: GraphProto, inner: bool) -> Scale:
+def _take_output(graph: GraphProto, inner: bool) -> Quantisation:
     """Lets the graph end before its last DequantizeLinear."""
     last = next(node for node in graph.node if OUTPUT in node.output)
-    scale = _quantisation(graph, last)
+    found = _quantisation(graph, last)
     integers = last.input[0]
     if any(OUTPUT in node.input for one in graphs_within(graph) for node in one.node):
         rename(graph, OUTPUT, f"{OUTPUT}_real")  # something in the graph goes on with it
@@ -87,19 +87,19 @@ def _take_output(graph: GraphProto, inner: bool) -> Scale:
     else:
         rename(graph, integers, OUTPUT)
     graph.output[0].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, shape))
-    return scale
+    return found
 
 
-def _take_input(graph: GraphProto, inner: bool, given: _Values) -> Scale:
+def _take_input(graph: GraphProto, inner: bool, given: _Values) -> Quantisation:
     """Lets the graph begin behind its first QuantizeLinear; what else reads the input gets it dequantised."""
     real = f"{INPUT}_real"
     rename_uses(graph, INPUT, real)
     quantizers = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == real]
     inside = quantizers[0].output[0] if quantizers else f"{INPUT}_nchw"
     integers = inside if inner else INPUT
-    scale = _quantisation(graph, quantizers[0]) if quantizers else _scale_of(given)
+    found = _quantisation(graph, quantizers[0]) if quantizers else _quantisation_of(given)
     for node in quantizers:
-        if _quantisation(graph, node) != scale:
+        if _quantisation(graph, node) != found:
             continue
         graph.node.remove(node)
         if node.output[0] == OUTPUT:  # a net that hands its input on
@@ -107,11 +107,11 @@ def _take_input(graph: GraphProto, inner: bool, given: _Values) -> Scale:
         else:
             rename_uses(graph, node.output[0], integers)
     if real in names_read(graph):
-        parameters = _parameters(graph, INPUT, scale)
+        parameters = _parameters(graph, INPUT, found)
         graph.node.insert(0, helper.make_node("DequantizeLinear", [integers, *parameters], [real]))
     shape = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
     if inner:
         shape = [shape[axis] for axis in NHWC]
         graph.node.insert(0, helper.make_node("Transpose", [INPUT], [integers], perm=NCHW, name="to_nchw"))
     graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape))
-    return scale
+    return found

@@ -1,4 +1,4 @@
-"""Exports many subjects, what the cache lacks in worker processes: torch stays out of the process that measures."""
+"""Exports many workloads, what the cache lacks in worker processes: torch stays out of the process that measures."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
 from lutbench.space.factory import FactoryNet
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
-Result = tuple[Subject, Artifact | ExportError]
-Exporting = Callable[[Exporter, str, Subject, ArtifactCache], Artifact | ExportError]
+Result = tuple[Workload, Artifact | ExportError]
+Exporting = Callable[[Exporter, str, Workload, ArtifactCache], Artifact | ExportError]
 MOST_WORKERS = 4
 
 
@@ -31,49 +31,49 @@ def _unheard(_event: Event) -> None:
 
 
 def export_all(
-    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report = _unheard
+    workloads: Sequence[Workload], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report = _unheard
 ) -> Iterator[Result]:
-    """Every subject's artifact, or why it has none, as they come; cached ones first.
+    """Every workload's artifact, or why it has none, as they come; cached ones first.
 
     A factory's net is exported each time: the code behind its name may have changed.
     """
     missing = []
-    for subject in subjects:
-        known = not isinstance(subject, FactoryNet)
-        artifact = cache.get(exporter.recipe(subject, dtype), exporter.suffix) if known else None
+    for workload in workloads:
+        known = not isinstance(workload, FactoryNet)
+        artifact = cache.get(exporter.recipe(workload, dtype), exporter.suffix) if known else None
         if artifact is None:
-            missing.append(subject)
+            missing.append(workload)
         else:
-            yield subject, artifact
+            yield workload, artifact
     if missing:
         yield from _export_missing(missing, exporter, dtype, cache, report)
 
 
 def _export_missing(
-    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
+    workloads: Sequence[Workload], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
 ) -> Iterator[Result]:
     cache.check_writable()
     # the slowest first, so that no worker is left with a whole net at the end
-    ordered = sorted(subjects, key=_work, reverse=True)
-    suspects: list[Subject] = []
-    size = min(os.cpu_count() or 1, MOST_WORKERS, len(subjects))
+    ordered = sorted(workloads, key=_work, reverse=True)
+    suspects: list[Workload] = []
+    size = min(os.cpu_count() or 1, MOST_WORKERS, len(workloads))
     with _Workers(size, exporter, dtype, cache, report) as workers:
-        for subject, result in workers.run(ordered):
+        for workload, result in workers.run(ordered):
             if result is None:
-                suspects.append(subject)
+                suspects.append(workload)
             else:
-                yield subject, result
+                yield workload, result
     if not suspects:
         return
     # each alone, so that one that kills its worker costs itself, and one that died for want of memory has more
     with _Workers(1, exporter, dtype, cache, _unheard) as workers:
-        for subject, result in workers.run(suspects):
-            died = ExportError("the process that exports it died, twice", operator=subject_name(subject))
-            yield subject, died if result is None else result
+        for workload, result in workers.run(suspects):
+            died = ExportError("the process that exports it died, twice", operator=workload_name(workload))
+            yield workload, died if result is None else result
 
 
 class _Workers:
-    """Processes that export, each with at most one subject at a time, so that it is known whose worker died.
+    """Processes that export, each with at most one workload at a time, so that it is known whose worker died.
 
     After a death there is one fewer, for most often the system killed it for want of memory, but never none.
     """
@@ -83,7 +83,7 @@ class _Workers:
         self._arguments = (_prepare_worker, _export_one, exporter, dtype, cache)
         self._report = report
         self._idle: list[Child] = []
-        self._busy: dict[Connection, tuple[Child, Subject]] = {}
+        self._busy: dict[Connection, tuple[Child, Workload]] = {}
 
     def __enter__(self) -> _Workers:
         return self
@@ -92,22 +92,22 @@ class _Workers:
         for child in (*self._idle, *(child for child, _ in self._busy.values())):
             child.kill()
 
-    def run(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Artifact | ExportError | None]]:
-        """Each subject's result as it comes; None where its worker died."""
-        waiting = deque(subjects)
+    def run(self, workloads: Sequence[Workload]) -> Iterator[tuple[Workload, Artifact | ExportError | None]]:
+        """Each workload's result as it comes; None where its worker died."""
+        waiting = deque(workloads)
         while waiting or self._busy:
             while waiting and len(self._busy) < self._size:
                 self._give(waiting.popleft())
             for ready in wait(list(self._busy)):
                 assert isinstance(ready, Connection)
-                child, subject = self._busy.pop(ready)
-                yield subject, self._result(child)
+                child, workload = self._busy.pop(ready)
+                yield workload, self._result(child)
 
-    def _give(self, subject: Subject) -> None:
+    def _give(self, workload: Workload) -> None:
         child = self._idle.pop() if self._idle else Child(_serve, *self._arguments)
-        self._busy[child.connection] = child, subject
+        self._busy[child.connection] = child, workload
         with contextlib.suppress(OSError):  # one that died while it was idle: its pipe says so where results are read
-            child.connection.send(subject)
+            child.connection.send(workload)
 
     def _result(self, child: Child) -> Artifact | ExportError | None:
         try:
@@ -132,8 +132,8 @@ class _Workers:
         self._report(Note(f"an export worker died ({how}{memory}): going on with {left}", warning=True))
 
 
-def _work(subject: Subject) -> float:
-    return math.inf if isinstance(subject, FactoryNet) else subject.macs
+def _work(workload: Workload) -> float:
+    return math.inf if isinstance(workload, FactoryNet) else workload.macs
 
 
 def _serve(
@@ -147,9 +147,9 @@ def _serve(
     """What a worker does until it is killed."""
     prepare()
     while True:
-        subject = connection.recv()
+        workload = connection.recv()
         try:
-            result: Artifact | LutbenchError = export(exporter, dtype, subject, cache)
+            result: Artifact | LutbenchError = export(exporter, dtype, workload, cache)
         except LutbenchError as error:
             result = error
         connection.send(result)
@@ -167,14 +167,14 @@ def _prepare_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _export_one(exporter: Exporter, dtype: str, subject: Subject, cache: ArtifactCache) -> Artifact | ExportError:
+def _export_one(exporter: Exporter, dtype: str, workload: Workload, cache: ArtifactCache) -> Artifact | ExportError:
     try:
-        exported = exporter.export(subject, dtype)
+        exported = exporter.export(workload, dtype)
     except ExportError as error:
         return error
     except UsageError as error:  # a user's own factory: it costs its net
-        return ExportError(error.problem, operator=subject_name(subject), remedy=error.remedy)
+        return ExportError(error.problem, operator=workload_name(workload), remedy=error.remedy)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module, or a library on its way, may raise anything
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return ExportError(f"export failed: {told}", operator=subject_name(subject))
-    return cache.put(exporter.recipe(subject, dtype), exporter.suffix, exported)
+        return ExportError(f"export failed: {told}", operator=workload_name(workload))
+    return cache.put(exporter.recipe(workload, dtype), exporter.suffix, exported)

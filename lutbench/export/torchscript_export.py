@@ -25,10 +25,10 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
-from lutbench.export.scale import Scale
-from lutbench.nn.subject import Fitted, build_subject, sample_input
+from lutbench.export.quantisation import Quantisation
+from lutbench.nn.workload import Fitted, build_workload, sample_input
 from lutbench.space.operator import Operator
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
 _COARSER = {"x86": 2.0}  # its activations have 7 bits, so that no sum overflows on a processor without VNNI
 DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it has to know beforehand
@@ -36,7 +36,10 @@ DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it
 
 @dataclass(frozen=True)
 class Description:
-    """How the module is to be fed. engine: that its weights are packed for. scale: of a uint8 input; 0 for a float."""
+    """How the module is to be fed; the keys of the file that says so.
+
+    engine: torch's, that its weights are packed for. scale: of a uint8 input; 0 for a float.
+    """
 
     shape: tuple[int, ...]
     channels_last: bool
@@ -46,44 +49,46 @@ class Description:
 
 
 def export_torchscript(
-    subject: Subject, dtype: str, engine: str = "", *, fitted: Fitted | None = None, batch: int = 1
+    workload: Workload, dtype: str, torch_engine: str = "", *, fitted: Fitted | None = None, batch: int = 1
 ) -> Exported:
-    """The subject's module, checked against torch; ExportError where it cannot be made or is wrong.
+    """The workload's module, checked against torch; ExportError where it cannot be made or is wrong.
 
     batch: of random images; a fitted net's module takes one.
     """
-    name = subject_name(subject)
-    inner = isinstance(subject, Operator) and subject.kind not in ("stem", "overhead") and dtype == "int8"
+    name = workload_name(workload)
+    inner = isinstance(workload, Operator) and workload.kind not in ("stem", "overhead") and dtype == "int8"
     if fitted:
         module, images = fitted.module, fitted.images
     else:
-        module, images = build_subject(subject), sample_input(subject, name, batch)
+        module, images = build_workload(workload), sample_input(workload, name, batch)
     sample = images[: 1 if fitted else batch]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that all of this is deprecated
             if dtype == "int8":
-                exported = _export_int8(module, images, len(sample), inner and sample.dim() == 4, engine)
+                exported = _export_int8(module, images, len(sample), inner and sample.dim() == 4, torch_engine)
             else:
                 exported = _exported(module, sample, Description(tuple(sample.shape), False), module(sample))
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as failure:
         problem = (str(failure).strip().splitlines() or [type(failure).__name__])[0][:200]
         raise ExportError(f"TorchScript export failed: {problem}", operator=name) from failure
-    check_error(exported.check_error, subject, dtype, fitted, _COARSER.get(engine, 1.0))
+    check_error(exported.check_error, workload, dtype, fitted, _COARSER.get(torch_engine, 1.0))
     return exported
 
 
-def _export_int8(module: nn.Module, images: Tensor, batch: int, channels_last: bool, engine: str) -> Exported:
+def _export_int8(module: nn.Module, images: Tensor, batch: int, channels_last: bool, torch_engine: str) -> Exported:
     module, sample = copy.deepcopy(module), images[:batch]
-    if engine not in torch.backends.quantized.supported_engines:
+    if torch_engine not in torch.backends.quantized.supported_engines:
         known = ", ".join(torch.backends.quantized.supported_engines)
-        raise ValueError(f"torch has no quantised engine {engine!r} on this machine; it has {known}")
-    torch.backends.quantized.engine = engine
+        raise ValueError(f"torch has no quantised engine {torch_engine!r} on this machine; it has {known}")
+    torch.backends.quantized.engine = torch_engine
     has_weights = any(True for _ in module.parameters())
-    graph, scale, zero_point = _quantized(module, images, engine) if has_weights else (module, *_scale_of(sample))
-    fed = torch.quantize_per_tensor(sample, scale, zero_point, torch.quint8)
+    graph, step, zero_point = (
+        _quantized(module, images, torch_engine) if has_weights else (module, *_quantisation_of(sample))
+    )
+    fed = torch.quantize_per_tensor(sample, step, zero_point, torch.quint8)
     fed = fed.contiguous(memory_format=torch.channels_last) if channels_last else fed
-    about = Description(tuple(sample.shape), channels_last, engine, scale, zero_point)
+    about = Description(tuple(sample.shape), channels_last, torch_engine, step, zero_point)
     return _exported(graph, fed, about, module(fed.dequantize()))
 
 
@@ -93,30 +98,32 @@ def _exported(module: nn.Module, given: Tensor, about: Description, expected: Te
     torch.jit.save(frozen, file, _extra_files={DESCRIPTION: json.dumps(asdict(about))})
     file.seek(0)
     got = torch.jit.load(file)(given)  # type: ignore[no-untyped-call]
-    input_scale = Scale(about.scale, about.zero_point) if about.scale else None
-    output_scale = Scale(got.q_scale(), got.q_zero_point()) if got.is_quantized else None
+    input_quantisation = Quantisation(about.scale, about.zero_point) if about.scale else None
+    output_quantisation = Quantisation(got.q_scale(), got.q_zero_point()) if got.is_quantized else None
     error = relative_error(got.dequantize() if got.is_quantized else got, expected)
-    return Exported(file.getvalue(), error, input_scale=input_scale, output_scale=output_scale)
+    return Exported(
+        file.getvalue(), error, input_quantisation=input_quantisation, output_quantisation=output_quantisation
+    )
 
 
 def open_torchscript(exported: Exported) -> Callable[[Tensor], Tensor]:
     """A net's module in TorchScript: (N, 3, R, R) -> (N, classes), real numbers on both sides."""
     module = torch.jit.load(io.BytesIO(exported.data))  # type: ignore[no-untyped-call]
-    scale = exported.input_scale
+    taken = exported.input_quantisation
 
     @torch.no_grad()
     def run(image: Tensor) -> Tensor:
-        fed = torch.quantize_per_tensor(image, scale.scale, scale.zero_point, torch.quint8) if scale else image
+        fed = torch.quantize_per_tensor(image, taken.step, taken.zero_point, torch.quint8) if taken else image
         got: Tensor = module(fed)
         return got.dequantize() if got.is_quantized else got
 
     return run
 
 
-def _quantized(module: nn.Module, images: Tensor, engine: str) -> tuple[fx.GraphModule, float, int]:
+def _quantized(module: nn.Module, images: Tensor, torch_engine: str) -> tuple[fx.GraphModule, float, int]:
     """The module from uint8 to uint8, and what its input's integers mean."""
     _flatten_by_function(module)
-    prepared = prepare_fx(module, get_default_qconfig_mapping(engine), (images[:1],))
+    prepared = prepare_fx(module, get_default_qconfig_mapping(torch_engine), (images[:1],))
     for image in torch.split(images, 1):
         prepared(image)
     converted = convert_fx(prepared)
@@ -126,13 +133,13 @@ def _quantized(module: nn.Module, images: Tensor, engine: str) -> tuple[fx.Graph
     (first,), last = given.users, output.args[0]
     if first.target is not torch.quantize_per_tensor or last.target != "dequantize":
         raise ValueError("the quantizer left the graph's input or output in float")
-    scale, zero_point = (float(getattr(converted, node.target)) for node in first.args[1:3])  # get_attr nodes
+    step, zero_point = (float(getattr(converted, node.target)) for node in first.args[1:3])  # get_attr nodes
     first.replace_all_uses_with(given)
     graph.erase_node(first)
     output.args = (last.args[0],)
     graph.eliminate_dead_code()
     converted.recompile()
-    return converted, scale, int(zero_point)
+    return converted, step, int(zero_point)
 
 
 class _Flatten(nn.Module):
@@ -149,8 +156,8 @@ def _flatten_by_function(module: nn.Module) -> None:
                 setattr(parent, name, _Flatten())
 
 
-def _scale_of(sample: Tensor) -> tuple[float, int]:
+def _quantisation_of(sample: Tensor) -> tuple[float, int]:
     """Of uint8 over the sample's range, for a module that computes with integers as it is: the quantizer skips it."""
     low, high = float(sample.min()), float(sample.max())
-    scale = max(high - low, 1e-6) / 255
-    return scale, min(255, max(0, round(-low / scale)))
+    step = max(high - low, 1e-6) / 255
+    return step, min(255, max(0, round(-low / step)))

@@ -15,26 +15,26 @@ from lutbench.export.pool import export_all
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure
-from lutbench.space.subject import Subject, subject_name
+from lutbench.space.workload import Workload, workload_name
 
 
-def export_subjects(
-    subjects: Sequence[Subject], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
+def export_workloads(
+    workloads: Sequence[Workload], exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report
 ) -> tuple[list[Artifact], list[Failure]]:
     """Artifacts sorted by name, and those that could not be made; progress as they come."""
     artifacts: list[Artifact] = []
     failures: list[Failure] = []
     noted: set[str] = set()
-    for done, (subject, result) in enumerate(export_all(subjects, exporter, dtype, cache, report), start=1):
+    for done, (workload, result) in enumerate(export_all(workloads, exporter, dtype, cache, report), start=1):
         if isinstance(result, ExportError):
             reason = f"{result.problem}; {result.remedy}" if result.remedy else result.problem
-            failures.append(Failure(subject_name(subject), reason))
+            failures.append(Failure(workload_name(workload), reason))
         else:
             artifacts.append(result)
             for text in sorted(set(result.notes) - noted):
                 report(Note(text, warning=True))
             noted.update(result.notes)
-        report(ExportProgress(done, len(subjects)))
+        report(ExportProgress(done, len(workloads)))
     return sorted(artifacts, key=lambda artifact: artifact.name), failures
 
 

@@ -369,7 +369,7 @@ def csv_table(found: BenchReport) -> str:
     for result in found.results:
         if result.summary is None:
             continue
-        resolution, width = result.net.scale or ("", "")
+        resolution, width = result.net.variant or ("", "")
         summary, counts = result.summary, result.counts
         writer.writerow(
             [

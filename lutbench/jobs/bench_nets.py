@@ -22,14 +22,14 @@ from lutbench.export.model_files import (
 )
 from lutbench.export.onnx_counts import Counts, count_onnx
 from lutbench.files import default_cache_folder
-from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.model_options import InputOptions
 from lutbench.space.factory import FactoryNet, parse_factory_net
 from lutbench.space.graph import Model
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.space.subject import subject_name
+from lutbench.space.workload import workload_name
 from lutbench.space.zoo import find_whole_net
 
 WholeNet = Net | Model | FactoryNet  # what the exporters make artifacts of
@@ -70,11 +70,11 @@ class BenchNet:
 
     @property
     def label(self) -> str:
-        """As a table of nets names it: without the scale, which has columns of its own."""
-        return self.text if self.scale is None else re.sub(r"@[\dx.]+$", "", self.text.strip()).strip()
+        """As a table of nets names it: without the variant, which has columns of its own."""
+        return self.text if self.variant is None else re.sub(r"@[\dx.]+$", "", self.text.strip()).strip()
 
     @property
-    def scale(self) -> tuple[int, float] | None:
+    def variant(self) -> tuple[int, float] | None:
         """(resolution, width) of a net that has these."""
         match self.wanted:
             case Net(space=space):
@@ -119,10 +119,10 @@ def prepare_nets(
     """
     cache = ArtifactCache(default_cache_folder())
     files = _prepare_files({t: w for t, w in wanted.items() if isinstance(w, Path)}, exporter, options)
-    whole = {subject_name(net): net for net in wanted.values() if not isinstance(net, Path)}
+    whole = {workload_name(net): net for net in wanted.values() if not isinstance(net, Path)}
     if not whole and not any(net.artifact for net in files.values()):
         return list(files.values()), []
-    artifacts, failures = export_subjects([*whole.values(), *canaries], exporter, dtype, cache, report)
+    artifacts, failures = export_workloads([*whole.values(), *canaries], exporter, dtype, cache, report)
     by_name = {artifact.name: artifact for artifact in artifacts}
     reasons = {failure.artifact: failure.reason for failure in failures}
     for canary in canaries:
@@ -133,7 +133,7 @@ def prepare_nets(
         if isinstance(net, Path):
             nets.append(files[text])
         else:
-            name = subject_name(net)
+            name = workload_name(net)
             nets.append(BenchNet(text, net, by_name.get(name), reasons.get(name, "")))
     return nets, [by_name[canary.name] for canary in canaries]
 

@@ -15,7 +15,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
 from lutbench.files import default_cache_folder
-from lutbench.jobs.artifacts import export_subjects
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.space.operator import parse_operator
 
 OPERATOR = "ir_k3_e6_g1_64x14x14_64_s1"  # of the space's middle: neither the smallest nor the slowest
@@ -33,7 +33,7 @@ def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[
         return PhoneReport((missing,), {}, {})
     exporter = find_exporter(runtime, "int8")
     cache = ArtifactCache(default_cache_folder())
-    artifacts, failures = export_subjects([parse_operator(OPERATOR)], exporter, "int8", cache, unheard)
+    artifacts, failures = export_workloads([parse_operator(OPERATOR)], exporter, "int8", cache, unheard)
     if failures:
         raise DeviceError(f"it cannot be exported: {failures[0].reason}", operator=OPERATOR)
     report = check_device(device, settings, artifacts[0], say)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lutbench.export.artifact import Exported
-    from lutbench.export.scale import Scale
+    from lutbench.export.quantisation import Quantisation
     from lutbench.search.data.source import SplitSource
 
 SUMMARY = "export.json"
@@ -108,7 +108,7 @@ def _deploy(
 
     import torch
 
-    from lutbench.nn.subject import Fitted
+    from lutbench.nn.workload import Fitted
     from lutbench.search.data.calibration import calibration_images
 
     images = torch.from_numpy(calibration_images(source))
@@ -139,7 +139,7 @@ def _no_advice() -> Iterator[None]:
 
 
 def _trained(request: ExportRequest, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
-    from lutbench.nn.subject import empty_net
+    from lutbench.nn.workload import empty_net
     from lutbench.search.checkpoint import load_weights
     from lutbench.search.data.find import find_data, is_built_in
     from lutbench.search.data.options import DataOptions
@@ -172,7 +172,7 @@ def _trained(request: ExportRequest, named: Net | Model, report: Report) -> tupl
 
 def _random(request: ExportRequest, named: Net | Model, report: Report) -> tuple[Net | Model, nn.Module, SplitSource]:
     """The weights that `lutbench bench` times nets with."""
-    from lutbench.nn.subject import build_subject
+    from lutbench.nn.workload import build_workload
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
 
@@ -181,7 +181,7 @@ def _random(request: ExportRequest, named: Net | Model, report: Report) -> tuple
     options = DataOptions(resolution, None, 0, request.workers, request.skip_broken)
     source = find_data(request.data or "digits", options, report)
     net = retargeted(named, resolution, _classes(named))
-    return net, build_subject(net), source
+    return net, build_workload(net), source
 
 
 def _classes(net: Net | Model) -> int:
@@ -261,16 +261,16 @@ def file_summary(file: File) -> dict[str, Any]:
         "dtype": file.dtype,
         "bytes": len(exported.data),
         "sha256": hashlib.sha256(exported.data).hexdigest(),
-        "input": _scale(exported.input_scale),
-        "output": _scale(exported.output_scale),
+        "input": _meaning(exported.input_quantisation),
+        "output": _meaning(exported.output_quantisation),
         "accuracy": file.accuracy,
         "agreement": file.agreement,
         "check_error": exported.check_error,
     }
 
 
-def _scale(scale: Scale | None) -> dict[str, Any]:
+def _meaning(found: Quantisation | None) -> dict[str, Any]:
     """real = (integer - zero_point) * scale"""
-    if scale is None:
+    if found is None:
         return {"dtype": "float32"}
-    return {"dtype": "uint8" if scale.low == 0 else "int8", "scale": scale.scale, "zero_point": scale.zero_point}
+    return {"dtype": "uint8" if found.low == 0 else "int8", "scale": found.step, "zero_point": found.zero_point}

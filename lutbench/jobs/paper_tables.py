@@ -64,10 +64,10 @@ def _name_here(row: Published) -> str:
     """The shorter of the row's names that stands for its net at its resolution and width."""
     net = find_whole_net(row.net, (fbnet(FBNET.resolution, 1.0),))
     short, long = row.names
-    return short if _scale(net) == (row.resolution, row.width) else long
+    return short if _variant(net) == (row.resolution, row.width) else long
 
 
-def _scale(net: Net | Model) -> tuple[int, float]:
+def _variant(net: Net | Model) -> tuple[int, float]:
     return (net.space.resolution, net.space.width) if isinstance(net, Net) else (net.resolution, net.width)
 
 

@@ -18,7 +18,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
-from lutbench.jobs.artifacts import batch_identity, device_identity, export_subjects, install_artifacts
+from lutbench.jobs.artifacts import batch_identity, device_identity, export_workloads, install_artifacts
 from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
@@ -40,7 +40,7 @@ from lutbench.measure.protocol import Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 
 DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
 
@@ -166,7 +166,7 @@ def _measure(
     nets = draw_tuning_nets(spaces, request.seed)
     canaries = choose_canaries(spaces, request.protocol, request.batch)
     cache = ArtifactCache(default_cache_folder())
-    artifacts, failures = export_subjects(_subjects(spaces, nets), exporter, request.dtype, cache, report)
+    artifacts, failures = export_workloads(_workloads(spaces, nets), exporter, request.dtype, cache, report)
     outside = delegation_section(artifacts, exporter.delegate, report)
     settings = request.settings(report)
     look_first(request.device, settings, next(iter(artifacts), None))
@@ -189,7 +189,7 @@ def _measure(
     return Lut(metadata, rows, request.lut_path)
 
 
-def _subjects(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Subject]:
+def _workloads(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Workload]:
     return [*(op for op in distinct_operators(spaces) if op.is_measured), *nets]
 
 

@@ -74,7 +74,7 @@ def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trai
     """Trains the net from scratch; InterruptedRunError on Ctrl-C, which says how to go on."""
     named = find_trainable(request.net)
 
-    from lutbench.nn.subject import empty_net
+    from lutbench.nn.workload import empty_net
     from lutbench.search.data.find import find_data
     from lutbench.search.data.options import DataOptions
     from lutbench.search.stops import stops_explained

@@ -16,7 +16,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.files import check_writable, default_cache_folder
-from lutbench.jobs.artifacts import batch_identity, export_subjects
+from lutbench.jobs.artifacts import batch_identity, export_workloads
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
@@ -35,7 +35,7 @@ from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, witho
 from lutbench.space.macro import Space
 from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 from lutbench.units import format_percent
 
 WORST_SHOWN = 5
@@ -195,9 +195,9 @@ class _Job:
 
     def _export(self, nets: Sequence[Net]) -> dict[str, Artifact]:
         cache = ArtifactCache(default_cache_folder())
-        subjects: list[Subject] = [*nets, *self._tuning, *self._canaries.operators]
+        workloads: list[Workload] = [*nets, *self._tuning, *self._canaries.operators]
         dtype = self._lut.metadata.dtype
-        artifacts, failures = export_subjects(subjects, self._exporter, dtype, cache, self._report)
+        artifacts, failures = export_workloads(workloads, self._exporter, dtype, cache, self._report)
         if failures:
             raise DeviceError(f"a net cannot be exported: {failures[0].reason}", operator=failures[0].artifact)
         return {artifact.name: artifact for artifact in artifacts}

@@ -19,7 +19,7 @@ BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({"int8": 1, "fp32": 4})
 
 # What each kind of work is expected to cost against the others before any net was seen: microseconds per million
 # multiply-accumulates, per million bytes, per layer, per call. Depthwise, grouped and spatial convolutions use each
-# loaded value less often than pointwise ones. Only the ratios matter: a fit finds the scale first.
+# loaded value less often than pointwise ones. Only the ratios matter: a fit finds their size first.
 PRIOR_US: Mapping[str, float] = MappingProxyType(
     {
         "pointwise": 40.0,

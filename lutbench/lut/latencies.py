@@ -149,7 +149,7 @@ def _name(cells: Cells) -> str:
 
 
 def _find(cells: Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
-    """The net at the row's scale; a name that has its scale in itself, such as fbnet_96_035_1, as it is."""
+    """The net at the row's variant; a name that has its variant in itself, such as fbnet_96_035_1, as it is."""
     if cells["net"].strip().endswith(SUFFIX):
         raise UsageError("a file's name in a table is not followed: write the net's candidates")
     try:

@@ -126,9 +126,9 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
     nets = _net_measurements(_space(luts), nets_us, rows_us)
     fit = _fit(nets, rows_us)
     if fit is None:
-        scales = " and ".join(f"{context.scale:g} x row + {context.operator_us:g} us" for context in contexts)
+        fits = " and ".join(f"{context.scale:g} x row + {context.operator_us:g} us" for context in contexts)
         raise UsageError(
-            f"the LUTs' fits to whole nets differ ({scales}), and they keep too few nets to make one of them",
+            f"the LUTs' fits to whole nets differ ({fits}), and they keep too few nets to make one of them",
             remedy="measure both spaces in one profile: --resolution and --width take lists",
         )
     return ContextSection(

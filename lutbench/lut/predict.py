@@ -50,7 +50,7 @@ def predict(lut: Lut, net: Net) -> Prediction:
 
 
 def _check_operators(lut: Lut, net: Net) -> None:
-    """A net of another scale may still be covered, row by row; where it is not, the error says how to measure it."""
+    """A net of another variant may still be covered, row by row; where it is not, the error says how to measure it."""
     space = net.space
     for operator in net.operators:
         if operator.name not in lut.by_operator:

@@ -195,7 +195,7 @@ class SpaceSection:
 
 
 def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
-    """What rows of these spaces, one at several scales, cover."""
+    """What rows of these spaces, one in several variants, cover."""
     return SpaceSection(
         spaces[0].name,
         tuple(dict.fromkeys(space.resolution for space in spaces)),
@@ -314,7 +314,7 @@ class Lut:
 
     @property
     def measure_command(self) -> str:
-        """The command that measures as this LUT was measured; the space and its scale are still to be added.
+        """The command that measures as this LUT was measured; the space and its variants are still to be added.
 
         A device that is not known is left for the reader to name (DEVICE), a dtype that is not known is left out.
         """
@@ -336,8 +336,8 @@ class Lut:
         A merged LUT may have 224x1.0 and 192x0.5 without 224x0.5.
         """
         own = self.metadata.space
-        at_scale = own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
-        return at_scale and all(operator.name in self.by_operator for operator in space.operators)
+        same_variant = own.name == space.name and space.resolution in own.resolutions and space.width in own.widths
+        return same_variant and all(operator.name in self.by_operator for operator in space.operators)
 
     def covered(self, spaces: Sequence[Space]) -> tuple[Space, ...]:
         """Those of spaces that the rows cover; all where they cover none, so that a prediction says what is missing."""

@@ -1,4 +1,4 @@
-"""Scales of colours for maps: latency and ratio, both logarithmic, both read by colour-blind eyes."""
+"""Ranges of colours for maps: latency and ratio, both logarithmic, both read by colour-blind eyes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEAST_RATIO_RANGE = 1.25  # so that noise of a per cent does not look like a di
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourRange:
     """low and high: the values at the ends of matplotlib's colour map."""
 
     colour_map: str
@@ -31,18 +31,18 @@ class Scale:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Values to write beside the scale, low and high among them."""
+        """Values to write beside the colours, low and high among them."""
         return self.low, math.sqrt(self.low * self.high), self.high
 
 
-def latency_scale(low: float, high: float) -> Scale:
-    return Scale(LATENCY_MAP, low, high)
+def latency_colours(low: float, high: float) -> ColourRange:
+    return ColourRange(LATENCY_MAP, low, high)
 
 
-def ratio_scale(low: float, high: float) -> Scale:
+def ratio_colours(low: float, high: float) -> ColourRange:
     """Symmetrical about 1."""
     reach = max(high, 1 / low, _LEAST_RATIO_RANGE)
-    return Scale(RATIO_MAP, 1 / reach, reach)
+    return ColourRange(RATIO_MAP, 1 / reach, reach)
 
 
 def colour_at(colour_map: str, position: float) -> str:

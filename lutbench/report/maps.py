@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lutbench.report.colours import Scale, latency_scale
+from lutbench.report.colours import ColourRange, latency_colours
 from lutbench.report.compare import Pair, compare_rows, typical_ratio
 from lutbench.report.side import Side
 from lutbench.report.text import three_digits, times
@@ -61,10 +61,10 @@ def latency_map(side: Side, space: Space) -> LayerMap:
 
 @dataclass(frozen=True)
 class LatencyMaps:
-    """The sides' maps of one space on a common scale, microseconds; unit: of the cells' text, µs or ms."""
+    """The sides' maps of one space in common colours, microseconds; unit: of the cells' text, µs or ms."""
 
     maps: tuple[tuple[Side, LayerMap], ...]
-    scale: Scale
+    colours: ColourRange
     unit: str
 
     def in_unit(self, latency_us: float) -> str:
@@ -75,10 +75,10 @@ def latency_maps(sides: Sequence[Side], space: Space) -> LatencyMaps:
     """Maps of the sides that have a row of the space."""
     maps = [(side, latency_map(side, space)) for side in sides]
     shown = tuple((side, drawn) for side, drawn in maps if drawn.values)
-    scale = latency_scale(*spread(drawn for _, drawn in shown))
-    if scale.high < _LONGEST_IN_US:
-        return LatencyMaps(shown, scale, "µs")
-    return LatencyMaps(tuple((side, in_milliseconds(drawn)) for side, drawn in shown), scale, "ms")
+    colours = latency_colours(*spread(drawn for _, drawn in shown))
+    if colours.high < _LONGEST_IN_US:
+        return LatencyMaps(shown, colours, "µs")
+    return LatencyMaps(tuple((side, in_milliseconds(drawn)) for side, drawn in shown), colours, "ms")
 
 
 def ratio_map(sides: Sequence[Side], space: Space) -> LayerMap:
@@ -161,6 +161,6 @@ def candidate_label(candidate: Candidate) -> str:
 
 
 def spread(maps: Iterable[LayerMap]) -> tuple[float, float]:
-    """Smallest and largest value of the maps, which a common scale of colours spans; (1, 1) where there is none."""
+    """Smallest and largest value of the maps, which common colours span; (1, 1) where there is none."""
     values = [value for one in maps for value in one.values]
     return (min(values), max(values)) if values else (1.0, 1.0)

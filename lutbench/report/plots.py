@@ -15,7 +15,7 @@ from lutbench.report.charts.intervals import draw_intervals
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_ratios, draw_scatter
 from lutbench.report.charts.style import check_format, save
-from lutbench.report.colours import ratio_scale
+from lutbench.report.colours import ratio_colours
 from lutbench.report.compare import compare_rows
 from lutbench.report.maps import latency_maps, ratio_map, spread
 from lutbench.report.sections import net_labels
@@ -69,8 +69,8 @@ def _heatmaps(sides: Sequence[Side], space: Space, suffix: str) -> Iterator[tupl
         letter = f"-{side.letter}" if side.is_pair else ""
         kind = "" if side.lut.metadata.provenance == "measured" else f" ({side.lut.metadata.provenance})"
         title = f"{side.name}{kind}: latency in {found.unit}, {space.name} at {space.label}"
-        yield f"heatmap{letter}{suffix}", draw_heatmap(drawn, found.scale, title)
+        yield f"heatmap{letter}{suffix}", draw_heatmap(drawn, found.colours, title)
     if len(found.maps) > 1:
         ratios = ratio_map(sides, space)
         title = f"{sides[1].name} / {sides[0].name}, {space.name} at {space.label}"
-        yield f"ratio{suffix}", draw_heatmap(ratios, ratio_scale(*spread([ratios])), title)
+        yield f"ratio{suffix}", draw_heatmap(ratios, ratio_colours(*spread([ratios])), title)

@@ -10,7 +10,7 @@ from lutbench.report.charts.additivity import draw_additivity
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_ratios, draw_scatter
 from lutbench.report.charts.style import inline_svg
-from lutbench.report.colours import ratio_scale
+from lutbench.report.colours import ratio_colours
 from lutbench.report.compare import compare_rows
 from lutbench.report.heatmap import heatmap, latency_legend, ratio_legend
 from lutbench.report.html import Html, join, tag
@@ -48,12 +48,13 @@ def _maps_of(sides: Sequence[Side], space: Space, number: int) -> Html:
     found = latency_maps(sides, space)
     unit = found.unit
     tables = [
-        heatmap(drawn, found.scale, f"map{number}-{side.letter}", _map_title(side, unit)) for side, drawn in found.maps
+        heatmap(drawn, found.colours, f"map{number}-{side.letter}", _map_title(side, unit))
+        for side, drawn in found.maps
     ]
     legends = [latency_legend(found)]
     if len(tables) == 2:
         ratios = ratio_map(sides, space)
-        diverging = ratio_scale(*spread([ratios]))
+        diverging = ratio_colours(*spread([ratios]))
         tables.append(heatmap(ratios, diverging, f"map{number}-ratio", "B / A"))
         legends.append(ratio_legend(diverging))
     if not tables:

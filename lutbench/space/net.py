@@ -63,7 +63,7 @@ class Net:
 
     @property
     def key(self) -> str:
-        """What decides the net's artifact: space, scale, head and candidates."""
+        """What decides the net's artifact: space, variant, head and candidates."""
         return f"{self.space.name}@{self.space.label}:{self.head_channels}:{self.candidates_text}"
 
     @property

@@ -75,14 +75,14 @@ ZOO = {entry.name: entry for entry in _ENTRIES}
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A published net that is no choice of candidates. scales: the (resolution, width) it is listed at.
+    """A published net that is no choice of candidates. variants: the (resolution, width) it is listed at.
 
     widths: those it exists at; none means any.
     """
 
     name: str
     build: Callable[[int, float], Graph]
-    scales: tuple[tuple[int, float], ...] = ((224, 1.0),)
+    variants: tuple[tuple[int, float], ...] = ((224, 1.0),)
     widths: tuple[float, ...] = ()
 
 
@@ -103,7 +103,7 @@ _MODEL_ENTRIES = (
 )
 MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
 
-_SCALE = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
+_VARIANT = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
 
 
 def zoo_nets() -> tuple[Net, ...]:
@@ -113,7 +113,7 @@ def zoo_nets() -> tuple[Net, ...]:
 
 def zoo_models() -> tuple[Model, ...]:
     """Every other published net, at each resolution and width it was published at."""
-    return tuple(_model(entry, *scale) for entry in _MODEL_ENTRIES for scale in entry.scales)
+    return tuple(_model(entry, *variant) for entry in _MODEL_ENTRIES for variant in entry.variants)
 
 
 def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
@@ -124,7 +124,7 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
         raise UsageError(f"{entry.name}: resolution {resolution} is not between 32 and 4096")
     if not 0.01 <= width <= 10:
         raise UsageError(f"{entry.name}: width {width:g} is not between 0.01 and 10")
-    own = (resolution, width) == entry.scales[0]
+    own = (resolution, width) == entry.variants[0]
     name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
     return Model(name, resolution, width, entry.build(resolution, width))
 
@@ -135,14 +135,14 @@ def _zoo_net(entry: ZooEntry) -> Net:
 
 def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
     """The net a user wrote, among the published ones of any kind; UsageError, with near names, for none."""
-    scale = _SCALE.fullmatch(text.strip())
-    base = scale["name"].strip() if scale else text.strip()
+    variant = _VARIANT.fullmatch(text.strip())
+    base = variant["name"].strip() if variant else text.strip()
     if base not in MODELS:
         return find_net(text, spaces)
     entry = MODELS[base]
-    resolution, width = entry.scales[0]
-    if scale:
-        resolution, width = int(scale["resolution"]), float(scale["width"] or width)
+    resolution, width = entry.variants[0]
+    if variant:
+        resolution, width = int(variant["resolution"]), float(variant["width"] or width)
     return _model(entry, resolution, width)
 
 
@@ -159,22 +159,22 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, an architecture file, candidates of the first of spaces.
 
     spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
-    carry the scale too (`k3_e1|...@192x0.5`).
+    carry the variant too (`k3_e1|...@192x0.5`).
     """
     text = text.strip()
     if text.endswith(SUFFIX):
         return read_architecture(Path(text)).net
-    scale = _SCALE.fullmatch(text)
-    base = scale["name"].strip() if scale else text
+    variant = _VARIANT.fullmatch(text)
+    base = variant["name"].strip() if variant else text
     if base in ZOO:
         entry = ZOO[base]
-        if scale is None:
+        if variant is None:
             return _zoo_net(entry)
-        width = float(scale["width"] or 1)
-        space = fbnet(int(scale["resolution"]), width)
+        width = float(variant["width"] or 1)
+        space = fbnet(int(variant["resolution"]), width)
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
     if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"k\d+_?e\d.*", base):
-        return parse_net(base, _space_at(scale, spaces, text), text)
+        return parse_net(base, _space_at(variant, spaces, text), text)
     if base in MODELS or parse_factory_net(text):
         raise UsageError(
             f"{base} is not made of this space's operators, so no LUT of it predicts it",
@@ -196,15 +196,15 @@ def _zoo_head(entry: ZooEntry, space: Space) -> int:
     return space.other_heads[0] if entry.head_channels == FBNET.other_heads[0] else space.head_channels
 
 
-def _space_at(scale: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
+def _space_at(variant: re.Match[str] | None, spaces: tuple[Space, ...], text: str) -> Space:
     if not spaces:
         raise SpaceError(
             f"net {text!r}: candidates need a search space, and the LUT names none",
             remedy="name a net of the zoo; `lutbench nets` lists them",
         )
-    if scale is None:
+    if variant is None:
         return spaces[0]
-    resolution, width = int(scale["resolution"]), float(scale["width"] or 1)
+    resolution, width = int(variant["resolution"]), float(variant["width"] or 1)
     for space in spaces:
         if (space.resolution, space.width) == (resolution, width):
             return space

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import UsageError
-from lutbench.export.artifact import Artifact, Exported
+from lutbench.export.artifact import Artifact, Exported, Recipe
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import EXPORTERS, find_exporter
 from lutbench.export.pool import export_all
@@ -59,7 +59,12 @@ def test_other_dtypes_and_versions_are_other_entries() -> None:
     other = EXPORTER.recipe(OPERATOR, "fp32")
     assert len({RECIPE.key, other.key}) == 2
     newer = {**RECIPE.versions, "onnx": "99"}
-    assert RECIPE.key != type(RECIPE)(RECIPE.subject, RECIPE.runtime, RECIPE.dtype, newer).key
+    assert RECIPE.key != type(RECIPE)(RECIPE.workload, RECIPE.runtime, RECIPE.dtype, newer).key
+
+
+def test_keys_are_those_that_caches_are_full_of() -> None:
+    recipe = Recipe("fc_32_10", "onnx", "int8", {"exporter": "1", "onnx": "1.18"})
+    assert recipe.key == "ad469a8fad9710b60ac44cfac77d50ca244a88df5537f1540e10bdd36336b37b"
 
 
 def _put_many(folder: Path) -> None:

@@ -21,7 +21,7 @@ from lutbench.export.executorch_export import export_executorch, run_program
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 
 STEM, BLOCK, GROUPED = "stem_k3_3x32x32_16_s2", "ir_k5_e6_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_24_s2"
 NAMES = [STEM, BLOCK, GROUPED, "conv_k1_16x8x8_24_s2", "pool_32x4x4", "fc_32_10", OVERHEAD.name]
@@ -38,7 +38,7 @@ def lowered(name: str, dtype: str) -> tuple[Exported, list[list[str]]]:
     return _lowered(parse_operator(name), dtype)
 
 
-def _lowered(subject: Subject, dtype: str) -> tuple[Exported, list[list[str]]]:
+def _lowered(workload: Workload, dtype: str) -> tuple[Exported, list[list[str]]]:
     delegates: list[list[str]] = []
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 
@@ -47,7 +47,7 @@ def _lowered(subject: Subject, dtype: str) -> tuple[Exported, list[list[str]]]:
         return serialize(graph, data)
 
     with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", remember):
-        return export_executorch(subject, dtype), delegates
+        return export_executorch(workload, dtype), delegates
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,7 +143,7 @@ class _Odd(nn.Module):
 
 
 def test_what_the_delegate_does_not_take_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executorch_export, "build_subject", lambda _subject: _Odd().eval())
+    monkeypatch.setattr(executorch_export, "build_workload", lambda _workload: _Odd().eval())
     exported = export_executorch(parse_operator("fc_32_10"), "fp32")
     assert exported.undelegated == ("2 delegates", "aten.cumsum.default")
     assert 0.5 <= exported.delegated_share < 1
@@ -161,7 +161,7 @@ def test_a_module_that_cannot_be_exported_is_one_line(monkeypatch: pytest.Monkey
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x if x.sum() > 0 else -x
 
-    monkeypatch.setattr(executorch_export, "build_subject", lambda _subject: Branching())
+    monkeypatch.setattr(executorch_export, "build_workload", lambda _workload: Branching())
     with pytest.raises(ExportError, match="ExecuTorch export failed") as caught:
         export_executorch(parse_operator("fc_32_10"), "fp32")
     assert len(str(caught.value)) < 400

@@ -1,4 +1,4 @@
-"""The pool of export workers: a death costs at most the subject that brought it about."""
+"""The pool of export workers: a death costs at most the workload that brought it about."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from lutbench.space.operator import Operator, parse_operator
 OPERATORS = [parse_operator(f"fc_{width}_10") for width in range(16, 40)]
 
 
-def put(exporter: Exporter, dtype: str, subject: Operator, cache: ArtifactCache) -> Artifact | ExportError:
-    return cache.put(exporter.recipe(subject, dtype), exporter.suffix, Exported(b"artifact", 0.0))
+def put(exporter: Exporter, dtype: str, workload: Operator, cache: ArtifactCache) -> Artifact | ExportError:
+    return cache.put(exporter.recipe(workload, dtype), exporter.suffix, Exported(b"artifact", 0.0))
 
 
 def killed_now_and_then(killed: Path, *arguments: object) -> Artifact | ExportError:
@@ -72,12 +72,12 @@ def test_killed_workers_cost_nothing_and_the_pool_gets_smaller(
     assert "signal 9, as the system does where memory runs out" in told[0].text
     assert told[0].text.endswith("going on with 2 export workers")
     assert told[-1].text.endswith("going on with 1 export worker")
-    assert len(started) <= 8  # and not one for every subject that is left
+    assert len(started) <= 8  # and not one for every workload that is left
 
 
 def test_what_kills_its_worker_costs_itself(export_all: Callable[..., dict[Operator, object]]) -> None:
     found = export_all(kills_its_worker, [])
-    failed = {subject for subject, result in found.items() if isinstance(result, ExportError)}
+    failed = {workload for workload, result in found.items() if isinstance(result, ExportError)}
     assert failed == {OPERATORS[3], OPERATORS[7]} and len(found) == len(OPERATORS)
 
 

@@ -83,13 +83,13 @@ def test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes(
     name: str, runtime: str, dtype: str
 ) -> None:
     exporter = find_exporter(runtime, dtype, batch=4)
-    subject = parse_operator(name)
-    exported = exporter.export(subject, dtype)  # checked there: all four outputs against torch's
+    workload = parse_operator(name)
+    exported = exporter.export(workload, dtype)  # checked there: all four outputs against torch's
     if runtime == "onnx":
-        assert sizes_in(exported.data)[0] == (1 if subject == OVERHEAD else 4)
+        assert sizes_in(exported.data)[0] == (1 if workload == OVERHEAD else 4)
     single = find_exporter(runtime, dtype)
-    assert exporter.recipe(subject, dtype).key != single.recipe(subject, dtype).key
-    assert exporter.recipe(subject, dtype).subject == single.recipe(subject, dtype).subject == name
+    assert exporter.recipe(workload, dtype).key != single.recipe(workload, dtype).key
+    assert exporter.recipe(workload, dtype).workload == single.recipe(workload, dtype).workload == name
 
 
 def test_single_images_keep_their_recipe_and_their_bytes() -> None:
@@ -121,10 +121,10 @@ def test_profile_and_verify_on_this_machine(request_: ProfileRequest) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", EXPORTERS)
 def test_this_machine_runs_batches_on_every_runtime(runtime: str, shared_cache: Path) -> None:
-    exporter, subject = find_exporter(runtime, "int8", batch=4), parse_operator(NAMES[1])
+    exporter, workload = find_exporter(runtime, "int8", batch=4), parse_operator(NAMES[1])
     assert exporter_of(exporter.runtime_version, 4) == exporter
     artifact = ArtifactCache(shared_cache).put(
-        exporter.recipe(subject, "int8"), exporter.suffix, exporter.export(subject, "int8")
+        exporter.recipe(workload, "int8"), exporter.suffix, exporter.export(workload, "int8")
     )
     with HostAgent(AgentSettings(runtime, "int8", 1)) as agent:
         assert list(agent.install([artifact])) == []

@@ -71,7 +71,7 @@ def test_latencies_counts_and_order(host: Device, files: tuple[str, str]) -> Non
         giga_per_s = result.counts.macs / 1e9 / (result.summary.latency_us * 1e-6)
         assert result.gmacs_per_s == pytest.approx(giga_per_s)
     assert found.results[0].counts.macs == 8 * 8 * 4 * 27
-    assert found.results[1].net.scale == (32, 0.35) and found.results[0].net.scale is None
+    assert found.results[1].net.variant == (32, 0.35) and found.results[0].net.variant is None
     assert (found.runtime.split()[0], found.dtype, found.threads) == ("onnxruntime", "int8", 1)
     assert [result.net.dtype for result in found.results] == ["file", "int8", "int8", "file"]
 

@@ -16,7 +16,7 @@ from lutbench.errors import CheckpointError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs.export import SUMMARY, ExportRequest, deploy
 from lutbench.jobs.train import TrainRequest, train_net
-from lutbench.nn.subject import empty_net
+from lutbench.nn.workload import empty_net
 from lutbench.search.checkpoint import load_weights
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions

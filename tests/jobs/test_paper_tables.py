@@ -20,13 +20,13 @@ def test_every_published_net_is_run_or_says_why_not(number: int) -> None:
     assert table.nets and all(reason for _, reason in table.left_out)
 
 
-def test_a_net_is_named_as_short_as_its_scale_allows_and_is_the_one_published() -> None:
+def test_a_net_is_named_as_short_as_its_variant_allows_and_is_the_one_published() -> None:
     table = paper_table(3)
     assert {"fbnet_a", "mobilenet_v2", "mobilenet_v2@224x1.3"} <= set(table.nets)
     assert table.nets["fbnet_a"] == {"s8": 19_800.0}
     for number in TABLES:
-        by_scale = {row.names[1]: row for row in published() if row.table == number}
-        for text, row in zip(paper_table(number).nets, (r for r in by_scale.values() if runs(r.net)), strict=True):
+        by_variant = {row.names[1]: row for row in published() if row.table == number}
+        for text, row in zip(paper_table(number).nets, (r for r in by_variant.values() if runs(r.net)), strict=True):
             net = find_whole_net(text, (fbnet(224, 1.0),))
             assert net.macs / 1e6 == pytest.approx(row.mmacs, rel=0.09)  # they round
 

@@ -266,7 +266,7 @@ def test_an_unwritable_output_is_known_before_measuring(
         profile(replace(request_, output=tmp_path / "file" / "host.csv"), QUIET, additive_device())
 
 
-def test_several_scales_share_one_lut(request_: ProfileRequest) -> None:
+def test_several_variants_share_one_lut(request_: ProfileRequest) -> None:
     script = lambda artifact, _depth, _n: 1_000_000 if ":" in artifact else operator_ns(artifact)  # noqa: E731
     lut = profile(
         replace(request_, resolutions=(32, 48), widths=(1.0, 0.5)), QUIET, lambda _device, _settings: FakeAgent(script)

@@ -13,7 +13,7 @@ from lutbench.errors import UsageError
 from lutbench.events import Event, Note
 from lutbench.export import exporters, pool
 from lutbench.export.artifact import Artifact
-from lutbench.export.exporters import Exporter, default_engine, exporter_of, find_exporter
+from lutbench.export.exporters import Exporter, default_torch_engine, exporter_of, find_exporter
 from lutbench.jobs.lut_sections import delegation_section
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.verify import VerifyRequest, verify
@@ -47,7 +47,9 @@ def request_(tmp_path: Path, host: Device) -> ProfileRequest:
     )
 
 
-@pytest.mark.parametrize(("runtime", "inside"), [("executorch", "(xnnpack)"), ("torchscript", f"({default_engine()})")])
+@pytest.mark.parametrize(
+    ("runtime", "inside"), [("executorch", "(xnnpack)"), ("torchscript", f"({default_torch_engine()})")]
+)
 def test_a_lut_of_every_operator_that_verifies(request_: ProfileRequest, runtime: str, inside: str) -> None:
     events: list[Event] = []
     lut = profile(replace(request_, runtime=runtime), events.append)
@@ -146,13 +148,13 @@ def test_what_is_outside_the_delegate_is_named_once() -> None:
     assert delegation_section(artifacts, "", events.append) == {} and len(events) == 1
 
 
-def _dies(exporter: Exporter, dtype: str, subject: object, cache: object) -> object:
+def _dies(exporter: Exporter, dtype: str, workload: object, cache: object) -> object:
     import os
     import signal
 
-    if "_e2_" in subject.name:  # type: ignore[attr-defined]
+    if "_e2_" in workload.name:  # type: ignore[attr-defined]
         os.kill(os.getpid(), signal.SIGKILL)
-    return pool_export_one(exporter, dtype, subject, cache)
+    return pool_export_one(exporter, dtype, workload, cache)
 
 
 pool_export_one = pool._export_one
@@ -165,8 +167,8 @@ def test_an_operator_that_kills_its_exporter_costs_itself(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(pool, "_export_one", _dies)
     monkeypatch.setattr(pool, "_prepare_worker", int)
-    subjects = [parse_operator(name) for name in ("fc_32_10", "ir_k3_e2_g1_8x8x8_8_s1", "fc_16_10")]
-    found = dict(pool.export_all(subjects, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path)))
-    assert isinstance(found[subjects[1]], ExportError)
-    assert "died" in str(found[subjects[1]])
-    assert all(isinstance(found[subject], Artifact) for subject in (subjects[0], subjects[2]))
+    workloads = [parse_operator(name) for name in ("fc_32_10", "ir_k3_e2_g1_8x8x8_8_s1", "fc_16_10")]
+    found = dict(pool.export_all(workloads, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path)))
+    assert isinstance(found[workloads[1]], ExportError)
+    assert "died" in str(found[workloads[1]])
+    assert all(isinstance(found[workload], Artifact) for workload in (workloads[0], workloads[2]))

@@ -28,7 +28,7 @@ def test_the_space_is_the_luts_first_or_the_one_asked_for() -> None:
     assert space_of(SearchRequest((S8,), Path("x"), resolution=96, width=0.35))[0].label == "96x0.35"
 
 
-def test_every_scale_of_the_luts_that_come_along_can_be_searched(tmp_path: Path) -> None:
+def test_every_variant_of_the_luts_that_come_along_can_be_searched(tmp_path: Path) -> None:
     for resolution in (224, 192, 128, 96):
         for width in (1.0, 0.5, 0.35):
             check_request(SearchRequest((S8, IPHONE), tmp_path, resolution=resolution, width=width))

@@ -1,4 +1,4 @@
-"""`lutbench train` from Python: which nets, at which scale, by which recipe, and what ends it early."""
+"""`lutbench train` from Python: which nets, in which variant, by which recipe, and what ends it early."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def request(net: Path | str, folder: Path, **changes: object) -> TrainRequest:
     return TrainRequest(str(net), folder / "out", resolution=16, recipe=recipe, **changes)  # type: ignore[arg-type]
 
 
-def test_an_architecture_is_trained_at_the_scale_of_the_data(arch: Path, tmp_path: Path) -> None:
+def test_an_architecture_is_trained_at_the_size_of_the_data(arch: Path, tmp_path: Path) -> None:
     found = train_net(request(arch, tmp_path, classes=4), Hardware(), quiet)
     assert (found.resolution, found.classes, found.data) == (16, 4, "digits")
     assert found.net.input_shape == (1, 3, 16, 16)

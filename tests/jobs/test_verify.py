@@ -76,11 +76,11 @@ def test_nets_that_the_lut_was_tuned_on_are_never_judged(
     assert used and not used & {result.net for result in results}
 
 
-def test_nets_are_drawn_of_the_scales_that_the_rows_cover(
+def test_nets_are_drawn_of_the_variants_that_the_rows_cover(
     request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
     lut = read_lut(request_.lut_path)
-    claimed = replace(lut.metadata.space, resolutions=(64, 32))  # as merging may leave it: a scale without rows
+    claimed = replace(lut.metadata.space, resolutions=(64, 32))  # as merging may leave it: a variant without rows
     write_lut(replace(lut, metadata=replace(lut.metadata, space=claimed)), request_.lut_path)
     events: list[object] = []
     _, results = verify(request_, events.append, additive_device(scale=1.06))

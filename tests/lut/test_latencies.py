@@ -39,7 +39,7 @@ def test_nets_of_one_device(tmp_path: Path) -> None:
     assert "secret_net" in found.left_out[1]
 
 
-def test_microseconds_candidates_and_names_with_a_scale(tmp_path: Path) -> None:
+def test_microseconds_candidates_and_names_with_a_variant(tmp_path: Path) -> None:
     space = fbnet(96, 0.35)
     candidates = "|".join(["k3_e6"] * 22)
     text = f'net,latency_us,runtime\nfbnet_96_035_1,2900,ort 1\nfbnet_a@128x0.5,5000,ort 1\n"{candidates}",3000,ort 1\n'

@@ -36,13 +36,13 @@ def written(lut: Lut, path: Path) -> Lut:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Lut, Lut]:
-    """The same space at two scales, as two profiles wrote it."""
+    """The same space in two variants, as two profiles wrote it."""
     one = made_lut(path="", revision=3, measured_at="2025-01-02T00:00:00Z", environment={"cpu": "x", "load": 1.5})
     two = made_lut(space=SMALL, path="", measured_at="2025-01-01T00:00:00Z", environment={"cpu": "x", "load": 2.5})
     return written(one, tmp_path / "a.csv"), written(two, tmp_path / "b.csv")
 
 
-def test_two_scales_become_one_lut_that_predicts_both(pair: tuple[Lut, Lut], tmp_path: Path) -> None:
+def test_two_variants_become_one_lut_that_predicts_both(pair: tuple[Lut, Lut], tmp_path: Path) -> None:
     found = merge(pair)
     assert found.conflicts == () and found.warnings == ()
     assert found.rows_from == (116, 115)  # the empty graph is in both
@@ -55,7 +55,7 @@ def test_two_scales_become_one_lut_that_predicts_both(pair: tuple[Lut, Lut], tmp
         assert predict(lut, net) == predict(source, net)
 
 
-def test_a_merged_lut_claims_no_scale_it_lacks(pair: tuple[Lut, Lut]) -> None:
+def test_a_merged_lut_claims_no_variant_it_lacks(pair: tuple[Lut, Lut]) -> None:
     lut = merge(pair).lut
     spaces = [fbnet(size, width) for size in (224, 192) for width in (1.0, 0.5)]
     assert [lut.covers(space) for space in spaces] == [True, False, False, True]

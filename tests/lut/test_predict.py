@@ -56,7 +56,7 @@ def test_a_missing_operator_is_an_error_that_says_how_to_measure_it() -> None:
     assert "fc_1504_1000" in text and "luts/host.csv" in text and "lutbench profile --device host" in text
 
 
-def test_a_net_of_another_scale_is_refused_with_the_command() -> None:
+def test_a_net_of_another_variant_is_refused_with_the_command() -> None:
     with pytest.raises(LutError, match=r"--resolution 192 --width 0\.5"):
         predict(lut_of_ones(), find_net("fbnet_a@192x0.5", (SPACE,)))
 

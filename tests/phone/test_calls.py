@@ -9,7 +9,7 @@ import pytest
 
 from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.shell import command_line
-from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import RunnerArtifact, RunnerJob
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle
 from tests.device_agents.runner.calls import BEFORE_THE_FIRST_LINE, app_calls
@@ -26,8 +26,8 @@ def test_the_runner_makes_no_calls_that_an_app_may_not_make(
         bundle = f"{ROOT}/{agent._bundle_place}"
         stored = agent.connection.check(f"ls {ROOT}/artifacts/{artifact.sha256}*").text
         batch = Batch((Cycle((CONV,), 0, 1, 3, "c"),), (Canary("c", CONV, 1, 1.1),))
-        given = (JobArtifact(CONV, stored, artifact.sha256),)
-        job = Job("n", runtime, 2, given, agent._bundle.library(runtime, bundle), (0, 1), batch=batch)
+        given = (RunnerArtifact(CONV, stored, artifact.sha256),)
+        job = RunnerJob("n", runtime, 2, given, agent._bundle.library(runtime, bundle), (0, 1), batch=batch)
         agent.connection.push(job.encoded(), f"{ROOT}/traced/job.json")
         command = [*agent._bundle.command(runtime, bundle), "--job", f"{ROOT}/traced/job.json", "--output"]
         records = f"{ROOT}/traced/records"

@@ -12,7 +12,7 @@ from lutbench.report.charts.intervals import draw_intervals
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_scatter, ratio_ticks
 from lutbench.report.charts.style import COLOURS, inline_svg, save
-from lutbench.report.colours import latency_scale
+from lutbench.report.colours import latency_colours
 from lutbench.report.compare import compare_rows
 from lutbench.report.maps import latency_map, spread
 from lutbench.report.plots import write_plots
@@ -55,7 +55,7 @@ def test_the_same_chart_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_heat_map_has_a_named_cell_per_layer_and_candidate(tmp_path: Path) -> None:
     (side,) = sides_of([make_lut()])
     drawn = latency_map(side, FBNET)
-    save(draw_heatmap(drawn, latency_scale(*spread([drawn])), "title"), tmp_path / "map.svg")
+    save(draw_heatmap(drawn, latency_colours(*spread([drawn])), "title"), tmp_path / "map.svg")
     names = re.findall(r'id="(cell-\d+-\d+)"', (tmp_path / "map.svg").read_text())
     assert len(names) == len(set(names)) == 22 * 9
 

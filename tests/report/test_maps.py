@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.lut.table import failed_row
-from lutbench.report.colours import ink_on, latency_scale, ratio_scale
+from lutbench.report.colours import ink_on, latency_colours, ratio_colours
 from lutbench.report.maps import latency_map, latency_maps, ratio_map, spread
 from lutbench.report.side import sides_of
 from lutbench.space.file import parse_space
@@ -45,9 +45,9 @@ def test_ratios_are_centred_at_1_and_those_within_the_intervals_are_unsure() -> 
     drawn = ratio_map(sides, FBNET)
     by_kernel = {(cell.candidate[:2], cell.state) for cell in drawn.cells}
     assert by_kernel == {("k3", "unsure"), ("k5", "ok"), ("sk", "unsure"), ("sk", "identity")}
-    scale = ratio_scale(*spread([drawn]))
-    assert scale.position(1.0) == pytest.approx(0.5)
-    assert scale.position(1.5) == pytest.approx(1.0, abs=1e-3)
+    colours = ratio_colours(*spread([drawn]))
+    assert colours.position(1.0) == pytest.approx(0.5)
+    assert colours.position(1.5) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_layer_without_a_candidate_has_an_empty_cell(tiny: Space) -> None:
@@ -58,12 +58,12 @@ def test_a_layer_without_a_candidate_has_an_empty_cell(tiny: Space) -> None:
     assert states[0][-1] == "identity" and states[3] == ["ok", "none", "none", "none"]
 
 
-def test_scales_are_logarithmic_and_every_ink_can_be_read() -> None:
-    scale = latency_scale(1.0, 100.0)
-    assert [scale.position(value) for value in (0.5, 1, 10, 100, 1e9)] == [0, 0, 0.5, 1, 1]
-    assert latency_scale(5.0, 5.0).position(5.0) == 0.5
+def test_colours_are_logarithmic_and_every_ink_can_be_read() -> None:
+    colours = latency_colours(1.0, 100.0)
+    assert [colours.position(value) for value in (0.5, 1, 10, 100, 1e9)] == [0, 0, 0.5, 1, 1]
+    assert latency_colours(5.0, 5.0).position(5.0) == 0.5
     for step in range(101):
-        background = scale.colour(10 ** (step / 50))
+        background = colours.colour(10 ** (step / 50))
         assert contrast(background, ink_on(background)) >= 4.5
 
 

@@ -162,7 +162,7 @@ def test_a_lut_with_hardly_anything() -> None:
         assert page(luts).endswith("</html>\n")
 
 
-def test_several_scales_fold_up_but_the_first() -> None:
+def test_several_variants_fold_up_but_the_first() -> None:
     lut = make_lut()
     section = replace(lut.metadata.space, resolutions=(224, 192))
     text = page([replace(lut, metadata=replace(lut.metadata, space=section))])

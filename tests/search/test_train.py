@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
-from lutbench.nn.subject import branch_norms, empty_net
+from lutbench.nn.workload import branch_norms, empty_net
 from lutbench.search.checkpoint import CHECKPOINT, load_weights
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions

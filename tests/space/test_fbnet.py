@@ -77,7 +77,7 @@ def test_nets_that_do_not_fit_are_refused() -> None:
         parse_net(",".join(["k7_e6"] * 22), space)
 
 
-def test_find_net_by_name_scale_and_string() -> None:
+def test_find_net_by_name_variant_and_string() -> None:
     spaces = (fbnet(224, 1.0), fbnet(192, 0.5))
     assert find_net("fbnet_a", spaces).macs == 249_921_848
     scaled = find_net("fbnet_a@192x0.5", spaces)
@@ -91,7 +91,7 @@ def test_find_net_by_name_scale_and_string() -> None:
         find_net("fbnet_iphone", spaces)
 
 
-def test_published_heads_keep_their_own_width_at_other_scales() -> None:
+def test_published_heads_keep_their_own_width_in_other_variants() -> None:
     assert find_net("fbnet_b@192x1.0", (fbnet(192, 1.0),)).head_channels == 1984
     assert find_net("fbnet_b@192x0.5", (fbnet(192, 0.5),)).head_channels == 992
     assert ZOO["fbnet_b"].head_channels == FBNET.other_heads[0]
@@ -116,7 +116,7 @@ def test_chains_hold_every_operator_between_a_nets_neighbours() -> None:
         assert all(a.output_shape[1] == b.input_shape[1] for a, b in itertools.pairwise(shapes))
 
 
-def test_unknown_space_and_impossible_scales() -> None:
+def test_unknown_space_and_impossible_variants() -> None:
     with pytest.raises(UsageError, match="did you mean fbnet"):
         find_spaces("fbnets", (), (1.0,))
     with pytest.raises(SpaceError, match="resolution"):

@@ -26,9 +26,9 @@ def test_a_small_graph_by_hand() -> None:
     assert graph.input_shape == (1, 3, 8, 9)
 
 
-@pytest.mark.parametrize("scale", [(224, 1.0), (97, 0.35)])
-def test_operators_expand_to_their_own_arithmetic(scale: tuple[int, float]) -> None:
-    for operator in fbnet(*scale).operators:
+@pytest.mark.parametrize("variant", [(224, 1.0), (97, 0.35)])
+def test_operators_expand_to_their_own_arithmetic(variant: tuple[int, float]) -> None:
+    for operator in fbnet(*variant).operators:
         if not operator.is_measured or operator == OVERHEAD:
             continue
         graph = operator_graph(operator)

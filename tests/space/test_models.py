@@ -123,11 +123,11 @@ def test_fbnetv2_blocks_are_all_read() -> None:
 @pytest.mark.parametrize("entry", MODELS.values(), ids=lambda entry: entry.name)
 def test_parameters_do_not_depend_on_the_resolution(entry: object) -> None:
     name = entry.name  # type: ignore[attr-defined]
-    width = MODELS[name].scales[0][1]
+    width = MODELS[name].variants[0][1]
     assert len({model(f"{name}@{size}x{width}").params for size in (32, 97, 160)}) == 1
 
 
-def test_a_scale_without_a_width_keeps_the_nets_own() -> None:
+def test_a_variant_without_a_width_keeps_the_nets_own() -> None:
     assert model("shufflenet_v2@192").width == 1.5
     assert model("shufflenet_v2@192").name == "shufflenet_v2@192x1.5"
     assert model("mobilenet_v2@224x1.0").name == "mobilenet_v2"

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lutbench.report.charts.style import colour, new_figure, styled
-from lutbench.report.colours import Scale, ink_on
+from lutbench.report.colours import ColourRange, ink_on
 from lutbench.report.maps import Cell, LayerMap, candidate_label
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _EDGES_IN = (1.9, 1.1)
 
 
 @styled
-def draw_heatmap(drawn: LayerMap, scale: Scale, title: str) -> Figure:
+def draw_heatmap(drawn: LayerMap, colours: ColourRange, title: str) -> Figure:
     """A row per layer, a column per candidate; cells are named cell-LAYER-CANDIDATE in SVG."""
     columns, rows = len(drawn.candidates), len(drawn.rows)
     figure = new_figure(_EDGES_IN[0] + _CELL_IN[0] * columns, _EDGES_IN[1] + _CELL_IN[1] * rows)
@@ -26,7 +26,7 @@ def draw_heatmap(drawn: LayerMap, scale: Scale, title: str) -> Figure:
     axes.set(xlim=(0, columns), ylim=(rows, 0))
     for cells in drawn.rows:
         for column, cell in enumerate(cells):
-            _draw_cell(axes, cell, column, scale)
+            _draw_cell(axes, cell, column, colours)
     axes.set_xticks(
         [column + 0.5 for column in range(columns)],
         [candidate_label(c).replace(" ", "\n", 1) for c in drawn.candidates],
@@ -45,11 +45,11 @@ def draw_heatmap(drawn: LayerMap, scale: Scale, title: str) -> Figure:
     return figure
 
 
-def _draw_cell(axes: Axes, cell: Cell, column: int, scale: Scale) -> None:
+def _draw_cell(axes: Axes, cell: Cell, column: int, colours: ColourRange) -> None:
     from matplotlib.patches import Rectangle
 
     is_coloured = cell.state == "ok"
-    fill = scale.colour(cell.value) if is_coloured else colour("band")
+    fill = colours.colour(cell.value) if is_coloured else colour("band")
     patch = Rectangle((column + 0.02, cell.layer + 0.04), 0.96, 0.92, facecolor=fill, linewidth=0)
     patch.set_gid(f"cell-{cell.layer}-{column}")
     if cell.state in ("unsure", "failed", "missing"):

@@ -20,7 +20,7 @@ from lutbench.device_agents.android.job import Ending
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
 from lutbench.device_agents.runner.records import State as Reading
 from lutbench.errors import DeviceError
@@ -52,7 +52,7 @@ class ScriptedRun:
         self._script = script
         self.ending = DONE
 
-    def run(self, job: Job, _command: Sequence[str]) -> Iterator[Record]:
+    def run(self, job: RunnerJob, _command: Sequence[str]) -> Iterator[Record]:
         records, self.ending = self._script(json.loads(job.encoded()))
         yield from records
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import RunnerArtifact, RunnerJob
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
@@ -65,9 +65,9 @@ def artifacts(shared_cache: Path) -> dict[str, dict[str, Artifact]]:
 @pytest.fixture
 def phone_of(host_bundle: Bundle, artifacts: dict[str, dict[str, Artifact]], tmp_path: Path) -> Callable[[str], Phone]:
     def make(engine: str) -> Phone:
-        given = tuple(JobArtifact(a.name, str(a.path), a.sha256) for a in artifacts[engine].values())
+        given = tuple(RunnerArtifact(a.name, str(a.path), a.sha256) for a in artifacts[engine].values())
         library = host_bundle.library(engine, str(host_bundle.folder))
-        return Phone(host_bundle, Job("n1", engine, 1, given, library, batch=BATCH), tmp_path)
+        return Phone(host_bundle, RunnerJob("n1", engine, 1, given, library, batch=BATCH), tmp_path)
 
     return make
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import Records, read_records
 from lutbench.measure.protocol import Batch, Canary, Cycle
 from lutbench.space.operator import OVERHEAD
@@ -30,10 +30,10 @@ class Phone:
     """The runner on this machine and what it works on. make: a job with other fields."""
 
     bundle: Bundle
-    job: Job
+    job: RunnerJob
     folder: Path
 
-    def write(self, job: Job) -> Path:
+    def write(self, job: RunnerJob) -> Path:
         path = self.folder / "job.json"
         path.write_bytes(job.encoded())
         return path

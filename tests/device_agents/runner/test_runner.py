@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from lutbench.device_agents.runner.checksum import difference, host_checksum
-from lutbench.device_agents.runner.job import Job, JobArtifact
+from lutbench.device_agents.runner.job import RunnerArtifact, RunnerJob
 from lutbench.device_agents.runner.records import Fatal, Records, read_records
 from lutbench.export.artifact import Artifact
 from lutbench.files import file_sha256
@@ -71,7 +71,7 @@ def test_inputs_and_outputs_of_any_type_and_number(phone: Phone, tmp_path: Path)
         "places": (TensorProto.INT64, (1, None)),
     }
     path = save_model(tmp_path / "odd.onnx", nodes, inputs, outputs)
-    artifact = JobArtifact("odd", "odd.onnx", file_sha256(path))
+    artifact = RunnerArtifact("odd", "odd.onnx", file_sha256(path))
     batch = Batch((Cycle(("odd",), 0, 1, 2, "c"),), (Canary("c", "odd", 1, 1.1),))
     status, found = phone.batch(phone.write(replace(phone.job, artifacts=(artifact,), check=True, batch=batch)))
     assert status == 0 and found.complete("n1")
@@ -90,9 +90,9 @@ def test_files_that_no_runtime_should_be_given_cost_themselves_only(
     given = [whole]
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-        given.append(JobArtifact(name, name, file_sha256(tmp_path / name)))
-    given.append(JobArtifact("absent", "absent", "0" * 64))
-    given.append(JobArtifact("other", "empty", "0" * 64))
+        given.append(RunnerArtifact(name, name, file_sha256(tmp_path / name)))
+    given.append(RunnerArtifact("absent", "absent", "0" * 64))
+    given.append(RunnerArtifact("other", "empty", "0" * 64))
     status, found = phone.batch(phone.write(replace(phone.job, artifacts=tuple(given), batch=None)))
     assert status == 0 and found.complete("n1")
     assert list(found.loaded) == [BLOCK]
@@ -163,7 +163,7 @@ def test_wrong_use_is_one_line(options: list[str], phone: Phone) -> None:
     assert line.startswith("lutbench-runner: ")
 
 
-def fatal_of(phone: Phone, job: Job) -> str:
+def fatal_of(phone: Phone, job: RunnerJob) -> str:
     status, found = phone.batch(phone.write(job))
     assert status == 1 and isinstance(found.records[-1], Fatal)
     return found.records[-1].reason

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lutbench.device_agents.runner.job import Job
+from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import Records, read_records
 from lutbench.measure.protocol import Batch
 from tests.device_agents.runner.phone import BATCH, LONG_S, Phone
@@ -26,7 +26,7 @@ class Server:
     """A runner that serves. job: one it takes; memory_bytes: of its process, resident."""
 
     port: int
-    job: Job
+    job: RunnerJob
     process: subprocess.Popen[bytes]
 
     def connect(self) -> socket.socket:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """real = (integer - zero_point) * scale; integers from low to high: of uint8 where low is 0, else of int8."""
+class Quantisation:
+    """real = (integer - zero_point) * step; integers from low to high: of uint8 where low is 0, else of int8."""
 
-    scale: float
+    step: float
     zero_point: int
     low: int = 0
     high: int = 255
@@ -21,8 +21,8 @@ class Scale:
     def integers(self, real: Tensor) -> Tensor:
         import torch
 
-        found = (real / self.scale).round().add(self.zero_point).clamp(self.low, self.high)
+        found = (real / self.step).round().add(self.zero_point).clamp(self.low, self.high)
         return found.to(torch.uint8 if self.low == 0 else torch.int8)
 
     def real(self, integers: Tensor) -> Tensor:
-        return (integers.float() - self.zero_point) * self.scale
+        return (integers.float() - self.zero_point) * self.step

@@ -16,7 +16,7 @@ from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
-from lutbench.space.subject import Subject
+from lutbench.space.workload import Workload
 
 _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
     Operator: build_operator,
@@ -26,9 +26,9 @@ _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
 }
 
 
-def build_subject(subject: Subject) -> nn.Module:
-    """The subject's module, weights seeded by its name; UsageError where a user's factory makes none."""
-    return _BUILDERS[type(subject)](subject)
+def build_workload(workload: Workload) -> nn.Module:
+    """The workload's module, weights seeded by its name; UsageError where a user's factory makes none."""
+    return _BUILDERS[type(workload)](workload)
 
 
 def empty_net(net: Net | Model) -> nn.Module:
@@ -55,16 +55,16 @@ class Fitted:
     images: Tensor
 
 
-def input_shape(subject: Subject, batch: int) -> tuple[int, ...]:
-    """The shape of so many of the subject's inputs at once; the empty graph has one, whatever the batch."""
-    return (1 if subject == OVERHEAD else batch, *subject.input_shape[1:])
+def input_shape(workload: Workload, batch: int) -> tuple[int, ...]:
+    """The shape of so many of the workload's inputs at once; the empty graph has one, whatever the batch."""
+    return (1 if workload == OVERHEAD else batch, *workload.input_shape[1:])
 
 
-def sample_input(subject: Subject, name: str, batch: int = 1) -> Tensor:
-    """A normally distributed input of the subject's shape, seeded by its name; before a pool it has passed a ReLU.
+def sample_input(workload: Workload, name: str, batch: int = 1) -> Tensor:
+    """A normally distributed input of the workload's shape, seeded by its name; before a pool it has passed a ReLU.
 
     Means of values around 0 would be smaller than the steps of the integers they are to be checked in.
     """
     rng = torch.Generator().manual_seed(seed_of(name))
-    sample = torch.randn(input_shape(subject, batch), generator=rng)
-    return sample.relu() if isinstance(subject, Operator) and subject.kind == "pool" else sample
+    sample = torch.randn(input_shape(workload, batch), generator=rng)
+    return sample.relu() if isinstance(workload, Operator) and workload.kind == "pool" else sample

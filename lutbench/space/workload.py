@@ -1,4 +1,4 @@
-"""Whatever becomes an artifact: an operator, or a whole net of any kind."""
+"""What is timed, before it is exported: an operator, or a whole net of any kind. Its export is an artifact."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from lutbench.space.graph import Model
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
-Subject = Operator | Net | Model | FactoryNet
+Workload = Operator | Net | Model | FactoryNet
 
 
-def subject_name(subject: Subject) -> str:
+def workload_name(workload: Workload) -> str:
     """The name an artifact is measured under: an operator's name or a whole net's key."""
-    return subject.name if isinstance(subject, Operator) else subject.key
+    return workload.name if isinstance(workload, Operator) else workload.key
