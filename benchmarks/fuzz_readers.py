@@ -1,37 +1,26 @@
-"""The readers that are fuzzed: real files of each kind, and what reads them and goes through what they hold."""
+"""The readers that are fuzzed: real files of each kind, and what reads them and goes through what they hold.
+
+Text is here; fuzz_binaries.py has what is none, or has checksums.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import pickle
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lutbench.errors import LutbenchError
-from lutbench.measure.protocol import Batch, Canary, Cycle
+from fuzz_binaries import BINARIES
+from fuzz_reader import ROOT, Reader
 
-ROOT = Path(__file__).parent.parent
+from lutbench.errors import LutbenchError
+from lutbench.measure.protocol import Canary
+
 _CANARY = Canary("canary", "op", 1, 0.04)
 _IDENTITY = {"device": "fake", "dtype": "int8", "artifacts": {"op": "0" * 64}}
-
-
-@dataclass(frozen=True)
-class Reader:
-    """seeds: real files' bytes, given a folder to make them in. read: raises LutbenchErrors only.
-
-    change: makes a file of the seeds where mutated bytes alone would not get past a checksum.
-    """
-
-    name: str
-    suffix: str
-    seeds: Callable[[Path], list[bytes]]
-    read: Callable[[Path], object]
-    change: Callable[[random.Random, Sequence[bytes]], bytes] | None = None
 
 
 def _run(module: str, *arguments: str) -> None:
@@ -113,6 +102,50 @@ def _read_nets(path: Path) -> None:
     from lutbench.space.fbnet import fbnet
 
     read_latencies(str(path), "s8", (fbnet(224, 1.0),))
+
+
+def _bench_seeds(_: Path) -> list[bytes]:
+    """As `bench -o` writes it, and as spreadsheets and editors save that."""
+    from tests.lut.test_spreadsheets import saved
+
+    columns = "net,resolution,width,device,latency_us,ci_low_us,ci_high_us,mmacs,params_m,runtime,dtype,threads,batch"
+    figures = "s8,12000.125,11900.250,12100.375,249.000,4.3000,onnxruntime 1.22,int8,1,1"
+    key = f"tiny@32x1.0:32:{'k3_e1,k5_e6|skip'}"
+    text = f'{columns},inputs,key\nfbnet_a,224,1.0,{figures},,\nnet.json,32,1.0,{figures},,"{key}"\n'
+    text += f'model.onnx,,,{figures},x 1x3x8x8 (batch assumed),\n"{key}",32,1.0,{figures},,"{key}"\n'
+    sheets = [
+        saved(text, ";", ","),
+        saved(text, "\t", ","),
+        f"sep=;\n{saved(text, ';')}",
+        saved(text, ",", split=False),
+    ]
+    encoded = [text.encode("utf-16"), text.replace("\n", "\r\n").encode("utf-8-sig"), text.encode("utf-32")]
+    return [text.encode(), *(sheet.encode() for sheet in sheets), *encoded]
+
+
+def _read_bench(path: Path) -> None:
+    from lutbench.lut.latencies import read_latencies
+    from lutbench.space.fbnet import fbnet
+    from lutbench.space.file import parse_space
+
+    read_latencies(str(path), "s8", (fbnet(224, 1.0),))
+    read_latencies(str(path), "s8", (parse_space(_space_seeds(Path())[0].decode(), Path("x")),))
+
+
+def _sheet_seeds(_: Path) -> list[bytes]:
+    """A LUT as spreadsheets and editors save it."""
+    from tests.lut.test_spreadsheets import TEXT, saved, without_header_touched
+
+    few = _head(TEXT.encode(), 12).decode()
+    sheets = [
+        saved(few, ";", ","),
+        saved(few, "\t", ","),
+        saved(few, ";", split=False),
+        without_header_touched(few, ";"),
+    ]
+    sheets += [saved(few, ",", pad=False), f"sep=;\n{saved(few, ';', ',')}", few + ",,,,,,,\n\n"]
+    encoded = [few.encode("utf-16"), few.encode("utf-8-sig"), few.replace("\n", "\r").encode()]
+    return [*(sheet.encode() for sheet in sheets), *encoded]
 
 
 def _space_seeds(_: Path) -> list[bytes]:
@@ -318,168 +351,12 @@ def _read_phone(path: Path) -> None:
             continue
 
 
-def _records_seeds(_: Path) -> list[bytes]:
-    from tests.device_agents.runner.test_records import RECORDS
-
-    return [b"".join(_record_line(json.dumps(record).encode()) for record in RECORDS)]
-
-
-def _record_line(text: bytes) -> bytes:
-    import zlib
-
-    return text + b"\t%08x\n" % zlib.crc32(text)
-
-
-def _change_records(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Mutated records whose checksums are right mostly, for the checksum alone would refuse all."""
-    from fuzz_mutate import mutated
-
-    if rng.random() < 0.2:
-        return mutated(rng.choice(seeds), seeds, rng)
-    texts = [line.rpartition(b"\t")[0] for line in rng.choice(seeds).splitlines()]
-    place = rng.randrange(len(texts))
-    texts[place] = mutated(texts[place], texts, rng).replace(b"\n", b" ")
-    return b"".join(_record_line(text) for text in texts)
-
-
-def _read_records(path: Path) -> None:
-    from lutbench.device_agents.runner.records import read_records
-
-    batch = Batch((Cycle(("a",), 0, 0, 2, "canary"), Cycle(("a",), 0, 0, 2, "canary")), (_CANARY,))
-    found = read_records(path.read_bytes())
-    _ = found.culprit, found.complete("n")
-    list(found.outcomes(batch))
-
-
-_SCALARS: list[object] = [
-    None,
-    True,
-    0,
-    -1,
-    1 << 70,
-    10**5000,
-    1.5,
-    float("nan"),
-    float("inf"),
-    "",
-    "x" * 5000,
-    "\ud800",
-]
-
-
-def _checkpoint_seeds(_: Path) -> list[bytes]:
-    return [_checkpoint(_checkpoint_value())]
-
-
-def _checkpoint_value() -> dict[str, Any]:
-    import torch
-
-    identity = {"job": "train", "net": "n", "data": "digits", "resolution": 8, "classes": 10, "data_seed": 0}
-    state = {"net": {"w": torch.zeros(2, 3), "b": torch.ones(2)}, "history": [{"epoch": 0, "loss": 1.5}], "best": 0.5}
-    return {"lutbench_checkpoint": 2, "identity": identity, "state": state}
-
-
-def _checkpoint(value: object) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-def _change_checkpoint(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Bytes mutated, or a whole checkpoint with other values inside."""
-    import torch
-    from fuzz_mutate import mutated
-
-    if rng.random() < 0.5:
-        return mutated(rng.choice(seeds), seeds, rng)
-    value = _checkpoint_value()
-    tensors = [torch.zeros(0), torch.zeros(3, dtype=torch.int64), torch.zeros(2, 3).to_sparse(), torch.tensor(1j)]
-    odd = [
-        *_SCALARS,
-        *tensors,
-        [],
-        {},
-        (),
-        {"a": {"b": []}},
-        {1: 2},
-        [[[[]]]],
-        set(),
-        b"x",
-        torch.Size([1]),
-        torch.int8,
-    ]
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        inner: Any = rng.choice([value, value["identity"], value["state"], value["state"]])
-        if not isinstance(inner, dict):
-            break
-        inner[rng.choice([*inner, "new", 3])] = rng.choice(odd)
-        if not isinstance(value.get("identity"), dict) or not isinstance(value.get("state"), dict):
-            break
-    return _checkpoint(value)
-
-
-def _read_checkpoint(path: Path) -> None:
-    from lutbench.search.checkpoint import load_checkpoint, load_weights
-
-    for load in (load_weights, lambda p: load_checkpoint(p, _checkpoint_value()["identity"])):
-        try:
-            load(path)
-        except LutbenchError:
-            continue
-
-
-def _onnx_seeds(folder: Path) -> list[bytes]:
-    from tests import onnx_models
-
-    made = [
-        onnx_models.convolution(folder / "a.onnx"),
-        onnx_models.convolution(folder / "b.onnx", ("n", 3, 8, 8)),
-        onnx_models.tokens(folder / "c.onnx"),
-    ]
-    return [path.read_bytes() for path in made]
-
-
-def _change_onnx(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """A model whose parts were exchanged, or whose bytes were changed."""
-    from fuzz_mutate import mutated
-
-    from tests.mutated_models import mutated_models
-
-    return mutated_models(rng) if rng.random() < 0.7 else mutated(rng.choice(seeds), seeds, rng)
-
-
-def _read_onnx(path: Path) -> None:
-    from tests.mutated_models import read_as_bench_does
-
-    read_as_bench_does(path)
-
-
-def _bundle_seeds(folder: Path) -> list[bytes]:
-    from lutbench.device_agents.runner.bundle import Bundle, describe_file, write_manifest
-
-    (folder / "runner").write_bytes(b"program")
-    files = (describe_file(folder / "runner", ("onnx",), executable=True),)
-    write_manifest(Bundle(folder, "host", "x86_64", "2.36", "1", {"onnx": "onnxruntime 1"}, {"onnx": ["x"]}, {}, files))
-    return [(folder / "manifest.json").read_bytes()]
-
-
-def _read_bundle(path: Path) -> None:
-    from lutbench.device_agents.runner.bundle import read_bundle
-
-    (path.parent / "manifest.json").write_bytes(path.read_bytes())
-    bundle = read_bundle(path.parent)
-    for engine in bundle.runtimes:
-        _ = bundle.needed(engine), bundle.digest(engine)
-        if engine in bundle.start:
-            bundle.command(engine, "/x")
-
-
 _ALL = (
     Reader("lut", ".csv", _lut_seeds, _read_lut),
     Reader("lut-large", ".csv", _large_seeds, _read_large),
     Reader("nets-table", ".csv", _nets_seeds, _read_nets),
+    Reader("bench-table", ".csv", _bench_seeds, _read_bench),
+    Reader("lut-spreadsheet", ".csv", _sheet_seeds, _read_large),
     Reader("space", ".toml", _space_seeds, _read_space),
     Reader("devices", ".toml", _devices_seeds, _read_devices),
     Reader("architecture", ".json", _architecture_seeds, _read_architecture),
@@ -490,9 +367,6 @@ _ALL = (
         for name in ("ofa", "hw-nas-bench", "nni", "fbnet-text")
     ),
     Reader("phone", ".txt", _phone_seeds, _read_phone),
-    Reader("records", ".txt", _records_seeds, _read_records, _change_records),
-    Reader("checkpoint", ".pt", _checkpoint_seeds, _read_checkpoint, _change_checkpoint),
-    Reader("onnx", ".onnx", _onnx_seeds, _read_onnx, _change_onnx),
-    Reader("bundle", "-manifest.json", _bundle_seeds, _read_bundle),
+    *BINARIES,
 )
 READERS = {reader.name: reader for reader in _ALL}

@@ -1,6 +1,7 @@
 """Random kills, signals, full disks and closed streams over the commands that take long, and what is left checked.
 
     python benchmarks/soak.py --cases 200 --folder /tmp/soak      run again: goes on with the cases that are left
+    python benchmarks/soak.py --part 0/2 & python benchmarks/soak.py --part 1/2      two at once; --cases 0: the table
 
 Each case runs a command in a folder of its own, does to it what its number says, at a moment that its number says, and
 runs the same command again, which has to finish. Then every journal, LUT, checkpoint and file is read. A full disk is a
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import random
@@ -20,18 +20,13 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from _machine import machine
-
-from lutbench.errors import LutbenchError
-from lutbench.lut.file import read_lut
-from lutbench.measure.journal_lines import opened, seed_of, whole_lines
+from soak_checks import journals, wrong_files, wrong_journals
 
 MARK = "LUTBENCH_SOAK"  # in the environment of every process of a case
 DISK_MIB = 24
@@ -68,6 +63,10 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "export": ["export", "mobilenet_v2@96x0.35", "--random-weights", "--resolution", "32", "-o", "exported"],
 }
+LEFT = {  # what would let the second undisturbed run go on from the first
+    "profile": ["out.journal"], "verify": ["made.journal"], "bench": ["bench.journal"], "search": ["searched"],
+    "train": ["trained"], "export": ["exported"],
+}  # fmt: skip
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 STREAMS = {
     "no stdout": ">&-",
@@ -92,6 +91,10 @@ class Case:
     again: int | None = None
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def kind(self) -> str:
+        return f"{self.command} {'cold' if self.cold else 'warm'}"
+
     @classmethod
     def numbered(cls, number: int, seed: int) -> Case:
         rng = random.Random(f"{seed} {number}")
@@ -102,12 +105,13 @@ class Case:
 
 class Soak:
     def __init__(self, folder: Path) -> None:
+        """folder: of one part."""
         self.folder = folder
         self.made = folder / "made"
         self.usual_s: dict[str, float] = {}
 
     def prepare(self) -> None:
-        """A LUT, a full cache, and how long each command takes undisturbed."""
+        """A LUT, a full cache, and how long each command takes undisturbed with an empty cache and with a full one."""
         times = self.made / "times.json"
         if times.exists():
             self.usual_s = json.loads(times.read_text())
@@ -115,14 +119,16 @@ class Soak:
         shutil.rmtree(self.made, ignore_errors=True)
         self.made.mkdir(parents=True)
         (self.made / "tiny.toml").write_text(SPACE)
-        for command in COMMANDS:
-            process, began = self.start(Case(-1, command, "", True, 0.0), self.made, ""), time.monotonic()
+        for command, cold in [(command, cold) for cold in (True, False) for command in COMMANDS]:
+            case = Case(-1, command, "", cold, 0.0)
+            process, began = self.start(case, self.made, ""), time.monotonic()
             if process.wait(LIMIT_S) != 0:
                 raise SystemExit(f"{command} does not run undisturbed: {(self.made / 'log').read_text()}")
-            self.usual_s[command] = time.monotonic() - began
-            if command == "profile":
+            self.usual_s[case.kind] = time.monotonic() - began
+            if case.kind == "profile cold":
                 shutil.copy(self.made / "out.csv", self.made / "made.csv")
-                shutil.rmtree(self.made / "out.journal")
+            for name in LEFT[command]:
+                shutil.rmtree(self.made / name, ignore_errors=True)
         times.write_text(json.dumps(self.usual_s))
 
     def start(self, case: Case, folder: Path, redirected: str, resume: bool = False) -> subprocess.Popen[bytes]:
@@ -146,7 +152,7 @@ class Soak:
             if not case.cold:
                 shutil.copytree(self.made / "cache" / "artifacts", folder / "cache" / "artifacts")
             process = self.start(case, folder, STREAMS.get(case.fault, ""))
-            do_fault(case, process, case.delay_share * self.usual_s[case.command], folder)
+            do_fault(case, process, case.delay_share * self.usual_s[case.kind], folder)
             case.status = ended(process, case)
             case.problems += left_over(case)
             before = journals(folder)
@@ -270,90 +276,6 @@ def last_line(log: Path) -> str:
     return (log.read_text(errors="replace").strip().splitlines() or [""])[-1][:200]
 
 
-def journals(folder: Path) -> list[bytes]:
-    """The whole lines of each."""
-    return [
-        data[: data.rfind(b"\n") + 1]
-        for path in folder.rglob("*.jsonl")
-        if (data := path.read_bytes())
-        if is_journal(path)
-    ]
-
-
-def is_journal(path: Path) -> bool:
-    return path.name != "metrics.jsonl"
-
-
-def wrong_journals(folder: Path, before: list[bytes]) -> list[str]:
-    """Lost: what stood there before the second run does so no more. Twice: two visits of one operator in one round."""
-    after = journals(folder)
-    problems = [
-        f"a journal lost {len(data)} bytes" for data in before if not any(new.startswith(data) for new in after)
-    ]
-    for path in filter(is_journal, folder.rglob("*.jsonl")):
-        lines = [line for line, _ in whole_lines(path)]
-        header, _ = opened(lines[0], 0) if lines else (None, False)
-        if header is None:
-            problems.append(f"{path.name} has no header")
-            continue
-        records = [opened(line, seed_of(header["identity"]))[0] for line in lines[1:]]
-        problems += [f"{path.name} has a damaged line"] * (None in records)
-        visits = Counter((r["operator"], r["depth"], r["round"]) for r in records if r and "operator" in r)
-        problems += [f"{path.name}: {key} is there {n} times" for key, n in visits.items() if n > 1][:1]
-    return problems
-
-
-def wrong_files(folder: Path) -> list[str]:
-    problems = []
-    for kind, (pattern, check) in CHECKS.items():
-        for path in folder.rglob(pattern):
-            try:
-                problems += [f"{path.name}: {problem}" for problem in check(path)]
-            except (LutbenchError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-                problems.append(f"{path.name} is no whole {kind}: {error}")
-    return problems
-
-
-def check_lut(path: Path) -> list[str]:
-    if path.name == "bench.csv":
-        return [] if len(path.read_text().splitlines()) == 2 else ["has no row"]
-    failed = (
-        [row.status for row in read_lut(path).rows if not row.is_ok] if not path.name.startswith("verify-r") else []
-    )
-    return [f"{len(failed)} rows failed, {failed[0]}"] if failed else []
-
-
-def check_archive(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        return [f"{archive.testzip()} is damaged"] if archive.testzip() else []
-
-
-def check_metrics(path: Path) -> list[str]:
-    epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-    return [] if epochs == list(range(1, len(epochs) + 1)) else [f"has epochs {epochs}"]
-
-
-def check_exported(path: Path) -> list[str]:
-    files = json.loads(path.read_text())["files"]
-    hashes = [hashlib.sha256((path.parent / file["file"]).read_bytes()).hexdigest() for file in files]
-    return [] if hashes == [file["sha256"] for file in files] else ["its files are others"]
-
-
-def check_json(path: Path) -> list[str]:
-    json.loads(path.read_text())
-    return []
-
-
-Check = Callable[[Path], list[str]]
-CHECKS: dict[str, tuple[str, Check]] = {
-    "LUT": ("*.csv", check_lut),
-    "checkpoint": ("*.pt", check_archive),
-    "log of epochs": ("metrics.jsonl", check_metrics),
-    "export": ("export.json", check_exported),
-    "net": ("net*.json", check_json),
-}
-
-
 def table(cases: list[Case]) -> str:
     """Markdown: per command how many cases of each kind, and how many went wrong."""
     kinds: dict[str, str] = {name: name for name in KILLS} | dict.fromkeys(STREAMS, "closed or full streams")
@@ -370,30 +292,44 @@ def table(cases: list[Case]) -> str:
     return "\n".join(lines)
 
 
+def part(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError("such as 0/2 and 1/2")
+    return int(index), int(count)
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """Of all parts, by number."""
+    lines = [line for path in sorted(folder.glob("part-*/cases.jsonl")) for line in path.open()]
+    return sorted((Case(**json.loads(line)) for line in lines), key=lambda case: case.number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("soak"))
     parser.add_argument("--minutes", type=float, default=1e9, help="Stop after so many; run again to go on.")
+    parser.add_argument("--part", type=part, default=(0, 1), help="I/N: the cases whose number is I modulo N.")
     options = parser.parse_args()
-    folder = options.folder.resolve()
-    soak, results, until = Soak(folder), folder / "cases.jsonl", time.monotonic() + 60 * options.minutes
-    soak.prepare()
-    done: list[dict[str, Any]] = [json.loads(line) for line in results.open()] if results.exists() else []
-    cases = [Case(**record) for record in done]
-    for number in range(len(cases), options.cases):
+    folder, (index, count) = options.folder.resolve(), options.part
+    soak, until = Soak(folder / f"part-{index}"), time.monotonic() + 60 * options.minutes
+    done = {case.number for case in read_cases(folder)}
+    numbers = [number for number in range(index, options.cases, count) if number not in done]
+    if numbers:
+        soak.prepare()
+    for number in numbers:
         if time.monotonic() > until:
             break
         case = Case.numbered(number, options.seed)
         if case.fault == "full disk" and os.geteuid() != 0:
             case.fault = "kill a child"
         soak.run(case)
-        with results.open("a") as file:
+        with (soak.folder / "cases.jsonl").open("a") as file:
             file.write(json.dumps(asdict(case)) + "\n")
-        cases.append(case)
         print(f"{number} {case.command} {case.fault}: {case.status}, {case.again} {case.problems or ''}", flush=True)
-    print(f"{machine()}\n\n{table(cases)}")
+    print(f"{machine()}\n\n{table(read_cases(folder))}")
     if os.geteuid() != 0:
         print("\nfull disks were left out: a small file system can be mounted by root only")
 

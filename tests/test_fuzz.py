@@ -21,6 +21,10 @@ _RUNS = {
     "import-hw-nas-bench": 40,
     "checkpoint": 30,
     "import-ofa": 80,
+    "bench-table": 60,
+    "lut-spreadsheet": 40,
+    "image": 100,
+    "arrow": 15,
 }
 _USUAL_RUNS = 150
 

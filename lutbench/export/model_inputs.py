@@ -13,6 +13,8 @@ from typing import Any
 from lutbench.errors import ExportError
 from lutbench.export.artifact import ModelInput
 from lutbench.files import write_atomically
+from lutbench.reading.kinds import ARRAY
+from lutbench.reading.npy import read_npy
 
 MOST_ELEMENTS = 1 << 28  # of one input: 1 GiB of floats
 RANDOM_FLOATS, RANDOM_BYTES, RANDOM_INTEGERS = "random normal", "random bytes", "random 0 or 1"  # said of values
@@ -157,15 +159,10 @@ def _checked(path: Path, one: Declared, shape: Shape) -> Shape:
 
 def _array_in(path: Path, name: str, file: Path) -> Any:
     """A .npy file's array; ExportError where it is none."""
-    import numpy as np
-
     try:
-        with file.open("rb") as opened:
-            array = np.lib.format.read_array(opened, allow_pickle=False)
-    except OSError as error:
-        raise ExportError(f"--input {name}: {file}: {error.strerror or error}", path=path) from None
-    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
-        raise ExportError(f"--input {name}: {file} is no array in NumPy's .npy format: {error}", path=path) from error
+        array = read_npy(file, ARRAY)
+    except ExportError as error:
+        raise ExportError(f"--input {name}: {error}", path=path) from error
     if array.size > MOST_ELEMENTS:
         raise ExportError(f"--input {name}: {file} has more than {MOST_ELEMENTS} values", path=path)
     return array

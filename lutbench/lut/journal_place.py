@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lutbench.locks import lock_open_file
+from lutbench.reading.files import open_regular
+from lutbench.reading.kinds import JOURNAL
 
 
 def journal_folder(lut_path: Path) -> Path:
@@ -16,9 +19,12 @@ def set_aside(journal_path: Path) -> None:
     """Renames a journal out of the way, for what was measured is never deleted; OutputError where a run writes it."""
     if not journal_path.exists():
         return
-    with journal_path.open("rb") as journal:
-        lock_open_file(journal.fileno(), journal_path)
+    descriptor, _ = open_regular(journal_path, JOURNAL)
+    try:
+        lock_open_file(descriptor, journal_path)
         number = 1
         while (target := journal_path.with_suffix(f".aside{number}.jsonl")).exists():
             number += 1
         journal_path.rename(target)
+    finally:
+        os.close(descriptor)

@@ -45,6 +45,7 @@ ARCHITECTURE = Kind("an architecture", 1 * MIB, ArchitectureError, "`lutbench se
 JOURNAL = Kind("a journal", 4 * GIB, JournalError)
 CHECKPOINT = Kind("a checkpoint", 64 * GIB, CheckpointError)
 MODEL = Kind("a model", 2 * GIB, ExportError)  # protobuf's own; larger weights lie beside it
+ARRAY = Kind("an input's values", 2 * GIB, ExportError)
 BUNDLE = Kind("a bundle's manifest", 1 * MIB, RunnerBuildError)
 ARTIFACT = Kind("an artifact", 64 * GIB, ExportError)
 CACHE_NOTE = Kind("a note of the cache", 64 * MIB, DataError)
@@ -62,6 +63,7 @@ KINDS = (
         JOURNAL,
         CHECKPOINT,
         MODEL,
+        ARRAY,
         BUNDLE,
     ),
     *(ARTIFACT, CACHE_NOTE),

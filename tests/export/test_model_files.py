@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -236,7 +237,7 @@ def test_values_by_number_and_by_file(tmp_path: Path, prepare: Prepare) -> None:
         ({"values": {"ids": (1, 2)}}, "has 2 numbers, its shape \\(1, 3\\) has 3"),
         ({"values": {"ids": (0.5,)}}, "int64, which does not hold"),
         ({"values": {"mask": (2,)}}, "bool, which does not hold"),
-        ({"files": {"ids": Path("none.npy")}}, "No such file"),
+        ({"files": {"ids": Path("none.npy")}}, "no such file"),
         ({"files": {"ids": Path(__file__)}}, r"no array in NumPy's \.npy format"),
     ],
 )
@@ -245,6 +246,24 @@ def test_values_that_do_not_fit(
 ) -> None:
     with pytest.raises(ExportError, match=problem):
         prepare(tokens(tmp_path / "t.onnx"), shapes={"ids": (1, 3)}, **choices)
+
+
+@pytest.mark.timeout(20)  # a pipe would wait for somebody who writes
+def test_an_array_that_is_no_file_or_has_no_header_is_one_line(tmp_path: Path, prepare: Prepare) -> None:
+    model = tokens(tmp_path / "t.onnx")
+    os.mkfifo(tmp_path / "pipe.npy")
+    np.save(tmp_path / "cut.npy", np.arange(3))
+    data = (tmp_path / "cut.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(data.replace(b"'descr': '<i8',", b"'descr': '<i8\\, "))  # a text without its end
+    np.save(tmp_path / "huge.npy", np.arange(3))
+    (tmp_path / "huge.npy").write_bytes(data.replace(b"(3,), }" + b" " * 14, b"(3000000000000000,), }"[:21]))
+    reasons = {"pipe.npy": "is a pipe", "cut.npy": "no array", "huge.npy": "no array", ".": "is a folder"}
+    for name, reason in reasons.items():
+        with pytest.raises(ExportError, match=reason):
+            prepare(model, files={"ids": tmp_path / name})
+    if Path("/dev/zero").exists():
+        with pytest.raises(ExportError, match="is a device"):
+            prepare(model, files={"ids": Path("/dev/zero")})
 
 
 def test_an_array_of_objects_is_not_unpickled(tmp_path: Path, prepare: Prepare) -> None:
