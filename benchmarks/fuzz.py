@@ -1,7 +1,7 @@
 """Mutation fuzzing of every reader: `python benchmarks/fuzz.py READER|all [--minutes 10] [--seed 0] [--keep FOLDER]`.
 
 Real files of a kind are changed at random and read. Whatever is raised but a LutbenchError is a finding, so is a read
-that takes more than 5 seconds or 2 GiB; the file is kept and its place printed. docs/survival.md has the figures.
+that takes more than 5 seconds or 2 GiB; the file is kept, its place printed. docs/reference/limits.md has the figures.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import NoReturn
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]  # tests/ has the seeds
 from fuzz_mutate import mutated
+from fuzz_reader import ROOT
 from fuzz_readers import READERS, Reader
 
 from lutbench.errors import LutbenchError
@@ -89,8 +90,8 @@ def _fault(reader: Reader, path: Path, tally: Tally) -> str:
 
 def _where(error: BaseException) -> str:
     """The last place in lutbench that the error came by."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "lutbench" in frame.filename]
-    frames = [frame for frame in frames if "benchmarks" not in frame.filename] or frames
+    own = [str(ROOT / folder) for folder in ("lutbench", "device_agents", "search")]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(tuple(own))]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
 

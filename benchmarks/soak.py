@@ -28,6 +28,10 @@ from pathlib import Path
 from _machine import machine
 from soak_checks import journals, wrong_files, wrong_journals
 
+from lutbench.space.architecture import Architecture, write_architecture
+from lutbench.space.file import parse_space
+from lutbench.space.sampling import random_nets
+
 MARK = "LUTBENCH_SOAK"  # in the environment of every process of a case
 DISK_MIB = 24
 LIMIT_S = 400.0
@@ -44,24 +48,13 @@ stage = [{ channels = 8, layers = 2 }, { channels = 16, layers = 2, stride = 2 }
 COMMANDS: dict[str, list[str]] = {
     "profile": ["profile", "--space", "tiny.toml", "-o", "out.csv", "--max-rounds", "24", "--target", "0.01"],
     "verify": ["verify", "--lut", "made.csv", "--nets", "6", "--rounds", "8"],
-    "bench": ["bench", "mobilenet_v2@96x0.35", "-o", "bench.csv", "--max-rounds", "16", "--target", "0.005"],
+    "bench": ["bench", "net.json", "-o", "bench.csv", "--max-rounds", "16", "--target", "0.005"],
     "search": [
         *("search", "--lut", "made.csv", "-o", "searched", "--epochs", "2", "--warmup", "1", "--batch-size", "256"),
         *("--nets", "1", "--draws", "2", "--rounds", "1", "--views", "1"),
     ],
-    "train": [
-        "train",
-        "mobilenet_v2@96x0.35",
-        "-o",
-        "trained",
-        "--epochs",
-        "2",
-        "--batch-size",
-        "256",
-        "--resolution",
-        "32",
-    ],
-    "export": ["export", "mobilenet_v2@96x0.35", "--random-weights", "--resolution", "32", "-o", "exported"],
+    "train": ["train", "net.json", "-o", "trained", "--epochs", "2", "--batch-size", "256"],
+    "export": ["export", "net.json", "--random-weights", "-o", "exported"],
 }
 LEFT = {  # what would let the second undisturbed run go on from the first
     "profile": ["out.journal"], "verify": ["made.journal"], "bench": ["bench.journal"], "search": ["searched"],
@@ -119,6 +112,8 @@ class Soak:
         shutil.rmtree(self.made, ignore_errors=True)
         self.made.mkdir(parents=True)
         (self.made / "tiny.toml").write_text(SPACE)
+        (net,) = random_nets(parse_space(SPACE, Path("tiny.toml")), 1, 0, "soak")
+        write_architecture(Architecture(net, {}, 0, SPACE), self.made / "net.json")
         for command, cold in [(command, cold) for cold in (True, False) for command in COMMANDS]:
             case = Case(-1, command, "", cold, 0.0)
             process, began = self.start(case, self.made, ""), time.monotonic()
@@ -147,7 +142,7 @@ class Soak:
         log = self.folder / "case.log"
         log.write_bytes(b"")
         with case_folder(self.folder / "case", full=case.fault == "full disk") as folder:
-            for name in ("tiny.toml", "made.csv"):
+            for name in ("tiny.toml", "net.json", "made.csv"):
                 shutil.copy(self.made / name, folder)
             if not case.cold:
                 shutil.copytree(self.made / "cache" / "artifacts", folder / "cache" / "artifacts")

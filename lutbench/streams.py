@@ -12,6 +12,7 @@ from typing import TextIO
 from lutbench.errors import OutputError
 
 READER_GONE = 141  # as a program has it that SIGPIPE ends
+_AGAIN = "free some space and run the same command again"
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
@@ -67,19 +68,29 @@ def _guarded(stream: TextIO | None, descriptor: int, errors: str) -> io.TextIOWr
     return io.TextIOWrapper(io.BufferedWriter(sink), encoding, errors, line_buffering=at_once)
 
 
-def status_after_output(status: int) -> int:
-    """The exit status of a run that ended with status: READER_GONE where its output had no reader and it was 0.
+def check_output() -> None:
+    """OutputError where what was printed until now could not be written, as on a full disk.
 
-    OutputError where output could not be written for another reason, such as a full disk, and status was 0.
+    A reader that has gone is no error: it had what it wanted.
     """
+    sink = _output()
+    if sink is None or sink.problem is None or sink.problem.errno == errno.EPIPE:
+        return
+    problem, sink.problem = sink.problem, None
+    raise OutputError(f"standard output: cannot write: {problem.strerror or problem}", remedy=_AGAIN)
+
+
+def status_of_output() -> int:
+    """READER_GONE where standard output had no reader, else 0; OutputError as from check_output."""
+    check_output()
+    sink = _output()
+    return READER_GONE if sink is not None and sink.problem is not None else 0
+
+
+def _output() -> _Sink | None:
+    """Standard output with nothing left in its buffer; None where another stream is in its place."""
     sink = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if not isinstance(sink, _Sink):
-        return status
+        return None
     sys.stdout.flush()
-    problem = sink.problem
-    if problem is None or status:
-        return status
-    if problem.errno == errno.EPIPE:
-        return READER_GONE
-    sink.problem = None
-    raise OutputError(f"standard output: cannot write: {problem.strerror or problem}")
+    return sink

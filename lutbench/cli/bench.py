@@ -178,13 +178,14 @@ def command(
     go on after an interruption.
     """
     from lutbench.cli.luts import open_lut
-    from lutbench.cli.render import Progress, print_json
+    from lutbench.cli.render import Progress
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import DeviceError, UsageError
     from lutbench.jobs.bench import MIN_ROUNDS, BenchRequest, bench
     from lutbench.jobs.model_options import InputOptions
     from lutbench.jobs.paper_tables import compare, paper_table
     from lutbench.measure.protocol import Protocol
+    from lutbench.streams import check_output
 
     device = find_device(device_name)
     if not 0.0001 <= target <= 0.5:
@@ -210,18 +211,30 @@ def command(
         fresh=fresh,
         protocol=Protocol(target=target, min_rounds=min(MIN_ROUNDS, max_rounds), max_rounds=max_rounds),
     )
+
+    def tell(found: BenchReport) -> None:
+        progress.close()
+        _print_report(
+            found, [compare(paper, found.latencies_us()) for paper in papers], request.lut is not None, as_json
+        )
+        check_output()
+
     with Progress() as progress:
-        found = bench(request, progress)
-    comparisons = [compare(paper, found.latencies_us()) for paper in papers]
-    if as_json:
-        print_json(summary(found, comparisons))
-    else:
-        _print_results(found, with_lut=request.lut is not None)
-        for comparison in comparisons:
-            print_comparison(comparison, found.device)
+        found = bench(request, progress, tell=tell)
     if found.failed:
         names = ", ".join(result.net.text for result in found.failed)
         raise DeviceError(f"{len(found.failed)} of {len(found.results)} nets failed: {names}", device=found.device)
+
+
+def _print_report(found: BenchReport, comparisons: list[Comparison], with_lut: bool, as_json: bool) -> None:
+    from lutbench.cli.render import print_json
+
+    if as_json:
+        print_json(summary(found, comparisons))
+        return
+    _print_results(found, with_lut)
+    for comparison in comparisons:
+        print_comparison(comparison, found.device)
 
 
 def summary(found: BenchReport, comparisons: list[Comparison]) -> dict[str, Any]:

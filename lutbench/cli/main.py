@@ -20,7 +20,7 @@ from lutbench.cli.out import say
 from lutbench.cli.signals import handle_signals, interrupted_status
 from lutbench.errors import InterruptedRunError, LutbenchError, UsageError
 from lutbench.shown import one_line
-from lutbench.streams import guard_streams, status_after_output
+from lutbench.streams import guard_streams, status_of_output
 
 # name -> (module:command, its line in the help); modules load when their command runs, so that --help is quick
 COMMANDS = {
@@ -90,7 +90,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     handle_signals()
     debug = "--debug" in (arguments if arguments is not None else sys.argv)
     status = _status_of(lambda: _run(arguments), debug)
-    sys.exit(_status_of(lambda: status_after_output(status), debug))
+    of_output = _status_of(status_of_output, debug)  # said even where another status is given
+    sys.exit(status or of_output)
 
 
 def _run(arguments: list[str] | None) -> int:

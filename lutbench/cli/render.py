@@ -72,8 +72,13 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes the live line away; what is said afterwards comes as plain lines."""
         if self._live is not None:
             self._live.stop()
+            self._live = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):

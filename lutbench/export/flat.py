@@ -1,27 +1,48 @@
-"""Reads tables of a FlatBuffers file by their fields' numbers, as far as lutbench needs it: every read is in bounds."""
+"""Reads tables of a FlatBuffers file by their fields' numbers, as far as lutbench needs it: every read is in bounds.
+
+Lists and texts may lie at one place for many that point there. All together may be read a few times over and no more,
+or a small file would take the square of its size.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 
+_TIMES_OVER = 8
+_LONGEST_TEXT = 4096  # names of values and methods
+
 
 class FlatError(ValueError):
     """The bytes are no such table."""
 
 
+class _File:
+    """The bytes, and how many more of them may be read as parts of lists and texts."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._left = _TIMES_OVER * len(data)
+
+    def spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise FlatError("lists that are the same place over and over")
+
+
 class FlatTable:
     """A table at a place of the bytes. Fields are numbered from 0 in the order of the schema; a union takes two."""
 
-    def __init__(self, data: bytes, place: int) -> None:
-        self._data = data
+    def __init__(self, file: _File, place: int) -> None:
+        self._file = file
+        self._data = file.data
         self._place = place
         self._fields = place - self._number("<i", place)
         self._fields_bytes = self._number("<H", self._fields)
 
     @classmethod
     def root(cls, data: bytes) -> FlatTable:
-        return cls(data, cls._number_in(data, "<I", 0))
+        return cls(_File(data), cls._number_in(data, "<I", 0))
 
     def integer(self, field: int, form: str, default: int = 0) -> int:
         """A number of struct's form, such as "<q"."""
@@ -30,7 +51,7 @@ class FlatTable:
 
     def table(self, field: int) -> FlatTable | None:
         place = self._at(field)
-        return FlatTable(self._data, self._follow(place)) if place else None
+        return FlatTable(self._file, self._follow(place)) if place else None
 
     def text(self, field: int) -> str:
         place = self._at(field)
@@ -38,7 +59,7 @@ class FlatTable:
 
     def tables(self, field: int) -> Iterator[FlatTable]:
         for place in self._items(field):
-            yield FlatTable(self._data, self._follow(place))
+            yield FlatTable(self._file, self._follow(place))
 
     def texts(self, field: int) -> list[str]:
         return [self._text(self._follow(place)) for place in self._items(field)]
@@ -54,6 +75,7 @@ class FlatTable:
             count = self._number("<I", start)
             if start + 4 + 4 * count > len(self._data):
                 raise FlatError("a list that is longer than the file")
+            self._file.spend(4 * count)
             for number in range(count):
                 yield start + 4 + 4 * number
 
@@ -67,6 +89,9 @@ class FlatTable:
 
     def _text(self, start: int) -> str:
         count = self._number("<I", start)
+        if count > _LONGEST_TEXT:
+            raise FlatError(f"a name of {count} bytes")
+        self._file.spend(count)
         return self._data[start + 4 : start + 4 + count].decode("utf-8", "replace")
 
     def _number(self, form: str, place: int) -> int:

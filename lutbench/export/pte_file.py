@@ -11,12 +11,14 @@ from lutbench.export.flat import FlatError, FlatTable
 from lutbench.export.model_inputs import Declared
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import ARTIFACT
+from lutbench.reading.plain import show
 
 _MARK = b"ET"
 _PLANS, _PLAN_NAME, _VALUES, _INPUTS = 1, 0, 2, 3
 _KIND, _VALUE, _TENSOR = 0, 1, 5
 _SCALAR_TYPE, _SIZES = 0, 2
 _METHOD = "forward"
+_MOST_NAMED = 5  # of other methods
 _DTYPES = {
     0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32", 7: "float64", 11: "bool",
     27: "uint16", 28: "uint32", 29: "uint64",
@@ -37,7 +39,8 @@ def read_pte(path: Path) -> tuple[tuple[Declared, ...], tuple[Companion, ...]]:
 def _inputs(path: Path, data: bytes) -> Iterator[Declared]:
     plans = {plan.text(_PLAN_NAME): plan for plan in FlatTable.root(data).tables(_PLANS)}
     if _METHOD not in plans:
-        raise ExportError(f"it has no method {_METHOD}, but {', '.join(plans) or 'none'}", path=path)
+        named = ", ".join(show(name) for name in list(plans)[:_MOST_NAMED]) or "none"
+        raise ExportError(f"it has no method {_METHOD}, but {named}", path=path)
     values = list(plans[_METHOD].tables(_VALUES))
     for number, index in enumerate(plans[_METHOD].integers(_INPUTS)):
         if not 0 <= index < len(values):

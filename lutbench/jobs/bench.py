@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more tha
 OK = "ok"
 CSV_COLUMNS = (
     "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
-    "dtype", "threads", "batch", "inputs",
+    "dtype", "threads", "batch", "inputs", "key",
 )  # fmt: skip
 
 
@@ -137,10 +137,17 @@ class BenchReport:
         return {r.net.text: r.summary.latency_us for r in self.results if r.summary is not None}
 
 
-def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_agent) -> BenchReport:
+def bench(
+    request: BenchRequest,
+    report: Report,
+    open_device: OpenAgent = open_agent,
+    tell: Callable[[BenchReport], None] | None = None,
+) -> BenchReport:
     """Times the nets and writes the CSV file where one is asked for; a run that is cut off goes on from its journal.
 
-    A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
+    A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C. tell: is given the results
+    while their journals still stand; what it raises leaves them there, for results that nobody got are not to be
+    measured again.
     """
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, batch=request.batch)
@@ -156,6 +163,8 @@ def bench(request: BenchRequest, report: Report, open_device: OpenAgent = open_a
         found = job.run(wanted)
         if request.output is not None and len(found.failed) < len(found.results):
             write_atomically(request.output, csv_table(found).encode())
+        if tell is not None:
+            tell(found)
         job.set_journals_aside()
     return found
 
@@ -362,7 +371,10 @@ def said_inputs(inputs: Sequence[ModelInput]) -> str:
 
 
 def csv_table(found: BenchReport) -> str:
-    """The nets that ran, one line each, as `lutbench estimate` reads them; no resolution and width for ONNX files."""
+    """The nets that ran, one line each, as `lutbench estimate` reads them; no resolution and width for ONNX files.
+
+    A net's key says what an architecture file holds, for names of files in a table are not followed.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -385,6 +397,7 @@ def csv_table(found: BenchReport) -> str:
                 found.threads,
                 found.batch,
                 said_inputs(result.net.inputs),
+                guarded(result.net.key),
             ]
         )
     return text.getvalue()

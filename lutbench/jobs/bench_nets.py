@@ -84,6 +84,11 @@ class BenchNet:
         return None
 
     @property
+    def key(self) -> str:
+        """What find_whole_net finds the net by, whatever the user wrote; "" for files and factories' nets."""
+        return self.wanted.key if isinstance(self.wanted, Net | Model) else ""
+
+    @property
     def dtype(self) -> str:
         return self.artifact.dtype if self.artifact else DTYPE_OF_FILE
 

@@ -73,6 +73,7 @@ def estimate(request: EstimateRequest, path: Path) -> Estimate:
     timed = read_operator_latencies(request.rows, request.source_device, dtype) if request.rows else ()
     kinds = _kinds([*pieces.values(), *(piece for net in nets for piece in net.pieces), *(piece for piece, _ in timed)])
     prior = _prior(request.prior, kinds)
+    _check_known(request, table)
     _check_enough(request, nets, prior)
     fit = fit_costs(nets, prior, timed)
     metadata = Metadata(
@@ -119,6 +120,20 @@ def _widths(lut: Lut) -> Widths:
 
 def _is_cost(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _check_known(request: EstimateRequest, table: LatencyTable) -> None:
+    """LatencyTableError, with a row's reason, where no row can be used: more nets of the same kind would not help."""
+    if table.nets:
+        return
+    first, *others = table.left_out
+    more = f", and {len(others)} more" if others else ""
+    raise LatencyTableError(
+        f"no row is of a net whose operators are known: {first}{more}",
+        path=request.source,
+        device=request.source_device,
+        remedy="costs are fitted to nets that `lutbench nets` lists, architecture files and candidates",
+    )
 
 
 def _check_enough(request: EstimateRequest, nets: Sequence[NetWork], prior: Prior) -> None:

@@ -1,8 +1,8 @@
 """Tables of whole nets' latencies, to fit costs to: CSV with a net and a latency per row, of one device or several.
 
-Columns: net, and latency_ms or latency_us; where they are there also device, resolution, width, runtime, dtype, threads
-and left_out (why a row must not be used). Others are passed over; lines that start with # are comments.
-`lutbench bench -o` writes such a table, and the paper's comes along.
+Columns: net, and latency_ms or latency_us; where they are there also device, resolution, width, runtime, dtype,
+threads, batch, key (which net it is, whatever it is called) and left_out (why a row must not be used). Others are
+passed over; lines that start with # are comments. `lutbench bench -o` writes such a table, and the paper's comes along.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from lutbench.units import US_PER_MS, us_from_s
 
 PUBLISHED = "published"  # the name of the table that comes along
 _LARGEST_BATCH = 1024
+_SAME = 0.05  # two columns of one latency differ by their rounding: 4.3 ms and 4,261 us
+_MODEL_FILES = (".onnx", ".ort", ".pte")
 _UNITS = {"latency_ms": US_PER_MS, "latency_us": 1.0}
 # `bench -o` writes three decimals; a table by hand, which has no intervals, may have whole numbers
 _SHEET = Columns(
@@ -121,6 +123,10 @@ def _rows(text: str, path: Path, key: str) -> Iterator[tuple[int, Cells]]:
     try:
         columns = [column.strip() for column in next(reader, [])]
         latencies = [column for column in _UNITS if column in columns]
+        twice = [column for column in dict.fromkeys(columns) if column and columns.count(column) > 1]
+        if twice:
+            problem = f"{' and '.join(twice)} {'are' if len(twice) > 1 else 'is'} there twice"
+            raise LatencyTableError(problem, path=path, line=lines[0][0])
         if key not in columns or not latencies:
             first = lines[0][0] if lines else 1
             raise LatencyTableError(f"the columns {key} and {' or '.join(_UNITS)} are not there", path=path, line=first)
@@ -150,8 +156,9 @@ def _name(cells: Cells) -> str:
 
 def _find(cells: Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
     """The net at the row's variant; a name that has its variant in itself, such as fbnet_96_035_1, as it is."""
-    if cells["net"].strip().endswith(SUFFIX):
-        raise UsageError("a file's name in a table is not followed: write the net's candidates")
+    if key := cells.get("key"):
+        return find_whole_net(_not_followed(key), tuple(spaces))
+    _not_followed(cells["net"])
     try:
         plain = find_whole_net(cells["net"], tuple(spaces))
     except UsageError:
@@ -161,9 +168,30 @@ def _find(cells: Cells, name: str, spaces: Sequence[Space]) -> Net | Model:
     return plain if name == cells["net"] or name.endswith(at) else find_whole_net(name, tuple(spaces))
 
 
+def _not_followed(text: str) -> str:
+    """The text of a net; UsageError where it names a file, which a table cannot have opened."""
+    suffix = Path(text.strip()).suffix.lower()
+    if suffix == SUFFIX:
+        raise UsageError("a file's name in a table is not followed: `lutbench bench -o` writes the net's key beside it")
+    if suffix in _MODEL_FILES:
+        raise UsageError("a model's file, of which costs of single operators cannot be told")
+    return text
+
+
 def latency_us(cells: Cells, path: Path, line: int) -> float:
     """The row's latency; LatencyTableError where it is not a positive number."""
-    column = next(column for column in _UNITS if column in cells)
+    found = {column: _figure(cells, column, path, line) for column in _UNITS if cells.get(column)}
+    if not found:
+        raise LatencyTableError(f"{' and '.join(c for c in _UNITS if c in cells)}: empty", path=path, line=line)
+    if max(found.values()) > (1 + _SAME) * min(found.values()):
+        both = ", ".join(f"{column} {cells[column]}" for column in found)
+        raise LatencyTableError(
+            f"{both}: these are two latencies", path=path, line=line, remedy="mend one of the columns, or remove it"
+        )
+    return found.get("latency_us") or found["latency_ms"]  # of two, the one with more digits
+
+
+def _figure(cells: Cells, column: str, path: Path, line: int) -> float:
     try:
         found_us = float(cells[column]) * _UNITS[column]
     except ValueError:

@@ -12,8 +12,10 @@ from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import Kind
 
 # what numpy raises for headers, which it reads as Python's own text; for types; for shapes that no memory holds
-_NOT_NPY = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
-_NOT_NPY += (OverflowError, KeyError, UnicodeError)
+_NOT_NPY = (
+    *(ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError),
+    *(OverflowError, KeyError),
+)
 
 
 def read_npy(path: Path, kind: Kind) -> Any:

@@ -94,6 +94,9 @@ def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
     label, _, rest = key.partition(":")
     head, _, candidates = rest.partition(":")
     for space in spaces:
-        if f"{space.name}@{space.label}" == label and re.fullmatch(r"[1-9]\d{0,5}", head):
+        if f"{space.name}@{space.label}" == label:
+            if not re.fullmatch(r"[1-9]\d{0,5}", head):
+                raise UsageError(f"net {key}: {head or 'nothing'} is no number of the head's channels")
             return parse_net(candidates, space, key, int(head))
-    raise UsageError(f"net {key} is of none of the LUT's spaces")
+    known = ", ".join(f"{space.name}@{space.label}" for space in spaces)
+    raise UsageError(f"net {key} is of the space {label}, which is not known here", remedy=f"known: {known or 'none'}")

@@ -19,7 +19,7 @@ from lutbench.space.models.fbnetv2 import FBNETV2
 from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2
 from lutbench.space.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from lutbench.space.models.shufflenet import SHUFFLENET_V2_WIDTHS, shufflenet_v2
-from lutbench.space.net import Net, parse_net
+from lutbench.space.net import Net, net_of_key, parse_net
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ _MODEL_ENTRIES = (
 MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
 
 _VARIANT = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
+_KEY = re.compile(r"(?P<space>[^@:]+)@(?P<resolution>\d{1,4})x(?P<width>\d{1,2}(?:\.\d{1,4})?):\d{1,6}:[^:]+")
 
 
 def zoo_nets() -> tuple[Net, ...]:
@@ -156,7 +157,8 @@ def retargeted(net: Net | Model, resolution: int, classes: int) -> Net | Model:
 
 
 def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
-    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, an architecture file, candidates of the first of spaces.
+    """The net a user wrote: a zoo name, NAME@RESOLUTIONxWIDTH, an architecture file, candidates of the first of spaces,
+    or a key, as `verify` and `bench -o` write it.
 
     spaces: what the LUT at hand covers, nothing where it is of no space that lutbench knows; candidate strings may
     carry the variant too (`k3_e1|...@192x0.5`).
@@ -164,6 +166,8 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     text = text.strip()
     if text.endswith(SUFFIX):
         return read_architecture(Path(text)).net
+    if key := _KEY.fullmatch(text):
+        return net_of_key(text, (*spaces, *_space_of_key(key)))
     variant = _VARIANT.fullmatch(text)
     base = variant["name"].strip() if variant else text
     if base in ZOO:
@@ -187,6 +191,13 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         else "`lutbench nets` lists the names; an architecture file ends in .json"
     )
     raise UsageError(f"no net is called {text!r}", remedy=remedy)
+
+
+def _space_of_key(key: re.Match[str]) -> tuple[Space, ...]:
+    """The space that comes along where a key names it, in the key's variant; the others are a LUT's or a file's own."""
+    if key["space"] != FBNET.name:
+        return ()
+    return (fbnet(int(key["resolution"]), float(key["width"])),)
 
 
 def _zoo_head(entry: ZooEntry, space: Space) -> int:

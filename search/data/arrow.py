@@ -77,11 +77,15 @@ def _load(where: str) -> dict[str, Any]:
         ) from None
     try:
         found = _loader(where, datasets)()
+        tables = dict(found) if isinstance(found, dict) else {"train": found}
+        for table in tables.values():
+            # neither library looks at offsets before it follows them, and a damaged one leads anywhere in memory
+            table.data.table.validate(full=True)
     except DataError:
         raise
     except Exception as error:  # whatever the library, Arrow or the network raise: the data is no use
         raise DataError(f"datasets cannot read it: {_first_line(error)}", path=where) from error
-    return dict(found) if isinstance(found, dict) else {"train": found}
+    return tables
 
 
 def _loader(where: str, datasets: Any) -> Callable[[], Any]:

@@ -18,7 +18,8 @@ from lutbench.errors import DataError
 from lutbench.search.data.split import IntArray
 
 CHECKED_AT_ONCE = 64
-BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
+# what Pillow raises; a header may claim a size that no memory holds
+BROKEN = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def decoders_explained() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # its text repeats the path, or an address in memory
         return "no image of a known format"
+    if isinstance(error, MemoryError):
+        return "decoding it takes more memory than there is"
     return " ".join(str(error).split()) or type(error).__name__
 
 

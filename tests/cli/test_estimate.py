@@ -53,3 +53,10 @@ def test_bad_tables_end_in_one_line(tmp_path: Path) -> None:
     )
     assert "it has iphonex, s8" in one_line(run("estimate", "published", *arguments, cwd=tmp_path), 4)
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_table_of_model_files_only_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "models.csv").write_text("net,latency_us\nyolo.onnx,10000\nwhisper.onnx,20000\n")
+    text = one_line(run("estimate", "models.csv", "--device", "host", "-o", "x.csv", cwd=tmp_path), 4)
+    assert "no row is of a net whose operators are known: yolo.onnx: a model's file, of which costs" in text
+    assert "and 1 more; costs are fitted to nets that `lutbench nets` lists" in text

@@ -53,6 +53,19 @@ def test_closed_streams_are_as_the_null_device(closed: str, tmp_path: Path) -> N
 
 
 @full
+def test_what_bench_measured_is_kept_where_its_output_is_full(tmp_path: Path) -> None:
+    """The next run, once there is space, tells it; nothing is measured again. A net that failed hides nothing."""
+    line = "LUTBENCH bench mobilenet_v2@32x0.35 none.onnx --max-rounds 12 --json"
+    done = shell(f"{line} >/dev/full", tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "lutbench: standard output: cannot write: No space left on device; free some space and run" in done.stderr
+    again = shell(line, tmp_path)
+    assert "going on after 12 rounds" in again.stderr
+    assert again.returncode == 3
+    assert [net["status"] for net in json.loads(again.stdout)["nets"]] == ["ok", "failed: no such file"]
+
+
+@full
 def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
     assert "No space left" in one_line(shell("LUTBENCH nets >/dev/full", tmp_path), 2)
     assert shell("LUTBENCH show none.csv 2>/dev/full", tmp_path).returncode == 4

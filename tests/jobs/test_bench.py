@@ -14,10 +14,10 @@ import pytest
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-from lutbench.errors import InterruptedRunError, UsageError
+from lutbench.errors import InterruptedRunError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs import bench as bench_module
-from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchRequest, bench, csv_table, visit_of
+from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchReport, BenchRequest, bench, csv_table, visit_of
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
@@ -27,6 +27,7 @@ from lutbench.measure.statistics import summarize
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
+from lutbench.space.zoo import find_net
 from tests.conftest import TINY_TOML
 from tests.onnx_models import convolution
 
@@ -165,9 +166,24 @@ def test_an_architecture_file_is_timed_and_a_table_does_not_follow_its_name(
     (result,) = bench(BenchRequest(host, (str(file),), output=output), QUIET, device()).results
     assert result.net.wanted == net and result.counts.macs == net.macs and result.summary is not None
     (row,) = csv.DictReader(output.read_text().splitlines())
-    assert (row["net"], row["resolution"], row["width"]) == (str(file), "32", "1.0")
-    table = read_latencies(str(output), "host", ())
-    assert table.nets == () and str(file) in table.left_out[0]
+    assert (row["net"], row["resolution"], row["width"], row["key"]) == (str(file), "32", "1.0", net.key)
+    file.unlink()
+    (timed,) = read_latencies(str(output), "host", (tiny,)).nets  # by its key: the file is not followed
+    assert (timed.net.key, timed.name) == (net.key, str(file))
+    assert "is of the space tiny@32x1.0, which is not known here" in read_latencies(str(output), "host", ()).left_out[0]
+
+
+def test_a_net_is_named_by_its_key(host: Device, tiny: Space, tmp_path: Path) -> None:
+    """As verify's results and tables of bench have it."""
+    output = tmp_path / "out.csv"
+    key = find_net("fbnet_a@32x0.35", ()).key
+    (result,) = bench(BenchRequest(host, (key,), output=output), QUIET, device()).results
+    assert result.summary is not None and result.net.wanted == replace(find_net(key, ()), name=key)
+    (row,) = csv.DictReader(output.read_text().splitlines())
+    assert (row["net"], row["resolution"], row["width"], row["key"]) == (key, "32", "0.35", key)
+    assert read_latencies(str(output), "host", ()).nets[0].net.key == key
+    with pytest.raises(UsageError, match="which is not known here"):
+        bench(BenchRequest(host, (random_nets(tiny, 1, 0, "x")[0].key,)), QUIET, device())
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device, files: tuple[str, str]) -> None:
@@ -187,6 +203,25 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device,
     assert any(isinstance(note, Note) and "going on after 4 rounds" in note.text for note in notes)
     bench(request, QUIET, device())
     assert len(journals() - before) == 2
+
+
+def test_results_that_could_not_be_told_are_not_measured_again(host: Device, files: tuple[str, str]) -> None:
+    def full(_found: BenchReport) -> None:
+        raise OutputError("no space")
+
+    request = BenchRequest(host, files, protocol=max_and_min(12), threads=4)
+    before = journals()
+    with pytest.raises(OutputError):
+        bench(request, QUIET, device(), tell=full)
+    (journal,) = journals() - before
+    notes: list[Event] = []
+    told: list[BenchReport] = []
+    found = bench(request, notes.append, device(), tell=told.append)
+    assert told == [found] and not found.failed
+    assert any(isinstance(note, Note) and "going on after 12 rounds" in note.text for note in notes)
+    (finished,) = journals() - before
+    assert finished != journal
+    assert len([line for line in finished.read_text().splitlines() if '"end":' in line]) == 12
 
 
 def test_fresh_puts_the_journal_aside(host: Device, files: tuple[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from lutbench.errors import LatencyTableError, LutbenchError
 from lutbench.lut.latencies import read_latencies
 from lutbench.space.fbnet import fbnet
+from lutbench.space.net import parse_net
 
 GOOD = """\
 # a comment
@@ -74,6 +76,11 @@ def test_the_papers_table_comes_along() -> None:
         ("net,latency_ms\nfbnet_a,19.8\nfbnet_b\n", ":3: 1 cells"),
         ("net,latency_ms\nfbnet_a,19.8\nfbnet_a,19.9\n", "twice, first in line 2"),
         ('net,latency_ms\n"fbnet_a,19.8\n', "not CSV"),
+        ("net,latency_ms,latency_us\nfbnet_a,19.8,19.8\n", ":2: latency_ms 19.8, latency_us 19.8: these are two"),
+        ("net,latency_us,latency_ms\nfbnet_a,19800,21.0\n", "these are two latencies; mend one"),
+        ("net,latency_ms,latency_us\nfbnet_a,,\n", ":2: latency_ms and latency_us: empty"),
+        ("net,latency_ms,latency_ms\nfbnet_a,19.8,19.8\n", "latency_ms is there twice"),
+        ("net,latency_ms,net\nfbnet_a,19.8,fbnet_b\n", "net is there twice"),
         ("net,device,latency_ms\nfbnet_a,pixel,19.8\n", "it has pixel"),
     ],
 )
@@ -81,6 +88,27 @@ def test_what_is_wrong_is_named_with_its_line(text: str, problem: str, tmp_path:
     with pytest.raises(LatencyTableError) as caught:
         read_latencies(table(tmp_path, text), "s8", ())
     assert problem in str(caught.value)
+
+
+def test_two_columns_of_one_latency(tmp_path: Path) -> None:
+    """They differ by their rounding, or one of them is filled in."""
+    text = "net,latency_ms,latency_us\nfbnet_a,19.8,19812.5\nfbnet_b,23.1,\nfbnet_c,,28100\n"
+    found = read_latencies(table(tmp_path, text), "s8", ())
+    assert [net.latency_us for net in found.nets] == [19812.5, 23100, 28100]
+
+
+def test_a_key_says_which_net_a_file_was(tmp_path: Path) -> None:
+    own = replace(fbnet(64, 1.0), name="own")
+    nets = [parse_net(",".join([word] * 22), space) for word in ("k3_e1", "k5_e6") for space in (fbnet(224, 1.0), own)]
+    rows = [f'nets/{n}.json,64,1.0,{20000 + n},"{net.key}"\n' for n, net in enumerate(nets)]
+    files = "other.json,64,1.0,20000,\nmodel.onnx,,,20000,\nevil.json,,,20000,/etc/passwd.json\nx,,,20000,my:net\n"
+    text = table(tmp_path, "net,resolution,width,latency_us,key\n" + "".join(rows) + files)
+    found = read_latencies(text, "s8", (own,))
+    assert [timed.net.key for timed in found.nets] == [net.key for net in nets]
+    assert [timed.name for timed in found.nets] == [f"nets/{n}.json@64x1.0" for n in range(4)]
+    reasons = ["is not followed", "a model's file", "is not followed", "not made of this space's operators"]
+    assert all(reason in text for reason, text in zip(reasons, found.left_out, strict=True))
+    assert "of the space own@64x1.0, which is not known here" in read_latencies(text, "s8", ()).left_out[0]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

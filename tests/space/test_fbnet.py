@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,26 @@ def test_find_net_by_name_variant_and_string() -> None:
         find_net(f"{text}@96x0.5", spaces)
     with pytest.raises(UsageError, match="did you mean fbnet_iphonex"):
         find_net("fbnet_iphone", spaces)
+
+
+def test_a_net_is_found_by_its_key() -> None:
+    """As `verify` writes it: of the space that comes along in any variant, of another only where that is known."""
+    for net in zoo_nets():
+        found = find_net(net.key, ())
+        assert (found.key, found.name, found.macs) == (net.key, net.key, net.macs)
+    own = replace(fbnet(64, 1.0), name="own")
+    net = parse_net(",".join(["k3_e1"] * 22), own)
+    assert find_net(net.key, (fbnet(224, 1.0), own)).space == own
+    with pytest.raises(UsageError, match=r"of the space own@64x1\.0, which is not known here"):
+        find_net(net.key, (fbnet(224, 1.0),))
+    for bad in (
+        "fbnet@224x1.0:0:k3_e1",
+        "fbnet@9999x1.0:1504:k3_e1",
+        "fbnet@224x1.0:1504:k3_e1",
+        "fbnet@224x1.0:1504:a:b",
+    ):
+        with pytest.raises(UsageError):
+            find_net(bad, ())
 
 
 def test_published_heads_keep_their_own_width_in_other_variants() -> None:

@@ -75,6 +75,18 @@ def test_columns_that_are_lacking_are_named(tmp_path: Path) -> None:
         find_data(f"hf:{tmp_path / 'set'}", OPTIONS)
 
 
+def test_offsets_that_lead_out_of_the_file_are_one_line(tmp_path: Path) -> None:
+    """Following one ends in any exception of Python's, or in none and another image's bytes."""
+    table(19).save_to_disk(tmp_path / "set")
+    (file,) = (tmp_path / "set").glob("*.arrow")
+    data = file.read_bytes()
+    offsets = datasets.Dataset.from_file(str(file)).data.table["picture"].chunk(0).field("bytes").buffers()[1]
+    place = data.index(offsets.to_pybytes())
+    (tmp_path / "bad.arrow").write_bytes(data[: place + 8] + b"\xff\xff\xff\xff" + data[place + 12 :])
+    with pytest.raises(DataError, match=r"datasets cannot read it: .*offset"):
+        find_data(f"hf:{tmp_path / 'bad.arrow'}", OPTIONS)
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 @pytest.mark.parametrize("suffix", ["arrow", "parquet"])
 def test_damaged_files_end_in_one_line(tmp_path: Path, content: bytes, suffix: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -178,6 +179,20 @@ def test_folders_that_are_wrong(folder: Path, case: str) -> None:
         find_data(f"imagefolder:{folder}", OPTIONS)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*decompression bomb")
+def test_an_image_that_no_memory_holds_is_a_broken_one(folder: Path) -> None:
+    """Its header claims 13,000 x 13,000 pixels."""
+    (folder / "train" / "red" / "0.jpg").write_bytes(b"P6 13000 13000 255\n" + b"x" * 1000)
+    own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (own + (300 << 20), before[1]))
+    try:
+        with pytest.raises(DataError, match=r"1 of 15 images .*0\.jpg: decoding it takes more memory than there is"):
+            find_data(f"imagefolder:{folder}", OPTIONS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_a_class_whose_only_test_image_is_broken(folder: Path) -> None:
