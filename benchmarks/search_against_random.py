@@ -23,7 +23,7 @@ from _machine import machine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
-from lutbench.jobs.search import NET_FILE, SearchRequest, find_nets, latency_models, space_of
+from lutbench.jobs.search import SearchRequest, find_nets, latency_models, search_name, space_of
 from lutbench.jobs.train import TrainRequest, train_net
 from lutbench.lut.file import read_lut
 from lutbench.search.budget import WINDOW
@@ -49,7 +49,6 @@ def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int, data
             classes=arguments.classes if data != "digits" else None,
             schedule=SCHEDULE if data != "digits" else {},
             seed=seed,
-            resume=(folder / "checkpoint.pt").exists(),
         )
         with Progress() as progress:
             found = find_nets(request, Hardware("cpu"), progress)
@@ -98,7 +97,6 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
             arguments.data,
             classes=arguments.classes,
             recipe={"epochs": arguments.epochs},
-            resume=(folder / "checkpoint.pt").exists(),
         )
         with Progress() as progress:
             test = train_net(request, Hardware("cpu"), progress).result.test
@@ -119,7 +117,7 @@ def random_files(arguments: argparse.Namespace) -> list[tuple[Path, float]]:
         for net in random_nets(space, 200, stream, "compared"):
             us = model.net_us(net)
             if WINDOW * high_us < us <= high_us:
-                path = arguments.folder / "random" / NET_FILE.format(len(found))
+                path = arguments.folder / "random" / f"net{len(found)}.json"
                 write_architecture(Architecture(net, {model.device: us}, stream), path)
                 found.append((path, us))
         if len(found) >= arguments.random:
@@ -141,8 +139,9 @@ def report(arguments: argparse.Namespace) -> None:
         shares = [net["us"] / 1000 / target for net in nets]
         best = f"{100 * nets[0]['supernet']:.1f} %"
         print(f"| {target:g} ms | {data} | {seed} | {min(shares):.4f} to {max(shares):.4f} | {best} |", flush=True)
+    best_net = f"{search_name((read_lut(arguments.lut),), (arguments.target_ms,))}_0.json"
     derived = {
-        seed: accuracy(arguments, arguments.folder / f"search_{arguments.target_ms:g}ms_{seed}" / NET_FILE.format(0))
+        seed: accuracy(arguments, arguments.folder / f"search_{arguments.target_ms:g}ms_{seed}" / best_net)
         for seed in range(arguments.seeds)
     }
     chance = [(us, accuracy(arguments, path)) for path, us in random_files(arguments)]

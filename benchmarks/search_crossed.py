@@ -54,8 +54,7 @@ def searched(lut: Path, seed: int, target_ms: float | None, folder: Path) -> Sea
         started = time.monotonic()
         resume = (own / "checkpoint.pt").exists()
         target = () if target_ms is None else ("--target-ms", f"{target_ms:g}")
-        extra = ("--resume",) if resume else ()
-        found = lutbench("search", "--lut", str(lut), "--seed", str(seed), "-o", str(own), *target, *extra)
+        found = lutbench("search", "--lut", str(lut), "--seed", str(seed), "-o", str(own), *target)
         wall_s = None if resume else time.monotonic() - started
         done.write_text(json.dumps({"nets": found["nets"], "wall_s": wall_s}))
     return Searched(**json.loads(done.read_text()))
@@ -67,8 +66,7 @@ def from_scratch(net: dict[str, Any]) -> float:
     trained = path.with_name(f"{path.stem}_trained")
     done = trained / "accuracy.json"
     if not done.exists():
-        go_on = ("--resume",) if (trained / "checkpoint.pt").exists() else ()
-        done.write_text(json.dumps(lutbench("train", str(path), "-o", str(trained), *go_on)["accuracy"]))
+        done.write_text(json.dumps(lutbench("train", str(path), "-o", str(trained))["accuracy"]))
     return float(json.loads(done.read_text()))
 
 

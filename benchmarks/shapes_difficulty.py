@@ -48,7 +48,7 @@ def measure(seed: int, recipe: Recipe, folder: Path) -> str:
     own = folder / f"seed{seed}"
     resume = (own / CHECKPOINT).exists()
     net = mobilenet(source.classes)
-    result = train(TrainSetup(net, "mobilenet_v2@64x0.35", source, recipe, own, seed=seed, resume=resume), show)
+    result = train(TrainSetup(net, "mobilenet_v2@64x0.35", source, recipe, own, seed=seed), show)
     trained_s = sum(record["train_s"] for record in result.history)
     wall = f"{time.monotonic() - started:.0f} s" if not resume else f"resumed, {trained_s:.0f} s of training"
     last = result.history[-1]

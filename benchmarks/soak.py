@@ -126,8 +126,8 @@ class Soak:
                 shutil.rmtree(self.made / name, ignore_errors=True)
         times.write_text(json.dumps(self.usual_s))
 
-    def start(self, case: Case, folder: Path, redirected: str, resume: bool = False) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "lutbench", *COMMANDS[case.command], *(["--resume"] if resume else [])]
+    def start(self, case: Case, folder: Path, redirected: str) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "lutbench", *COMMANDS[case.command]]
         environment = {**os.environ, MARK: str(case.number), "LUTBENCH_CACHE": str(folder / "cache")}
         environment |= {"LUTBENCH_LOCKS": str(self.folder / "locks")}
         with (folder.parent / f"{folder.name}.log" if folder != self.made else folder / "log").open("ab") as log:
@@ -153,9 +153,7 @@ class Soak:
             before = journals(folder)
             case.problems += [*wrong_status(case), *wrong_log(log)]
             (folder / "filler").unlink(missing_ok=True)
-            checkpoint = {"search": "searched", "train": "trained"}.get(case.command)
-            resume = checkpoint is not None and (folder / checkpoint / "checkpoint.pt").exists()
-            case.again = ended(self.start(case, folder, "", resume), case)
+            case.again = ended(self.start(case, folder, ""), case)
             if case.again != 0:
                 case.problems.append(f"run again, it exits with {case.again}: {last_line(log)}")
             case.problems += [*wrong_log(log), *left_over(case), *wrong_journals(folder, before), *wrong_files(folder)]

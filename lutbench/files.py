@@ -89,5 +89,22 @@ def check_writable(path: Path) -> None:
         raise OutputError("is a folder, not a file", path=path, remedy="give -o a file name")
 
 
+def put_aside(path: Path) -> Path | None:
+    """Renames a file out of the way, for what took long to make is never deleted: a.pt becomes a.aside1.pt.
+
+    None where there is none.
+    """
+    if not path.exists():
+        return None
+    number = 1
+    while (target := path.with_suffix(f".aside{number}{path.suffix}")).exists():
+        number += 1
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise cannot_write(error, path, "cannot be renamed") from error
+    return target
+
+
 def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -181,7 +181,7 @@ def search(
     >>> short = {"epochs": 1, "warmup": 0, "batch_size": 64}
     >>> found = lutbench.search("tiny.csv", folder="found", schedule=short, draws=2, rounds=1, views=0, nets=1)
     >>> [one.path.name for one in found.nets], list(found.nets[0].derived.predicted_us)
-    (['net0.json'], ['host'])
+    (['tiny_0.json'], ['host'])
     """
     from lutbench.errors import LutbenchError
     from lutbench.jobs.search import SearchRequest, check_request, find_nets

@@ -30,12 +30,16 @@ def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any])
 
 
 def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any]:
-    """The state that was saved; CheckpointError where the file is damaged or of a run that differs in identity."""
-    own, state = _read(path, device, "start without --resume", "start in another folder")
+    """The state that was saved; CheckpointError where the file is damaged or of a job that differs in identity."""
+    own, state = _read(path, device, "leave --resume out to start", "start anew with --fresh, or give another -o")
     differing = [key for key in {**identity, **own} if identity.get(key) != own.get(key)]
     if differing:
         changes = ", ".join(f"{key} was {_short(own.get(key))} and is {_short(identity.get(key))}" for key in differing)
-        raise CheckpointError(f"is of another job: {changes}", path=path, remedy="resume with what it was started with")
+        raise CheckpointError(
+            f"is of another job: {changes}",
+            path=path,
+            remedy="repeat its settings to go on with it, give another -o, or start anew with --fresh",
+        )
     return state
 
 

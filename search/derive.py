@@ -18,6 +18,7 @@ from lutbench.search.budget import best_within
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.latency import LatencyModel, choice_positions, net_at
 from lutbench.search.objective import Objective
+from lutbench.search.scores import Scores
 from lutbench.search.supernet import SuperLayer, Supernet
 from lutbench.search.train import Score, evaluate
 from lutbench.space.net import Net
@@ -46,6 +47,7 @@ class Ranking:
 
     views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
     On a few hundred images as they are, a net's loss hangs on a handful of them (docs/notes/search.md: figures).
+    scores: those that are known already, and a place to keep new ones.
     """
 
     supernet: Supernet
@@ -56,6 +58,20 @@ class Ranking:
     objective: Objective
     report: Report
     views: int = 0
+    scores: Scores | None = None
+
+    def score(self, net: Net) -> Score:
+        """How the net does with the supernet's weights; taken from scores where it stands there."""
+        known = self.scores.get(net.candidates_text) if self.scores else None
+        if known is not None:
+            return known
+        device = str(self.supernet.theta.device)
+        alone = subnet(self.supernet, choice_positions(net))
+        calibrate(alone, self.data, self.batch_size, device)
+        score = evaluate(alone, self.batches(), device)
+        if self.scores:
+            self.scores.keep(net.candidates_text, score)
+        return score
 
     def batches(self) -> Batches:
         """The images that a net's loss is the mean over."""
@@ -168,10 +184,7 @@ def rank(
 
 
 def _derived(ranking: Ranking, net: Net) -> Derived:
-    positions, device = choice_positions(net), str(ranking.supernet.theta.device)
-    alone = subnet(ranking.supernet, positions)
-    calibrate(alone, ranking.data, ranking.batch_size, device)
-    score = evaluate(alone, ranking.batches(), device)
+    positions, score = choice_positions(net), ranking.score(net)
     chosen = ranking.probabilities.double()[range(len(positions)), list(positions)]
     predicted_us = {model.device: model.net_us(net) for model in ranking.models}
     return Derived(net, chosen.log().sum().item(), score, predicted_us)

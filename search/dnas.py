@@ -17,7 +17,7 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.checkpoint import restoring
 from lutbench.search.data.source import DataSource
-from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, images_identity
+from lutbench.search.epochs import CHECK_EVERY, Begin, Epochs, RunFolder, images_identity
 from lutbench.search.gates import Gates, Mode, draw, probabilities
 from lutbench.search.hardware import Hardware
 from lutbench.search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
@@ -56,7 +56,8 @@ class SearchSetup:
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
     probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose gradients say
     something of every candidate.
-    resume: go on from the checkpoint there. shared: a layer's candidates share their weights (`Supernet`).
+    begin: with the checkpoint there, or anew (`Epochs.start`).
+    shared: a layer's candidates share their weights (`Supernet`).
     compiled: soft passes run what torch.compile makes of the supernet; hard ones take another path each time.
     """
 
@@ -67,7 +68,7 @@ class SearchSetup:
     folder: Path
     mode: SearchMode = "soft"
     seed: int = 0
-    resume: bool = False
+    begin: Begin = "auto"
     hardware: Hardware = field(default_factory=Hardware)
     tensorboard: bool = False
     shared: bool = True
@@ -91,7 +92,7 @@ def search(setup: SearchSetup, report: Report) -> SearchResult:
     """Trains a supernet of the setup's space.
 
     Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
-    there is none to resume from or it is of another search, UsageError where one would be overwritten.
+    the one in the folder is of another search, or there is none to resume from.
     """
     check_same_space(setup.models)
     return _Search(setup, report).run()
@@ -129,7 +130,7 @@ class _Search:
         self._epochs = Epochs(self._folder, self._hardware, schedule.epochs)
 
     def run(self) -> SearchResult:
-        state = self._epochs.start(self._setup.resume)
+        state = self._epochs.start(self._setup.begin, self._report)
         if state is not None:
             with restoring(self._folder.checkpoint):
                 self._net.load_state_dict(state["net"])

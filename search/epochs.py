@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from lutbench.errors import TrainingError, UsageError
+from lutbench.errors import CheckpointError, TrainingError
+from lutbench.events import Note, Report
+from lutbench.files import put_aside
 from lutbench.search.checkpoint import CHECKPOINT, load_checkpoint, restoring, save_checkpoint
 from lutbench.search.data.source import DataSource
 from lutbench.search.hardware import Hardware
 from lutbench.search.metrics import Record, open_log
 
 METRICS = "metrics.jsonl"
+Begin = Literal["auto", "resume", "fresh"]  # go on where there is something to go on from; go on; start anew
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
 
 
@@ -44,25 +47,34 @@ class Epochs:
         self.history: list[Record] = []
         self._took_s: list[float] = []  # of this run's epochs
 
-    def start(self, resume: bool) -> dict[str, Any] | None:
-        """The state to go on from, None where the run starts anew.
+    def start(self, begin: Begin, report: Report) -> dict[str, Any] | None:
+        """The state to go on from, None where the job starts anew.
 
-        CheckpointError where there is none to go on from or it is of another run, UsageError where one would be
-        overwritten.
+        CheckpointError where the checkpoint that is there is damaged or of another job, and for "resume" where there is
+        none.
         """
         path = self._folder.checkpoint
-        if resume:
-            state = load_checkpoint(path, self._folder.identity, str(self._hardware.device))
-            with restoring(path):
-                self.history = [dict(record) for record in state["history"]]
-            return state
-        if path.exists():
-            raise UsageError(
-                f"a {self._folder.kind}'s checkpoint is there",
-                path=path,
-                remedy="--resume goes on, or give a new folder",
+        if begin == "fresh":
+            if self._hardware.is_first and (kept := put_aside(path)):
+                report(Note(f"starting anew; the checkpoint that was there is kept as {kept}"))
+            return None
+        if begin == "auto" and not self._is_there_for_all(path):
+            return None
+        state = load_checkpoint(path, self._folder.identity, str(self._hardware.device))
+        with restoring(path):
+            self.history = [dict(record) for record in state["history"]]
+        done = f"{len(self.history)} of {self._count} epochs"
+        report(Note(f"going on with the {self._folder.kind} in {self._folder.path}: {done} are done"))
+        return state
+
+    def _is_there_for_all(self, path: Path) -> bool:
+        """CheckpointError where some processes see the file and others do not: they would start in different places."""
+        seen = self._hardware.total(torch.tensor([float(path.exists())], device=self._hardware.device)).item()
+        if seen not in (0, self._hardware.processes):
+            raise CheckpointError(
+                "is there for some of the processes only", path=path, remedy="give a folder that all machines see"
             )
-        return None
+        return seen > 0
 
     def run(self, epoch: Callable[[int], Record], state: Callable[[], dict[str, Any]]) -> None:
         """Runs what is left, epoch(number) from 0; after each its record and state() are kept."""

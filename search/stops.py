@@ -39,4 +39,4 @@ def stops_explained(folder: Path, batch_size: int, remedy: str) -> Iterator[None
 
 def _going_on(folder: Path) -> str:
     kept = (folder / CHECKPOINT).exists()
-    return "the same command with --resume goes on after its last epoch" if kept else "no epoch had ended"
+    return "the same command goes on after its last epoch" if kept else "no epoch had ended"

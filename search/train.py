@@ -19,7 +19,7 @@ from lutbench.events import Report, StepProgress
 from lutbench.nn.workload import branch_norms
 from lutbench.search.checkpoint import CHECKPOINT, restoring
 from lutbench.search.data.source import Batches, DataSource
-from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, images_identity
+from lutbench.search.epochs import CHECK_EVERY, Begin, Epochs, RunFolder, images_identity
 from lutbench.search.hardware import Hardware
 from lutbench.search.initial import initialise
 from lutbench.search.metrics import Record
@@ -37,7 +37,8 @@ WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 class TrainSetup:
     """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
 
-    folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt. resume: go on from the checkpoint there.
+    folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt.
+    begin: with the checkpoint there, or anew (`Epochs.start`).
     compiled: train what torch.compile makes of the net. channels_last: how images and weights lie in memory.
     """
 
@@ -47,7 +48,7 @@ class TrainSetup:
     recipe: Recipe
     folder: Path
     seed: int = 0
-    resume: bool = False
+    begin: Begin = "auto"
     hardware: Hardware = field(default_factory=Hardware)
     compiled: bool = False
     channels_last: bool = True
@@ -80,7 +81,7 @@ def train(setup: TrainSetup, report: Report) -> TrainResult:
     """Trains setup.net and leaves it in eval mode.
 
     Raises TrainingError where the loss stops being a number (the last good checkpoint stays), CheckpointError where
-    there is none to resume from or it is of another training, UsageError where one would be overwritten.
+    the one in the folder is of another training, or there is none to resume from.
     """
     return _Training(setup, report).run()
 
@@ -143,7 +144,7 @@ class _Training:
 
     def run(self) -> TrainResult:
         setup, epochs = self._setup, self._epochs
-        state = epochs.start(setup.resume)
+        state = epochs.start(setup.begin, self._report)
         if state is None:
             start_net(self._net, setup.seed)
         else:

@@ -69,6 +69,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.initial",
     "lutbench.search.objective",
     "lutbench.search.pointwise",
+    "lutbench.search.scores",
     "lutbench.search.seeding",
     "lutbench.search.supernet",
     "lutbench.search.stops",

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     "--workers", type=click.IntRange(0), help="Decode photographs in this many processes. [default: one a core]"
 )
 @click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping.")
+@click.option("--overwrite", is_flag=True, help="Replace the files of another export that the folder holds.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: exported/NET]")
 @json_option
 def command(
@@ -65,6 +66,7 @@ def command(
     test_images: int,
     workers: int | None,
     skip_broken: bool,
+    overwrite: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -88,6 +90,7 @@ def command(
         test_images=test_images,
         workers=workers,
         skip_broken=skip_broken,
+        overwrite=overwrite,
     )
     with Progress() as progress:
         found = deploy(request, progress)

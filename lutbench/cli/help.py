@@ -48,12 +48,12 @@ HELP = {
     ),
     "predict": Help(
         {"What to predict": ("--lut", "--batch"), OUTPUT: ("--json",)},
-        ("lutbench predict --lut s8 fbnet_a fbnet_c", "lutbench predict --lut luts/host.csv searched/host/net0.json"),
+        ("lutbench predict --lut s8 fbnet_a fbnet_c", "lutbench predict --lut luts/host.csv searched/host/host_0.json"),
     ),
     "search": Help(
         {
             "What to search": ("--lut", "--target-ms", "--nets", "--batch", "--resolution", "--width"),
-            OUTPUT: ("--output", "--resume", "--tensorboard", "--json"),
+            OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
             "How nets are chosen": ("--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
             "Schedule": (
@@ -70,7 +70,7 @@ HELP = {
     ),
     "train": Help(
         {
-            OUTPUT: ("--output", "--resume", "--tensorboard", "--json"),
+            OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--resolution", *_DATA_SOURCE),
             "Schedule": (
                 *("--epochs", "--batch-size", "--learning-rate", "--milestones", "--decay", "--momentum"),
@@ -78,17 +78,17 @@ HELP = {
             ),
             MACHINE: (*_MACHINE, "--channels-last"),
         },
-        ("lutbench train fbnet_a", "lutbench train searched/s8/net0.json --data imagefolder:PATH --bf16 --resume"),
+        ("lutbench train fbnet_a", "lutbench train searched/s8_15ms/s8_15ms_0.json --data imagefolder:PATH --bf16"),
     ),
     "export": Help(
         {
             "What to export": ("--weights", "--random-weights", "--runtime", "--dtype", "--resolution"),
-            OUTPUT: ("--output", "--json"),
+            OUTPUT: ("--output", "--overwrite", "--json"),
             DATA: ("--data", "--test-images", "--workers", "--skip-broken"),
         },
         (
             "lutbench export fbnet_a --weights trained/fbnet_a/weights.pt",
-            "lutbench export net0.json --weights trained/net0/weights.pt --runtime onnx,executorch --dtype int8",
+            "lutbench export fbnet_a --weights trained/fbnet_a/weights.pt --runtime onnx,executorch --dtype int8",
         ),
     ),
     "diff": Help(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from lutbench.search.epochs import Begin
 
 
 class CommaList(click.ParamType["tuple[Any, ...]"]):
@@ -119,6 +122,21 @@ def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
             "--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping."
         ),
     )
+
+
+begin_options = several(
+    click.option(
+        "--fresh", is_flag=True, help="Start anew. The checkpoint that is in the folder is put aside, not deleted."
+    ),
+    click.option("--resume", is_flag=True, help="Refuse to start anew: there has to be a checkpoint in the folder."),
+)
+
+
+def begin_of(resume: bool, fresh: bool) -> Begin:
+    """What `begin_options` say; UsageError where they contradict each other."""
+    if resume and fresh:
+        raise click.UsageError("--resume goes on and --fresh starts anew: give one of them")
+    return "resume" if resume else "fresh" if fresh else "auto"
 
 
 machine_options = several(  # where torch computes, and how: threads, accelerator, bf16

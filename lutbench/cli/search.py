@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, NUMBERS, data_options, json_option, lut_batch_option, machine_options, several
+from lutbench.cli.options import (
+    LUT,
+    NUMBERS,
+    begin_of,
+    begin_options,
+    data_options,
+    json_option,
+    lut_batch_option,
+    machine_options,
+    several,
+)
 
 if TYPE_CHECKING:
     from lutbench.jobs.search import FoundNets
@@ -95,8 +105,10 @@ _schedule_options = several(
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, gates, order and draws."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: searched/LUT]")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: searched/LUT_TARGETms]"
+)
+@begin_options
 @click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile soft passes with torch.compile.")
 @machine_options
@@ -106,6 +118,8 @@ def command(
     batch: int | None,
     separate_weights: bool,
     output: Path | None,
+    resume: bool,
+    fresh: bool,
     accelerator: Any,
     bf16: bool,
     as_json: bool,
@@ -121,11 +135,14 @@ def command(
 
     What of the schedule is not given is the paper's, or scaled down where there are fewer than 20,000 images.
 
+    Started again, the same command goes on after the last epoch that ended, and with the ranking of nets; --fresh
+    starts anew.
+
     Several processes: torchrun --nproc-per-node 8 --no-python lutbench search ...
     """
     from lutbench.cli.luts import check_batch, open_lut
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.search import SearchRequest, check_request, find_nets
+    from lutbench.jobs.search import SearchRequest, check_request, find_nets, search_name
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
@@ -134,8 +151,9 @@ def command(
         check_batch(lut, batch)
     request = SearchRequest(
         luts=opened,
-        folder=output or Path("searched") / "-".join(path.stem for path in luts),
+        folder=output or Path("searched") / search_name(opened, options["targets_ms"]),
         schedule={name: value for name, value in schedule.items() if value is not None},
+        begin=begin_of(resume, fresh),
         shared=not separate_weights,
         **options,  # called as the request's fields are
     )

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import NUMBERS, data_options, folder_name, json_option, machine_options, several
+from lutbench.cli.options import (
+    NUMBERS,
+    begin_of,
+    begin_options,
+    data_options,
+    folder_name,
+    json_option,
+    machine_options,
+    several,
+)
 
 if TYPE_CHECKING:
     from lutbench.jobs.train import Trained
@@ -41,7 +50,7 @@ _recipe_options = several(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, order and augmentation."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: trained/NET]")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@begin_options
 @click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the net with torch.compile first.")
 @click.option(
@@ -52,13 +61,23 @@ _recipe_options = several(
 )
 @machine_options
 @json_option
-def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json: bool, **options: Any) -> None:
+def command(
+    net: str,
+    output: Path | None,
+    resume: bool,
+    fresh: bool,
+    accelerator: Any,
+    bf16: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Train a net from scratch on images.
 
     NET is an architecture file that `lutbench search` wrote, a name of `lutbench nets`, or a string of FBNet's
     candidates; it gets the data's resolution and number of classes. What of the recipe is not given is the paper's
     (360 epochs of batch 256), or one scaled down where there are fewer than 20,000 images. The folder gets a
-    checkpoint and a line of metrics.jsonl every epoch, and weights.pt at the end, for `lutbench export`.
+    checkpoint and a line of metrics.jsonl every epoch, and weights.pt at the end, for `lutbench export`. Started
+    again, the same command goes on after the last epoch that ended; --fresh starts anew.
 
     Several processes: torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
@@ -72,6 +91,7 @@ def command(net: str, output: Path | None, accelerator: Any, bf16: bool, as_json
     request = TrainRequest(
         net=net,
         folder=output or Path("trained") / folder_name(net),
+        begin=begin_of(resume, fresh),
         recipe={name: value for name, value in recipe.items() if value is not None},
         **options,  # called as the request's fields are
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from lutbench.errors import CheckpointError, UsageError
 from lutbench.events import Note, Report, StepProgress
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, write_atomically
+from lutbench.jobs.export_folder import SUMMARY, ExportFolder
 from lutbench.jobs.train import find_trainable
 from lutbench.locks import folder_lock
 from lutbench.reading.plain import show
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lutbench.export.quantisation import Quantisation
     from lutbench.search.data.source import SplitSource
 
-SUMMARY = "export.json"
+RANDOM_WEIGHTS = "random"
 TEST_IMAGES = 1000
 _BATCH = 50
 
@@ -40,7 +40,7 @@ class ExportRequest:
     """net: as in TrainRequest. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
 
     data, resolution: None means those of the training; without weights digits and the net's own resolution.
-    test_images: to judge the files with, at most.
+    test_images: to judge the files with, at most. overwrite: files of another export, where the folder holds some.
     """
 
     net: str
@@ -54,6 +54,7 @@ class ExportRequest:
     test_images: int = TEST_IMAGES
     workers: int | None = None
     skip_broken: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _deploy(
     request: ExportRequest, named: Net | Model, exporters: Sequence[tuple[Exporter, str]], report: Report
 ) -> Deployed:
     net, module, source = _trained(request, named, report) if request.weights else _random(request, named, report)
+    names = [f"{dtype}{exporter.suffix}" for exporter, dtype in exporters]
+    folder = ExportFolder(request.folder, _identity(request, net, module, source), names, request.overwrite, report)
 
     import torch
 
@@ -124,8 +127,27 @@ def _deploy(
     files = tuple(_written(request.folder, *one, judged.of(position)) for position, one in enumerate(made))
     accuracy = judged.right / judged.images if judged.images else None
     found = Deployed(net, source.name, len(images), judged.images, accuracy, files)
-    write_atomically(request.folder / SUMMARY, (json.dumps(summary(found, source), indent=2) + "\n").encode())
+    folder.describe(summary(found, source))
     return found
+
+
+def _identity(request: ExportRequest, net: Net | Model, module: nn.Module, source: SplitSource) -> dict[str, Any]:
+    """What the files of one folder share: of which net, weights and images they are, and how they are fed."""
+    mean, std = source.normalisation
+    return {
+        "net": net.key,
+        "input": {"shape": list(net.input_shape), "mean": list(mean), "std": list(std)},
+        "weights": f"sha256:{_digest(module)}" if request.weights else RANDOM_WEIGHTS,
+        "data": source.name,
+    }
+
+
+def _digest(module: nn.Module) -> str:
+    """Of every weight and its name; the same whichever file they were read from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -239,13 +261,9 @@ def _written(
 
 
 def summary(found: Deployed, source: SplitSource) -> dict[str, Any]:
-    """What export.json holds: how the files are to be fed, what comes out, how good they are."""
-    mean, std = source.normalisation
+    """What export.json says beside whose files they are: what comes out, how good they are."""
     return {
-        "net": found.net.key,
-        "input": {"shape": list(found.net.input_shape), "mean": mean, "std": std},
         "classes": list(source.class_names) if found.torch_accuracy is not None else None,
-        "data": found.data,
         "calibration_images": found.calibration_images,
         "test_images": found.test_images,
         "torch_accuracy": found.torch_accuracy,

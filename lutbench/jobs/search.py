@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
-from lutbench.files import check_writable
+from lutbench.files import check_writable, file_sha256
 from lutbench.lut.table import Lut
 from lutbench.search.latency import LatencyModel, check_same_space, latency_model
 from lutbench.search.recipe import SMALL_SET
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.derive import Derived
     from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
+    from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
     from lutbench.search.objective import Objective
 
-NET_FILE = "net{}.json"
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 SMALL_ROUNDS = 8
@@ -63,7 +63,7 @@ class SearchRequest:
     rounds: int | None = None
     views: int | None = None
     seed: int = 0
-    resume: bool = False
+    begin: Begin = "auto"
     threads: int | None = None
     workers: int | None = None
     skip_broken: bool = False
@@ -99,6 +99,21 @@ class FoundNets:
     batches: Mapping[str, int]
 
 
+def search_name(luts: Sequence[Lut], targets_ms: Sequence[float]) -> str:
+    """What a search is called by, and its folder and nets: its LUTs and targets, such as s8_15ms."""
+    name = "-".join(lut.path.stem if lut.path else lut.metadata.device for lut in luts)
+    return f"{name}_{'-'.join(f'{target:g}' for target in targets_ms)}ms" if targets_ms else name
+
+
+def net_path(request: SearchRequest, number: int) -> Path:
+    """The file of the net that came out as number, 0 the best: s8_15ms_0.json.
+
+    A net keeps its name in the folders of what is made of it (trained/s8_15ms_0), so no two searches share one.
+    """
+    name = search_name(request.luts, request.targets_ms)
+    return request.folder / f"{name}_{number}.json"
+
+
 def space_of(request: SearchRequest) -> tuple[Space, str]:
     """The space to search, and the TOML that defines it: of the first LUT, at the request's resolution and width."""
     section = request.luts[0].metadata.space
@@ -127,7 +142,7 @@ def check_request(request: SearchRequest) -> None:
     space, _ = space_of(request)
     _objective(request, latency_models(request.luts, space))
     schedule_for(SMALL_SET, request.schedule)  # contradicts itself whatever the images, or does not
-    check_writable(request.folder / NET_FILE.format(0))
+    check_writable(net_path(request, 0))
 
 
 def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> FoundNets | None:
@@ -168,7 +183,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         request.folder,
         mode,
         request.seed,
-        request.resume,
+        request.begin,
         hardware,
         request.tensorboard,
         request.shared,
@@ -243,11 +258,19 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 def _derive(
     request: SearchRequest, found: SearchResult, setup: SearchSetup, views: int, report: Report
 ) -> tuple[Derived, ...]:
+    from lutbench.search.checkpoint import CHECKPOINT
     from lutbench.search.derive import Ranking, best_nets
+    from lutbench.search.scores import SCORES, Scores
 
     data, batch_size = setup.data, setup.schedule.batch_size
+    ranked_with = {
+        "checkpoint": file_sha256(request.folder / CHECKPOINT),  # the supernet's weights, and which images
+        "views": views,
+        "batch_size": batch_size,
+    }
+    scores = Scores(request.folder / SCORES, ranked_with)
     ranking = Ranking(
-        found.supernet, setup.models, found.probabilities, data, batch_size, setup.objective, report, views
+        found.supernet, setup.models, found.probabilities, data, batch_size, setup.objective, report, views, scores
     )
     draws, rounds = max(request.draws, request.nets), request.rounds or default_rounds(data.count("all"))
     nets = best_nets(ranking, draws, rounds, request.seed, [1000 * target for target in request.targets_ms] or None)
@@ -261,8 +284,8 @@ def _write(
 ) -> tuple[FoundNet, ...]:
     found = []
     for number, derived in enumerate(nets):
-        path = request.folder / NET_FILE.format(number)
-        net = replace(derived.net, name=f"{request.folder.name}_{number}@{derived.net.space.label}")
+        path = net_path(request, number)
+        net = replace(derived.net, name=f"{path.stem}@{derived.net.space.label}")
         score = derived.score
         own = {"supernet_accuracy": round(score.accuracy, 6), "supernet_cross_entropy": round(score.loss, 6)}
         write_architecture(Architecture(net, derived.predicted_us, request.seed, definition, {**how, **own}), path)

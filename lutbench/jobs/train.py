@@ -18,6 +18,7 @@ from lutbench.space.net import Net
 from lutbench.space.zoo import find_whole_net, retargeted
 
 if TYPE_CHECKING:
+    from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
     from lutbench.search.train import TrainResult
 
@@ -39,7 +40,7 @@ class TrainRequest:
     data_seed: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
-    resume: bool = False
+    begin: Begin = "auto"
     threads: int | None = None
     workers: int | None = None
     skip_broken: bool = False
@@ -99,7 +100,7 @@ def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trai
         recipe,
         request.folder,
         request.seed,
-        request.resume,
+        request.begin,
         hardware,
         request.compiled,
         request.channels_last,

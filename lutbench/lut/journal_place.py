@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lutbench.files import put_aside
 from lutbench.locks import lock_open_file
 from lutbench.reading.files import open_regular
 from lutbench.reading.kinds import JOURNAL
@@ -22,9 +23,6 @@ def set_aside(journal_path: Path) -> None:
     descriptor, _ = open_regular(journal_path, JOURNAL)
     try:
         lock_open_file(descriptor, journal_path)
-        number = 1
-        while (target := journal_path.with_suffix(f".aside{number}.jsonl")).exists():
-            number += 1
-        journal_path.rename(target)
+        put_aside(journal_path)
     finally:
         os.close(descriptor)

@@ -48,6 +48,7 @@ MODEL = Kind("a model", 2 * GIB, ExportError)  # protobuf's own; larger weights 
 ARRAY = Kind("an input's values", 2 * GIB, ExportError)
 BUNDLE = Kind("a bundle's manifest", 1 * MIB, RunnerBuildError)
 ARTIFACT = Kind("an artifact", 64 * GIB, ExportError)
+EXPORT_SUMMARY = Kind("an export's summary", 1 * MIB, ExportError)
 CACHE_NOTE = Kind("a note of the cache", 64 * MIB, DataError)
 
 KINDS = (
@@ -66,5 +67,5 @@ KINDS = (
         ARRAY,
         BUNDLE,
     ),
-    *(ARTIFACT, CACHE_NOTE),
+    *(ARTIFACT, EXPORT_SUMMARY, CACHE_NOTE),
 )

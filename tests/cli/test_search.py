@@ -31,7 +31,7 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 4
-    assert [net["path"] for net in found["nets"]] == ["searched/tiny/net0.json", "searched/tiny/net1.json"]
+    assert [net["path"] for net in found["nets"]] == ["searched/tiny/tiny_0.json", "searched/tiny/tiny_1.json"]
     assert all(0.1 < net["accuracy"] <= 1 and net["cross_entropy"] > 0 for net in found["nets"])
     assert found["views"] == math.ceil(1000 / found["images"])
     assert (folder / "searched/tiny/nets.svg").read_text().startswith("<?xml")
@@ -42,13 +42,16 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     assert architecture.search["supernet_cross_entropy"] == pytest.approx(found["nets"][0]["cross_entropy"], abs=1e-6)
     assert architecture.search["mode"] == "mixed" and architecture.search["data"] == found["data"]
     assert architecture.net.macs / 1e6 == found["nets"][0]["mmacs"]
-    again = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
-    assert again.returncode == 2 and "--resume goes on" in again.stderr.splitlines()[-1]
-    resumed = run("search", "--lut", "tiny.csv", *QUICK, "--resume", cwd=folder)
-    assert resumed.returncode == 0 and "searched/tiny/net1.json" in resumed.stdout
+    ranked = (folder / "searched/tiny/ranking.jsonl").read_bytes()
+    resumed = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
+    assert resumed.returncode == 0 and "searched/tiny/tiny_1.json" in resumed.stdout
+    assert "going on with the search in searched/tiny: 4 of 4 epochs are done" in resumed.stderr
+    assert (folder / "searched/tiny/ranking.jsonl").read_bytes() == ranked  # no net was ranked anew
     assert f"augmented {found['views']} times" in " ".join(resumed.stdout.split())
-    other = run("search", "--lut", "tiny.csv", *QUICK, "--resume", "--seed", "1", cwd=folder)
+    other = run("search", "--lut", "tiny.csv", *QUICK, "--seed", "1", cwd=folder)
     assert other.returncode == 4 and "seed was 0 and is 1" in other.stderr.splitlines()[-1]
+    fresh = run("search", "--lut", "tiny.csv", *QUICK, "--seed", "1", "--fresh", cwd=folder)
+    assert fresh.returncode == 0 and (folder / "searched/tiny/checkpoint.aside1.pt").exists()
 
 
 def test_a_target_is_kept_by_every_net(folder: Path) -> None:
@@ -82,6 +85,7 @@ def test_modes_and_weights_of_the_paper(folder: Path) -> None:
         (["--lut", "tiny.csv", "--data", "imagefolder:none"], 4, "none/train: is not there"),
         (["--lut", "tiny.csv", "--epochs", "100", "--warmup", "200"], 2, "warmup 200 cannot be"),
         (["--lut", "tiny.csv", "--resume"], 4, "checkpoint.pt"),
+        (["--lut", "tiny.csv", "--resume", "--fresh"], 2, "give one of them"),
         (["--lut", "tiny.csv", "-o", "tiny.csv/x"], 2, "cannot write there"),
     ],
 )

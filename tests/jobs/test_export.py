@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
-from lutbench.errors import CheckpointError, OutputError, UsageError
+from lutbench.errors import CheckpointError, ExportError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs.export import SUMMARY, ExportRequest, deploy
 from lutbench.jobs.train import TrainRequest, train_net
@@ -121,3 +121,67 @@ def test_what_is_wrong_is_said(trained: Path, tmp_path: Path) -> None:
         deploy(request(trained, tmp_path, runtimes=("tflite",)), quiet)
     with pytest.raises(OutputError, match="cannot write there"):
         deploy(request(trained, Path("/proc/none")), quiet)
+
+
+def test_a_second_runtime_s_files_stand_beside_the_first_s(trained: Path, tmp_path: Path) -> None:
+    deploy(request(trained, tmp_path), quiet)
+    deploy(request(trained, tmp_path, runtimes=("torchscript",), dtypes=("fp32",)), quiet)
+    files = {file["file"]: file for file in json.loads((tmp_path / SUMMARY).read_text())["files"]}
+    assert list(files) == ["fp32.pt", "int8.onnx", "fp32.onnx"]
+    assert files["int8.onnx"]["input"]["scale"] > 0  # without which the file cannot be fed
+
+
+def test_a_file_that_was_changed_is_no_longer_listed(trained: Path, tmp_path: Path) -> None:
+    deploy(request(trained, tmp_path), quiet)
+    (tmp_path / "int8.onnx").write_bytes(b"something else")
+    events: list[Event] = []
+    deploy(request(trained, tmp_path, dtypes=("fp32",)), events.append)
+    assert [file["file"] for file in json.loads((tmp_path / SUMMARY).read_text())["files"]] == ["fp32.onnx"]
+    assert any(isinstance(event, Note) and "no longer lists it" in event.text for event in events)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weights": None, "random_weights": True, "resolution": 16}, "weights 'sha256:"),
+        ({"resolution": 32}, "input "),
+    ],
+)
+def test_another_export_s_files_are_not_replaced(
+    trained: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("[!.]*")}
+    with pytest.raises(UsageError, match=r"the folder holds another export's files.*--overwrite") as raised:
+        deploy(request(trained, tmp_path, dtypes=("fp32",), **changes), quiet)
+    assert said in str(raised.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("[!.]*")} == before
+    deploy(request(trained, tmp_path, dtypes=("fp32",), overwrite=True, **changes), quiet)
+    assert (tmp_path / "fp32.onnx").read_bytes() != before["fp32.onnx"]
+
+
+def test_files_of_nobody_are_not_replaced(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "fp32.onnx").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"fp32\.onnx: is there, and no export\.json"):
+        deploy(request(trained, tmp_path), quiet)
+    assert (tmp_path / "fp32.onnx").read_bytes() == b"mine"
+
+
+def test_an_export_that_was_killed_goes_on(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lutbench.jobs.export.summary", stop)
+    with pytest.raises(KeyboardInterrupt):
+        deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
+    monkeypatch.undo()
+    assert (tmp_path / "fp32.onnx").exists()
+    deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
+    assert len(json.loads((tmp_path / SUMMARY).read_text())["files"]) == 1
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"files": [{"file": "../x", "sha256": ""}]}', "junk"])
+def test_a_summary_that_is_none_is_said(trained: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / SUMMARY).write_text(text)
+    with pytest.raises(ExportError, match=r"export\.json"):
+        deploy(request(trained, tmp_path), quiet)

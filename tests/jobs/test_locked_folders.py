@@ -19,11 +19,11 @@ LUT = Path(__file__).parent.parent.parent / "luts" / "s8.csv"
 
 
 def _search(folder: Path) -> None:
-    find_nets(SearchRequest((read_lut(LUT),), folder, resume=True), Hardware(), lambda _: None)
+    find_nets(SearchRequest((read_lut(LUT),), folder, begin="resume"), Hardware(), lambda _: None)
 
 
 def _train(folder: Path) -> None:
-    train_net(TrainRequest("fbnet_a", folder, resume=True), Hardware(), lambda _: None)
+    train_net(TrainRequest("fbnet_a", folder, begin="resume"), Hardware(), lambda _: None)
 
 
 def _export(folder: Path) -> None:

@@ -49,10 +49,10 @@ def test_an_architecture_is_trained_at_the_size_of_the_data(arch: Path, tmp_path
     kept = torch.load(found.result.weights, weights_only=True)
     assert kept["identity"]["net"].startswith("tiny@32x1.0:32:") and kept["identity"]["classes"] == 4
     assert set(kept["state"]) == {"net"}
-    again = train_net(request(arch, tmp_path, classes=4, resume=True), Hardware(), quiet)
+    again = train_net(request(arch, tmp_path, classes=4, begin="resume"), Hardware(), quiet)
     assert again.result.history == found.result.history
     with pytest.raises(CheckpointError, match="classes was 4 and is 10"):
-        train_net(request(arch, tmp_path, resume=True), Hardware(), quiet)
+        train_net(request(arch, tmp_path, begin="resume"), Hardware(), quiet)
 
 
 def test_another_seed_sees_the_same_images(arch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_another_seed_sees_the_same_images(arch: Path, tmp_path: Path, monkeypat
     assert [options.seed for options in asked] == [0, 2]
     assert digits(asked[0]).class_names != digits(asked[1]).class_names
     with pytest.raises(CheckpointError, match="data_seed was 0 and is 2"):
-        train_net(request(arch, tmp_path / "a", classes=4, seed=1, data_seed=2, resume=True), Hardware(), quiet)
+        train_net(request(arch, tmp_path / "a", classes=4, seed=1, data_seed=2, begin="resume"), Hardware(), quiet)
 
 
 def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
 from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchResult, SearchSetup, search
+from lutbench.search.epochs import Begin
 from lutbench.search.gates import candidate_mask
 from lutbench.search.latency import latency_model
 from lutbench.search.objective import budget, product
@@ -163,13 +164,13 @@ def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(
 ) -> None:
     models = (latency_model(made_lut(), SMALL),)
 
-    def one(folder: str, resume: bool = False) -> SearchSetup:
-        return setup(tmp_path / folder, mode=mode, resume=resume, objective=budget(models, [480.0]))
+    def one(folder: str, begin: Begin = "auto") -> SearchSetup:
+        return setup(tmp_path / folder, mode=mode, begin=begin, objective=budget(models, [480.0]))
 
     whole = search(one("whole"), quiet)
     with pytest.raises(StopError):
         search(one("parts"), stop_in(2, part))
-    resumed = search(one("parts", resume=True), quiet)
+    resumed = search(one("parts", begin="resume"), quiet)
     assert same(whole, resumed)
     keys = {"epoch", "w_loss", "theta_loss", "expected_us host", "summed"}
     for line, other in zip(lines(tmp_path / "whole"), lines(tmp_path / "parts"), strict=True):
@@ -183,14 +184,14 @@ import torch
 torch.set_num_threads(1)
 from tests.search.test_dnas import quiet, setup
 from lutbench.search.dnas import search
-search(setup(Path(sys.argv[1]), mode="hard", resume=sys.argv[2] == "resume"), quiet)
+search(setup(Path(sys.argv[1]), mode="hard", begin=sys.argv[2]), quiet)
 """
 
 
 def test_a_killed_search_goes_on_to_the_same_theta(tmp_path: Path) -> None:
     whole = search(setup(tmp_path / "whole", mode="hard"), quiet)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
-    process = subprocess.Popen([*command, "start"], cwd=ROOT)
+    process = subprocess.Popen([*command, "auto"], cwd=ROOT)
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
     while not checkpoint.exists():
         assert process.poll() is None
@@ -212,9 +213,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
 
 
 def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_search(tmp_path: Path) -> None:
-    search(setup(tmp_path), quiet)
-    with pytest.raises(UsageError, match="--resume"):
-        search(setup(tmp_path), quiet)
+    first = search(setup(tmp_path), quiet)
+    assert search(setup(tmp_path), quiet).history == first.history
     other = latency_model(made_lut(seed=9), SMALL)
     changes: list[dict[str, object]] = [
         {"mode": "hard"},
@@ -226,9 +226,9 @@ def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_search(tmp_pa
     ]
     for change in changes:
         with pytest.raises(CheckpointError, match="another job"):
-            search(setup(tmp_path, resume=True, **change), quiet)
+            search(setup(tmp_path, **change), quiet)
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        search(setup(tmp_path / "empty", resume=True), quiet)
+        search(setup(tmp_path / "empty", begin="resume"), quiet)
 
 
 def test_progress_says_how_far_and_how_long(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from lutbench.errors import CheckpointError, TrainingError, UsageError
+from lutbench.errors import CheckpointError, TrainingError
+from lutbench.events import Event, Note
 from lutbench.search.checkpoint import load_checkpoint
 from lutbench.search.epochs import METRICS, Epochs, RunFolder
 from lutbench.search.hardware import Hardware
@@ -19,6 +20,10 @@ from lutbench.search.metrics import Record
 
 def run_folder(folder: Path) -> RunFolder:
     return RunFolder(folder, "training", {"job": "train", "net": "tiny"})
+
+
+def quiet(_event: Event) -> None:
+    pass
 
 
 def epochs(folder: Path, count: int = 3) -> Epochs:
@@ -36,7 +41,7 @@ def kept(folder: Path) -> dict[str, Any]:
 def test_every_epoch_is_kept_and_logged(tmp_path: Path) -> None:
     done: list[int] = []
     own = epochs(tmp_path)
-    assert own.start(resume=False) is None
+    assert own.start("auto", quiet) is None
 
     def epoch(number: int) -> Record:
         if number:
@@ -62,7 +67,7 @@ def test_a_run_that_was_stopped_goes_on_after_its_last_epoch(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         cut.run(stop, lambda: {"weights": 7})
     again = epochs(tmp_path)
-    state = again.start(resume=True)
+    state = again.start("auto", quiet)
     assert state is not None and state["weights"] == 7
     ran: list[int] = []
 
@@ -76,13 +81,29 @@ def test_a_run_that_was_stopped_goes_on_after_its_last_epoch(tmp_path: Path) -> 
 
 def test_a_checkpoint_is_neither_overwritten_nor_taken_for_another_jobs(tmp_path: Path) -> None:
     epochs(tmp_path).run(record, dict)
-    with pytest.raises(UsageError, match=r"a training's checkpoint is there.*--resume goes on"):
-        epochs(tmp_path).start(resume=False)
     other = Epochs(replace(run_folder(tmp_path), identity={"job": "train", "net": "other"}), Hardware("cpu"), 3)
     with pytest.raises(CheckpointError, match="net was tiny and is other"):
-        other.start(resume=True)
+        other.start("auto", quiet)
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        epochs(tmp_path / "empty").start(resume=True)
+        epochs(tmp_path / "empty").start("resume", quiet)
+
+
+def test_a_fresh_start_keeps_the_checkpoint_that_was_there(tmp_path: Path) -> None:
+    epochs(tmp_path).run(record, lambda: {"weights": 5})
+    said: list[Event] = []
+    other = Epochs(replace(run_folder(tmp_path), identity={"job": "train", "net": "other"}), Hardware("cpu"), 3)
+    assert other.start("fresh", said.append) is None and other.history == []
+    assert not run_folder(tmp_path).checkpoint.exists()
+    (aside,) = tmp_path.glob("checkpoint.aside*.pt")
+    assert load_checkpoint(aside, run_folder(tmp_path).identity)["weights"] == 5
+    assert isinstance(said[0], Note) and str(aside) in said[0].text
+
+
+def test_going_on_is_said(tmp_path: Path) -> None:
+    epochs(tmp_path, count=2).run(record, dict)
+    said: list[Event] = []
+    epochs(tmp_path, count=2).start("auto", said.append)
+    assert isinstance(said[0], Note) and "2 of 2 epochs are done" in said[0].text
 
 
 def test_time_left_is_known_after_an_epoch_of_this_run(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_each_is_one_line(raised: BaseException, expected: type[Exception], says
 
 def test_an_interrupted_job_with_a_checkpoint_can_go_on(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").touch()
-    with pytest.raises(InterruptedRunError, match="--resume goes on"), stops_explained(tmp_path, 256, ""):
+    with pytest.raises(InterruptedRunError, match="the same command goes on"), stops_explained(tmp_path, 256, ""):
         raise KeyboardInterrupt
 
 

@@ -122,7 +122,7 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     written = (tmp_path / "cut" / METRICS).read_text().splitlines()
     assert len(written) == 2
     (tmp_path / "cut" / METRICS).write_text("\n".join([*written, '{"epoch": 2, "los']))  # as a kill may leave it
-    resumed = setup(tmp_path / "cut", resume=True)
+    resumed = setup(tmp_path / "cut", begin="resume")
     result = train(resumed, quiet)
     assert same(weights(resumed.net), weights(whole.net))
     assert result.test == expected.test
@@ -133,16 +133,15 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 def test_a_finished_training_resumes_to_its_result(tmp_path: Path) -> None:
     first = train(setup(tmp_path), quiet)
-    again = setup(tmp_path, resume=True)
+    again = setup(tmp_path, begin="resume")
     assert train(again, quiet) == first
     assert evaluate(again.net, again.data.test_batches(100)).accuracy == pytest.approx(first.test.accuracy)
 
 
-def test_a_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
-    train(setup(tmp_path, recipe=replace(RECIPE, epochs=1)), quiet)
+def test_the_same_training_started_again_goes_on(tmp_path: Path) -> None:
+    first = train(setup(tmp_path), quiet)
     before = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(UsageError, match="--resume goes on"):
-        train(setup(tmp_path), quiet)
+    assert train(setup(tmp_path), quiet) == first
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
@@ -157,12 +156,12 @@ def test_a_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     train(setup(tmp_path), quiet)
     with pytest.raises(CheckpointError, match=message):
-        train(setup(tmp_path, resume=True, **change), quiet)
+        train(setup(tmp_path, **change), quiet)
 
 
 def test_nothing_to_resume_from_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no checkpoint; start without --resume"):
-        train(setup(tmp_path, resume=True), quiet)
+    with pytest.raises(CheckpointError, match="there is no checkpoint; leave --resume out"):
+        train(setup(tmp_path, begin="resume"), quiet)
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_what_was_good(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""The folder of an export: whose files it holds, and export.json, which lists all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lutbench.errors import ExportError, UsageError
+from lutbench.events import Note, Report
+from lutbench.files import file_sha256, write_atomically
+from lutbench.reading.files import is_there, read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import EXPORT_SUMMARY
+from lutbench.reading.plain import show
+
+SUMMARY = "export.json"
+IDENTITY = ("net", "input", "weights", "data")  # of export.json: files of one folder share these
+
+
+class ExportFolder:
+    """A folder that this export may write into.
+
+    own: what export.json says of every file here, `IDENTITY` among it, as JSON has it (lists, no tuples).
+    names: the files to write. overwrite: replace what is not of this export; without it UsageError where the folder
+    holds files of another net, other weights or other images, or files that no export.json speaks of.
+    Files that an earlier export of the same made, for another runtime say, stay listed.
+    """
+
+    def __init__(
+        self, path: Path, own: Mapping[str, Any], names: Sequence[str], overwrite: bool, report: Report
+    ) -> None:
+        self._path, self._own, self._report = path, own, report
+        found = _read(path / SUMMARY) if is_there(path / SUMMARY) and not overwrite else None
+        if found is not None:
+            _check_same(found, own, path / SUMMARY)
+        elif not overwrite:
+            _check_free(path, names)
+        self._kept = [] if found is None else self._whole(found["files"], names)
+        self.describe(
+            {"files": []}
+        )  # whose folder this is stands there before its files do: an export that is killed goes on
+
+    def describe(self, summary: Mapping[str, Any]) -> None:
+        """Writes export.json: what is said here of this export, its files before those that were there."""
+        about = {**self._own, **summary, "files": [*summary["files"], *self._kept]}
+        write_atomically(self._path / SUMMARY, (json.dumps(about, indent=2) + "\n").encode())
+
+    def _whole(self, files: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Mapping[str, Any]]:
+        """What is listed, is not written anew, and is still what it was."""
+        kept = []
+        for file in files:
+            if file["file"] in names:
+                continue
+            path = self._path / file["file"]
+            if path.is_file() and file_sha256(path) == file["sha256"]:
+                kept.append(file)
+            else:
+                self._report(Note(f"{path} is not what was exported; {SUMMARY} no longer lists it", warning=True))
+        return kept
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What an export.json says; ExportError where it is none."""
+    found = parse_json(read_bytes(path, EXPORT_SUMMARY), path, EXPORT_SUMMARY)
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, list) or not all(_is_file(file) for file in files):
+        raise ExportError("is no summary of an export", path=path, remedy="give another -o, or --overwrite")
+    return dict(found)
+
+
+def _is_file(value: object) -> bool:
+    """Whether it is an entry of the list of files, whose name is that of a file in the folder."""
+    if not isinstance(value, dict) or not isinstance(value.get("file"), str):
+        return False
+    return value["file"] == Path(value["file"]).name and isinstance(value.get("sha256"), str)
+
+
+def _check_same(found: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
+    differing = [key for key in IDENTITY if found.get(key) != own[key]]
+    if differing:
+        changes = ", ".join(f"{key} {show(found.get(key))} there, {show(own[key])} here" for key in differing)
+        raise UsageError(
+            f"the folder holds another export's files ({changes})",
+            path=path,
+            remedy="give another -o, or --overwrite to replace them",
+        )
+
+
+def _check_free(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if is_there(folder / name):
+            raise UsageError(
+                f"is there, and no {SUMMARY} beside it says what it is",
+                path=folder / name,
+                remedy="give another -o, or --overwrite to replace it",
+            )
