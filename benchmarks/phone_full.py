@@ -42,7 +42,7 @@ def full_lut(runtime: str, resolution: int, width: float, folder: Path, report: 
     try:
         device = Device("emulated", "android", folder / "emulated.csv", "", address=phone.address)
         request = ProfileRequest(
-            device,
+            device=device,
             runtime=runtime,
             resolutions=(resolution,),
             widths=(width,),

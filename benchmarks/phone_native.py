@@ -134,8 +134,8 @@ def profile_both(
             return TakingTurns(open_agent(device, settings), side, turns, spent[side])  # type: ignore[return-value]
 
         request = ProfileRequest(
-            devices[side],
-            arguments.runtime,
+            device=devices[side],
+            runtime=arguments.runtime,
             resolutions=(arguments.resolution,),
             widths=(arguments.width,),
             output=devices[side].lut,
@@ -211,7 +211,7 @@ def measure(arguments: argparse.Namespace, phone: Phone, until: float) -> None:
             assert isinstance(agent, AndroidAgent)
             return TakingTurns(agent, "phone", turns, {})  # type: ignore[return-value]
 
-        request = VerifyRequest(devices["phone"].lut, devices["phone"], nets=arguments.nets)
+        request = VerifyRequest(lut_path=devices["phone"].lut, device=devices["phone"], nets=arguments.nets)
         verify(request, lambda event: say("verify", event), opened)
 
 

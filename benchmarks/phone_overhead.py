@@ -58,7 +58,7 @@ def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[fl
         return agent
 
     request = ProfileRequest(
-        device,
+        device=device,
         resolutions=(arguments.resolution,),
         widths=(arguments.width,),
         output=output,

@@ -22,7 +22,7 @@ def main() -> None:
     found: dict[tuple[str, str, str], list[float]] = {}
     for order in (columns, columns[::-1]):
         for runtime, dtype in order:
-            request = BenchRequest(device, NETS, runtime=runtime, dtype=dtype, fresh=True)
+            request = BenchRequest(device=device, nets=NETS, runtime=runtime, dtype=dtype, fresh=True)
             report = bench(request, lambda _event: None)
             for net, latency_us in report.latencies_us().items():
                 found.setdefault((net, runtime, dtype), []).append(latency_us)

@@ -182,14 +182,14 @@ def command(
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import DeviceError, UsageError
     from lutbench.jobs.bench import MIN_ROUNDS, BenchRequest, bench
+    from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.model_options import InputOptions
     from lutbench.jobs.paper_tables import compare, paper_table
     from lutbench.measure.protocol import Protocol
     from lutbench.streams import check_output
 
     device = find_device(device_name)
-    if not 0.0001 <= target <= 0.5:
-        raise UsageError(f"--target {target} is not between 0.0001 and 0.5")
+    check_target(target)
     if tables and batch > 1:
         raise UsageError("the paper's latencies are of single images", remedy="leave --batch or --paper-table out")
     papers = [paper_table(int(number)) for number in dict.fromkeys(tables)]

@@ -109,13 +109,12 @@ def command(
     from lutbench.cli.render import Progress
     from lutbench.cli.show import print_summary
     from lutbench.device_agents.registry import find_device
-    from lutbench.errors import UsageError
+    from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.profile import ProfileRequest, profile
     from lutbench.measure.protocol import Protocol
 
     device = find_device(device_name)
-    if not 0.0001 <= target <= 0.5:
-        raise UsageError(f"--target {target} is not between 0.0001 and 0.5")
+    check_target(target)
     request = ProfileRequest(
         device=device,
         runtime=runtime,

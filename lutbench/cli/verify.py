@@ -52,7 +52,16 @@ def command(
     lut = open_lut(lut_path)
     check_batch(lut, batch)
     device = find_device(device_name or lut.metadata.device)
-    request = VerifyRequest(lut_path, device, nets, seed, rounds, cores, force, not no_heat_wait)
+    request = VerifyRequest(
+        lut_path=lut_path,
+        device=device,
+        nets=nets,
+        seed=seed,
+        rounds=rounds,
+        cores=cores,
+        force=force,
+        heat_wait=not no_heat_wait,
+    )
     with Progress() as progress:
         found, results = verify(request, progress)
     if as_json:

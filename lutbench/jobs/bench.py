@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lutbench.device_agents.agent import CORE_CHOICE, Agent, AgentSettings, DeviceInfo
-from lutbench.device_agents.registry import Device, check_measurable, open_agent
+from lutbench.device_agents.agent import CORE_CHOICE, Agent, DeviceInfo
+from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact, ModelInput
@@ -24,9 +24,9 @@ from lutbench.jobs.artifacts import batch_identity, device_identity, install_art
 from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
+from lutbench.jobs.measure_request import MeasureRequest
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
-from lutbench.jobs.profile import DEFAULT_DTYPE, DEFAULT_RUNTIME
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.lut.journal_place import set_aside
 from lutbench.lut.predict import predict
@@ -50,29 +50,16 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class BenchRequest:
+@dataclass(frozen=True, kw_only=True)
+class BenchRequest(MeasureRequest):
     """What to time. inputs: shapes and values of model files' inputs. lut: predicts the nets that it covers.
 
-    batch: images that a net takes at once. output: a CSV file of the results; none means no file. cores, force,
-    fixed_performance, heat_wait: as in
-    AgentSettings; no cores means the device's.
+    output: a CSV file of the results; none means no file.
     """
 
-    device: Device
     nets: tuple[str, ...]
-    runtime: str = DEFAULT_RUNTIME
-    dtype: str = DEFAULT_DTYPE
-    threads: int = 1
-    batch: int = 1
-    cores: str = ""
-    force: bool = False
-    fixed_performance: bool = False
-    heat_wait: bool = True
     lut: Lut | None = None
     inputs: InputOptions = field(default_factory=InputOptions)
-    output: Path | None = None
-    fresh: bool = False
     protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS))
 
     def __post_init__(self) -> None:
@@ -80,11 +67,6 @@ class BenchRequest:
             raise UsageError("no net to time", remedy="name some, or give --paper-table")
         self.device.cores_for(self.cores)
         self.device.check_phone_only(fixed_performance=self.fixed_performance)
-
-    @property
-    def chosen_cores(self) -> str:
-        """As in AgentSettings; UsageError where they cannot be chosen."""
-        return self.device.cores_for(self.cores)
 
 
 @dataclass(frozen=True)
@@ -218,16 +200,7 @@ class _Job:
         cpu = ""
         for start in range(0, len(artifacts), NETS_PER_GROUP):
             group = artifacts[start : start + NETS_PER_GROUP]
-            settings = AgentSettings(
-                request.runtime,
-                request.dtype,
-                request.threads,
-                request.chosen_cores,
-                request.force,
-                request.fixed_performance,
-                request.heat_wait,
-                self._report,
-            )
+            settings = request.settings(self._report)
             with self._open_device(request.device, settings) as agent:
                 described = agent.describe()
                 cpu = described.cpu

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lutbench import __version__
-from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
-from lutbench.device_agents.registry import Device, check_measurable, open_agent
+from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, DeviceInfo
+from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import UsageError
 from lutbench.events import Report
 from lutbench.export.artifact import Artifact
@@ -29,6 +29,7 @@ from lutbench.jobs.lut_sections import (
     lut_rows,
     quality_section,
 )
+from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
@@ -42,39 +43,20 @@ from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.workload import Workload
 
-DEFAULT_RUNTIME, DEFAULT_DTYPE = "onnx", "int8"
 
-
-@dataclass(frozen=True)
-class ProfileRequest:
+@dataclass(frozen=True, kw_only=True)
+class ProfileRequest(MeasureRequest):
     """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
 
-    engine: of a runtime that has several; none means the machine's default. batch: images that every operator takes at
-    once. cores, force, fixed_performance, heat_wait: as in AgentSettings; no cores means the device's.
+    engine: of a runtime that has several; none means the machine's default.
     """
 
-    device: Device
-    runtime: str = DEFAULT_RUNTIME
-    dtype: str = DEFAULT_DTYPE
     engine: str = ""
     space: str = "fbnet"
     resolutions: tuple[int, ...] = ()
     widths: tuple[float, ...] = (1.0,)
-    threads: int = 1
-    batch: int = 1
-    cores: str = ""
-    force: bool = False
-    fixed_performance: bool = False
-    heat_wait: bool = True
-    output: Path | None = None
-    fresh: bool = False
     seed: int = 0
     protocol: Protocol = field(default_factory=Protocol)
-
-    @property
-    def chosen_cores(self) -> str:
-        """As in AgentSettings; UsageError where they cannot be chosen."""
-        return self.device.cores_for(self.cores)
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -83,18 +65,6 @@ class ProfileRequest:
             **({CORE_CHOICE: self.chosen_cores} if self.chosen_cores else {}),
             **({FIXED_PERFORMANCE: True} if self.fixed_performance else {}),
         }
-
-    def settings(self, report: Report) -> AgentSettings:
-        return AgentSettings(
-            self.runtime,
-            self.dtype,
-            self.threads,
-            self.chosen_cores,
-            self.force,
-            self.fixed_performance,
-            self.heat_wait,
-            report,
-        )
 
     @property
     def lut_path(self) -> Path:

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings
-from lutbench.device_agents.registry import Device, check_measurable, open_agent
+from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import DeviceError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
@@ -19,6 +19,7 @@ from lutbench.files import check_writable, default_cache_folder
 from lutbench.jobs.artifacts import batch_identity, export_workloads
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
+from lutbench.jobs.measure_request import DeviceRequest
 from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.locks import folder_lock
@@ -42,21 +43,14 @@ WORST_SHOWN = 5
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is taken as it is
 
 
-@dataclass(frozen=True)
-class VerifyRequest:
-    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves.
-
-    cores, force, heat_wait: as in AgentSettings; no cores means the LUT's.
-    """
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest(DeviceRequest):
+    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves."""
 
     lut_path: Path
-    device: Device
     nets: int = 200
     seed: int = 0
     rounds: int = 40
-    cores: str = ""
-    force: bool = False
-    heat_wait: bool = True
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
@@ -211,11 +205,11 @@ class _Job:
             self._exporter.runtime,
             meta.dtype,
             meta.threads,
-            self._cores,
-            self._request.force,
-            meta.environment.get(FIXED_PERFORMANCE) is True,
-            self._request.heat_wait,
-            self._report,
+            cores=self._cores,
+            force=self._request.force,
+            fixed_performance=meta.environment.get(FIXED_PERFORMANCE) is True,
+            heat_wait=self._request.heat_wait,
+            report=self._report,
         )
         with self._open_device(self._request.device, settings) as agent:
             for failure in agent.install(

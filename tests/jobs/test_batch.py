@@ -58,7 +58,7 @@ layers = 1
 def request_(tmp_path: Path, host: Device) -> ProfileRequest:
     space = tmp_path / "one_block.toml"
     space.write_text(ONE_BLOCK)
-    return ProfileRequest(host, space=str(space), output=tmp_path / "host.csv", batch=4, protocol=SHORT)
+    return ProfileRequest(device=host, space=str(space), output=tmp_path / "host.csv", batch=4, protocol=SHORT)
 
 
 @pytest.fixture
@@ -113,7 +113,9 @@ def test_profile_and_verify_on_this_machine(request_: ProfileRequest) -> None:
     assert [row.operator for row in lut.rows] == [row.operator for row in single.rows]
     assert [row.status for row in lut.rows if not row.is_ok] == []
     assert (lut.metadata.batch, single.metadata.batch) == (4, 1)
-    found, _ = verify(VerifyRequest(request_.lut_path, request_.device, nets=2, rounds=4, protocol=SHORT), QUIET)
+    found, _ = verify(
+        VerifyRequest(lut_path=request_.lut_path, device=request_.device, nets=2, rounds=4, protocol=SHORT), QUIET
+    )
     assert found.nets == 2
     assert read_lut(request_.lut_path).metadata.batch == 4
 
@@ -179,7 +181,7 @@ def test_bench_times_batches_and_counts_them(
     events: list[Event] = []
 
     def timed(batch: int) -> BenchReport:
-        request = BenchRequest(host, (net.candidates_text,), batch=batch, lut=lut, fresh=True)
+        request = BenchRequest(device=host, nets=(net.candidates_text,), batch=batch, lut=lut, fresh=True)
         return bench(request, events.append, additive_device())
 
     one, four = timed(1), timed(4)
@@ -198,7 +200,9 @@ def test_a_file_of_another_batch_costs_its_row(tmp_path: Path, host: Device) -> 
     convolution(tmp_path / "fixed.onnx", (1, 3, 8, 8))
     convolution(tmp_path / "open.onnx", ("n", 3, 8, 8))
     nets = tuple(str(tmp_path / name) for name in ("fixed.onnx", "open.onnx"))
-    found = bench(BenchRequest(host, nets, batch=4, fresh=True), QUIET, lambda *_: FakeAgent(lambda *_: 10_000))
+    found = bench(
+        BenchRequest(device=host, nets=nets, batch=4, fresh=True), QUIET, lambda *_: FakeAgent(lambda *_: 10_000)
+    )
     fixed, opened = found.results
     assert "does not take 4 images at once: input " in fixed.status
     assert opened.status == "ok"

@@ -61,7 +61,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
 
 def test_latencies_counts_and_order(host: Device, files: tuple[str, str]) -> None:
     nets = (files[1], *SMALL_NETS, files[0])
-    found = bench(BenchRequest(host, nets), QUIET, device())
+    found = bench(BenchRequest(device=host, nets=nets), QUIET, device())
     assert [result.net.text for result in found.results] == list(nets)
     for result in found.results:
         assert result.summary is not None and result.net.artifact is not None and result.status == "ok"
@@ -81,9 +81,9 @@ def test_a_lut_predicts_the_nets_it_covers(
     host: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., OpenDevice]
 ) -> None:
     path = tmp_path / "host.csv"
-    profile(ProfileRequest(host, space=str(tiny_file), output=path), QUIET, additive_device(scale=1.06))
+    profile(ProfileRequest(device=host, space=str(tiny_file), output=path), QUIET, additive_device(scale=1.06))
     nets = ("k3_e1,skip|k5_e2,k3_e2_g2", "k5_e2 k5_e2 k5_e2 k5_e2")
-    request = BenchRequest(host, nets, lut=read_lut(path))
+    request = BenchRequest(device=host, nets=nets, lut=read_lut(path))
     events: list[Event] = []
     found = bench(request, events.append, additive_device(scale=1.06))
     errors = [result.error for result in found.results]
@@ -99,8 +99,8 @@ def test_a_net_outside_the_luts_space_has_no_prediction(
     host: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., OpenDevice]
 ) -> None:
     path = tmp_path / "host.csv"
-    profile(ProfileRequest(host, space=str(tiny_file), output=path), QUIET, additive_device())
-    (result,) = bench(BenchRequest(host, ("fbnet_96_035_1",), lut=read_lut(path)), QUIET, device()).results
+    profile(ProfileRequest(device=host, space=str(tiny_file), output=path), QUIET, additive_device())
+    (result,) = bench(BenchRequest(device=host, nets=("fbnet_96_035_1",), lut=read_lut(path)), QUIET, device()).results
     assert result.summary is not None and result.predicted_us is None
 
 
@@ -108,10 +108,10 @@ def test_what_fails_costs_itself(host: Device, files: tuple[str, str], tmp_path:
     junk = tmp_path / "junk.onnx"
     junk.write_bytes(b"\x00")
     nets = (files[0], "none.onnx", str(junk), *SMALL_NETS, files[1])
-    artifact = bench(BenchRequest(host, (files[1],)), QUIET, device()).results[0].net.artifact
+    artifact = bench(BenchRequest(device=host, nets=(files[1],)), QUIET, device()).results[0].net.artifact
     assert artifact is not None
     output = tmp_path / "out.csv"
-    request = BenchRequest(host, nets, output=output)
+    request = BenchRequest(device=host, nets=nets, output=output)
     found = bench(request, QUIET, device(refused=[artifact.name]))
     statuses = {result.net.text: result.status for result in found.results}
     assert statuses == {
@@ -131,14 +131,14 @@ def test_nothing_is_opened_and_written_where_no_net_can_run(host: Device, tmp_pa
         raise AssertionError
 
     output = tmp_path / "out.csv"
-    found = bench(BenchRequest(host, ("none.onnx",), output=output), QUIET, never)
+    found = bench(BenchRequest(device=host, nets=("none.onnx",), output=output), QUIET, never)
     assert [result.status for result in found.results] == ["failed: no such file"]
     assert not output.exists()
 
 
 def test_the_table_in_a_file(host: Device, files: tuple[str, str], tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
-    found = bench(BenchRequest(host, (SMALL_NETS[0], files[0]), output=output), QUIET, device())
+    found = bench(BenchRequest(device=host, nets=(SMALL_NETS[0], files[0]), output=output), QUIET, device())
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert output.read_text() == csv_table(found)
     model, file = rows
@@ -163,7 +163,7 @@ def test_an_architecture_file_is_timed_and_a_table_does_not_follow_its_name(
     file, output = tmp_path / "found@32x1.0.json", tmp_path / "out.csv"
     net = random_nets(tiny, 1, 0, "found")[0]
     write_architecture(Architecture(net, {}, 0, TINY_TOML), file)
-    (result,) = bench(BenchRequest(host, (str(file),), output=output), QUIET, device()).results
+    (result,) = bench(BenchRequest(device=host, nets=(str(file),), output=output), QUIET, device()).results
     assert result.net.wanted == net and result.counts.macs == net.macs and result.summary is not None
     (row,) = csv.DictReader(output.read_text().splitlines())
     assert (row["net"], row["resolution"], row["width"], row["key"]) == (str(file), "32", "1.0", net.key)
@@ -187,7 +187,7 @@ def test_a_net_is_named_by_its_key(host: Device, tiny: Space, tmp_path: Path) ->
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device, files: tuple[str, str]) -> None:
-    request = BenchRequest(host, (*files, SMALL_NETS[0]))
+    request = BenchRequest(device=host, nets=(*files, SMALL_NETS[0]))
     before = journals()
     with pytest.raises(InterruptedRunError, match="the same command goes on"):
         bench(request, QUIET, device(crash_at=9))
@@ -225,7 +225,7 @@ def test_results_that_could_not_be_told_are_not_measured_again(host: Device, fil
 
 
 def test_fresh_puts_the_journal_aside(host: Device, files: tuple[str, str]) -> None:
-    request = BenchRequest(host, files, threads=3, protocol=max_and_min(12), fresh=True)
+    request = BenchRequest(device=host, nets=files, threads=3, protocol=max_and_min(12), fresh=True)
     before = journals()
     with pytest.raises(InterruptedRunError):
         bench(request, QUIET, device(crash_at=9))
@@ -242,7 +242,7 @@ def max_and_min(rounds: int) -> Protocol:
 def test_groups_each_have_a_journal(host: Device, files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_module, "NETS_PER_GROUP", 2)
     before = journals()
-    found = bench(BenchRequest(host, (*files, SMALL_NETS[0])), QUIET, device())
+    found = bench(BenchRequest(device=host, nets=(*files, SMALL_NETS[0])), QUIET, device())
     assert not found.failed
     assert len(journals() - before) == 2
 
@@ -250,7 +250,7 @@ def test_groups_each_have_a_journal(host: Device, files: tuple[str, str], monkey
 def test_a_net_asked_for_twice_is_measured_once(host: Device, files: tuple[str, str]) -> None:
     before = journals()
     again = str(Path(files[0]).parent / "." / ".." / Path(files[0]).parent.name / "first.onnx")
-    found = bench(BenchRequest(host, (files[0], again)), QUIET, device())
+    found = bench(BenchRequest(device=host, nets=(files[0], again)), QUIET, device())
     assert found.results[0].summary == found.results[1].summary is not None
     (journal,) = journals() - before
     assert len({json.loads(line).get("operator") for line in journal.read_text().splitlines()} - {None}) == 1
@@ -261,7 +261,7 @@ def test_a_net_that_never_gives_samples_ends(host: Device, files: tuple[str, str
         def measure(self, batch):  # type: ignore[no-untyped-def]
             yield from (s for s in super().measure(batch) if "second" not in getattr(s, "artifact", ""))
 
-    request = BenchRequest(host, files, protocol=max_and_min(12))
+    request = BenchRequest(device=host, nets=files, protocol=max_and_min(12))
     found = bench(request, QUIET, lambda _device, _settings: Silent(script))
     assert [result.status for result in found.results] == ["ok", "failed: the device gave no sample of it"]
 
@@ -289,4 +289,4 @@ def test_visits_fill_a_round() -> None:
 )
 def test_wrong_use(nets: tuple[str, ...], options: dict[str, object], problem: str, host: Device) -> None:
     with pytest.raises(UsageError, match=problem):
-        bench(BenchRequest(host, nets, **options), QUIET, device())  # type: ignore[arg-type]
+        bench(BenchRequest(device=host, nets=nets, **options), QUIET, device())  # type: ignore[arg-type]

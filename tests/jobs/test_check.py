@@ -80,8 +80,8 @@ def test_devices_check_of_a_phone_that_is_not_there(tmp_path: Path, monkeypatch:
 
 def test_fixed_performance_is_of_phones_and_of_a_lut_of_its_own() -> None:
     with pytest.raises(UsageError, match="for Android phones"):
-        profile(ProfileRequest(find_device("host"), fixed_performance=True), lambda _event: None)
-    request = ProfileRequest(PHONE, fixed_performance=True, heat_wait=False)
+        profile(ProfileRequest(device=find_device("host"), fixed_performance=True), lambda _event: None)
+    request = ProfileRequest(device=PHONE, fixed_performance=True, heat_wait=False)
     assert request.lut_path == Path("luts/pixel_fixed.csv")
     assert request.environment == {"core_choice": "big", "fixed_performance": True}
     settings = request.settings(lambda _event: None)

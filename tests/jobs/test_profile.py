@@ -33,7 +33,7 @@ QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
 
 @pytest.fixture
 def request_(host: Device, tiny_file: Path, tmp_path: Path) -> ProfileRequest:
-    return ProfileRequest(host, space=str(tiny_file), output=tmp_path / "luts" / "host.csv")
+    return ProfileRequest(device=host, space=str(tiny_file), output=tmp_path / "luts" / "host.csv")
 
 
 def records(path: Path) -> list[dict[str, object]]:
@@ -278,5 +278,5 @@ def test_several_variants_share_one_lut(request_: ProfileRequest) -> None:
 
 
 def test_default_paths_tell_runtime_and_dtype_apart(host: Device) -> None:
-    assert ProfileRequest(host).lut_path == Path("luts/host.csv")
-    assert ProfileRequest(host, dtype="fp32").lut_path == Path("luts/host_fp32.csv")
+    assert ProfileRequest(device=host).lut_path == Path("luts/host.csv")
+    assert ProfileRequest(device=host, dtype="fp32").lut_path == Path("luts/host_fp32.csv")

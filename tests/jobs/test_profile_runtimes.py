@@ -42,9 +42,8 @@ channels = 16
 def request_(tmp_path: Path, host: Device) -> ProfileRequest:
     space = tmp_path / "one_block.toml"
     space.write_text(ONE_BLOCK)
-    return ProfileRequest(
-        host, space=str(space), output=tmp_path / "host.csv", protocol=Protocol(min_rounds=1, max_rounds=1)
-    )
+    once = Protocol(min_rounds=1, max_rounds=1)
+    return ProfileRequest(device=host, space=str(space), output=tmp_path / "host.csv", protocol=once)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,9 @@ def test_a_lut_of_every_operator_that_verifies(request_: ProfileRequest, runtime
     assert f"--runtime {runtime}" in read_lut(request_.lut_path).measure_command
     with pytest.raises(UsageError, match="not onnxruntime"):
         profile(request_, events.append)
-    report, nets = verify(VerifyRequest(request_.lut_path, request_.device, nets=2, rounds=4), events.append)
+    report, nets = verify(
+        VerifyRequest(lut_path=request_.lut_path, device=request_.device, nets=2, rounds=4), events.append
+    )
     assert report.nets == len(nets) == 2
 
 
@@ -115,7 +116,7 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(
 
 def test_luts_of_engines_are_told_apart(host: Device, request_: ProfileRequest) -> None:
     def path(**changes: str) -> Path:
-        return ProfileRequest(host, **changes).lut_path  # type: ignore[arg-type]
+        return ProfileRequest(device=host, **changes).lut_path  # type: ignore[arg-type]
 
     assert path(runtime="torchscript", engine="qnnpack") == Path("luts/host_torchscript_qnnpack.csv")
     assert path(runtime="executorch", dtype="fp32") == Path("luts/host_executorch_fp32.csv")

@@ -30,8 +30,8 @@ def request_(
     host: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., OpenDevice]
 ) -> VerifyRequest:
     path = tmp_path / "host.csv"
-    profile(ProfileRequest(host, space=str(tiny_file), output=path), QUIET, additive_device(scale=1.06))
-    return VerifyRequest(path, host, nets=20, rounds=8)
+    profile(ProfileRequest(device=host, space=str(tiny_file), output=path), QUIET, additive_device(scale=1.06))
+    return VerifyRequest(lut_path=path, device=host, nets=20, rounds=8)
 
 
 def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
@@ -115,7 +115,7 @@ def test_figures_by_hand() -> None:
         NetResult("b", 196.0, 190.0, 200.0, 200.0, 200.0),
         NetResult("c", 318.0, 303.0, 300.0, 300.0, 306.0),
     ]
-    request = VerifyRequest(Path("x.csv"), Device("host", "host", Path("x.csv"), ""), nets=3)
+    request = VerifyRequest(lut_path=Path("x.csv"), device=Device("host", "host", Path("x.csv"), ""), nets=3)
     found = summarize_nets(results, request, drift=0.0, disturbed=0.25)
     assert found.mean_abs_error == pytest.approx((0.01 + 0.02 + 0.06) / 3)
     assert found.mean_error == pytest.approx((0.01 - 0.02 + 0.06) / 3)

@@ -54,7 +54,7 @@ class Profiler:
         space = self.folder / "few.toml"
         space.write_text(SPACE_TOML.replace("resolution = 16", f"resolution = {self.resolution}"))
         protocol = Protocol(min_rounds=ROUNDS, max_rounds=ROUNDS)
-        return ProfileRequest(self.device, space=str(space), output=self.folder / "phone.csv", protocol=protocol)
+        return ProfileRequest(device=self.device, space=str(space), output=self.folder / "phone.csv", protocol=protocol)
 
     def run(self, change: Callable[[AndroidAgent], None] = lambda _agent: None) -> Lut:
         """change: done to the agent when it is open."""

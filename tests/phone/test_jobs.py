@@ -22,8 +22,8 @@ from tests.onnx_models import convolution, tokens
 def test_bench_of_files_with_inputs_of_several_kinds(device: Device, tmp_path: Path) -> None:
     nets = (str(convolution(tmp_path / "conv.onnx")), str(tokens(tmp_path / "tokens.onnx")))
     request = BenchRequest(
-        device,
-        nets,
+        device=device,
+        nets=nets,
         cores="little",
         inputs=InputOptions({"ids": (1, 6), "mask": (1, 6)}),
         protocol=Protocol(min_rounds=2, max_rounds=2),
@@ -38,13 +38,14 @@ def test_bench_of_files_with_inputs_of_several_kinds(device: Device, tmp_path: P
 def test_verify_measures_on_the_cores_that_the_lut_was_measured_on(
     device: Device, tiny_file: Path, tmp_path: Path, additive_device: Callable[..., Callable[..., FakeAgent]]
 ) -> None:
-    request = ProfileRequest(device, space=str(tiny_file), output=tmp_path / "phone.csv")
+    request = ProfileRequest(device=device, space=str(tiny_file), output=tmp_path / "phone.csv")
     lut = profile(request, lambda _event: None, additive_device(), lambda *_: None)
     context = replace(lut.metadata.context, nets=(), nets_us=())  # fewer nets to measure
     environment = {**lut.metadata.environment, "core_choice": "little", "emulated": True}
     write_lut(replace(lut, metadata=replace(lut.metadata, context=context, environment=environment)), request.lut_path)
-    job = replace(VerifyRequest(request.lut_path, device), nets=2, rounds=12)  # a busy machine disturbs most of them
-    found, results = verify(job, lambda _event: None)
+    # a busy machine disturbs most of the rounds
+    asked = VerifyRequest(lut_path=request.lut_path, device=device, nets=2, rounds=12)
+    found, results = verify(asked, lambda _event: None)
     assert found.nets == len(results) == 2
     identity = next((tmp_path / "phone.journal").glob("verify-*.jsonl")).read_text().splitlines()[0]
     assert '"core_choice":"little"' in identity
@@ -58,7 +59,7 @@ def test_every_command_says_that_an_emulated_phones_times_mean_nothing(
     additive_device: Callable[..., Callable[..., FakeAgent]],
     capsys: object,
 ) -> None:
-    request = ProfileRequest(host, space=str(tiny_file), output=tmp_path / "phone.csv")
+    request = ProfileRequest(device=host, space=str(tiny_file), output=tmp_path / "phone.csv")
     lut = profile(request, lambda _event: None, additive_device())
     emulated = replace(lut.metadata, environment={"emulated": True})
     write_lut(replace(lut, metadata=emulated), request.lut_path)
