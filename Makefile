@@ -33,8 +33,8 @@ test-quick: $(STAMP) # what one runs while changing code: no exports, no process
 test-phone: $(STAMP)
 	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone
 
-docs: $(STAMP) # the site, in build/site; a broken link fails it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+docs: $(STAMP) # the site, in build/site; a broken link fails it (with --quiet nothing would)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch._dynamo.exc import TorchDynamoException
 
 from lutbench.errors import InterruptedRunError, OutputError, TrainingError
+from lutbench.private.torch_calls import compiler_errors
 from lutbench.search.checkpoint import CHECKPOINT
 from lutbench.search.data.images import decoders_explained
 
@@ -30,7 +30,7 @@ def stops_explained(folder: Path, batch_size: int, remedy: str) -> Iterator[None
     except torch.OutOfMemoryError:
         problem = f"the GPU's memory does not hold a step of {batch_size} images"
         raise TrainingError(problem, remedy=remedy) from None
-    except TorchDynamoException as error:
+    except compiler_errors() as error:
         problem = str(error).strip().splitlines()[0][:200]
         raise TrainingError(f"torch.compile failed: {problem}", remedy="leave --compile out") from error
     except KeyboardInterrupt:

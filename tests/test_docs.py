@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lutbench.cli.main import COMMANDS
 
@@ -52,3 +57,34 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def pages_of(nav: object) -> list[str]:
+    """The files that a site's navigation names, at any depth."""
+    if isinstance(nav, str):
+        return [nav]
+    parts = nav.values() if isinstance(nav, dict) else nav
+    assert isinstance(parts, Iterable)
+    return [page for part in parts for page in pages_of(part)]
+
+
+def test_every_page_stands_in_the_sites_navigation() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    there = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(pages_of(site["nav"])) == sorted(there)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", ["", "[there](nowhere.md)", "[there](index.md#nowhere)", "![picture](none.png)"])
+def test_the_site_is_built_and_a_broken_link_fails_it(broken: str, tmp_path: Path) -> None:
+    """By the command of `make docs`, on a copy."""
+    (command,) = re.findall(r"^\t.*(?<=/)(mkdocs build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs" / "index.md").open("a") as page:
+        page.write(f"\n{broken}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (not broken), done.stderr
+    assert not broken or "index.md" in done.stderr, done.stderr

@@ -20,6 +20,7 @@ LAYERS = [
     ["lutbench.children", "lutbench.locks", "lutbench.tied"],
     ["lutbench.space"],
     ["lutbench.measure"],
+    ["lutbench.private"],
     ["lutbench.lut"],
     ["lutbench.nn"],
     ["lutbench.export"],
@@ -49,6 +50,7 @@ HEAVY = {
 # torch code through and through: whoever imports one of these is about to run it
 HEAVY_ALLOWED = (
     "lutbench.nn",
+    "lutbench.private.torch_calls",
     "lutbench.export.onnx_export",
     "lutbench.export.onnx_integers",
     "lutbench.export.executorch_export",

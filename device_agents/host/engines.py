@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.device_agents.host.onnxruntime_private import direct_call, idle_call
+from lutbench.private.onnxruntime_calls import direct_call, idle_call
 
 BUFFER_ELEMENTS = 1 << 22  # of the shared input and output; larger ones where an artifact needs them
 _ALIGNMENT = 64  # elements: every tensor of a buffer begins a cache line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lutbench.device_agents.host.engines import Buffers, Given, Loaded, rewriting, shared_buffers
+from lutbench.private.executorch_calls import load_program, portable_library, use_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,24 +26,17 @@ class ExecuTorchEngine:
     """Inputs share one buffer; outputs are each program's own, for the binding lets nobody else give them."""
 
     def __init__(self, threads: int) -> None:
-        from executorch.extension.pybindings import portable_lib
-
-        # the first call of all: with a program loaded it crashes, and the pool's size cannot be set otherwise
-        portable_lib._unsafe_reset_threadpool(threads)
-        started = portable_lib._threadpool_get_thread_count()
-        if started != threads:
-            raise RuntimeError(f"ExecuTorch runs {started} threads where {threads} were asked for")
-        self._lib = portable_lib
+        self._library = portable_library()
+        use_threads(self._library, threads)
         self._buffers: dict[Any, Buffers] = {}
 
     def load(self, name: str, path: str, given: Given | None = None) -> Loaded:
         del name
         try:
-            program = self._lib._load_program(path)
+            program = load_program(self._library, path)
         except RuntimeError as error:
             raise ValueError(f"{_what_is_at(path)} ({error})") from error
-        method = program.load_method("forward")
-        meta = method.method_meta()
+        meta = program.meta
         tensors, copies, kept, start = [], [], [], 0
         for number in range(meta.num_inputs()):
             about = meta.input_tensor_meta(number)
@@ -57,10 +51,8 @@ class ExecuTorchEngine:
             tensors.append(tensor)
             copies.append(copy)
             kept.append(buffers)
-        method.set_inputs(tensors)
-        # the program and the tensors are kept: the method holds bare addresses into both. The binding redirects C++'s
-        # streams into Python's around every call, has_etdump's as execute's, and that takes 1.9 us
-        return Loaded(method.execute, rewriting(copies), program.has_etdump, (program, method, tensors, kept))
+        # the program and the tensors are kept: the method holds bare addresses into both
+        return Loaded(program.bind(tensors), rewriting(copies), program.idle, (program, tensors, kept))
 
     def _input(
         self, shape: tuple[int, ...], kind: Any, start: int, values: str | None

@@ -59,13 +59,14 @@ class TorchScriptEngine:
         return current
 
     def _input(self, shape: tuple[int, ...], about: dict[str, Any], memory: _Memory) -> Tensor:
+        from lutbench.private.torch_calls import empty_quint8
+
         torch = self._torch
         if not about["engine"]:
             return cast("Tensor", memory.tensor[: math.prod(shape)].view(shape))
         layout = torch.channels_last if about["channels_last"] else torch.contiguous_format
-        quint8 = {"dtype": torch.quint8, "scale": about["scale"], "zero_point": about["zero_point"]}
-        tensor = torch._empty_affine_quantized(shape, memory_format=layout, **quint8)
-        return cast("Tensor", tensor.set_(memory.tensor.storage(), 0, shape, tensor.stride()))
+        tensor = empty_quint8(shape, about["scale"], about["zero_point"], layout)
+        return tensor.set_(memory.tensor.storage(), 0, shape, tensor.stride())
 
 
 class _Memory:
@@ -77,8 +78,10 @@ class _Memory:
         if buffers.source.dtype != np.uint8:
             self.tensor = torch.from_numpy(self.values)
             return
+        from lutbench.private.torch_calls import empty_quint8
+
         size = len(self.values)
-        self.tensor = torch._empty_affine_quantized([size], scale=1.0, zero_point=0, dtype=torch.quint8)
+        self.tensor = empty_quint8([size], 1.0, 0, torch.contiguous_format)
         self.values = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self.tensor.data_ptr()))
         self.values[:] = buffers.input
 

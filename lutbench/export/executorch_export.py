@@ -20,11 +20,9 @@ from functools import cache
 from typing import Any, cast
 
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
-from executorch.exir import EdgeCompileConfig, EdgeProgramManager, ExecutorchBackendConfig, to_edge
+from executorch.exir import EdgeProgramManager, ExecutorchBackendConfig, to_edge
 from executorch.exir.backend.utils import get_non_lowered_nodes
-from executorch.exir.dialects._ops import ops as edge_ops
 from executorch.exir.passes import MemoryPlanningPass
 from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
@@ -32,11 +30,20 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
-from lutbench.export.executorch_speed import speed_up, without_collector
 from lutbench.export.quantisation import Quantisation
 from lutbench.nn.fold import norms_folded
 from lutbench.nn.modules import initialised
 from lutbench.nn.workload import Fitted, build_workload, sample_input
+from lutbench.private.executorch_calls import (
+    LoadedProgram,
+    edge_config,
+    load_program,
+    partitioner,
+    portable_library,
+    use_threads,
+)
+from lutbench.private.executorch_speed import speed_up, without_collector
+from lutbench.private.torch_calls import laid_out_anew
 from lutbench.space.operator import OVERHEAD, Operator
 from lutbench.space.workload import Workload, workload_name
 
@@ -52,16 +59,6 @@ class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
     ]
 
 
-class _Partitioner(XnnpackPartitioner):  # type: ignore[misc]
-    """Without the advice against to_backend, for which it reads the source of every function on the stack.
-
-    to_edge_transform_and_lower gives the same program and decomposes it three times for it.
-    """
-
-    def _check_if_called_from_to_backend(self) -> bool:
-        return False
-
-
 class _ChannelsLast(nn.Module):
     """A module whose output lies in memory as (N, H, W, C)."""
 
@@ -71,9 +68,7 @@ class _ChannelsLast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)"""
-        return torch.ops.aten._to_copy.default(  # type: ignore[no-any-return]
-            self.module(x), dtype=torch.float32, memory_format=torch.channels_last
-        )
+        return laid_out_anew(self.module(x), torch.channels_last)
 
 
 def export_executorch(workload: Workload, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
@@ -183,12 +178,11 @@ def _quantisation_of(node: Any) -> Quantisation:
 
 def _lowered(program: torch.export.ExportedProgram) -> tuple[EdgeProgramManager, int]:
     """The program with everything that XNNPACK takes handed to it, and how many kernels it had before."""
-    partitioner = _Partitioner()
-    preserved, _ = partitioner.ops_to_not_decompose(program)
-    config = EdgeCompileConfig(_check_ir_validity=False, preserve_ops=list(preserved))
-    edge = to_edge(program, compile_config=config)
+    taker = partitioner()()
+    preserved, _ = taker.ops_to_not_decompose(program)
+    edge = to_edge(program, compile_config=edge_config(preserved))
     _drop_idle_strides(edge.exported_program().graph)
-    return edge.to_backend(partitioner), len(_kernels(edge.exported_program().graph.nodes))
+    return edge.to_backend(taker), len(_kernels(edge.exported_program().graph.nodes))
 
 
 def _drop_idle_strides(graph: Any) -> None:
@@ -197,8 +191,9 @@ def _drop_idle_strides(graph: Any) -> None:
     torch puts one behind the average pool of a channels_last tensor; no delegate takes it, and it would part the
     operator in two with a kernel that a net does not run.
     """
-    for node in graph.find_nodes(op="call_function", target=edge_ops.edge.aten.as_strided_copy.default):
-        if list(node.args[0].meta["val"].shape) == list(node.args[1]):
+    for node in [node for node in graph.nodes if node.op == "call_function"]:
+        named = node.target.__name__ == "aten.as_strided_copy.default"
+        if named and list(node.args[0].meta["val"].shape) == list(node.args[1]):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
 
@@ -222,19 +217,16 @@ def _partings(edge: EdgeProgramManager) -> tuple[str, ...]:
 
 def run_program(data: bytes, given: Tensor) -> Tensor:
     """A program's output, by one thread."""
-    _program, method = _loaded(data)
-    (output,) = method.call([given])
+    (output,) = _loaded(data).call([given])
     return cast(Tensor, output)
 
 
 def open_executorch(exported: Exported) -> Callable[[Tensor], Tensor]:
     """A net's program in ExecuTorch: (N, 3, R, R) -> (N, classes), real numbers on both sides."""
-    held = _loaded(exported.data)  # the program too: the method holds bare addresses into it
+    held = _loaded(exported.data)
 
     def run(image: Tensor) -> Tensor:
-        (output,) = held[1].call(
-            [exported.input_quantisation.integers(image) if exported.input_quantisation else image]
-        )
+        (output,) = held.call([exported.input_quantisation.integers(image) if exported.input_quantisation else image])
         return (
             exported.output_quantisation.real(output) if exported.output_quantisation else cast(Tensor, output).clone()
         )
@@ -245,19 +237,14 @@ def open_executorch(exported: Exported) -> Callable[[Tensor], Tensor]:
 @cache
 def _one_thread() -> None:
     """Once: it crashes while a program is loaded."""
-    from executorch.extension.pybindings import portable_lib
-
-    portable_lib._unsafe_reset_threadpool(1)
+    use_threads(portable_library(), 1)
 
 
-def _loaded(data: bytes) -> tuple[Any, Any]:
-    """A program and its method, on one thread."""
+def _loaded(data: bytes) -> LoadedProgram:
+    """A program, on one thread."""
     with _quiet():
-        from executorch.extension.pybindings import portable_lib
-
         _one_thread()
-        program = portable_lib._load_program_from_buffer(data)
-        return program, program.load_method("forward")
+        return load_program(portable_library(), data)
 
 
 @contextmanager

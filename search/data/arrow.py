@@ -14,6 +14,7 @@ from PIL import Image
 
 from lutbench.errors import DataError, UsageError
 from lutbench.events import Note, Report
+from lutbench.private.datasets_calls import identity
 from lutbench.search.data.images import DecodedImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.photos import Photos, photo_source
@@ -135,7 +136,7 @@ def _photos(
     labels = _labels(table, label, where)
     positions = np.arange(len(labels)) if rows is None else rows
     positions = positions[np.isin(labels[positions], chosen)]
-    signature = hashlib.sha256(f"{table._fingerprint} {len(positions)} {positions.tolist()}".encode()).hexdigest()
+    signature = hashlib.sha256(f"{identity(table)} {len(positions)} {positions.tolist()}".encode()).hexdigest()
     return Photos(
         what=f"images of {where}",
         images=DecodedImages(_OpenRow(table, image), _NameRow(where), options.decoders),

@@ -14,10 +14,11 @@ from executorch.backends.xnnpack import xnnpack_preprocess
 from torch import nn
 
 from lutbench.errors import ExportError
-from lutbench.export import executorch_export, executorch_speed
+from lutbench.export import executorch_export
 from lutbench.export.artifact import Exported
 from lutbench.export.check import MAX_ERROR, MAX_NET_ERROR
 from lutbench.export.executorch_export import export_executorch, run_program
+from lutbench.private import executorch_speed
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets

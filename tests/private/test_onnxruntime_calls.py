@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from lutbench.device_agents.host.onnxruntime_private import direct_call, idle_call
+from lutbench.private.onnxruntime_calls import direct_call, idle_call
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""What is private of torch and the public calls in its place give the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lutbench.errors import TrainingError
+from lutbench.private.torch_calls import compiler_errors, empty_quint8, laid_out_anew
+from lutbench.search.stops import stops_explained
+
+SHAPE = (1, 4, 3, 5)
+
+
+@pytest.fixture(params=["private", "public"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With torch's private names, and in a version that has them no more."""
+    if request.param == "public":
+        monkeypatch.delattr(torch, "_empty_affine_quantized")
+        monkeypatch.setattr(torch.ops, "aten", object())
+        monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    return str(request.param)
+
+
+def test_the_version_installed_has_what_is_reached_into() -> None:
+    assert hasattr(torch, "_empty_affine_quantized") and hasattr(torch.ops.aten, "_to_copy")
+    assert [error.__name__ for error in compiler_errors()] == ["TorchDynamoException"]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_quantised_tensor_has_its_scale_and_its_layout(way: str, layout: torch.memory_format) -> None:
+    made = empty_quint8(SHAPE, 0.5, 3, layout)
+    assert (made.shape, made.dtype, made.q_scale(), made.q_zero_point()) == (SHAPE, torch.quint8, 0.5, 3), way
+    assert made.is_contiguous(memory_format=layout)
+
+
+def test_a_tensor_laid_out_anew_holds_the_same_numbers(way: str) -> None:
+    value = torch.randn(SHAPE)
+    anew = laid_out_anew(value, torch.channels_last)
+    assert torch.equal(anew, value) and anew.is_contiguous(memory_format=torch.channels_last), way
+
+
+def test_a_failure_of_the_compiler_is_explained_where_its_kind_is_known(way: str, tmp_path: Path) -> None:
+    from torch._dynamo.exc import Unsupported
+
+    error = Unsupported("no such thing", case_name="x")
+    with pytest.raises(TrainingError if way == "private" else Unsupported), stops_explained(tmp_path, 1, ""):
+        raise error
