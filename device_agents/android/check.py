@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +25,7 @@ from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.opening import begin_changes, check_model, hold_phone, open_phone, reach_phone
 from lutbench.device_agents.android.process import end_jobs
+from lutbench.device_agents.android.seen import CLOCK_NS
 from lutbench.device_agents.android.zones import Thermometer
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
@@ -84,6 +85,7 @@ def check_phone(
 
     environment: dict[str, Any] = {}
     sections: dict[str, str] = {}
+    clock: Check | None = None  # its line waits for the operator, with which the runner tells what a reading takes
     with ExitStack() as stack:
         try:
             connection = reach_phone(wanted, config, settings.report, patience or Patience(), stack)
@@ -104,11 +106,16 @@ def check_phone(
             done(_cores(connection, state, settings))
             done(heat_check(state, wanted.limits))
             done(wakefulness_check(awake.found, read_state(connection)))
-            done(_clock(connection))
+            clock = _clock(connection)
         except DeviceError as error:
             done(_failed("reach", error))
-    if not any(check.status == FAILED for check in checks):
-        done(_operator(wanted, config, settings, artifact, patience))
+    operator: Check | None = None
+    if clock and FAILED not in {clock.status, *(check.status for check in checks)}:
+        operator, clock_ns = _operator(wanted, config, settings, artifact, patience)
+        clock = _with_cost(clock, clock_ns)
+    for last in (clock, operator):
+        if last is not None:
+            done(last)
     return PhoneReport(tuple(checks), environment, sections)
 
 
@@ -250,24 +257,31 @@ def _clock(connection: Connection) -> Check:
     return Check("clock", OK, f"{'nanoseconds' if fine else 'whole seconds'}, {off_s:+.0f} s from this machine's")
 
 
+def _with_cost(clock: Check, clock_ns: int | None) -> Check:
+    """With what one reading takes by the runner's own count; None: it was not told."""
+    if clock_ns is None:
+        return clock
+    return replace(clock, found=f"{clock.found}; a reading takes {clock_ns} ns, which is taken off every time")
+
+
 def _operator(
     wanted: Wanted, config: Path, settings: AgentSettings, artifact: Artifact, patience: Patience | None
-) -> Check:
-    """Installs, loads, compares and times one operator."""
+) -> tuple[Check, int | None]:
+    """Installs, loads, compares and times one operator; and what a reading of the clock took there, nanoseconds."""
     batch = Batch((Cycle((artifact.name,), 0, 2, _RUNS, "check"),), (Canary("check", artifact.name, 1, 1.0),))
     try:
         with open_phone(wanted, config, settings, patience) as agent:
             for failure in agent.install([artifact]):
-                return Check(
-                    "operator", FAILED, f"{failure.artifact}: {failure.reason}", "please report it with --json"
-                )
+                reason = f"{failure.artifact}: {failure.reason}"
+                return Check("operator", FAILED, reason, "please report it with --json"), None
             samples = [outcome for outcome in agent.measure(batch) if isinstance(outcome, Samples)]
+            clock_ns = agent.describe().environment.get(CLOCK_NS)
     except DeviceError as error:
-        return _failed("operator", error)
+        return _failed("operator", error), None
     times_us = [ns / 1000 for outcome in samples for ns in outcome.durations_ns]
     if not times_us:
-        return Check("operator", FAILED, f"{artifact.name} gave no time", "please report it with --json")
+        return Check("operator", FAILED, f"{artifact.name} gave no time", "please report it with --json"), clock_ns
     found = (
         f"{artifact.name} computes what it does here, and takes {median(times_us):.1f} us (median of {len(times_us)})"
     )
-    return Check("operator", OK, found)
+    return Check("operator", OK, found), clock_ns

@@ -7,6 +7,8 @@ from typing import Any
 
 from lutbench.device_agents.runner.records import CycleRecord, End, Start
 
+CLOCK_NS = "clock_ns"  # in a LUT's environment: what one reading of the runner's clock took
+
 
 class RunnerFacts:
     """Collects from one run's records."""
@@ -34,7 +36,7 @@ class RunnerFacts:
             found["pinned_to"] = list(self._start.cores)
             found["runner_runtime"] = self._start.runtime
         if self._clocks_ns:
-            found["clock_ns"] = median_low(self._clocks_ns)
+            found[CLOCK_NS] = median_low(self._clocks_ns)
         if self._answered:
             found["answered_calls"] = sorted(self._answered)
         return found

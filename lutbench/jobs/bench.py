@@ -22,6 +22,7 @@ from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
 from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
 from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
+from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.measure_request import MeasureRequest
@@ -123,6 +124,7 @@ def bench(
     request: BenchRequest,
     report: Report,
     open_device: OpenAgent = open_agent,
+    look_first: LookFirst = look_first_at_phone,
     tell: Callable[[BenchReport], None] | None = None,
 ) -> BenchReport:
     """Times the nets and writes the CSV file where one is asked for; a run that is cut off goes on from its journal.
@@ -140,7 +142,7 @@ def bench(
     if request.lut is not None:
         for text in lut_differences(request, exporter):
             report(Note(text, warning=True))
-    job = _Job(request, exporter, report, open_device)
+    job = _Job(request, exporter, report, open_device, look_first)
     with held(request.device, job.folder):
         found = job.run(wanted)
         if request.output is not None and len(found.failed) < len(found.results):
@@ -178,11 +180,19 @@ def _spaces(lut: Lut | None) -> tuple[Space, ...]:
 class _Job:
     """The measuring part of bench: groups of nets, each with a journal of its own."""
 
-    def __init__(self, request: BenchRequest, exporter: Exporter, report: Report, open_device: OpenAgent) -> None:
+    def __init__(
+        self,
+        request: BenchRequest,
+        exporter: Exporter,
+        report: Report,
+        open_device: OpenAgent,
+        look_first: LookFirst,
+    ) -> None:
         self._request = request
         self._exporter = exporter
         self._report = report
         self._open_device = open_device
+        self._look_first = look_first
         self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol, request.batch)
         self._journals: list[Path] = []
         self._texts: dict[str, str] = {}  # artifact -> the net as the user wrote it
@@ -198,9 +208,11 @@ class _Job:
         found: dict[str, Summary | str] = {}
         disturbed: list[float] = []
         cpu = ""
+        settings = request.settings(self._report)
+        if artifacts:
+            self._look_first(request.device, settings, canaries[0])
         for start in range(0, len(artifacts), NETS_PER_GROUP):
             group = artifacts[start : start + NETS_PER_GROUP]
-            settings = request.settings(self._report)
             with self._open_device(request.device, settings) as agent:
                 described = agent.describe()
                 cpu = described.cpu

@@ -1,4 +1,4 @@
-"""The check list of a phone, and printing it before the first profile on that phone."""
+"""The check list of a phone, and printing it before anything is measured on that phone for the first time."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[
 
 
 def look_first_at_phone(device: Device, settings: AgentSettings, artifact: Artifact | None) -> None:
-    """Before the first profile on a phone: the list, through settings.report. DeviceError where a check failed."""
+    """Before the first run on a phone: the list, through settings.report. DeviceError where a check failed."""
     if device.kind != "android" or artifact is None or _record(device).exists():
         return
 
     def say(found: Check) -> None:
         settings.report(Note(line(found), warning=found.status != OK))
 
-    settings.report(Note("the first profile on this phone: `lutbench devices --check` first"))
+    settings.report(Note("the first run on this phone: its check list, as of `lutbench devices --check`"))
     report = check_device(device, settings, artifact, say)
     _keep(device, report)
     for failed in report.failed:

@@ -17,6 +17,7 @@ from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
 from lutbench.files import check_writable, default_cache_folder
 from lutbench.jobs.artifacts import batch_identity, export_workloads
+from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.measure_request import DeviceRequest
@@ -93,7 +94,10 @@ class VerifyReport:
 
 
 def verify(
-    request: VerifyRequest, report: Report, open_device: OpenAgent = open_agent
+    request: VerifyRequest,
+    report: Report,
+    open_device: OpenAgent = open_agent,
+    look_first: LookFirst = look_first_at_phone,
 ) -> tuple[VerifyReport, list[NetResult]]:
     """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
 
@@ -113,7 +117,7 @@ def verify(
     for space in spaces:
         if space not in covered:
             report(Note(f"the LUT does not cover {space.name} at {space.label}: no nets of it are drawn", True))
-    job = _Job(request, lut, covered, exporter, report, open_device)
+    job = _Job(request, lut, covered, exporter, report, open_device, look_first)
     written = results_path(request.lut_path, lut.metadata.revision)
     for path in (request.lut_path, written):
         check_writable(path)
@@ -138,6 +142,7 @@ class _Job:
         exporter: Exporter,
         report: Report,
         open_device: OpenAgent,
+        look_first: LookFirst,
     ) -> None:
         self._request = request
         self._lut = lut
@@ -145,6 +150,7 @@ class _Job:
         self._exporter = exporter
         self._report = report
         self._open_device = open_device
+        self._look_first = look_first
         context = lut.metadata.context
         self._tuning = tuple(net_of_key(key, spaces) for key in context.nets)
         self._canaries = choose_canaries(spaces, request.protocol, lut.metadata.batch)
@@ -158,6 +164,7 @@ class _Job:
         for net in nets:
             predict(self._lut, net)  # a missing row shows before anything is measured
         artifacts = self._export(nets)
+        self._look_first(self._request.device, self._settings, artifacts[self._canaries.operators[0].name])
         results: list[NetResult] = []
         drifts, disturbed = [], []
         for start in range(0, len(nets), NETS_PER_GROUP):
@@ -196,12 +203,10 @@ class _Job:
             raise DeviceError(f"a net cannot be exported: {failures[0].reason}", operator=failures[0].artifact)
         return {artifact.name: artifact for artifact in artifacts}
 
-    def _measure_group(
-        self, group: Sequence[Net], artifacts: dict[str, Artifact], journal: Journal, before: int, total: int
-    ) -> None:
+    @property
+    def _settings(self) -> AgentSettings:
         meta = self._lut.metadata
-        names = [net.key for net in (*group, *self._tuning)]
-        settings = AgentSettings(
+        return AgentSettings(
             self._exporter.runtime,
             meta.dtype,
             meta.threads,
@@ -211,7 +216,12 @@ class _Job:
             heat_wait=self._request.heat_wait,
             report=self._report,
         )
-        with self._open_device(self._request.device, settings) as agent:
+
+    def _measure_group(
+        self, group: Sequence[Net], artifacts: dict[str, Artifact], journal: Journal, before: int, total: int
+    ) -> None:
+        names = [net.key for net in (*group, *self._tuning)]
+        with self._open_device(self._request.device, self._settings) as agent:
             for failure in agent.install(
                 [artifacts[name] for name in (*names, *(operator.name for operator in self._canaries.operators))]
             ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -14,10 +15,12 @@ import pytest
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-from lutbench.errors import InterruptedRunError, OutputError, UsageError
+from lutbench.errors import DeviceError, InterruptedRunError, OutputError, UsageError
 from lutbench.events import Event, Note
+from lutbench.export.artifact import Artifact
 from lutbench.jobs import bench as bench_module
 from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchReport, BenchRequest, bench, csv_table, visit_of
+from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
@@ -57,6 +60,28 @@ def files(tmp_path: Path) -> tuple[str, str]:
     """Two ONNX files, the second with an open batch."""
     first = convolution(tmp_path / "first.onnx")
     return str(first), str(convolution(tmp_path / "second_one.onnx", ("N", 3, 8, 8)))
+
+
+def test_a_device_is_looked_at_before_it_is_opened_and_may_refuse(host: Device, files: tuple[str, str]) -> None:
+    done: list[str] = []
+
+    def look(_device: Device, settings: AgentSettings, artifact: Artifact | None) -> None:
+        assert artifact is not None and settings.runtime == artifact.runtime == "onnx"
+        done.append("looked")
+
+    def opened(asked: Device, settings: AgentSettings) -> FakeAgent:
+        done.append("opened")
+        return device()(asked, settings)
+
+    def refuse(*_: object) -> None:
+        raise DeviceError("tar: it cannot")
+
+    bench(BenchRequest(device=host, nets=(files[0],)), QUIET, opened, look)
+    assert done == ["looked", "opened"]
+    with pytest.raises(DeviceError, match="tar: it cannot"):
+        bench(BenchRequest(device=host, nets=(files[1],)), QUIET, opened, refuse)
+    assert done == ["looked", "opened"]
+    assert inspect.signature(bench).parameters["look_first"].default is look_first_at_phone
 
 
 def test_latencies_counts_and_order(host: Device, files: tuple[str, str]) -> None:

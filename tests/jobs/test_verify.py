@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
-from lutbench.errors import InterruptedRunError, LutError, UsageError
+from lutbench.errors import DeviceError, InterruptedRunError, LutError, UsageError
 from lutbench.events import Note
+from lutbench.export.artifact import Artifact
+from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.tuning import TUNING_NETS
 from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
@@ -43,6 +47,19 @@ def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_devic
     assert found.noise_mean < 0.004
     written = read_lut(request_.lut_path).metadata.quality["additivity"]
     assert written["mean_abs_error"] == round(found.mean_abs_error, 5)
+
+
+def test_a_device_is_looked_at_before_it_is_opened_and_may_refuse(request_: VerifyRequest) -> None:
+    def never(*_: object) -> FakeAgent:
+        raise AssertionError("opened all the same")
+
+    def refuse(_device: Device, settings: AgentSettings, artifact: Artifact | None) -> None:
+        assert artifact is not None and settings.runtime == artifact.runtime
+        raise DeviceError("tar: it cannot")
+
+    with pytest.raises(DeviceError, match="tar: it cannot"):
+        verify(request_, QUIET, never, refuse)
+    assert inspect.signature(verify).parameters["look_first"].default is look_first_at_phone
 
 
 def test_every_net_is_kept_for_pictures(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.android import check as module
 from lutbench.device_agents.android.check import Check, PhoneReport, check_phone
 from lutbench.device_agents.android.find import Wanted
@@ -29,6 +29,9 @@ class Measured:
 
     def install(self, _artifacts: object) -> Iterator[Failure]:
         yield from self.refused
+
+    def describe(self) -> DeviceInfo:
+        return DeviceInfo("Samsung", "SM-G950F", "Android 9", "exynos8895", 8, {"clock_ns": 41})
 
     def measure(self, batch: Batch) -> Iterator[Samples]:
         for cycle in batch.cycles:
@@ -73,6 +76,8 @@ def test_a_phone_that_is_well_is_ok_in_every_line(go: Callable[..., PhoneReport]
     assert of(report, "cores").found.startswith("big: 4, 5, 6, 7 of 8 at up to 2314000 kHz, in /foreground")
     assert "processor 41.0 °C by mngs-thermal" in of(report, "heat").found
     assert "takes 7.0 us (median of 20)" in of(report, "operator").found
+    assert of(report, "clock").found.startswith("nanoseconds, +0 s")
+    assert "a reading takes 41 ns" in of(report, "clock").found
     assert report.environment["model"] == "SM-G950F" and "mngs-thermal" in report.sections["zones"]
     assert phone.setting("stay_on_while_plugged_in") == "null"  # put back
     assert not (phone.folder / "data/local/tmp/lutbench/check").exists()
@@ -141,6 +146,7 @@ def test_big_cores_that_are_away_fail_and_the_operator_is_not_tried(
     phone.put("sys/devices/system/cpu/online", "0-3")
     report = go()
     assert of(report, "cores").status == "failed" and "operator" not in [check.name for check in report.checks]
+    assert of(report, "clock").status == "ok" and "a reading takes" not in of(report, "clock").found
 
 
 @pytest.mark.parametrize(
