@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,7 @@ from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.device_agents.android.find import Attached
+    from lutbench.device_agents.registry import Device
 
 
 @click.command("devices", cls=HelpCommand)
@@ -79,7 +80,7 @@ def command(clean: str | None, checked: str | None, runtime: str, cores: str, fo
             }
         )
         return
-    _print_devices(devices, str(registry_path()))
+    _print_devices(devices, str(registry_path()), bool(phones))
     _print_phones(phones, problem)
 
 
@@ -122,18 +123,22 @@ def _phones() -> tuple[list[tuple[Attached, str]], str]:
         return [], str(error)
 
 
-def _print_devices(devices: list[Any], registry: str) -> None:
+def _print_devices(devices: list[Device], registry: str, phones: bool) -> None:
+    """phones: whether one is attached."""
     from lutbench.cli.render import print_table
 
     print_table(
         "",
         {"device": False, "kind": False, "LUT": False, "threads": True, "description": False, "can measure": False},
-        [
-            [d.name, d.kind, str(d.lut), str(d.threads), d.description, "yes" if d.can_measure else "not yet"]
-            for d in devices
-        ],
+        [[d.name, d.kind, str(d.lut), str(d.threads), d.description, _can_measure(d, phones)] for d in devices],
         caption=f"yours: {registry}",
     )
+
+
+def _can_measure(device: Device, phones: bool) -> str:
+    if not device.can_measure:
+        return "not yet"
+    return "yes" if device.kind == "host" or phones else "once attached"
 
 
 def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, json_option
+from lutbench.cli.options import LUT, RATIO, json_option
 from lutbench.cli.out import say
 
 
@@ -23,9 +22,14 @@ from lutbench.cli.out import say
 @click.option(
     "--fail-over",
     "limit",
-    type=float,
+    type=RATIO,
     metavar="R",
-    help="Exit with 1 where B / A is above R for the mean, any net, or any operator whose intervals do not overlap.",
+    help="Exit with 1 where B / A is above R, such as 1.05 or 5%, for the mean of all operators or for any net.",
+)
+@click.option(
+    "--each-operator",
+    is_flag=True,
+    help="Let --fail-over look at single operators too, where their intervals do not overlap.",
 )
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every operator's row to a CSV file.")
 @click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write an HTML page of both LUTs.")
@@ -37,6 +41,7 @@ def command(
     show_all: bool,
     force: bool,
     limit: float | None,
+    each_operator: bool,
     csv_path: Path | None,
     html_path: Path | None,
     as_json: bool,
@@ -52,8 +57,8 @@ def command(
     from lutbench.errors import CheckFailedError, UsageError
     from lutbench.lut.diff import diff, worst_over
 
-    if limit is not None and not (math.isfinite(limit) and limit > 0):
-        raise UsageError(f"--fail-over {limit:g} is not a positive number", remedy="1.05 allows 5 % more")
+    if each_operator and limit is None:
+        raise UsageError("--each-operator is of --fail-over", remedy="give both, or leave it out")
     for output in (csv_path, html_path):
         if output is not None and output.resolve() in (a.resolve(), b.resolve()):
             raise UsageError("is one of the LUTs to compare", path=output, remedy="write to another file")
@@ -70,5 +75,5 @@ def command(
         print_json(diff_json(found))
     else:
         print_diff(found, len(found.operators) if show_all else top)
-    if limit is not None and (worst := worst_over(found, limit)):
+    if limit is not None and (worst := worst_over(found, limit, each_operator)):
         raise CheckFailedError(worst)

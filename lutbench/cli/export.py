@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import NAMES, folder_name, json_option
 from lutbench.export.exporters import EXPORTERS
 
@@ -77,6 +78,7 @@ def command(
     """
     from lutbench.cli.render import Progress, print_json
     from lutbench.jobs.export import ExportRequest, deploy, file_summary
+    from lutbench.jobs.export_folder import SUMMARY
 
     request = ExportRequest(
         net=net,
@@ -96,6 +98,8 @@ def command(
         found = deploy(request, progress)
     if not as_json:
         _print(found)
+        files = [file.path for file in found.files]
+        say_next([*files, request.folder / SUMMARY], *_bench_commands(files))
         return
     print_json(
         {
@@ -107,6 +111,13 @@ def command(
             "files": [{**file_summary(file), "file": str(file.path)} for file in found.files],
         }
     )
+
+
+def _bench_commands(files: list[Path]) -> list[list[str | Path]]:
+    """What times the files, by runtime; `bench` takes no TorchScript files."""
+    words = {".onnx": ["bench"], ".pte": ["bench", "--runtime", "executorch"]}
+    found = {suffix: [file for file in files if file.suffix == suffix] for suffix in words}
+    return [[*words[suffix], *those] for suffix, those in found.items() if those]
 
 
 def _print(found: Deployed) -> None:

@@ -34,7 +34,7 @@ HELP = {
     "profile": Help(
         {
             "What to measure": ("--device", "--space", "--resolution", "--width", "--dtype", "--runtime", "--engine"),
-            OUTPUT: ("--output",),
+            OUTPUT: ("--output", "--json"),
             LENGTH: (*_INTERVAL, "--seed"),
             MACHINE: ("--threads", "--batch", "--cores", "--force", "--fixed-performance", "--no-heat-wait"),
         },
@@ -93,7 +93,7 @@ HELP = {
     ),
     "diff": Help(
         {
-            "What to compare": ("--fail-over", "--force"),
+            "What to compare": ("--fail-over", "--each-operator", "--force"),
             OUTPUT: ("--top", "--all", "--csv", "--html", "--json"),
         },
         ("lutbench diff s8 iphonex", "lutbench diff luts/before.csv luts/after.csv --fail-over 1.05 --html diff.html"),

@@ -22,6 +22,20 @@ def open_lut(path: Path) -> Lut:
     return lut
 
 
+def lut_or_own(path: Path | None) -> Path:
+    """The LUT that was given, or this machine's own where none was; UsageError where that is not there either."""
+    from lutbench.errors import UsageError
+    from lutbench.lut.shipped import OWN_FOLDER
+
+    if path is not None:
+        return path
+    own = OWN_FOLDER / "host.csv"
+    if not own.is_file():
+        raise UsageError("no LUT is given", remedy=f"--lut LUT, or `lutbench profile` first, which writes {own}")
+    say(f"note: no --lut is given: {own}", err=True)
+    return own
+
+
 def check_batch(lut: Lut, batch: int | None) -> None:
     """UsageError, with the command that would measure it, where a LUT is of another batch than is asked for."""
     from lutbench.errors import UsageError
@@ -61,4 +75,14 @@ def provenance_note(lut: Lut) -> str:
         return ""
     source = str(meta.origin.get("source", "another source"))
     how = f"estimated, fitted to {source}" if meta.provenance == "estimated" else f"imported from {source}"
-    return f"note: {lut.path} is {how}, not measured by lutbench; `{lut.measure_command}` on that device replaces it"
+    return f"note: {lut.path} is {how}, not measured by lutbench; {_replacement(lut)}"
+
+
+def _replacement(lut: Lut) -> str:
+    """What would replace an estimate or an import by a measurement, where this version can measure the device."""
+    from lutbench.device_agents.registry import all_devices
+
+    device = all_devices().get(lut.metadata.device)
+    if device is not None and not device.can_measure:
+        return f"this version cannot measure {device.kind} devices yet"
+    return f"`{lut.measure_command}` on that device replaces it"

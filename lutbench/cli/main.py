@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a check failed, 2 wrong use, 3 the device or its connecti
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import sys
@@ -54,6 +55,27 @@ _REFUSALS = {
 }
 
 
+# the groups of --help
+GROUPS = {
+    "Measure a device": ("profile", "verify", "bench"),
+    "Look at latencies": ("show", "predict", "diff", "report", "nets"),
+    "Find and make nets": ("search", "train", "export"),
+    "LUTs from other sources": ("estimate", "import", "merge"),
+    "Devices": ("devices", "runner"),
+}
+FIRST_SCREEN = """\
+lutbench {version}: how fast a network's operators are on your device, and nets
+made for it.
+
+  lutbench profile --device host    time every operator here, write luts/host.csv
+  lutbench verify --lut host        judge the table by whole networks
+  lutbench bench mobilenet_v2 my.onnxtime whole networks and ONNX files
+  lutbench search --lut host        find networks that are accurate, and fast here
+  lutbench devices                  phones, and what each needs
+
+`lutbench --help` lists all commands; `lutbench profile --help` explains one."""
+
+
 class LazyGroup(click.Group):
     """Loads a command's module only when the command is called for."""
 
@@ -71,17 +93,30 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        longest = max(map(len, COMMANDS))  # the groups' columns stand under one another
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{longest}}", COMMANDS[name][1]) for name in names])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2, cutoff=0.5)
+            question = f": did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"there is no command {one_line(args[0])!r}{question}", ctx)
+        return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lutbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Latency lookup tables of a network's operators, measured on your own device."""
     ctx.ensure_object(dict)["debug"] = debug
+    if ctx.invoked_subcommand is None:
+        say(FIRST_SCREEN.format(version=__version__))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

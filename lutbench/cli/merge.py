@@ -44,6 +44,9 @@ def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool)
         raise UsageError("one LUT is nothing to merge", remedy="name two or more")
     if output.resolve() in {path.resolve() for path in paths}:
         raise UsageError("is one of the LUTs to merge", path=output, remedy="give another -o")
+    for number, path in enumerate(paths):
+        if path.resolve() in {other.resolve() for other in paths[:number]}:
+            raise UsageError("is named twice, and a LUT merged with itself is itself", path=path)
     luts = [open_lut(path) for path in paths]
     check_writable(output)
     found = merge(luts, next(way for way in ON_CONFLICT if way == conflict))

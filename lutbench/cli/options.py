@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,24 @@ class LutPath(click.ParamType[Path]):
         return value if isinstance(value, Path) else find_lut(str(value))
 
 
+class Ratio(click.ParamType[float]):
+    """A limit of a ratio: 1.05, or 5% for 5 % more."""
+
+    name = "ratio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            found = 1 + float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            found = math.nan
+        if not (math.isfinite(found) and found > 0):
+            self.fail(f"{text!r} is no ratio: 1.05, or 5%, allows 5 % more", param, ctx)
+        return found
+
+
 LUT = LutPath()
+RATIO = Ratio()
 NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)

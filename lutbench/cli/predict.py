@@ -12,23 +12,25 @@ from lutbench.cli.options import LUT, json_option, lut_batch_option
 
 
 @click.command("predict", cls=HelpCommand)
-@click.option("--lut", "lut_path", type=LUT, required=True, help="Add up the rows of this LUT: a path or a name.")
+@click.option(
+    "--lut", "lut_path", type=LUT, help="Add up the rows of this LUT: a path or a name. [default: luts/host.csv]"
+)
 @click.argument("nets", nargs=-1, required=True, metavar="NET...")
 @lut_batch_option
 @json_option
-def command(lut_path: Path, nets: tuple[str, ...], batch: int | None, as_json: bool) -> None:
+def command(lut_path: Path | None, nets: tuple[str, ...], batch: int | None, as_json: bool) -> None:
     """A LUT's latency for nets: of one image, or of a whole batch where the LUT is of batches.
 
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width), an architecture file that
     `lutbench search` wrote (net.json) or a string of candidates, one per layer, separated by commas, blanks or |.
     """
-    from lutbench.cli.luts import batch_text, check_batch, open_lut
+    from lutbench.cli.luts import batch_text, check_batch, lut_or_own, open_lut
     from lutbench.cli.render import print_json, print_table
     from lutbench.lut.predict import predict
     from lutbench.space.zoo import find_net
     from lutbench.units import format_latency
 
-    lut = open_lut(lut_path)
+    lut = open_lut(lut_or_own(lut_path))
     check_batch(lut, batch)
     images = lut.metadata.batch
     spaces = lut.covered(lut.metadata.space.spaces)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import (
     INTEGERS,
     NUMBERS,
@@ -14,6 +15,7 @@ from lutbench.cli.options import (
     cores_option,
     fixed_performance_option,
     force_option,
+    json_option,
     no_heat_wait_option,
 )
 from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
@@ -81,6 +83,7 @@ from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
     show_default=True,
     help="Stop after this many rounds, whatever the intervals are.",
 )
+@json_option
 def command(
     device_name: str,
     runtime: str,
@@ -100,14 +103,15 @@ def command(
     seed: int,
     target: float,
     max_rounds: int,
+    as_json: bool,
 ) -> None:
     """Time every operator of a space on a device and write the LUT.
 
     Run the same command again to go on after an interruption; nothing that was measured is measured twice. Once the
     LUT is written, the next run measures its next revision.
     """
-    from lutbench.cli.render import Progress
-    from lutbench.cli.show import print_summary
+    from lutbench.cli.render import Progress, print_json
+    from lutbench.cli.show import print_summary, summary
     from lutbench.device_agents.registry import find_device
     from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.profile import ProfileRequest, profile
@@ -136,4 +140,9 @@ def command(
     )
     with Progress() as progress:
         lut = profile(request, progress)
+    assert lut.path is not None  # it was just written
+    if as_json:
+        print_json({**summary(lut), "path": str(lut.path)})
+        return
     print_summary(lut, slowest=0)
+    say_next([lut.path], ["verify", "--lut", lut.path], ["search", "--lut", lut.path])

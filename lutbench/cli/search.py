@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import (
     LUT,
     NUMBERS,
@@ -58,8 +59,7 @@ _schedule_options = several(
     "luts",
     type=LUT,
     multiple=True,
-    required=True,
-    help="Search for the device of this LUT: a path or a name. Repeat it for several devices.",
+    help="Search for the device of this LUT: a path or a name. Repeat it for several. [default: luts/host.csv]",
 )
 @click.option(
     "--target-ms",
@@ -140,13 +140,13 @@ def command(
 
     Several processes: torchrun --nproc-per-node 8 --no-python lutbench search ...
     """
-    from lutbench.cli.luts import check_batch, open_lut
+    from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.jobs.search import SearchRequest, check_request, find_nets, search_name
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
-    opened = tuple(open_lut(path) for path in luts)
+    opened = tuple(open_lut(path) for path in luts or (lut_or_own(None),))
     for lut in opened:
         check_batch(lut, batch)
     request = SearchRequest(
@@ -170,6 +170,8 @@ def command(
         print_json(_summary(found))
     else:
         _print(found, request.folder / PICTURE)
+        best = found.nets[0].path
+        say_next([one.path for one in found.nets], ["train", best], ["bench", best])
 
 
 def _summary(found: FoundNets) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
-        "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x row), context depth"
-        f" {context.depth}, left-out error {format_percent(context.net_error, 2)}",
+        "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x (row - overhead))"
+        f" over a net's operators; nets left out of the fit: mean error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
     share, outside = meta.quality.get("delegated_share"), meta.quality.get("undelegated")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import (
     NUMBERS,
     begin_of,
@@ -104,6 +105,7 @@ def command(
         print_json(_summary(net, found))
     else:
         _print(net, found)
+        say_next([found.result.weights], ["export", net, "--weights", found.result.weights])
 
 
 def _summary(text: str, found: Trained) -> dict[str, Any]:

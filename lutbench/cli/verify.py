@@ -13,7 +13,9 @@ from lutbench.cli.out import say
 
 
 @click.command("verify", cls=HelpCommand)
-@click.option("--lut", "lut_path", type=LUT, required=True, help="Judge this LUT; the summary is written into it.")
+@click.option(
+    "--lut", "given", type=LUT, help="Judge this LUT; the summary is written into it. [default: luts/host.csv]"
+)
 @click.option("--device", "device_name", help="Measure on this device. [default: the one that the LUT names]")
 @click.option("--nets", type=int, default=200, show_default=True, help="Draw and time this many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed the draw of nets.")
@@ -25,7 +27,7 @@ from lutbench.cli.out import say
 @click.option("--max-error", type=float, help="Exit with 1 where the mean absolute error is above this fraction.")
 @json_option
 def command(
-    lut_path: Path,
+    given: Path | None,
     device_name: str | None,
     nets: int,
     seed: int,
@@ -42,13 +44,14 @@ def command(
     Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
     Nets that the LUT was tuned on are never drawn.
     """
-    from lutbench.cli.luts import check_batch, open_lut
+    from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json, print_table
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import CheckFailedError
     from lutbench.jobs.verify import VerifyRequest, describe, verify, worst
     from lutbench.units import format_latency, format_percent
 
+    lut_path = lut_or_own(given)
     lut = open_lut(lut_path)
     check_batch(lut, batch)
     device = find_device(device_name or lut.metadata.device)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings
 from lutbench.device_agents.registry import check_measurable, open_agent
-from lutbench.errors import DeviceError, UsageError
+from lutbench.errors import DeviceError, LutError, UsageError
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
@@ -107,7 +107,7 @@ def verify(
     check_own(request.lut_path)
     lut = read_lut(request.lut_path)
     spaces = lut.metadata.space.spaces
-    exporter = exporter_of(lut.metadata.runtime, lut.metadata.batch)
+    exporter = _exporter(lut)
     check_measurable(request.device, exporter.runtime)
     if exporter.runtime_version != lut.metadata.runtime:
         report(Note(f"the LUT was measured with {lut.metadata.runtime}, here is {exporter.runtime_version}", True))
@@ -129,6 +129,22 @@ def verify(
         write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
         job.set_journals_aside()
     return found, results
+
+
+def _exporter(lut: Lut) -> Exporter:
+    """The exporter of the LUT's runtime; LutError where nobody can measure what the LUT speaks of."""
+    meta = lut.metadata
+    try:
+        return exporter_of(meta.runtime, meta.batch)
+    except UsageError:
+        if meta.provenance == "measured":
+            raise
+        raise LutError(
+            f"is {meta.provenance}, and of a runtime that lutbench does not run ({meta.runtime}): there is nothing to"
+            " measure it against",
+            path=lut.path,
+            remedy="measure the device, and verify that LUT",
+        ) from None
 
 
 class _Job:

@@ -122,10 +122,21 @@ def test_csv_holds_every_row(folder: Path) -> None:
 def test_fail_over_is_an_exit_status_and_one_line(folder: Path) -> None:
     passed = run("diff", "a.csv", "b.csv", "--fail-over", "1.51", cwd=folder)
     assert (passed.returncode, passed.stderr) == (0, "")
-    failed = run("diff", "a.csv", "b.csv", "--fail-over", "1.45", "--json", cwd=folder)
+    failed = run("diff", "a.csv", "b.csv", "--fail-over", "45%", "--each-operator", "--json", cwd=folder)
     assert failed.returncode == 1 and json.loads(failed.stdout)["geomean_ratio"] < 1.45
     (line,) = failed.stderr.splitlines()
     assert "B / A is 1.5 for operator" in line and "above 1.45 (48 of 108 operators" in line
+
+
+def test_the_gate_looks_at_the_mean_and_at_nets_unless_told_otherwise(folder: Path) -> None:
+    """One operator of a hundred that differs is what two runs on an unchanged machine give."""
+    lut = with_row(made_lut(), made_row(BLOCK, 12.8, 0.005))
+    write_lut(lut, folder / "one.csv")
+    assert run("diff", "a.csv", "one.csv", "--fail-over", "1.05", cwd=folder).returncode == 0
+    each = run("diff", "a.csv", "one.csv", "--fail-over", "1.05", "--each-operator", cwd=folder)
+    assert each.returncode == 1 and f"for operator {BLOCK}" in each.stderr
+    mean = run("diff", "a.csv", "b.csv", "--fail-over", "1.05", cwd=folder)
+    assert mean.returncode == 1 and "for the geometric mean of all operators" in mean.stderr
 
 
 def test_warnings_and_notes_are_on_standard_error(folder: Path) -> None:
@@ -145,9 +156,10 @@ def test_warnings_and_notes_are_on_standard_error(folder: Path) -> None:
         (["a.csv", "small.csv"], 2, "A is fbnet at 224, width 1, B is fbnet at 192, width 0.5"),
         (["a.csv"], 2, "Missing argument 'B'"),
         (["a.csv", "none.csv"], 4, "none.csv: no such file"),
-        (["a.csv", "b.csv", "--fail-over", "0"], 2, "--fail-over 0"),
-        (["a.csv", "b.csv", "--fail-over", "nan"], 2, "--fail-over nan"),
-        (["a.csv", "b.csv", "--fail-over", "inf"], 2, "--fail-over inf"),
+        (["a.csv", "b.csv", "--fail-over", "0"], 2, "'0' is no ratio: 1.05, or 5%"),
+        (["a.csv", "b.csv", "--fail-over", "nan"], 2, "'nan' is no ratio"),
+        (["a.csv", "b.csv", "--fail-over", "inf"], 2, "'inf' is no ratio"),
+        (["a.csv", "b.csv", "--each-operator"], 2, "--each-operator is of --fail-over"),
         (["a.csv", "b.csv", "--csv", "/proc/none/x.csv"], 2, "cannot write"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lutbench.cli.main import COMMANDS
+from lutbench.cli.main import COMMANDS, GROUPS
 from lutbench.lut.file import read_lut
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
@@ -25,6 +25,20 @@ def test_every_command_has_help(command: str | None, tmp_path: Path) -> None:
     done = run(*([command] if command else []), "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "Usage: lutbench" in done.stdout and done.stderr == ""
+
+
+def test_without_a_command_it_says_where_to_begin(tmp_path: Path) -> None:
+    done = run(cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    named = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  lutbench ")]
+    assert named and set(named) <= set(COMMANDS) and len(done.stdout.splitlines()) <= 12
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_every_command_stands_in_one_group_of_the_help(tmp_path: Path) -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+    text = run("--help", cwd=tmp_path).stdout
+    assert all(f"{title}:" in text for title in GROUPS)
 
 
 def test_help_and_show_load_nothing_heavy(measured: Path) -> None:
@@ -101,7 +115,7 @@ def test_devices_and_nets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["profil"], 2, "No such command 'profil'"),
+        (["profil"], 2, "there is no command 'profil': did you mean profile?"),
         (["profile", "--device", "hostt"], 2, "did you mean host"),
         (["profile", "--device", "iphonex"], 3, "cannot measure ios devices"),
         (["profile", "--space", "fbnet9"], 2, "no space is called"),
@@ -120,6 +134,7 @@ def test_devices_and_nets(tmp_path: Path) -> None:
         (["nets", "empty.json"], 4, "empty.json: is not an architecture"),
         (["bench", "empty.json"], 4, "empty.json: is not an architecture"),
         (["verify", "--lut", "none.csv"], 4, "no such file"),
+        (["predict", "fbnet_a"], 2, "no LUT is given; --lut LUT, or `lutbench profile` first"),
     ],
 )
 def test_errors_are_one_line_with_a_status(arguments: list[str], status: int, text: str, tmp_path: Path) -> None:

@@ -63,3 +63,9 @@ def test_errors_are_one_line_and_change_no_file(folder: Path, arguments: list[st
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
     assert text in one_line(run("merge", *arguments, cwd=folder), status)
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
+
+
+def test_a_lut_is_not_merged_with_itself(folder: Path) -> None:
+    first = next(path.name for path in sorted(folder.glob("*.csv")))
+    assert "is named twice" in one_line(run("merge", first, f"./{first}", "-o", "out.csv", cwd=folder), 2)
+    assert not (folder / "out.csv").exists()

@@ -158,8 +158,9 @@ def test_clocks_of_different_things_are_not_compared(other: Lut) -> None:
 def test_worst_over_names_the_worst() -> None:
     b = with_row(made_lut(), made_row(BLOCK, 60.0))
     found = diff(made_lut(), b)
-    assert f"5 for operator {BLOCK}, above 1.2 (1 of 110 operators" in worst_over(found, 1.2)
-    assert worst_over(found, 5.0) == ""
+    assert f"5 for operator {BLOCK}, above 1.2 (1 of 110 operators" in worst_over(found, 1.2, each_operator=True)
+    assert "for net fbnet_c" in worst_over(found, 1.2)
+    assert worst_over(found, 5.0, each_operator=True) == ""
     unsure = diff(made_lut(), with_row(made_lut(), made_row(BLOCK, 60.0, half_width=0.9)))
     assert "net fbnet" in worst_over(unsure, 1.05)  # the operator itself is not significant
     everything = diff(made_lut(half_width=0.5), made_lut(lambda _op: 1.1, half_width=0.5))
