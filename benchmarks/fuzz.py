@@ -30,6 +30,7 @@ from fuzz_reader import ROOT
 from fuzz_readers import READERS, Reader
 
 from lutbench.errors import LutbenchError
+from lutbench.shown import LONGEST_ERROR
 
 LONGEST_S = 5.0
 MOST_MEMORY_BYTES = 2 << 30  # beside what the process has before it reads
@@ -77,8 +78,8 @@ def _fault(reader: Reader, path: Path, tally: Tally) -> str:
         tally.read += 1
     except LutbenchError as error:
         text = str(error)
-        if "\n" in text or len(text) > 20_000:
-            return f"an error of {len(text)} characters, {text.count(chr(10))} line ends"
+        if "\n" in text or len(text) > LONGEST_ERROR:
+            return f"an error that is no line: {len(text)} characters, {text.count(chr(10))} line ends"
     except TooSlowError as error:
         return f"more than {LONGEST_S:.0f} s at {_where(error)}"
     except (Exception, RecursionError) as error:  # noqa: BLE001 - that is what is looked for

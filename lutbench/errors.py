@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST_PROBLEM = 1200  # characters; a problem may name what it found, and that may be as long as a file
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle, where it is long: its end says what is wrong with what it begins with."""
+    half = _LONGEST_PROBLEM // 2
+    return text if len(text) <= _LONGEST_PROBLEM else f"{text[:half]} ... {text[-half:]}"
+
 
 class LutbenchError(Exception):
     """What went wrong, where, and what to do; printed as one line.
@@ -40,7 +48,8 @@ class LutbenchError(Exception):
         return ", ".join(part for part in parts if part)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.problem}" if self.where else self.problem
+        problem = _shortened(self.problem)
+        text = f"{self.where}: {problem}" if self.where else problem
         text = f"{text}; {self.remedy}" if self.remedy else text
         return " ".join(text.split())  # one line, whatever a library's message brought along
 

@@ -285,3 +285,11 @@ def test_a_path_that_weights_name_is_not_followed(data: str) -> None:
 
     assert not is_built_in(data)
     assert is_built_in("digits") and is_built_in("shapes:100@32")
+
+
+def test_an_error_that_names_a_whole_file_is_a_line_with_both_ends() -> None:
+    text = str(
+        SpaceFileError(f"'k5_e6_g{'9' * 50_000}' is no candidate", path=Path("s.toml"), line=3, remedy="known: x")
+    )
+    assert len(text) < 1500 and text.startswith("s.toml:3: 'k5_e6_g999")
+    assert text.endswith("999' is no candidate; known: x")

@@ -32,7 +32,7 @@ _SECTIONS = {
     # of the shell that adb starts, which the runner is started from
     "process": "cat /proc/self/cpuset /proc/self/cgroup; grep Cpus_allowed_list /proc/self/status",
 }
-_MOST_CORES = 4096
+_MOST_CORES = 1024
 _CHANGING = ("online", "frequencies", "zones", "battery", "thermal", "power", "process")
 _CHARGING = {"1": "unknown", "2": "charging", "3": "discharging", "4": "not charging", "5": "full"}
 
@@ -85,7 +85,8 @@ class State:
 
     @property
     def usable(self) -> list[int]:
-        return [core for core in self.cores if core not in self.away]
+        away = set(self.away)
+        return [core for core in self.cores if core not in away]
 
     def frequency(self, core: int, file: str) -> str:
         """Content of a core's cpufreq file; "unreadable" where so."""
@@ -247,9 +248,11 @@ def parse_ranges(text: str) -> list[int]:
     cores: list[int] = []
     for part in text.strip().split(","):
         found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
-        if not found or len(cores) > _MOST_CORES:
+        if not found:
             return []
         cores += range(int(found[1]), int(found[2] or found[1]) + 1)
+        if len(cores) > _MOST_CORES:
+            return []
     return cores
 
 

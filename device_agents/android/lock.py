@@ -17,6 +17,7 @@ from lutbench.reading.numbers import whole
 from lutbench.reading.plain import show
 
 _LOCK_BYTES = 1 << 16
+_OWNER = re.compile(r"[\w.@-]{1,200}", re.ASCII)  # a name that a command can hold
 STALE_S = 180  # an owner that has not said for so long that it is alive is dead, or has lost the phone
 
 
@@ -49,7 +50,7 @@ class PhoneLock:
             if words[:1] == ["mine"]:
                 return
             age_s, owner = (whole(words[1]), words[2]) if len(words) == 3 else (None, "")
-            if age_s is None:
+            if age_s is None or not _OWNER.fullmatch(owner):
                 raise DeviceError(
                     f"the phone cannot be locked: it answers {show(answer.text)}", device=self._connection.label
                 )

@@ -17,6 +17,7 @@ from lutbench.reading.kinds import ARRAY
 from lutbench.reading.npy import read_npy
 
 MOST_ELEMENTS = 1 << 28  # of one input: 1 GiB of floats
+_MOST_DIMENSIONS = 64  # numpy's
 RANDOM_FLOATS, RANDOM_BYTES, RANDOM_INTEGERS = "random normal", "random bytes", "random 0 or 1"  # said of values
 _MOST_SAID = 6  # values that are listed one by one
 _BATCH = re.compile(r"(?i)(data_)?(n|b|bs|nb|batch|batch_?size|batch_?dim|n_?batch|num_?batch(es)?|n_?images?)")
@@ -59,6 +60,9 @@ def choose_inputs(
     arrays = {name: _array_in(path, name, file) for name, file in choices.files.items()}
     given = {**{name: tuple(array.shape) for name, array in arrays.items()}, **choices.shapes}
     for one in declared:
+        if one.sizes and len(one.sizes) > _MOST_DIMENSIONS:
+            problem = f"input {one.name} has {len(one.sizes)} dimensions, more than arrays have"
+            raise ExportError(problem, path=path)
         _check_fits(path, one, given.get(one.name), arrays.get(one.name))
     named = _sizes_by_name(declared, given)
     batches = {shape[0] for shape in given.values() if len(shape) > 1}

@@ -49,4 +49,4 @@ def _inputs(path: Path, data: bytes) -> Iterator[Declared]:
         if tensor is None:
             raise ExportError(f"input {number} is no tensor, and cannot be bound", path=path)
         dtype = _DTYPES.get(tensor.integer(_SCALAR_TYPE, "<b"), "")
-        yield Declared(f"input{number}", dtype, tuple(tensor.integers(_SIZES)))
+        yield Declared(f"input{number}", dtype, tuple(n if n >= 0 else "?" for n in tensor.integers(_SIZES)))

@@ -10,6 +10,8 @@ import pytest
 
 from lutbench.errors import ExportError
 from lutbench.export.flat import FlatError, FlatTable
+from lutbench.export.model_files import prepare_model, read_model
+from lutbench.export.model_inputs import Choices, Declared, choose_inputs
 from lutbench.export.pte_file import read_pte
 
 PTE = Path(__file__).parent.parent / "models" / "three_inputs.pte"
@@ -51,3 +53,15 @@ def test_a_program_without_forward_names_what_it_has_and_no_more(tmp_path: Path)
     path.write_bytes(PTE.read_bytes().replace(b"forward", b"\x1b[31mxx"))
     with pytest.raises(ExportError, match=r"it has no method forward, but '\\x1b\[31mxx'"):
         read_pte(path)
+
+
+def test_sizes_that_no_array_has_are_one_line(tmp_path: Path) -> None:
+    declared = (Declared("x", "float32", (1,) * 65),)
+    with pytest.raises(ExportError, match="input x has 65 dimensions"):
+        choose_inputs(PTE, declared, Choices(), tmp_path)
+    path = tmp_path / "negative.pte"
+    data = PTE.read_bytes()
+    place = data.index(struct.pack("<4i", 1, 3, 8, 8))
+    path.write_bytes(data[: place + 4] + struct.pack("<i", -5) + data[place + 8 :])
+    with pytest.raises(ExportError, match=r"input input0 is \(1, \?, 8, 8\): open size; give it"):
+        prepare_model(read_model(path), Choices(), tmp_path)

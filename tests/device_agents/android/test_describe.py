@@ -55,7 +55,7 @@ def test_junk_is_described(sections: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "cores"),
-    [("0-3", [0, 1, 2, 3]), ("0,2-3,7\n", [0, 2, 3, 7]), ("", []), ("x", []), ("3-1", []), ("0-", [])],
+    [("0-3", [0, 1, 2, 3]), ("0,2-3,7\n", [0, 2, 3, 7]), ("", []), ("x", []), ("3-1", []), ("0-", []), ("0-9999", [])],
 )
 def test_ranges(text: str, cores: list[int]) -> None:
     assert parse_ranges(text) == cores
