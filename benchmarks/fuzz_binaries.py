@@ -50,6 +50,39 @@ def _read_records(path: Path) -> None:
     list(found.outcomes(batch))
 
 
+def _ranking_seeds(folder: Path) -> list[bytes]:
+    from lutbench.search.scores import Scores
+    from lutbench.search.train import Score
+
+    kept = Scores(folder / "seed.jsonl", _RANKING)
+    for number in range(4):
+        kept.keep(f"k3_e1,k5_e{number}", Score(1.5 + number, 0.25, 100))
+    return [(folder / "seed.jsonl").read_bytes()]
+
+
+def _change_ranking(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """Bytes mutated, or a record with other values inside and its checksum right."""
+    from lutbench.measure.journal_lines import sealed, seed_of
+
+    if rng.random() < 0.4:
+        return mutated(rng.choice(seeds), seeds, rng)
+    header, *lines = rng.choice(seeds).splitlines(keepends=True)
+    record = {"net": "k3_e1", "loss": 1.5, "accuracy": 0.5, "images": 100}
+    odd = [*(value for value in _SCALARS if value != 10**5000), [], {}, [[]], "1" * 5000, "1e9", "0x1", 1e300]
+    for _ in range(rng.choice((1, 1, 2))):
+        record[rng.choice([*record, "new"])] = rng.choice(odd)  # type: ignore[assignment]
+    lines.insert(rng.randrange(len(lines)), sealed(record, seed_of(_RANKING)))
+    return b"".join((header, *lines))
+
+
+def _read_ranking(path: Path) -> None:
+    from lutbench.search.scores import Scores
+
+    for identity in (_RANKING, {"supernet": "other"}):
+        _ = Scores(path, identity).get("k3_e1")
+
+
+_RANKING = {"supernet": "0" * 64, "images": 100, "views": 1}
 _SCALARS: list[object] = [
     None,
     True,
@@ -302,6 +335,7 @@ def _read_arrow(path: Path) -> None:
 BINARIES = (
     Reader("records", ".txt", _records_seeds, _read_records, _change_records),
     Reader("checkpoint", ".pt", _checkpoint_seeds, _read_checkpoint, _change_checkpoint),
+    Reader("ranking", ".jsonl", _ranking_seeds, _read_ranking, _change_ranking),
     Reader("onnx", ".onnx", _onnx_seeds, _read_onnx, _change_onnx),
     Reader("bundle", "-manifest.json", _bundle_seeds, _read_bundle),
     Reader("pte", ".pte", _pte_seeds, _read_flat, _change_tables),

@@ -25,7 +25,7 @@ def journals(folder: Path) -> list[bytes]:
 
 
 def is_journal(path: Path) -> bool:
-    return path.name != "metrics.jsonl"
+    return path.name not in ("metrics.jsonl", "ranking.jsonl")
 
 
 def wrong_journals(folder: Path, before: list[bytes]) -> list[str]:
@@ -77,6 +77,18 @@ def check_metrics(path: Path) -> list[str]:
     return [] if epochs == list(range(1, len(epochs) + 1)) else [f"has epochs {epochs}"]
 
 
+def check_ranking(path: Path) -> list[str]:
+    """A line that was cut short is passed over when the ranking goes on; a net is scored once."""
+    lines = [line for line, _ in whole_lines(path)]
+    header, _ = opened(lines[0], 0) if lines else (None, False)
+    if header is None:
+        return ["has no header"]
+    records = [opened(line, seed_of(header["identity"]))[0] for line in lines[1:]]
+    nets = Counter(record["net"] for record in records if record)
+    problems = [f"{records.count(None)} damaged lines"] * (records.count(None) > 1)
+    return problems + [f"{net} is there {n} times" for net, n in nets.items() if n > 1]
+
+
 def check_exported(path: Path) -> list[str]:
     files = json.loads(path.read_text())["files"]
     hashes = [hashlib.sha256((path.parent / file["file"]).read_bytes()).hexdigest() for file in files]
@@ -93,6 +105,7 @@ CHECKS: dict[str, tuple[str, Check]] = {
     "LUT": ("*.csv", check_lut),
     "checkpoint": ("*.pt", check_archive),
     "log of epochs": ("metrics.jsonl", check_metrics),
+    "ranking": ("ranking.jsonl", check_ranking),
     "export": ("export.json", check_exported),
     "net": ("net*.json", check_json),
 }
