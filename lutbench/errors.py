@@ -13,6 +13,16 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_PROBLEM else f"{text[:half]} ... {text[-half:]}"
 
 
+def told(error: BaseException) -> str:
+    """Its type and text, for whatever a user's code raises: a text may be missing, endless, or an error of its own."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as inner:  # noqa: BLE001 - it is the user's __str__
+        return f"{name}, whose text cannot be had: {type(inner).__name__}"
+    return f"{name}: {_shortened(text)}" if text else name
+
+
 class LutbenchError(Exception):
     """What went wrong, where, and what to do; printed as one line.
 

@@ -167,7 +167,9 @@ def _array_in(path: Path, name: str, file: Path) -> Any:
         array = read_npy(file, ARRAY)
     except ExportError as error:
         raise ExportError(f"--input {name}: {error}", path=path) from error
-    if array.size > MOST_ELEMENTS:
+    if (
+        max(array.size, *array.shape, 0) > MOST_ELEMENTS
+    ):  # of nothing along one axis there may be any number along another
         raise ExportError(f"--input {name}: {file} has more than {MOST_ELEMENTS} values", path=path)
     return array
 

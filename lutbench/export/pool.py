@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from lutbench.children import Child
-from lutbench.errors import ExportError, LutbenchError, UsageError
+from lutbench.errors import ExportError, LutbenchError, UsageError, told
 from lutbench.events import Event, Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
@@ -101,7 +101,7 @@ class _Workers:
             for ready in wait(list(self._busy)):
                 assert isinstance(ready, Connection)
                 child, workload = self._busy.pop(ready)
-                yield workload, self._result(child)
+                yield workload, self._result(child, workload)
 
     def _give(self, workload: Workload) -> None:
         child = self._idle.pop() if self._idle else Child(_serve, *self._arguments)
@@ -109,13 +109,16 @@ class _Workers:
         with contextlib.suppress(OSError):  # one that died while it was idle: its pipe says so where results are read
             child.connection.send(workload)
 
-    def _result(self, child: Child) -> Artifact | ExportError | None:
+    def _result(self, child: Child, workload: Workload) -> Artifact | ExportError | None:
         try:
             result: Artifact | LutbenchError = child.connection.recv()
         except (EOFError, OSError):
             self._lose(child)
             return None
-        self._idle.append(child)
+        if isinstance(workload, FactoryNet):  # its code may have changed what others rely on: torch's defaults, streams
+            child.kill()
+        else:
+            self._idle.append(child)
         if isinstance(result, LutbenchError) and not isinstance(result, ExportError):
             raise result  # the cache cannot be written: no other worker would fare better
         return result
@@ -174,7 +177,6 @@ def _export_one(exporter: Exporter, dtype: str, workload: Workload, cache: Artif
         return error
     except UsageError as error:  # a user's own factory: it costs its net
         return ExportError(error.problem, operator=workload_name(workload), remedy=error.remedy)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module, or a library on its way, may raise anything
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return ExportError(f"export failed: {told}", operator=workload_name(workload))
+    except BaseException as error:  # noqa: BLE001 - a user's module, or a library on its way, may raise anything
+        return ExportError(f"export failed: {told(error)}", operator=workload_name(workload))
     return cache.put(exporter.recipe(workload, dtype), exporter.suffix, exported)

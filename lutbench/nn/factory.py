@@ -1,4 +1,7 @@
-"""Calls the function behind a `module:factory` net. Whatever it raises becomes one line: it is the user's code."""
+"""Calls the function behind a `module:factory` net. Whatever it raises becomes one line: it is the user's code.
+
+That includes what is no Exception: this runs in an export worker, whose end nobody asks for by raising in it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import UsageError
+from lutbench.errors import UsageError, told
 from lutbench.space.factory import FactoryNet
 
 if TYPE_CHECKING:
@@ -40,8 +43,8 @@ def _imported(net: FactoryNet) -> ModuleType:
         if missing == package and package not in _FACTORIES:
             remedy += ", or name the folder it is in: PYTHONPATH=FOLDER lutbench ..."
         raise UsageError(f"{net.spec}: no module is called {error.name or name}", remedy=remedy) from error
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{net.spec}: importing {name} failed: {_told(error)}") from error
+    except BaseException as error:
+        raise UsageError(f"{net.spec}: importing {name} failed: {told(error)}") from error
 
 
 def _attribute(module: ModuleType, net: FactoryNet) -> Any:
@@ -66,8 +69,8 @@ def _made(factory: Any, net: FactoryNet) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(net.name))
             module = factory()
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{net.spec}() failed: {_told(error)}") from error
+    except BaseException as error:
+        raise UsageError(f"{net.spec}() failed: {told(error)}") from error
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"{net.spec}() gave {_kind(module)}, not a torch.nn.Module")
     return module.eval()
@@ -79,9 +82,9 @@ def _check_output(module: nn.Module, net: FactoryNet) -> None:
     try:
         with torch.no_grad():
             output = module(torch.zeros(net.input_shape))
-    except Exception as error:
+    except BaseException as error:
         raise UsageError(
-            f"{net.spec}: its net fails on an input of {net.input_shape}: {_told(error)}",
+            f"{net.spec}: its net fails on an input of {net.input_shape}: {told(error)}",
             remedy=f"{net.spec}@RESOLUTION gives it another",
         ) from error
     if not isinstance(output, torch.Tensor):
@@ -90,7 +93,3 @@ def _check_output(module: nn.Module, net: FactoryNet) -> None:
 
 def _kind(value: object) -> str:
     return f"a value of type {type(value).__name__}"
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -68,7 +68,7 @@ def rounds(journal: Path) -> int:
     return journal.read_text().count('"end":') if journal.exists() else 0
 
 
-def test_measuring(disk: Path, measured: Path) -> None:
+def test_measuring(disk: Path) -> None:
     journal = disk / "out.journal" / "r1.jsonl"
     command = ("profile", "--space", "tiny.toml", "-o", "out.csv", "--max-rounds", "100", "--target", "0.0001")
     line = filled(disk, lambda: rounds(journal) > 1, *command)

@@ -257,6 +257,12 @@ def test_an_array_that_is_no_file_or_has_no_header_is_one_line(tmp_path: Path, p
     (tmp_path / "cut.npy").write_bytes(data.replace(b"'descr': '<i8',", b"'descr': '<i8\\, "))  # a text without its end
     np.save(tmp_path / "huge.npy", np.arange(3))
     (tmp_path / "huge.npy").write_bytes(data.replace(b"(3,), }" + b" " * 14, b"(3000000000000000,), }"[:21]))
+    nothing = np.zeros((0, 3), np.int8)
+    np.save(tmp_path / "nothing.npy", nothing)
+    data = (tmp_path / "nothing.npy").read_bytes()
+    (tmp_path / "nothing.npy").write_bytes(data.replace(b"(0, 3), }" + b" " * 18, b"(0, 3000000000000000000), }"))
+    with pytest.raises(ExportError, match="more than 268435456 values"):
+        prepare(model, files={"ids": tmp_path / "nothing.npy"})
     reasons = {"pipe.npy": "is a pipe", "cut.npy": "no array", "huge.npy": "no array", ".": "is a folder"}
     for name, reason in reasons.items():
         with pytest.raises(ExportError, match=reason):

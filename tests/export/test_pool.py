@@ -16,6 +16,7 @@ from lutbench.export import pool
 from lutbench.export.artifact import Artifact, Exported
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.space.factory import FactoryNet
 from lutbench.space.operator import Operator, parse_operator
 
 OPERATORS = [parse_operator(f"fc_{width}_10") for width in range(16, 40)]
@@ -79,6 +80,25 @@ def test_what_kills_its_worker_costs_itself(export_all: Callable[..., dict[Opera
     found = export_all(kills_its_worker, [])
     failed = {workload for workload, result in found.items() if isinstance(result, ExportError)}
     assert failed == {OPERATORS[3], OPERATORS[7]} and len(found) == len(OPERATORS)
+
+
+def notes_its_process(*arguments: object) -> Artifact | ExportError:
+    exporter, dtype, workload, cache = arguments
+    assert isinstance(exporter, Exporter) and isinstance(cache, ArtifactCache)
+    return cache.put(exporter.recipe(workload, str(dtype)), ".onnx", Exported(str(os.getpid()).encode(), 0.0))  # type: ignore[arg-type]
+
+
+def test_a_users_code_has_a_process_that_nothing_else_is_exported_in(
+    export_all: Callable[..., dict[Operator, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have changed torch's defaults, the folder, the streams: what others rely on."""
+    factories = [FactoryNet(f"m:f{number}", f"m:f{number}") for number in range(4)]
+    monkeypatch.setattr("tests.export.test_pool.OPERATORS", [*factories, *OPERATORS])
+    found = export_all(notes_its_process, [])
+    by_net = {net: result.path.read_text() for net, result in found.items() if isinstance(result, Artifact)}
+    own = [by_net[net] for net in factories]  # type: ignore[index]
+    others = {process for net, process in by_net.items() if net not in factories}
+    assert len(by_net) == len(OPERATORS) and len(set(own)) == 4 and not others & set(own) and len(others) <= 3
 
 
 def test_a_cache_that_cannot_be_written_ends_it(export_all: Callable[..., dict[Operator, object]]) -> None:

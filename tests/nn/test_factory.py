@@ -49,6 +49,28 @@ def make_exit():
     raise SystemExit(3)
 
 
+class Odd(BaseException):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+def make_interrupt():
+    raise KeyboardInterrupt
+
+
+def make_odd():
+    raise Odd
+
+
+def make_long():
+    raise ValueError("x" * 5_000_000)
+
+
+class Leaves(nn.Module):
+    def forward(self, x):
+        raise GeneratorExit
+
+
 def make_of(width):
     return nn.Identity()
 
@@ -146,6 +168,10 @@ def test_timm_is_short_for_its_models(folder: Path, monkeypatch: pytest.MonkeyPa
         ("my_nets:make_nothing", r"my_nets:make_nothing\(\) gave a value of type NoneType, not a torch.nn.Module"),
         ("my_nets:make_error", r"my_nets:make_error\(\) failed: RuntimeError: no such checkpoint"),
         ("my_nets:make_exit", r"my_nets:make_exit\(\) failed: SystemExit: 3"),
+        ("my_nets:make_interrupt", r"my_nets:make_interrupt\(\) failed: KeyboardInterrupt"),
+        ("my_nets:make_odd", r"my_nets:make_odd\(\) failed: Odd, whose text cannot be had: ValueError"),
+        ("my_nets:make_long", r"my_nets:make_long\(\) failed: ValueError: x{500,600} \.\.\. x{500,600}"),
+        ("my_nets:Leaves", "fails on an input of .*: GeneratorExit"),
         ("my_nets:make_of", r"my_nets:make_of\(\) failed: TypeError: .*'width'"),
         ("my_nets:make_pair", "its net gave a value of type tuple, not one tensor"),
         ("my_nets:make_flat", r"fails on an input of \(1, 3, 224, 224\): RuntimeError: .*@RESOLUTION gives it another"),
