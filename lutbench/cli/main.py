@@ -68,9 +68,9 @@ lutbench {version}: how fast a network's operators are on your device, and nets
 made for it.
 
   lutbench profile --device host    time every operator here, write luts/host.csv
-  lutbench verify --lut host        judge the table by whole networks
-  lutbench bench mobilenet_v2 my.onnxtime whole networks and ONNX files
-  lutbench search --lut host        find networks that are accurate, and fast here
+  lutbench verify --lut host        judge the table by whole nets
+  lutbench bench mobilenet_v2       time whole nets; ONNX files, too
+  lutbench search --lut host        find nets that are accurate, and fast here
   lutbench devices                  phones, and what each needs
 
 `lutbench --help` lists all commands; `lutbench profile --help` explains one."""
