@@ -67,7 +67,7 @@ FIRST_SCREEN = """\
 lutbench {version}: how fast a network's operators are on your device, and nets
 made for it.
 
-  lutbench profile --device host    time every operator here, write luts/host.csv
+  lutbench profile --device host    time every operator, write luts/host.csv
   lutbench verify --lut host        judge the table by whole nets
   lutbench bench mobilenet_v2       time whole nets; ONNX files, too
   lutbench search --lut host        find nets that are accurate, and fast here
