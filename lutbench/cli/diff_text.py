@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -77,10 +79,11 @@ def write_rows(found: Diff, path: Path) -> None:
 
 
 def print_diff(found: Diff, top: int) -> None:
-    """For people: what A and B are, how B stands to A overall, by group, by operator (top at either end) and by net."""
+    """For people: how B stands to A overall and by net, what A and B are, then groups and operators, top of each."""
+    say(_verdict(found))
+    _print_nets(found)
     for label, lut in (("A", found.a), ("B", found.b)):
         say(f"{label}  {_describe(lut)}")
-    say(_verdict(found))
     if found.a.metadata.runtime != found.b.metadata.runtime:
         say(_winners(found))
     if found.clock_note:
@@ -91,9 +94,8 @@ def print_diff(found: Diff, top: int) -> None:
     if found.failed:
         count = len(found.failed)
         say(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
-    _print_groups(found)
+    _print_groups(found, top)
     _print_operators(found, top)
-    _print_nets(found)
     say("±: half the 95 % interval; * significant: the two intervals do not overlap")
 
 
@@ -153,7 +155,13 @@ def _few(names: Sequence[str], top: int) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def _print_groups(found: Diff) -> None:
+def _print_groups(found: Diff, top: int) -> None:
+    """The groups that are furthest from the whole, top of them; all where every operator is listed."""
+    overall = _log(found.geomean_ratio)
+    groups = [(by, group) for by, of_kind in found.groups.items() for group in of_kind]
+    if len(found.operators) > top:
+        furthest = sorted(groups, key=lambda one: -abs(_log(one[1].geomean_ratio) - overall))[: max(top, _FEW)]
+        groups = [one for one in groups if one in furthest]
     print_table(
         "",
         {"geometric means": False, "operators": True, "A faster": True, "B faster": True, "B / A": True},
@@ -165,10 +173,18 @@ def _print_groups(found: Diff) -> None:
                 str(group.faster_in_b),
                 f"{group.geomean_ratio:.3f}",
             ]
-            for by, groups in found.groups.items()
-            for group in groups
+            for by, group in groups
         ],
+        caption=f"{len(groups)} of {sum(map(len, found.groups.values()))} groups: those furthest from the mean of all"
+        " (--all lists every one)"
+        if len(found.operators) > top
+        else "",
     )
+
+
+def _log(ratio: float) -> float:
+    """Of ratios that a file may hold: 0 and infinity too."""
+    return math.log(min(max(ratio, sys.float_info.min), sys.float_info.max))
 
 
 def _print_operators(found: Diff, top: int) -> None:

@@ -73,16 +73,19 @@ def provenance_note(lut: Lut) -> str:
         return f"note: {lut.path} was measured on an emulated phone: its times say nothing about any device"
     if meta.provenance == "measured":
         return ""
-    source = str(meta.origin.get("source", "another source"))
-    how = f"estimated, fitted to {source}" if meta.provenance == "estimated" else f"imported from {source}"
+    how = "estimated" if meta.provenance == "estimated" else f"imported from {meta.origin.get('source')}"
     return f"note: {lut.path} is {how}, not measured by lutbench; {_replacement(lut)}"
 
 
 def _replacement(lut: Lut) -> str:
     """What would replace an estimate or an import by a measurement, where this version can measure the device."""
     from lutbench.device_agents.registry import all_devices
+    from lutbench.errors import RegistryError
 
-    device = all_devices().get(lut.metadata.device)
+    try:
+        device = all_devices().get(lut.metadata.device)
+    except RegistryError:  # of the user's own devices: said where one of them is used, not where a LUT is read
+        device = None
     if device is not None and not device.can_measure:
         return f"this version cannot measure {device.kind} devices yet"
     return f"`{lut.measure_command}` on that device replaces it"

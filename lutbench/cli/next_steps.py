@@ -13,4 +13,4 @@ def say_next(wrote: Sequence[Path], *commands: Sequence[str | Path]) -> None:
     """Says both on standard output; each command as its words after `lutbench`."""
     say(f"wrote: {', '.join(str(path) for path in wrote)}")
     for command in commands:
-        say(f"next:  {shlex.join(['lutbench', *(str(word) for word in command)])}")
+        say(f"next:  {shlex.join(['lutbench', *(str(word) for word in command)])}", wrapped=False)

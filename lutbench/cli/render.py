@@ -7,19 +7,24 @@ import math
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lutbench.cli.out import say
+from lutbench.cli.out import echo_drawn, say
 from lutbench.events import Event, ExportProgress, Note, RoundProgress, StepProgress
 from lutbench.shown import clean
 from lutbench.units import format_percent, format_seconds
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ENDLESS = 10_000  # columns
+_BETWEEN = 3  # characters between two columns
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object; numbers that JSON has no word for become null."""
-    say(json.dumps(_finite(value), indent=2))
+    say(json.dumps(_finite(value), indent=2), wrapped=False)
 
 
 def _finite(value: Any) -> Any:
@@ -31,22 +36,44 @@ def _finite(value: Any) -> Any:
 
 
 def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], caption: str = "") -> None:
-    """A table on standard output. columns: name -> whether it holds numbers."""
-    from rich import box
+    """A table on standard output. columns: name -> whether it holds numbers.
+
+    In a terminal it keeps to its width and tears no name. Elsewhere a row is a line, however long, and nothing is
+    padded: what reads it (grep, awk, a file) has no width.
+    """
     from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False) if terminal else Console(width=_ENDLESS, highlight=False, color_system=None)
+    table = _table(columns, rows, console.width)
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    apart = "\n" if terminal else ""
+    if title:
+        say(title)
+    echo_drawn(apart + "\n".join(lines).strip("\n") + apart)
+    if caption:
+        say(caption)
+
+
+def _table(columns: dict[str, bool], rows: list[list[str]], width: int) -> Table:
+    """Cells without blanks stay in one piece, unless they alone are wider than the terminal."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    # as Text: a string would be read as rich's own markup
-    head, foot = (Text(clean(text)) if text else None for text in (title, caption))
-    table = Table(title=head, caption=foot, title_justify="left", caption_justify="left")
-    table.box = box.SIMPLE_HEAD
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    cells = {name: [clean(row[place]) for row in rows] for place, name in enumerate(columns)}
+    whole = {name for name, texts in cells.items() if columns[name] or not any(" " in text for text in texts)}
+    fits = sum(max(map(len, [name, *cells[name]])) + _BETWEEN for name in whole) <= width
     for name, numeric in columns.items():
-        table.add_column(Text(clean(name)), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            Text(clean(name)), justify="right" if numeric else "left", overflow="fold", no_wrap=fits and name in whole
+        )
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False).print(table)
+    return table
 
 
 class Progress:

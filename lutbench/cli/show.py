@@ -131,6 +131,7 @@ def _estimated_lines(lut: Lut) -> dict[str, str]:
     errors = [origin.get(f"left_out_{which}_error") for which in ("mean", "max")]
     mean, largest = (format_percent(error) if isinstance(error, float) else "not stated" for error in errors)
     return {
+        "source": f"fitted to {origin.get('source', 'nets that it does not name')}",
         "intervals": "of what the fit leaves open (95 %); nothing was timed",
         "nets": f"overhead + sum of (row - overhead); nets left out of the fit: mean error {mean}, largest {largest}",
         "caution": str(origin.get("caution", "not stated")),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
-from lutbench.cli.render import Progress
+from lutbench.cli.out import say
+from lutbench.cli.render import Progress, print_table
 from lutbench.events import StepProgress
 
 
@@ -27,3 +29,42 @@ def test_a_step_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str], 
     shown = capsys.readouterr()
     assert shown.err.strip() == line
     assert not shown.out
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int | None) -> str:
+    """A table of long names in a terminal of so many columns; None: in a pipe."""
+    monkeypatch.setenv("COLUMNS", str(columns or 80))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: columns is not None)
+    rows = [["ir_k3_e6_g1_112x14x14_112_s1", "1.044 ms", "words that may be parted where a blank is"]] * 2
+    print_table("", {"operator": False, "latency": True, "note": False}, rows, "a caption of more words than one line")
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+def test_no_name_is_torn_in_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = drawn(monkeypatch, capsys, 60)
+    assert text.count("ir_k3_e6_g1_112x14x14_112_s1   1.044 ms") == 2
+    assert all(len(line) <= 60 for line in text.splitlines())
+    assert {"words", "parted", "blank"} <= set(text.split())
+
+
+def test_a_pipe_gets_a_line_a_row_and_no_padding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = drawn(monkeypatch, capsys, None).splitlines()
+    assert len(lines) == 5 and lines[-1] == "a caption of more words than one line"
+    assert all(line == line.strip() for line in lines)
+
+
+def test_a_message_is_wrapped_at_words_in_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "a message that is longer than forty columns; lutbench profile --device android-s8"
+    say(text)
+    assert capsys.readouterr().out == f"{text}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    say(text)
+    wrapped = capsys.readouterr().out
+    assert " ".join(wrapped.split()) == text and all(len(line) <= 40 for line in wrapped.splitlines())
+    say(text, wrapped=False)
+    assert capsys.readouterr().out == f"{text}\n"
