@@ -23,8 +23,8 @@ from _machine import machine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
-from lutbench.jobs.search import SearchRequest, find_nets, latency_models, search_name, space_of
-from lutbench.jobs.train import TrainRequest, train_net
+from lutbench.jobs.search import find_nets, latency_models, search_name, search_request, space_of
+from lutbench.jobs.train import train_net, train_request
 from lutbench.lut.file import read_lut
 from lutbench.search.budget import WINDOW
 from lutbench.search.hardware import Hardware
@@ -41,10 +41,10 @@ def search_nets(arguments: argparse.Namespace, target_ms: float, seed: int, data
     folder = arguments.folder / f"search_{target_ms:g}ms_{seed}"
     done = folder / "found.json"
     if not done.exists():
-        request = SearchRequest(
-            (read_lut(arguments.lut),),
-            folder,
-            (target_ms,),
+        request = search_request(
+            read_lut(arguments.lut),
+            folder=folder,
+            targets_ms=(target_ms,),
             data=data,
             classes=arguments.classes if data != "digits" else None,
             schedule=SCHEDULE if data != "digits" else {},
@@ -91,10 +91,10 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
     folder = arguments.folder / "trained" / f"{net.parent.name}_{net.stem}"
     done = folder / "accuracy.json"
     if not done.exists():
-        request = TrainRequest(
+        request = train_request(
             str(net),
-            folder,
-            arguments.data,
+            folder=folder,
+            data=arguments.data,
             classes=arguments.classes,
             recipe={"epochs": arguments.epochs},
         )
@@ -108,7 +108,7 @@ def accuracy(arguments: argparse.Namespace, net: Path) -> Tested:
 def random_files(arguments: argparse.Namespace) -> list[tuple[Path, float]]:
     """Architecture files of random nets within the window, and their latencies in microseconds."""
     lut = read_lut(arguments.lut)
-    request = SearchRequest((lut,), arguments.folder)
+    request = search_request(lut, folder=arguments.folder)
     space, _ = space_of(request)
     (model,) = latency_models((lut,), space)
     high_us = 1000 * arguments.target_ms

@@ -48,7 +48,8 @@ def measure(seed: int, recipe: Recipe, folder: Path) -> str:
     own = folder / f"seed{seed}"
     resume = (own / CHECKPOINT).exists()
     net = mobilenet(source.classes)
-    result = train(TrainSetup(net, "mobilenet_v2@64x0.35", source, recipe, own, seed=seed), show)
+    asked = TrainSetup(net=net, name="mobilenet_v2@64x0.35", data=source, recipe=recipe, folder=own, seed=seed)
+    result = train(asked, show)
     trained_s = sum(record["train_s"] for record in result.history)
     wall = f"{time.monotonic() - started:.0f} s" if not resume else f"resumed, {trained_s:.0f} s of training"
     last = result.history[-1]

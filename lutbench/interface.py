@@ -175,7 +175,7 @@ def search(
     """Find nets that are accurate, and fast on the devices of the LUTs; best first. The folder gets their files.
 
     target_ms: a latency to keep within for each LUT; none: as fast as their accuracy is worth.
-    options: the other fields of `lutbench.jobs.search.SearchRequest`: data, mode, schedule, nets, ...
+    options: the fields of the parts of `lutbench.jobs.search.SearchRequest`: data, mode, schedule, nets, ...
 
     >>> import lutbench
     >>> short = {"epochs": 1, "warmup": 0, "batch_size": 64}
@@ -184,11 +184,10 @@ def search(
     (['tiny_0.json'], ['host'])
     """
     from lutbench.errors import LutbenchError
-    from lutbench.jobs.search import SearchRequest, check_request, find_nets
+    from lutbench.jobs.search import check_request, find_nets, search_request
 
-    request = SearchRequest(
-        luts=tuple(_table(lut) for lut in luts), folder=Path(folder), targets_ms=tuple(target_ms), **options
-    )
+    tables = [_table(lut) for lut in luts]
+    request = search_request(*tables, folder=Path(folder), targets_ms=tuple(target_ms), **options)
     check_request(request)
     from lutbench.search.hardware import Hardware
 

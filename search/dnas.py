@@ -49,7 +49,7 @@ SEARCH_MODES: dict[SearchMode, Passes] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchSetup:
     """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
 

@@ -33,7 +33,7 @@ LAYOUT = torch.channels_last  # a training step of MobileNetV2 takes half the ti
 WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSetup:
     """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
 

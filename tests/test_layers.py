@@ -115,6 +115,7 @@ def imports(path: Path, top_level_only: bool = False) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.append(node.module)
+            found += [name for a in node.names if (name := f"{node.module}.{a.name}") in MODULES]
     return found
 
 
@@ -153,3 +154,30 @@ def test_the_host_worker_and_the_exporters_do_not_import_each_other() -> None:
     assert not [
         (m, n) for m in agents for n in imports(MODULES[m]) if n.startswith("lutbench.export") and n not in allowed
     ]
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """A path of imports that comes back to where it began, for each module that has one."""
+
+    def back_to(start: str, here: str, way: list[str], seen: set[str]) -> list[str]:
+        for other in sorted(graph[here]):
+            if other == start:
+                return [*way, other]
+            if other in graph and other not in seen:
+                seen.add(other)
+                if found := back_to(start, other, [*way, other], seen):
+                    return found
+        return []
+
+    return [found for module in graph if (found := back_to(module, module, [module], set()))]
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b", "x"}, "b": {"c"}, "c": {"b"}}) == [["b", "c", "b"], ["c", "b", "c"]]
+    assert circles({"a": {"a"}}) == [["a", "a"]]
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Neither at their top nor in a function, nor for types alone: a table of engines is above the engines' files."""
+    assert circles({name: set(imports(path)) for name, path in MODULES.items()}) == []

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 
 from lutbench.children import Child
-from lutbench.device_agents.host.engines import reason_of
+from lutbench.device_agents.host.engine import reason_of
 from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lutbench.device_agents.host.engines import Buffers, Given, Loaded, rewriting, shared_buffers
+from lutbench.device_agents.host.buffers import ALIGNMENT, Buffers, rewriting, shared_buffers
+from lutbench.device_agents.host.engine import Given, Loaded
 from lutbench.private.executorch_calls import load_program, portable_library, use_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ALIGNMENT = 64  # elements: every tensor of a buffer begins a cache line
 # executorch/runtime/core/portable_type/scalar_type.h
 _DTYPES: dict[int, Any] = {
     0: np.uint8, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.int64, 5: np.float16, 6: np.float32, 7: np.float64,
@@ -47,7 +47,7 @@ class ExecuTorchEngine:
             values = given.values.get(f"input{number}") if given else None
             shape = tuple(given.shapes.get(f"input{number}", about.sizes())) if given else tuple(about.sizes())
             tensor, copy, buffers = self._input(shape, _DTYPES[about.dtype()], start, values)
-            start += -(-math.prod(shape) // _ALIGNMENT) * _ALIGNMENT
+            start += -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
             tensors.append(tensor)
             copies.append(copy)
             kept.append(buffers)

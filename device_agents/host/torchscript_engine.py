@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lutbench.device_agents.host.engines import BUFFER_ELEMENTS, Buffers, Given, Loaded, rewriting
+from lutbench.device_agents.host.buffers import BUFFER_ELEMENTS, Buffers, rewriting
+from lutbench.device_agents.host.engine import Given, Loaded
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -26,7 +26,8 @@ from time import monotonic, perf_counter_ns
 from typing import Any, TextIO
 
 from lutbench.children import end_with_pipe
-from lutbench.device_agents.host.engines import ENGINES, Engine, Given, Loaded, reason_of
+from lutbench.device_agents.host.engine import Engine, Given, Loaded, reason_of
+from lutbench.device_agents.host.engines import ENGINES
 
 Answer = dict[str, Any]
 Reading = tuple[Answer, int]  # a cycle's samples, and the canary after it

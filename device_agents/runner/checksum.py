@@ -125,7 +125,7 @@ def host_checksum(engine: str, name: str, path: Path, use: ModelUse | None = Non
 def _onnx(name: str, path: Path, use: ModelUse | None) -> Checksum:
     import onnxruntime
 
-    from lutbench.device_agents.host.engines import ONNX_DTYPES
+    from lutbench.device_agents.host.onnx_engine import ONNX_DTYPES
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

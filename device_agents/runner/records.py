@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from lutbench.device_agents.host.engines import tidy
+from lutbench.device_agents.host.engine import tidy
 from lutbench.device_agents.runner.checksum import Checksum
 from lutbench.errors import DeviceError
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent

@@ -142,20 +142,20 @@ def command(
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.search import SearchRequest, check_request, find_nets, search_name
+    from lutbench.jobs.search import check_request, find_nets, search_name, search_request
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
     opened = tuple(open_lut(path) for path in luts or (lut_or_own(None),))
     for lut in opened:
         check_batch(lut, batch)
-    request = SearchRequest(
-        luts=opened,
+    request = search_request(
+        *opened,
         folder=output or Path("searched") / search_name(opened, options["targets_ms"]),
         schedule={name: value for name, value in schedule.items() if value is not None},
         begin=begin_of(resume, fresh),
         shared=not separate_weights,
-        **options,  # called as the request's fields are
+        **options,  # named as the fields of the request's parts are
     )
     check_request(request)  # before torch loads
     from lutbench.search.hardware import Hardware

@@ -83,18 +83,18 @@ def command(
     Several processes: torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
     from lutbench.cli.render import Progress, print_json
-    from lutbench.jobs.train import TrainRequest, find_trainable, train_net
+    from lutbench.jobs.train import find_trainable, train_net, train_request
     from lutbench.search.hardware import Hardware
     from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
     recipe = {field.name: options.pop(field.name) for field in fields(Recipe)}
-    request = TrainRequest(
-        net=net,
+    request = train_request(
+        net,
         folder=output or Path("trained") / folder_name(net),
         begin=begin_of(resume, fresh),
         recipe={name: value for name, value in recipe.items() if value is not None},
-        **options,  # called as the request's fields are
+        **options,  # named as the fields of the request's parts are
     )
     hardware = Hardware(accelerator, bf16)
     with Progress(drawing=hardware.is_first) as progress:

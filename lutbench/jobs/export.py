@@ -35,7 +35,7 @@ TEST_IMAGES = 1000
 _BATCH = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportRequest:
     """net: as in TrainRequest. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
 

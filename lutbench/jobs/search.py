@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable, file_sha256
+from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, open_images
 from lutbench.lut.table import Lut
 from lutbench.search.latency import LatencyModel, check_same_space, latency_model
 from lutbench.search.recipe import SMALL_SET
@@ -18,12 +19,12 @@ from lutbench.search.schedule import Schedule, schedule_for
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space, format_width
+from lutbench.units import US_PER_MS
 
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.derive import Derived
     from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
-    from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
     from lutbench.search.objective import Objective
 
@@ -33,42 +34,96 @@ SMALL_ROUNDS = 8
 ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figures)
 
 
-@dataclass(frozen=True)
-class SearchRequest:
-    """luts: one per device. targets_ms: none, or one per LUT. resolution, width: of the nets; None means the first of
-    the LUT's own.
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What makes a net good. targets_ms: none, or one per LUT; alpha, beta: of the loss without targets."""
 
-    train_resolution, classes: of the images; None means the data's own. data_seed: of the choice of classes, the split
-    and shapes. schedule: what differs from the default one for so many images. shared: a layer's candidates share
-    their weights. draws: nets drawn and ranked in a round; rounds: the first draws from P_theta, others near the best
-    so far; views: `Ranking`; None means the default for so many images. nets: how many of the best to write.
-    """
-
-    luts: tuple[Lut, ...]
-    folder: Path
     targets_ms: tuple[float, ...] = ()
-    resolution: int | None = None
-    width: float | None = None
-    data: str = "digits"
-    train_resolution: int | None = None
-    classes: int | None = None
-    data_seed: int = 0
-    mode: SearchMode | None = None
-    schedule: Mapping[str, Any] = field(default_factory=dict)
     alpha: float | None = None
     beta: float | None = None
+
+    @property
+    def targets_us(self) -> list[float]:
+        return [target * US_PER_MS for target in self.targets_ms]
+
+    def objective(self, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
+        """Of a search on so many images; UsageError where targets and the loss without them are both given."""
+        from lutbench.search.objective import BETA, SMALL_BETA, budget, product
+
+        if not self.targets_ms:
+            beta = BETA if images >= SMALL_SET else SMALL_BETA
+            return product(models, self.alpha, beta if self.beta is None else self.beta)
+        if self.alpha is not None or self.beta is not None:
+            raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
+        return budget(models, self.targets_us)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """How the supernet learns. mode: None means the default for so many images.
+
+    schedule: what differs from the default one for so many. shared: a layer's candidates share their weights.
+    """
+
+    mode: SearchMode | None = None
+    schedule: Mapping[str, Any] = field(default_factory=dict)
     shared: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """How nets are read from the supernet. nets: how many of the best to write.
+
+    draws: nets drawn and ranked in a round; rounds: the first draws from P_theta, others near the best so far; views:
+    `Ranking`. None means the default for so many images.
+    """
+
     nets: int = NETS
     draws: int = DRAWS
     rounds: int | None = None
     views: int | None = None
+
+    def views_of(self, images: int) -> int:
+        """images: of theta's share."""
+        return default_views(images) if self.views is None else self.views
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """luts: one per device. resolution, width: of the nets; None means the first of the LUT's own.
+
+    seed: of weights, gates, order and draws.
+    """
+
+    luts: tuple[Lut, ...]
+    output: RunOutput
+    resolution: int | None = None
+    width: float | None = None
+    goal: Goal = field(default_factory=Goal)
+    images: Images = field(default_factory=Images)
+    learning: Learning = field(default_factory=Learning)
+    draws: Draws = field(default_factory=Draws)
+    computing: Computing = field(default_factory=Computing)
     seed: int = 0
-    begin: Begin = "auto"
-    threads: int | None = None
-    workers: int | None = None
-    skip_broken: bool = False
-    tensorboard: bool = False
-    compiled: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return self.output.folder
+
+
+def search_request(*luts: Lut, train_resolution: int | None = None, **options: Any) -> SearchRequest:
+    """A request from options named as the fields of its parts are. train_resolution: of the images."""
+    nets = {name: options.pop(name) for name in ("resolution", "width") if name in options}
+    parts = in_parts(
+        {"resolution": train_resolution, **options},
+        output=RunOutput,
+        goal=Goal,
+        images=Images,
+        learning=Learning,
+        draws=Draws,
+        computing=Computing,
+    )
+    return SearchRequest(luts=luts, **nets, **parts)
 
 
 @dataclass(frozen=True)
@@ -79,7 +134,7 @@ class FoundNet:
     path: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FoundNets:
     """nets: best first. data, train_resolution, classes: what they were searched with.
 
@@ -110,7 +165,7 @@ def net_path(request: SearchRequest, number: int) -> Path:
 
     A net keeps its name in the folders of what is made of it (trained/s8_15ms_0), so no two searches share one.
     """
-    name = search_name(request.luts, request.targets_ms)
+    name = search_name(request.luts, request.goal.targets_ms)
     return request.folder / f"{name}_{number}.json"
 
 
@@ -140,8 +195,8 @@ def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...
 def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder; needs no torch."""
     space, _ = space_of(request)
-    _objective(request, latency_models(request.luts, space))
-    schedule_for(SMALL_SET, request.schedule)  # contradicts itself whatever the images, or does not
+    request.goal.objective(latency_models(request.luts, space))
+    schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not
     check_writable(net_path(request, 0))
 
 
@@ -150,25 +205,14 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     space, definition = space_of(request)
     models = latency_models(request.luts, space)
 
-    from lutbench.search.data.find import find_data
-    from lutbench.search.data.options import DataOptions
     from lutbench.search.dnas import SearchSetup, search
     from lutbench.search.stops import stops_explained
 
     report = hardware.reporting(report)
-    options = DataOptions(
-        request.train_resolution,
-        request.classes,
-        request.data_seed,
-        request.workers,
-        request.skip_broken,
-        str(hardware.device),
-    )
-    data = hardware.first_ahead(lambda: find_data(request.data, options, report))
-    hardware.set_threads(request.threads, data.resolution)
-    objective = _objective(request, models, data.count("all"))
-    schedule = schedule_for(data.count("all"), request.schedule)
-    mode = request.mode or default_mode(data.count("all"))
+    data = open_images(request.images, request.computing, hardware, report)
+    objective = request.goal.objective(models, data.count("all"))
+    schedule = schedule_for(data.count("all"), request.learning.schedule)
+    mode = request.learning.mode or default_mode(data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))
     batches = {model.device: lut.metadata.batch for model, lut in zip(models, request.luts, strict=True)}
@@ -176,25 +220,25 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         if batch > 1:
             report(Note(f"latencies and target on {device} are of batches of {batch} images, as its LUT is"))
     setup = SearchSetup(
-        models,
-        data,
-        objective,
-        schedule,
-        request.folder,
-        mode,
-        request.seed,
-        request.begin,
-        hardware,
-        request.tensorboard,
-        request.shared,
-        request.compiled,
+        models=models,
+        data=data,
+        objective=objective,
+        schedule=schedule,
+        folder=request.folder,
+        mode=mode,
+        seed=request.seed,
+        begin=request.output.begin,
+        hardware=hardware,
+        tensorboard=request.output.tensorboard,
+        shared=request.learning.shared,
+        compiled=request.computing.compiled,
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
         found = search(setup, report)
         if not hardware.is_first:
             return None
-        views = default_views(data.count("theta")) if request.views is None else request.views
+        views = request.draws.views_of(data.count("theta"))
         nets = _derive(request, found, setup, views, report)
     how = {
         "mode": mode,
@@ -208,16 +252,16 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     }
     written = _write(request, nets, definition, how)
     return FoundNets(
-        written,
-        data.name,
-        data.resolution,
-        data.classes,
-        objective.name,
-        mode,
-        schedule,
-        data.count("theta"),
-        views,
-        batches,
+        nets=written,
+        data=data.name,
+        train_resolution=data.resolution,
+        classes=data.classes,
+        objective=objective.name,
+        mode=mode,
+        schedule=schedule,
+        images=data.count("theta"),
+        views=views,
+        batches=batches,
     )
 
 
@@ -234,17 +278,6 @@ def default_rounds(images: int) -> int:
 def default_views(images: int) -> int:
     """images: of theta's share; a few hundred are looked at more than once."""
     return 0 if images >= ENOUGH_LOOKS else math.ceil(ENOUGH_LOOKS / images)
-
-
-def _objective(request: SearchRequest, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
-    from lutbench.search.objective import BETA, SMALL_BETA, budget, product
-
-    if not request.targets_ms:
-        beta = BETA if images >= SMALL_SET else SMALL_BETA
-        return product(models, request.alpha, beta if request.beta is None else request.beta)
-    if request.alpha is not None or request.beta is not None:
-        raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
-    return budget(models, [1000 * target for target in request.targets_ms])
 
 
 def _proxy_note(space: Space, data: SplitSource) -> str:
@@ -272,11 +305,12 @@ def _derive(
     ranking = Ranking(
         found.supernet, setup.models, found.probabilities, data, batch_size, setup.objective, report, views, scores
     )
-    draws, rounds = max(request.draws, request.nets), request.rounds or default_rounds(data.count("all"))
-    nets = best_nets(ranking, draws, rounds, request.seed, [1000 * target for target in request.targets_ms] or None)
-    if len(nets) < request.nets:
+    asked = request.draws
+    draws, rounds = max(asked.draws, asked.nets), asked.rounds or default_rounds(data.count("all"))
+    nets = best_nets(ranking, draws, rounds, request.seed, request.goal.targets_us or None)
+    if len(nets) < asked.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    return nets[: request.nets]
+    return nets[: asked.nets]
 
 
 def _write(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import UsageError
 from lutbench.events import Report
 from lutbench.files import check_writable
+from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, open_images
 from lutbench.search.recipe import Recipe, default_recipe
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
@@ -18,35 +19,33 @@ from lutbench.space.net import Net
 from lutbench.space.zoo import find_whole_net, retargeted
 
 if TYPE_CHECKING:
-    from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
     from lutbench.search.train import TrainResult
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
-    resolution, classes: None means the data's own. data_seed: of the choice of classes, the split and shapes.
-    recipe: what differs from the default recipe for so many images. threads: of a CPU.
-    workers: that decode photographs.
+    recipe: what differs from the default recipe for so many images. seed: of weights, order and augmentation.
     """
 
     net: str
-    folder: Path
-    data: str = "digits"
-    resolution: int | None = None
-    classes: int | None = None
-    data_seed: int = 0
+    output: RunOutput
+    images: Images = field(default_factory=Images)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    computing: Computing = field(default_factory=Computing)
     seed: int = 0
-    begin: Begin = "auto"
-    threads: int | None = None
-    workers: int | None = None
-    skip_broken: bool = False
-    compiled: bool = False
     channels_last: bool = True
-    tensorboard: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return self.output.folder
+
+
+def train_request(net: str, **options: Any) -> TrainRequest:
+    """A request from options named as the fields of its parts are."""
+    return TrainRequest(net=net, **in_parts(options, output=RunOutput, images=Images, computing=Computing))
 
 
 @dataclass(frozen=True)
@@ -76,35 +75,24 @@ def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trai
     named = find_trainable(request.net)
 
     from lutbench.nn.workload import empty_net
-    from lutbench.search.data.find import find_data
-    from lutbench.search.data.options import DataOptions
     from lutbench.search.stops import stops_explained
     from lutbench.search.train import WEIGHTS, TrainSetup, train
 
-    options = DataOptions(
-        request.resolution,
-        request.classes,
-        request.data_seed,
-        request.workers,
-        request.skip_broken,
-        str(hardware.device),
-    )
-    source = hardware.first_ahead(lambda: find_data(request.data, options, hardware.reporting(report)))
-    hardware.set_threads(request.threads, source.resolution)
+    source = open_images(request.images, request.computing, hardware, report)
     recipe = replace(default_recipe(source.count("all")), **request.recipe)
     net = retargeted(named, source.resolution, source.classes)
     setup = TrainSetup(
-        empty_net(net),
-        named.key,
-        source,
-        recipe,
-        request.folder,
-        request.seed,
-        request.begin,
-        hardware,
-        request.compiled,
-        request.channels_last,
-        request.tensorboard,
+        net=empty_net(net),
+        name=named.key,
+        data=source,
+        recipe=recipe,
+        folder=request.folder,
+        seed=request.seed,
+        begin=request.output.begin,
+        hardware=hardware,
+        compiled=request.computing.compiled,
+        channels_last=request.channels_last,
+        tensorboard=request.output.tensorboard,
     )
     if hardware.is_first:
         check_writable(request.folder / WEIGHTS)

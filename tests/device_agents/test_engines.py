@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from lutbench.device_agents.host.engines import Buffers, Given, OnnxEngine, random_values, reason_of, rewriting
+from lutbench.device_agents.host.buffers import Buffers, random_values, rewriting
+from lutbench.device_agents.host.engine import Given, reason_of
+from lutbench.device_agents.host.onnx_engine import OnnxEngine
 from tests.onnx_models import convolution, save_model, tokens
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64

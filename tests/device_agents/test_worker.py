@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lutbench.device_agents.host.engines import Loaded
+from lutbench.device_agents.host.engine import Loaded
 from lutbench.device_agents.host.worker import Worker, preemptions
 
 

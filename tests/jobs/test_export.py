@@ -15,7 +15,7 @@ import torch
 from lutbench.errors import CheckpointError, ExportError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.jobs.export import SUMMARY, ExportRequest, deploy
-from lutbench.jobs.train import TrainRequest, train_net
+from lutbench.jobs.train import train_net, train_request
 from lutbench.nn.workload import empty_net
 from lutbench.search.checkpoint import load_weights
 from lutbench.search.data.find import find_data
@@ -41,13 +41,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ((space,), _) = find_spaces(str(folder / "tiny.toml"), (), (1.0,))
     write_architecture(Architecture(parse_net(CANDIDATES, space, "found"), {}, 0, TINY_TOML), folder / "net.json")
     recipe = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05}
-    request = TrainRequest(str(folder / "net.json"), folder, resolution=16, classes=4, recipe=recipe)
+    request = train_request(str(folder / "net.json"), folder=folder, resolution=16, classes=4, recipe=recipe)
     assert train_net(request, Hardware(), quiet).result.test.accuracy > 0.7
     return folder
 
 
 def request(trained: Path, folder: Path, **changes: object) -> ExportRequest:
-    base = ExportRequest(str(trained / "net.json"), folder, trained / "weights.pt", test_images=60)
+    base = ExportRequest(net=str(trained / "net.json"), folder=folder, weights=trained / "weights.pt", test_images=60)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from lutbench.errors import OutputError
 from lutbench.jobs.export import ExportRequest, deploy
-from lutbench.jobs.search import SearchRequest, find_nets
-from lutbench.jobs.train import TrainRequest, train_net
+from lutbench.jobs.search import find_nets, search_request
+from lutbench.jobs.train import train_net, train_request
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut
 from lutbench.search.hardware import Hardware
@@ -19,15 +19,15 @@ LUT = Path(__file__).parent.parent.parent / "luts" / "s8.csv"
 
 
 def _search(folder: Path) -> None:
-    find_nets(SearchRequest((read_lut(LUT),), folder, begin="resume"), Hardware(), lambda _: None)
+    find_nets(search_request(read_lut(LUT), folder=folder, begin="resume"), Hardware(), lambda _: None)
 
 
 def _train(folder: Path) -> None:
-    train_net(TrainRequest("fbnet_a", folder, begin="resume"), Hardware(), lambda _: None)
+    train_net(train_request("fbnet_a", folder=folder, begin="resume"), Hardware(), lambda _: None)
 
 
 def _export(folder: Path) -> None:
-    deploy(ExportRequest("fbnet_a", folder, random_weights=True), lambda _: None)
+    deploy(ExportRequest(net="fbnet_a", folder=folder, random_weights=True), lambda _: None)
 
 
 @pytest.mark.parametrize("job", [_search, _train, _export])

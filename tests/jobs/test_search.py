@@ -7,12 +7,12 @@ import pytest
 
 from lutbench.errors import LutError, UsageError
 from lutbench.jobs.search import (
-    SearchRequest,
     check_request,
     default_mode,
     default_rounds,
     default_views,
     latency_models,
+    search_request,
     space_of,
 )
 from lutbench.lut.file import read_lut
@@ -24,15 +24,15 @@ S8, IPHONE = (read_lut(LUTS / name) for name in ("s8.csv", "iphonex.csv"))
 
 
 def test_the_space_is_the_luts_first_or_the_one_asked_for() -> None:
-    assert space_of(SearchRequest((S8,), Path("x")))[0].label == "224x1.0"
-    assert space_of(SearchRequest((S8,), Path("x"), resolution=96, width=0.35))[0].label == "96x0.35"
+    assert space_of(search_request(S8, folder=Path("x")))[0].label == "224x1.0"
+    assert space_of(search_request(S8, folder=Path("x"), resolution=96, width=0.35))[0].label == "96x0.35"
 
 
 def test_every_variant_of_the_luts_that_come_along_can_be_searched(tmp_path: Path) -> None:
     for resolution in (224, 192, 128, 96):
         for width in (1.0, 0.5, 0.35):
-            check_request(SearchRequest((S8, IPHONE), tmp_path, resolution=resolution, width=width))
-    check_request(SearchRequest((S8, IPHONE), tmp_path, (15.0, 12.0)))
+            check_request(search_request(S8, IPHONE, folder=tmp_path, resolution=resolution, width=width))
+    check_request(search_request(S8, IPHONE, folder=tmp_path, targets_ms=(15.0, 12.0)))
 
 
 @pytest.mark.parametrize(
@@ -43,19 +43,19 @@ def test_a_target_out_of_reach_is_refused_before_anything_else(
     targets_ms: tuple[float, ...], text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=text):
-        check_request(SearchRequest((S8,), tmp_path / "found", targets_ms))
+        check_request(search_request(S8, folder=tmp_path / "found", targets_ms=targets_ms))
     assert not (tmp_path / "found").exists()
 
 
 def test_luts_of_two_spaces_and_of_no_space_are_refused() -> None:
-    space, _ = space_of(SearchRequest((S8,), Path("x")))
+    space, _ = space_of(search_request(S8, folder=Path("x")))
     section = replace(IPHONE.metadata.space, name="other")
     other = replace(IPHONE, metadata=replace(IPHONE.metadata, space=section))
     with pytest.raises(LutError, match="is of space other"):
         latency_models((S8, other), space)
     nothing = replace(S8.metadata.space, resolutions=(), widths=())
     with pytest.raises(LutError, match="does not say which space"):
-        space_of(SearchRequest((replace(S8, metadata=replace(S8.metadata, space=nothing)),), Path("x")))
+        space_of(search_request(replace(S8, metadata=replace(S8.metadata, space=nothing)), folder=Path("x")))
 
 
 def test_few_images_get_scaled_down_defaults_and_many_the_papers() -> None:

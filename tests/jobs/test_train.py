@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from lutbench.errors import (
     UsageError,
 )
 from lutbench.events import Event
-from lutbench.jobs.train import TrainRequest, find_trainable, train_net
+from lutbench.jobs.train import TrainRequest, find_trainable, train_net, train_request
 from lutbench.search.data import find
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
@@ -38,7 +39,7 @@ def arch(tiny: Space, tmp_path: Path) -> Path:
 
 def request(net: Path | str, folder: Path, **changes: object) -> TrainRequest:
     recipe = {"epochs": 1, "batch_size": 256}
-    return TrainRequest(str(net), folder / "out", resolution=16, recipe=recipe, **changes)  # type: ignore[arg-type]
+    return train_request(str(net), folder=folder / "out", resolution=16, recipe=recipe, **changes)
 
 
 def test_an_architecture_is_trained_at_the_size_of_the_data(arch: Path, tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_another_seed_sees_the_same_images(arch: Path, tmp_path: Path, monkeypat
 
 def test_a_published_graph_is_trained_too(tmp_path: Path) -> None:
     changed = request("shufflenet_v2@64x0.5", tmp_path, classes=3)
-    found = train_net(TrainRequest(**{**vars(changed), "resolution": 32}), Hardware(), quiet)
+    found = train_net(replace(changed, images=replace(changed.images, resolution=32)), Hardware(), quiet)
     assert found.net.input_shape == (1, 3, 32, 32) and found.result.epochs == 1
 
 
@@ -86,4 +87,4 @@ def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match="no such file"):
         find_trainable("none.json")
     with pytest.raises(UsageError, match="resolution 16 is not between"):
-        train_net(TrainRequest("mobilenet_v2", tmp_path, resolution=16), Hardware(), quiet)
+        train_net(train_request("mobilenet_v2", folder=tmp_path, resolution=16), Hardware(), quiet)

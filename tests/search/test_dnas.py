@@ -41,7 +41,8 @@ def one_thread() -> Iterator[None]:
 
 def setup(folder: Path, **changes: object) -> SearchSetup:
     models = (latency_model(made_lut(), SMALL),)
-    return replace(SearchSetup(models, Blobs(), product(models), SCHEDULE, folder), **changes)  # type: ignore[arg-type]
+    base = SearchSetup(models=models, data=Blobs(), objective=product(models), schedule=SCHEDULE, folder=folder)
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
 def quiet(_event: Event) -> None:

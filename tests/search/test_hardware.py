@@ -47,7 +47,7 @@ def quiet(_event: Event) -> None:
 
 def searched(folder: Path, mode: Any, **changes: object) -> SearchSetup:
     models = (latency_model(made_lut(), SMALL),)
-    base = SearchSetup(models, DATA, product(models), SCHEDULE, folder, mode)
+    base = SearchSetup(models=models, data=DATA, objective=product(models), schedule=SCHEDULE, folder=folder, mode=mode)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -59,7 +59,8 @@ def run_here(folder: Path) -> None:
         found = search(searched(folder / mode, mode, hardware=hardware), quiet)
         torch.save([found.supernet.state_dict(), list(found.history)], folder / f"{mode}{hardware.rank}.pt")
     net = tiny_net()
-    result = train(TrainSetup(net, "tiny", DATA, RECIPE, folder / "train", hardware=hardware), quiet)
+    asked = TrainSetup(net=net, name="tiny", data=DATA, recipe=RECIPE, folder=folder / "train", hardware=hardware)
+    result = train(asked, quiet)
     torch.save([net.state_dict(), list(result.history)], folder / f"train{hardware.rank}.pt")
 
 
@@ -191,7 +192,9 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_bf16_trains_and_a_batch_too_small_is_refused(tmp_path: Path) -> None:
-    asked = TrainSetup(tiny_net(), "tiny", DATA, RECIPE, tmp_path, hardware=Hardware(bf16=True))
+    asked = TrainSetup(
+        net=tiny_net(), name="tiny", data=DATA, recipe=RECIPE, folder=tmp_path, hardware=Hardware(bf16=True)
+    )
     assert train(asked, quiet).history[0]["loss"] > 0
     two = Hardware()
     two.processes = 2

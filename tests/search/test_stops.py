@@ -9,7 +9,7 @@ import torch
 from torch._dynamo.exc import TorchDynamoException
 
 from lutbench.errors import InterruptedRunError, TrainingError
-from lutbench.jobs.train import TrainRequest, train_net
+from lutbench.jobs.train import train_net, train_request
 from lutbench.search import train as training
 from lutbench.search.hardware import Hardware
 from lutbench.search.stops import stops_explained
@@ -40,4 +40,4 @@ def test_a_training_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(training, "train", fail)
     with pytest.raises(TrainingError, match="step of 64 images; a smaller --batch-size"):
-        train_net(TrainRequest("fbnet_a", tmp_path, resolution=16), Hardware(), lambda _event: None)
+        train_net(train_request("fbnet_a", folder=tmp_path, resolution=16), Hardware(), lambda _event: None)

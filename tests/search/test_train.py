@@ -47,7 +47,7 @@ def tiny_net() -> nn.Module:
 
 def setup(folder: Path, **changes: object) -> TrainSetup:
     data = find_data("digits", DataOptions(resolution=16))
-    return replace(TrainSetup(tiny_net(), "tiny", data, RECIPE, folder), **changes)  # type: ignore[arg-type]
+    return replace(TrainSetup(net=tiny_net(), name="tiny", data=data, recipe=RECIPE, folder=folder), **changes)  # type: ignore[arg-type]
 
 
 def weights(net: nn.Module) -> list[Tensor]:

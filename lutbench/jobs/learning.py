@@ -1,0 +1,78 @@
+"""What training and searching are asked for alike: which images, where to write, how to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lutbench.events import Report
+
+if TYPE_CHECKING:
+    from lutbench.search.data.source import SplitSource
+    from lutbench.search.epochs import Begin
+    from lutbench.search.hardware import Hardware
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Which images to learn from. resolution, classes: None means the data's own.
+
+    data_seed: of the choice of classes, the split and shapes. workers: that decode photographs; None means one a core.
+    """
+
+    data: str = "digits"
+    resolution: int | None = None
+    classes: int | None = None
+    data_seed: int = 0
+    workers: int | None = None
+    skip_broken: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutput:
+    """Where a training or a search writes. begin: with the checkpoint there, or anew (`Epochs.start`)."""
+
+    folder: Path
+    begin: Begin = "auto"
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing:
+    """threads: of a CPU; None means as many as serve images of that size. compiled: by torch.compile."""
+
+    threads: int | None = None
+    compiled: bool = False
+
+
+def open_images(images: Images, computing: Computing, hardware: Hardware, report: Report) -> SplitSource:
+    """The images, found by the first process; torch's threads are set for their size."""
+    from lutbench.search.data.find import find_data
+    from lutbench.search.data.options import DataOptions
+
+    options = DataOptions(
+        resolution=images.resolution,
+        classes=images.classes,
+        seed=images.data_seed,
+        workers=images.workers,
+        skip_broken=images.skip_broken,
+        device=str(hardware.device),
+    )
+    source = hardware.first_ahead(lambda: find_data(images.data, options, hardware.reporting(report)))
+    hardware.set_threads(computing.threads, source.resolution)
+    return source
+
+
+def in_parts(options: Mapping[str, Any], **kinds: type) -> dict[str, Any]:
+    """Options with those that are a part's fields put into that part: kinds' name -> part; the others as they are.
+
+    So a command line or a script names an option alone, and code that uses it gets the part it belongs to.
+    """
+    left = dict(options)
+    parts = {
+        name: kind(**{field.name: left.pop(field.name) for field in fields(kind) if field.name in left})
+        for name, kind in kinds.items()
+    }
+    return {**left, **parts}
