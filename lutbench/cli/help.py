@@ -31,6 +31,7 @@ _MACHINE = ("--accelerator", "--threads", "--bf16", "--compile")
 _INTERVAL = ("--target", "--max-rounds", "--fresh")
 
 HELP = {
+    "demo": Help({OUTPUT: ("--output", "--open")}, ("lutbench demo", "lutbench demo -o tried --no-open")),
     "profile": Help(
         {
             "What to measure": ("--device", "--space", "--resolution", "--width", "--dtype", "--runtime", "--engine"),

@@ -25,6 +25,7 @@ from lutbench.streams import guard_streams, status_of_output
 
 # name -> (module:command, its line in the help); modules load when their command runs, so that --help is quick
 COMMANDS = {
+    "demo": ("lutbench.cli.demo:command", "Try everything in a few minutes, from nothing to a page."),
     "profile": ("lutbench.cli.profile:command", "Time every operator of a space on a device; write the LUT."),
     "show": ("lutbench.cli.show:command", "What a LUT is, how good it is, its slowest operators."),
     "predict": (
@@ -57,6 +58,7 @@ _REFUSALS = {
 
 # the groups of --help
 GROUPS = {
+    "Begin": ("demo",),
     "Measure a device": ("profile", "verify", "bench"),
     "Look at latencies": ("show", "predict", "diff", "report", "nets"),
     "Find and make nets": ("search", "train", "export"),
@@ -67,6 +69,7 @@ FIRST_SCREEN = """\
 lutbench {version}: how fast a network's operators are on your device, and nets
 made for it.
 
+  lutbench demo                     try everything in a few minutes
   lutbench profile --device host    time every operator, write luts/host.csv
   lutbench verify --lut host        judge the table by whole nets
   lutbench bench mobilenet_v2       time whole nets; ONNX files, too
