@@ -99,7 +99,7 @@ def command(folder: Path, opened: bool) -> None:
     Each command is shown before it runs, and can be pasted. Started again, the demo goes on with the first command
     that has not ended.
     """
-    from lutbench.cli.main import cli
+    from lutbench.cli.main import run_command
     from lutbench.files import check_writable, write_atomically
 
     check_writable(folder / PAGE)
@@ -112,7 +112,7 @@ def command(folder: Path, opened: bool) -> None:
             say(f"done before: {step.makes}")
             continue
         say(f"$ lutbench {' '.join(step.words)}", wrapped=False)
-        cli.main(args=list(step.words), prog_name="lutbench", standalone_mode=False)
+        run_command(list(step.words))
     page = (folder / PAGE).resolve()
     say(f"\n{time.monotonic() - began:.0f} s. Everything is in {folder}; the page: {page.as_uri()}", wrapped=False)
     if opened and click.get_text_stream("stdout").isatty():

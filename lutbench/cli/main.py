@@ -127,12 +127,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     guard_streams()
     handle_signals()
     debug = "--debug" in (arguments if arguments is not None else sys.argv)
-    status = _status_of(lambda: _run(arguments), debug)
+    status = _status_of(lambda: run_command(arguments), debug)
     of_output = _status_of(status_of_output, debug)  # said even where another status is given
     sys.exit(status or of_output)
 
 
-def _run(arguments: list[str] | None) -> int:
+def run_command(arguments: list[str] | None) -> int:
+    """Runs one command; raises what goes wrong."""
     cli.main(args=arguments, prog_name="lutbench", standalone_mode=False)
     return 0
 
