@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,5 +116,5 @@ def command(folder: Path, opened: bool) -> None:
         run_command(list(step.words))
     page = (folder / PAGE).resolve()
     say(f"\n{time.monotonic() - began:.0f} s. Everything is in {folder}; the page: {page.as_uri()}", wrapped=False)
-    if opened and click.get_text_stream("stdout").isatty():
+    if opened and sys.stdout.isatty():
         click.launch(page.as_uri())
