@@ -2,11 +2,10 @@
 
     python benchmarks/own_loop.py [--calls 400] [--turns 3]
 
-In each turn every net runs in three loops, in a fresh process and on as many threads as bench uses (one):
-`session.run` with its image given anew in each call, as most people write it; the same with inputs and outputs bound
-beforehand; and that on one core, where the system lets a process choose. Then bench times the same files' nets. The
-order of the two is turned round from turn to turn, so that drift of the machine shows. Prints a Markdown table of
-medians over the turns, milliseconds.
+In each turn a net runs in three loops, in a fresh process and on as many threads as bench uses (one): `session.run`
+with its image given anew in each call, as most people write it; the same with inputs and outputs bound beforehand; and
+that on one core, where the system lets a process choose. Straight after it, or before it in every second turn, bench
+times the same file. Prints a Markdown table of medians over the turns, milliseconds.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from lutbench.space.workload import Workload, workload_name
 
 NETS = ("fbnet_96_035_1", "mobilenet_v2@224x0.35", "shufflenet_v2", "mobilenet_v2", "fbnet_a", "fbnet_c")
 DTYPES = ("int8", "fp32")
+COLUMNS = ("mean", "median", "bound", "one_core", "tenth", "bench")
 WARM_UP = 20
 Samples = dict[str, float]
 
@@ -80,69 +80,70 @@ def loops(path: str, calls: int) -> Samples:
     return {name: 1000 * value for name, value in found.items()}
 
 
-def plain(paths: Sequence[Path], calls: int) -> list[Samples]:
-    """Each file's loops, in a fresh process each."""
-    command = [sys.executable, __file__, "--calls", str(calls), "--loops"]
-    return [
-        json.loads(subprocess.run([*command, str(path)], check=True, capture_output=True, text=True).stdout)
-        for path in paths
-    ]
+def plain(path: Path, calls: int) -> Samples:
+    """A file's loops, in a fresh process."""
+    command = [sys.executable, __file__, "--calls", str(calls), "--loops", str(path)]
+    found: Samples = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
 
 
-def by_bench(dtype: str) -> tuple[list[float], float]:
-    """Each net's milliseconds, and the share of samples that were disturbed and did not count."""
-    request = BenchRequest(device=find_device("host"), nets=NETS, dtype=dtype, fresh=True)
-    report = bench(request, lambda _event: None)
-    found = report.latencies_us()
-    return [found[net] / 1000 for net in NETS], report.disturbed_share
+def by_bench(net: str, dtype: str) -> Samples:
+    """A net's milliseconds, and the share of samples that were disturbed and did not count."""
+    report = bench(BenchRequest(device=find_device("host"), nets=(net,), dtype=dtype, fresh=True), unheard)
+    (latency_us,) = report.latencies_us().values()
+    return {"bench": latency_us / 1000, "disturbed": report.disturbed_share}
 
 
-def files_of(dtype: str) -> list[Path]:
+def files_of(dtype: str) -> dict[str, Path]:
     """The files that bench times, from its cache or made now."""
-    nets: list[Workload] = [parse_net_text(name, ()) for name in NETS]
-    artifacts, failures = export_workloads(
-        nets, EXPORTERS["onnx"], dtype, ArtifactCache(default_cache_folder()), lambda _event: None
-    )
+    nets: dict[str, Workload] = {name: parse_net_text(name, ()) for name in NETS}
+    cache = ArtifactCache(default_cache_folder())
+    artifacts, failures = export_workloads(list(nets.values()), EXPORTERS["onnx"], dtype, cache, unheard)
     assert not failures, failures
     by_name = {artifact.name: artifact.path for artifact in artifacts}
-    return [by_name[workload_name(net)] for net in nets]
+    return {name: by_name[workload_name(net)] for name, net in nets.items()}
 
 
-def turn(number: int, dtype: str, paths: Sequence[Path], calls: int) -> tuple[list[Samples], float]:
-    """One turn: the loops and bench, in an order that turns round."""
+def unheard(_event: object) -> None:
+    """Shows nothing of a run's progress."""
+
+
+def turn(number: int, net: str, dtype: str, path: Path, calls: int) -> Samples:
+    """A net's loops and its bench, one straight after the other, in an order that turns round."""
     if number % 2:
-        benched, disturbed = by_bench(dtype)
-        found = plain(paths, calls)
-    else:
-        found = plain(paths, calls)
-        benched, disturbed = by_bench(dtype)
-    return [{**one, "bench": ms} for one, ms in zip(found, benched, strict=True)], disturbed
+        benched = by_bench(net, dtype)
+        return {**plain(path, calls), **benched}
+    return {**plain(path, calls), **by_bench(net, dtype)}
+
+
+def row(net: str, dtype: str, found: Sequence[Samples]) -> str:
+    """A line of the table: medians over the turns, and the median of bench's ratio to its neighbour in time."""
+    cells = [f"{median(one[column] for one in found):.3f}" for column in COLUMNS]
+    for column in ("mean", "median"):
+        ratio = median(one["bench"] / one[column] for one in found)
+        cells.append(f"{100 * (ratio - 1):+.1f} %")
+    disturbed = median(one["disturbed"] for one in found)
+    return f"| {net}, {dtype} | {' | '.join(cells)} | {disturbed:.0%} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=400)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--calls", type=int, default=300)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--loops", metavar="FILE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.loops:
         print(json.dumps(loops(arguments.loops, arguments.calls)))
         return
     print(f"{machine()}; {arguments.turns} turns of {arguments.calls} calls\n")
-    columns = ("mean", "median", "bound", "one_core", "tenth", "bench")
-    heads = ("mean of a loop", "its median", "median, bound", "median, bound, one core", "fastest tenth", "bench")
-    print(f"| net, dtype | {' | '.join(heads)} | bench against the mean | against the median |")
-    print(f"|---{'|---' * (len(columns) + 2)}|")
+    heads = ("mean of a loop", "its median", "bound", "bound, one core", "fastest tenth", "bench")
+    print(f"| net | {' | '.join(heads)} | bench to mean | bench to median | disturbed |")
+    print(f"|---{'|---' * (len(heads) + 3)}|")
     for dtype in DTYPES:
         paths = files_of(dtype)
-        found_in_turns = [turn(number, dtype, paths, arguments.calls) for number in range(arguments.turns)]
-        turns, shares = zip(*found_in_turns, strict=True)
-        for net, *found in zip(NETS, *turns, strict=True):
-            ms = {column: median(one[column] for one in found) for column in columns}
-            cells = [f"{ms[column]:.3f}" for column in columns]
-            cells += [f"{100 * (ms['bench'] / ms[column] - 1):+.1f} %" for column in ("mean", "median")]
-            print(f"| {net}, {dtype} | {' | '.join(cells)} |", flush=True)
-        print(f"<!-- {dtype}: disturbed in bench, by turn: {', '.join(f'{share:.0%}' for share in shares)} -->")
+        for net, path in paths.items():
+            found = [turn(number, net, dtype, path, arguments.calls) for number in range(arguments.turns)]
+            print(row(net, dtype, found), flush=True)
 
 
 if __name__ == "__main__":

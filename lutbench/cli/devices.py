@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @force_option
 @json_option
 def command(clean: str | None, checked: str | None, runtime: str, cores: str, force: bool, as_json: bool) -> None:
-    """The devices lutbench knows and the phones attached; yours go into devices.toml of the configuration folder.
+    """List the devices that lutbench knows, and the phones attached. Yours go into devices.toml.
 
-    --check prints a list with ok or what to do for each line, and exits 1 where one failed; with --json it is what a
-    bug report needs.
+    --check goes through what a phone needs: each line says ok, or what to do. It exits with 1 where a line failed.
+    With --json it prints what a bug report needs.
     """
     from lutbench.cli.render import print_json
     from lutbench.device_agents.registry import all_devices, clean_device, find_device, registry_path

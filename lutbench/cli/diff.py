@@ -46,7 +46,7 @@ def command(
     html_path: Path | None,
     as_json: bool,
 ) -> None:
-    """What is slower or faster in LUT B than in LUT A.
+    """Show what is slower or faster in LUT B than in LUT A.
 
     Ratios are B / A: 1.25 is a quarter slower in B. A ratio is significant where the 95 % intervals of the two
     latencies do not overlap. Operators that are in one LUT only, or failed, are listed and never fail a check.

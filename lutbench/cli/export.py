@@ -71,7 +71,7 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """A trained net as files for runtimes, with their accuracy on test images beside torch's.
+    """Write a trained net as files for runtimes, and measure their accuracy on test images beside PyTorch's.
 
     NET is what `lutbench train` took. int8 files are calibrated with 256 training images; they take and give integers,
     and export.json beside them says what these mean and how images are normalised.

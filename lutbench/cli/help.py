@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -124,7 +125,7 @@ HELP = {
             "What to measure": ("--lut", "--device", "--nets", "--batch", "--seed"),
             OUTPUT: ("--max-error", "--json"),
             LENGTH: ("--rounds",),
-            MACHINE: ("--cores", "--force"),
+            MACHINE: ("--cores", "--force", "--no-heat-wait"),
         },
         ("lutbench verify --lut luts/host.csv", "lutbench verify --lut luts/host.csv --nets 20 --max-error 0.02"),
     ),
@@ -177,8 +178,33 @@ HELP = {
 }
 
 
+# what stands for a value in the help, where its type does not say what is meant
+METAVARS = {
+    **dict.fromkeys(("--device", "--source-device", "--engine", "--runtime", "--select"), "NAME"),
+    "--space": "NAME|FILE",
+    "--rows": "FILE",
+    "--dtype": "TYPE",
+    "--unit": "UNIT",
+    "--cores": "CORES",
+    "--data": "IMAGES",
+}
+_OF_TYPES = ((click.IntRange, "N"), (click.types.IntParamType, "N"), (click.types.FloatParamType, "X"))
+
+
+def metavar_of(option: click.Option) -> str | None:
+    """Name what stands behind an option: N for a whole number, X for any; None where click's own word is plain."""
+    named = next((METAVARS[text] for text in option.opts if text in METAVARS), None)
+    return named or next((word for kind, word in _OF_TYPES if isinstance(option.type, kind)), None)
+
+
 class HelpCommand(click.Command):
     """A command whose help lists its options in the groups of HELP, and ends with examples."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for option in self.params:
+            if isinstance(option, click.Option) and option.metavar is None and not option.is_flag:
+                option.metavar = metavar_of(option)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = HELP[str(self.name)]

@@ -29,7 +29,7 @@ from lutbench.cli.out import say
 )
 @json_option
 def command(paths: tuple[Path, ...], output: Path, conflict: str, as_json: bool) -> None:
-    """LUTs of one device, runtime, dtype, thread setting, batch and space into one.
+    """Put LUTs of one device, runtime, dtype, thread setting, batch and space together into one.
 
     Resolutions and widths may differ. What else differs is refused.
     """

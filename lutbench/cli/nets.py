@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.argument("net", required=False, metavar="[NET]")
 @json_option
 def command(net: str | None, as_json: bool) -> None:
-    """The published nets: multiply-accumulates and parameters, computed and as published.
+    """List the published nets, with their multiply-accumulates and parameters as computed and as published.
 
-    With NET (mobilenet_v2, fbnet_a@192x0.5, ...): that one, layer by layer.
+    With a NET (mobilenet_v2, fbnet_a@192x0.5, ...) list the layers of that one.
     """
     from lutbench.cli.render import print_json
     from lutbench.space.fbnet import fbnet

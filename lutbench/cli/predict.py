@@ -19,10 +19,11 @@ from lutbench.cli.options import LUT, json_option, lut_batch_option
 @lut_batch_option
 @json_option
 def command(lut_path: Path | None, nets: tuple[str, ...], batch: int | None, as_json: bool) -> None:
-    """A LUT's latency for nets: of one image, or of a whole batch where the LUT is of batches.
+    """Add up a LUT's rows: how long a net takes that nobody has run.
 
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width), an architecture file that
     `lutbench search` wrote (net.json) or a string of candidates, one per layer, separated by commas, blanks or |.
+    Latencies are of one image, or of a whole batch where the LUT is of batches.
     """
     from lutbench.cli.luts import batch_text, check_batch, lut_or_own, open_lut
     from lutbench.cli.render import print_json, print_table

@@ -23,7 +23,7 @@ from lutbench.cli.out import say
     help="Write the charts as files: host.png makes host-heatmap.png, host-nets.png and so on; .svg likewise.",
 )
 def command(lut_paths: tuple[Path, ...], output: Path | None, plots: tuple[Path, ...]) -> None:
-    """One HTML page about a LUT, or about two and how they differ; its charts as files.
+    """Write one HTML page about a LUT, or about two and how they differ; or its charts as files.
 
     The page opens without a network: send it to whoever you like.
     """

@@ -15,7 +15,7 @@ TARGETS = ("android-arm64", "android-x86_64", "host")
 
 @click.group("runner", no_args_is_help=False)
 def command() -> None:
-    """The program that measures on phones (lutbench-runner)."""
+    """Build the program that measures on phones (lutbench-runner)."""
 
 
 @command.command("build", cls=HelpCommand)

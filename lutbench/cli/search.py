@@ -125,20 +125,22 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find nets for the devices of LUTs: accurate, and fast there (DNAS).
+    """Find nets that are accurate, and fast on the devices of the LUTs.
 
-    A supernet of every candidate is trained on images together with theta, the probabilities of each layer's
-    candidates; the nets that theta prefers are ranked and written as architecture files, for `lutbench train`, `export`
-    and `bench`. Without a target the loss is the paper's product of cross entropy and latency; with --target-ms the
-    nets take between 0.97 of the target and the target. With several LUTs a net keeps within the target on every
-    device, or has the least worst ratio to each device's fastest net.
+    A supernet holds every candidate of every layer. It is trained on images, together with theta: the probabilities
+    of each layer's candidates. The nets that theta prefers are ranked and written as architecture files, for
+    `lutbench train`, `export` and `bench`.
 
-    What of the schedule is not given is the paper's, or scaled down where there are fewer than 20,000 images.
+    With --target-ms each net takes between 0.97 of the target and the target, on every device. Without it the loss is
+    the paper's product of cross entropy and latency, and of several devices the one counts on which a net is furthest
+    from the fastest.
 
-    Started again, the same command goes on after the last epoch that ended, and with the ranking of nets; --fresh
+    The schedule's defaults are the paper's. They are scaled down where there are fewer than 20,000 images.
+
+    Started again, the same command goes on after the last epoch that ended, and with the ranking of nets. --fresh
     starts anew.
 
-    Several processes: torchrun --nproc-per-node 8 --no-python lutbench search ...
+    To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench search ...
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(lut: Path, slowest: int, as_json: bool) -> None:
-    """What a LUT is, how good it is, and its slowest operators."""
+    """Show what a LUT is of, how far it can be trusted, and its slowest operators."""
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import print_json
 

@@ -75,12 +75,15 @@ def command(
     """Train a net from scratch on images.
 
     NET is an architecture file that `lutbench search` wrote, a name of `lutbench nets`, or a string of FBNet's
-    candidates; it gets the data's resolution and number of classes. What of the recipe is not given is the paper's
-    (360 epochs of batch 256), or one scaled down where there are fewer than 20,000 images. The folder gets a
-    checkpoint and a line of metrics.jsonl every epoch, and weights.pt at the end, for `lutbench export`. Started
-    again, the same command goes on after the last epoch that ended; --fresh starts anew.
+    candidates. It gets the data's resolution and number of classes.
 
-    Several processes: torchrun --nproc-per-node 8 --no-python lutbench train ...
+    The schedule's defaults are the paper's recipe: 360 epochs of batch 256. They are scaled down where there are fewer
+    than 20,000 images.
+
+    The folder gets a checkpoint and a line of metrics.jsonl after every epoch, and weights.pt at the end, for
+    `lutbench export`. Started again, the same command goes on after the last epoch that ended. --fresh starts anew.
+
+    To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
     from lutbench.cli.render import Progress, print_json
     from lutbench.jobs.train import find_trainable, train_net, train_request

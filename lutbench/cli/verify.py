@@ -39,7 +39,7 @@ def command(
     max_error: float | None,
     as_json: bool,
 ) -> None:
-    """Random whole nets on the device against the LUT's predictions; the summary goes into the LUT.
+    """Time random whole nets, and say how far the LUT's predictions are off. The summary is written into the LUT.
 
     Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
     Nets that the LUT was tuned on are never drawn.

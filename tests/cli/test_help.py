@@ -58,3 +58,30 @@ def test_examples_are_command_lines_that_the_command_takes(name: str) -> None:
         words = shlex.split(example)[1:]
         rest = words[2:] if name == "build" else words[1:]
         FOUND[name].make_context(name, rest)
+
+
+VERBS = {"Add", "Build", "Compare", "Find", "List", "Make", "Measure", "Put", "Show", "Time", "Train", "Write"}
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_a_command_says_first_what_it_does(name: str) -> None:
+    """The first word of its help is a verb, and so is that of its line in the list of commands."""
+    first = str(FOUND[name].help).split()[0]
+    assert first in VERBS, f"{name}: {first}"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_list_of_commands_says_what_each_does(name: str) -> None:
+    assert COMMANDS[name][1].split()[0] in VERBS
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_an_option_of_a_number_or_a_name_says_what_stands_behind_it(name: str) -> None:
+    shown = FOUND[name].get_help(click.Context(FOUND[name], info_name=name))
+    assert not re.search(r" (INTEGER RANGE|FLOAT RANGE|INTEGER|FLOAT|TEXT)\b", shown)
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_only_what_is_clicks_own_stands_in_no_group(name: str) -> None:
+    grouped = {text for names in HELP[name].groups.values() for text in names}
+    assert not [option.opts for option in options(FOUND[name]) if not grouped & set(option.opts)]
