@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
@@ -53,12 +54,20 @@ SLOW = (
     *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
     *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),
     "reading/test_files.py::test_a_pipe",
+    *(f"private/test_{name}_calls" for name in ("executorch", "torch", "datasets", "onnxruntime")),
+    "device_agents/test_engines",
 )
 QUICK = (  # files of those folders that compute little
     *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
     *("search/test_budget", "search/test_latency", "search/test_recipe", "search/test_schedule"),
 )
 TESTS = Path(__file__).parent
+
+# No test fails for being slow: machines are shared. `make test-quick` takes a fifth of the examples where a test does
+# not name their number itself.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("patient"), max_examples=20)
+settings.load_profile("quick" if os.environ.get("LUTBENCH_QUICK") else "patient")
 
 
 def is_slow(path: Path, name: str = "") -> bool:
