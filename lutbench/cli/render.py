@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from types import TracebackType
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _ENDLESS = 10_000  # columns
 _BETWEEN = 3  # characters between two columns
+LOADING = "loading PyTorch"
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
 
 
@@ -76,14 +78,20 @@ def _table(columns: dict[str, bool], rows: list[list[str]], width: int) -> Table
     return table
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first, or the only one, of those that torchrun started; needs no torch."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
 class Progress:
     """Draws events on standard error: a live line in a terminal, a line now and then elsewhere.
 
-    drawing: False in all but the first of several processes that share a terminal.
+    drawing: False in all but the first of several processes that share a terminal (`is_first_process`).
+    first: what a terminal shows until the first event, such as "loading PyTorch", which takes seconds.
     """
 
-    def __init__(self, drawing: bool = True) -> None:
-        self._drawing = drawing
+    def __init__(self, drawing: bool = True, first: str = "") -> None:
+        self._drawing, self._first = drawing, first
         self._live: Any = None
         self._last_plain = 0.0
 
@@ -91,9 +99,12 @@ class Progress:
         if self._drawing and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
+            from rich.text import Text
 
             self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=4, transient=True)
             self._live.start()
+            if self._first:
+                self._live.update(Text(self._first), refresh=True)
         return self
 
     def __exit__(

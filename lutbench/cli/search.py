@@ -143,7 +143,7 @@ def command(
     To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench search ...
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
-    from lutbench.cli.render import Progress, print_json
+    from lutbench.cli.render import LOADING, Progress, is_first_process, print_json
     from lutbench.jobs.search import check_request, find_nets, search_name, search_request
     from lutbench.search.schedule import Schedule
 
@@ -159,12 +159,11 @@ def command(
         shared=not separate_weights,
         **options,  # named as the fields of the request's parts are
     )
-    check_request(request)  # before torch loads
-    from lutbench.search.hardware import Hardware
+    with Progress(is_first_process(), first=LOADING) as progress:
+        check_request(request)
+        from lutbench.search.hardware import Hardware
 
-    hardware = Hardware(accelerator, bf16)
-    with Progress(hardware.is_first) as progress:
-        found = find_nets(request, hardware, progress)
+        found = find_nets(request, Hardware(accelerator, bf16), progress)
     if found is None:
         return
     _draw(found, request.folder / PICTURE)

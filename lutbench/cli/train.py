@@ -85,9 +85,8 @@ def command(
 
     To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
-    from lutbench.cli.render import Progress, print_json
+    from lutbench.cli.render import LOADING, Progress, is_first_process, print_json
     from lutbench.jobs.train import find_trainable, train_net, train_request
-    from lutbench.search.hardware import Hardware
     from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
@@ -99,10 +98,11 @@ def command(
         recipe={name: value for name, value in recipe.items() if value is not None},
         **options,  # named as the fields of the request's parts are
     )
-    hardware = Hardware(accelerator, bf16)
-    with Progress(drawing=hardware.is_first) as progress:
-        found = train_net(request, hardware, progress)
-    if not hardware.is_first:
+    with Progress(is_first_process(), first=LOADING) as progress:
+        from lutbench.search.hardware import Hardware
+
+        found = train_net(request, Hardware(accelerator, bf16), progress)
+    if not is_first_process():
         return
     if as_json:
         print_json(_summary(net, found))

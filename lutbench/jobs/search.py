@@ -193,7 +193,7 @@ def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...
 
 
 def check_request(request: SearchRequest) -> None:
-    """Raises what is wrong with LUTs, targets and folder; needs no torch."""
+    """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
     request.goal.objective(latency_models(request.luts, space))
     schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 
 import pytest
 
 from lutbench.cli.out import say
-from lutbench.cli.render import Progress, print_table
+from lutbench.cli.render import Progress, is_first_process, print_table
 from lutbench.events import StepProgress
 
 
@@ -68,3 +69,20 @@ def test_a_message_is_wrapped_at_words_in_a_terminal_alone(
     assert " ".join(wrapped.split()) == text and all(len(line) <= 40 for line in wrapped.splitlines())
     say(text, wrapped=False)
     assert capsys.readouterr().out == f"{text}\n"
+
+
+def test_a_terminal_shows_at_once_what_takes_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", shown)
+    with Progress(first="loading PyTorch"):
+        assert "loading PyTorch" in shown.getvalue()
+
+
+@pytest.mark.parametrize(("rank", "first"), [("0", True), ("1", False), (None, True)])
+def test_the_first_of_torchrun_s_processes(monkeypatch: pytest.MonkeyPatch, rank: str | None, first: bool) -> None:
+    monkeypatch.setenv("RANK", rank or "3")  # of something else than torchrun, where it is none of its runs
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "some")
+    assert is_first_process() is first
