@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from lutbench.device_agents.agent import CORE_CHOICE, Agent, DeviceInfo
+from lutbench.device_agents.agent import CORE_CHOICE
 from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import LutError, UsageError
-from lutbench.events import Note, Report, RoundProgress
+from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact, ModelInput
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.export.model_inputs import RANDOM_FLOATS, RANDOM_INTEGERS
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
-from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
-from lutbench.jobs.bench_nets import BenchNet, Wanted, parse_net_text, prepare_nets
+from lutbench.jobs.bench_nets import BenchNet, parse_net_text, prepare_nets
+from lutbench.jobs.bench_rounds import BenchRounds
 from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
-from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.measure_request import MeasureRequest
 from lutbench.jobs.model_options import InputOptions
-from lutbench.jobs.net_rounds import NETS_PER_GROUP, measure_nets
+from lutbench.jobs.net_rounds import Measuring
 from lutbench.jobs.tuning import choose_canaries
-from lutbench.lut.journal_place import set_aside
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
-from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
-from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
 from lutbench.reading.cells import guarded
 from lutbench.space.fbnet import FBNET, fbnet
@@ -43,7 +35,6 @@ from lutbench.space.net import Net
 from lutbench.units import US_PER_S
 
 MIN_ROUNDS = 40
-ROUND_US = 100_000.0  # at least, so that MIN_ROUNDS see the machine in more than one of its states
 OK = "ok"
 CSV_COLUMNS = (
     "net", "resolution", "width", "device", "latency_us", "ci_low_us", "ci_high_us", "mmacs", "params_m", "runtime",
@@ -142,14 +133,26 @@ def bench(
     if request.lut is not None:
         for text in lut_differences(request, exporter):
             report(Note(text, warning=True))
-    job = _Job(request, exporter, report, open_device, look_first)
-    with held(request.device, job.folder):
-        found = job.run(wanted)
+    folder = default_cache_folder() / "bench"
+    with held(request.device, folder):
+        canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol, request.batch)
+        how = Measuring(
+            device=request.device,
+            settings=request.settings(report),
+            canaries=canaries,
+            protocol=request.protocol,
+            open_device=open_device,
+            look_first=look_first,
+        )
+        nets, loaded = prepare_nets(wanted, canaries.operators, exporter, request.dtype, request.inputs, report)
+        texts = {net.artifact.name: net.text for net in nets if net.artifact}
+        rounds = BenchRounds(how, request, exporter.runtime_version, texts, folder)
+        found = _measured(request, rounds, nets, loaded, exporter.runtime_version)
         if request.output is not None and len(found.failed) < len(found.results):
             write_atomically(request.output, csv_table(found).encode())
         if tell is not None:
             tell(found)
-        job.set_journals_aside()
+        rounds.set_journals_aside()
     return found
 
 
@@ -177,163 +180,39 @@ def _spaces(lut: Lut | None) -> tuple[Space, ...]:
     return (fbnet(FBNET.resolution, 1.0),) if lut is None else lut.metadata.space.spaces
 
 
-class _Job:
-    """The measuring part of bench: groups of nets, each with a journal of its own."""
-
-    def __init__(
-        self,
-        request: BenchRequest,
-        exporter: Exporter,
-        report: Report,
-        open_device: OpenAgent,
-        look_first: LookFirst,
-    ) -> None:
-        self._request = request
-        self._exporter = exporter
-        self._report = report
-        self._open_device = open_device
-        self._look_first = look_first
-        self._canaries = choose_canaries((fbnet(FBNET.resolution, 1.0),), request.protocol, request.batch)
-        self._journals: list[Path] = []
-        self._texts: dict[str, str] = {}  # artifact -> the net as the user wrote it
-        self.folder = default_cache_folder() / "bench"
-
-    def run(self, wanted: dict[str, Wanted]) -> BenchReport:
-        request = self._request
-        nets, canaries = prepare_nets(
-            wanted, self._canaries.operators, self._exporter, request.dtype, request.inputs, self._report
-        )
-        artifacts = list({net.artifact.name: net.artifact for net in nets if net.artifact}.values())
-        self._texts = {net.artifact.name: net.text for net in nets if net.artifact}
-        found: dict[str, Summary | str] = {}
-        disturbed: list[float] = []
-        cpu = ""
-        settings = request.settings(self._report)
-        if artifacts:
-            self._look_first(request.device, settings, canaries[0])
-        for start in range(0, len(artifacts), NETS_PER_GROUP):
-            group = artifacts[start : start + NETS_PER_GROUP]
-            with self._open_device(request.device, settings) as agent:
-                described = agent.describe()
-                cpu = described.cpu
-                with self._open_journal(group, described) as journal:
-                    self._measure(agent, [*group, *canaries], group, journal)
-                    found |= _outcomes(group, journal)
-                    disturbed.append(journal.measurements.disturbed_share)
-        return BenchReport(
-            request.device.name,
-            cpu,
-            self._exporter.runtime_version,
-            request.dtype,
-            request.threads,
-            request.batch,
-            request.protocol.target,
-            sum(disturbed) / len(disturbed) if disturbed else 0.0,
-            tuple(self._result(net, found) for net in nets),
-        )
-
-    def set_journals_aside(self) -> None:
-        """The next bench measures anew."""
-        for path in self._journals:
-            set_aside(path)
-
-    def _open_journal(self, group: Sequence[Artifact], device: DeviceInfo) -> Journal:
-        """The journal that these samples belong to: its name is made of all that decides them."""
-        request, protocol = self._request, self._request.protocol
-        identity: dict[str, Any] = {
-            "bench": request.device.name,
-            "cpu": device.cpu,
-            **device_identity(device),
-            "runtime": self._exporter.runtime_version,
-            "dtype": request.dtype,
-            "threads": request.threads,
-            **batch_identity(request.batch),
-            "warmup": protocol.net_warmup,
-            "artifacts": {artifact.name: artifact.sha256 for artifact in group},
-        }
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        path = self.folder / f"{digest[:16]}.jsonl"
-        if request.fresh:
-            set_aside(path)
-        self._journals.append(path)
-        journal = Journal(path, identity, self._canaries.all)
-        report_journal(journal, self._report)
-        return journal
-
-    def _measure(
-        self, agent: Agent, artifacts: Sequence[Artifact], group: Sequence[Artifact], journal: Journal
-    ) -> None:
-        install_artifacts(agent, artifacts, (), journal, self._canaries)
-        data, protocol = journal.measurements, self._request.protocol
-
-        def unfinished() -> list[str]:
-            # one whose worker dies beside others but not alone gives no samples, round after round
-            alive = [artifact.name for artifact in group if artifact.name not in data.failures]
-            stuck = {name for name in alive if data.rounds_ended - data.visits(name, 0) >= protocol.max_rounds}
-            return [name for name in alive if name not in stuck and not is_done(data, name, 0, protocol)]
-
-        def visit(name: str) -> tuple[int, int]:
-            return visit_of(data.summary(name, 0), len(group), protocol)
-
-        def after_round(outcome: RoundReport) -> None:
-            self._report(self._progress(outcome, unfinished(), len(group), journal))
-
-        measure_nets(agent.measure, journal, unfinished, self._canaries.nets.name, protocol, after_round, visit)
-
-    def _progress(self, outcome: RoundReport, unfinished: Sequence[str], total: int, journal: Journal) -> RoundProgress:
-        data, protocol = journal.measurements, self._request.protocol
-        summaries = {name: summary for name in unfinished if (summary := data.summary(name, 0))}
-        left_us = sum(
-            rounds_left(s, protocol) * s.latency_us * sum(visit_of(s, total, protocol)) for s in summaries.values()
-        )
-        widths = sorted(((s.half_width, self._texts[name]) for name, s in summaries.items()), reverse=True)
-        return RoundProgress(
-            stage="timing nets",
-            round_number=outcome.number,
-            done=total - len(unfinished),
-            total=total,
-            remaining_s=left_us / US_PER_S,
-            unstable=tuple((name, width) for width, name in widths[:2]),
-            disturbed=outcome.disturbed,
-        )
-
-    def _result(self, net: BenchNet, found: Mapping[str, Summary | str]) -> BenchResult:
-        outcome = found[net.artifact.name] if net.artifact else net.reason
-        if isinstance(outcome, str):
-            return BenchResult(net, f"failed: {' '.join(outcome.split())}{_hint(net)}", None, Counts(None, None), None)
-        return BenchResult(net, OK, outcome, net.counts(self._request.batch), self._predicted_us(net))
-
-    def _predicted_us(self, net: BenchNet) -> float | None:
-        lut = self._request.lut
-        if lut is None or not isinstance(net.wanted, Net) or lut.metadata.batch != self._request.batch:
-            return None
-        try:
-            return predict(lut, net.wanted).latency_us
-        except LutError:  # not covered: the table shows that there is no prediction
-            return None
+def _measured(
+    request: BenchRequest, rounds: BenchRounds, nets: Sequence[BenchNet], canaries: Sequence[Artifact], runtime: str
+) -> BenchReport:
+    artifacts = list({net.artifact.name: net.artifact for net in nets if net.artifact}.values())
+    disturbed_share = rounds.measure(artifacts, canaries)
+    return BenchReport(
+        request.device.name,
+        rounds.cpu,
+        runtime,
+        request.dtype,
+        request.threads,
+        request.batch,
+        request.protocol.target,
+        disturbed_share,
+        tuple(_result(net, rounds.found, request) for net in nets),
+    )
 
 
-def visit_of(summary: Summary | None, nets: int, protocol: Protocol) -> tuple[int, int]:
-    """Warm-up and timed invocations of one of so many nets in a round: short and few ones get more.
-
-    Half of what is beyond the protocol's own is timed, up to its max_repeats; the rest keeps the core at work.
-    """
-    if summary is None:
-        return protocol.net_warmup, protocol.net_repeats
-    invocations = round(ROUND_US / nets / summary.latency_us)
-    repeats = max(protocol.net_repeats, min(protocol.max_repeats, invocations // 2))
-    return max(protocol.net_warmup, invocations - repeats), repeats
+def _result(net: BenchNet, found: Mapping[str, Summary | str], request: BenchRequest) -> BenchResult:
+    outcome = found[net.artifact.name] if net.artifact else net.reason
+    if isinstance(outcome, str):
+        return BenchResult(net, f"failed: {' '.join(outcome.split())}{_hint(net)}", None, Counts(None, None), None)
+    return BenchResult(net, OK, outcome, net.counts(request.batch), _predicted_us(net, request))
 
 
-def _outcomes(group: Sequence[Artifact], journal: Journal) -> dict[str, Summary | str]:
-    """Each artifact's figures, or why it has none."""
-    data = journal.measurements
-    found: dict[str, Summary | str] = {}
-    for artifact in group:
-        summary = data.best_summary(artifact.name, 0)
-        failure = data.failures.get(artifact.name) or ("" if summary else "the device gave no sample of it")
-        found[artifact.name] = failure or (summary if summary else "")
-    return found
+def _predicted_us(net: BenchNet, request: BenchRequest) -> float | None:
+    lut = request.lut
+    if lut is None or not isinstance(net.wanted, Net) or lut.metadata.batch != request.batch:
+        return None
+    try:
+        return predict(lut, net.wanted).latency_us
+    except LutError:  # not covered: the table shows that there is no prediction
+        return None
 
 
 def _hint(net: BenchNet) -> str:

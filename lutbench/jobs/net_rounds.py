@@ -1,16 +1,137 @@
-"""Whole nets in rounds, each a cycle of its own between readings of a canary: what `verify` and `bench` share."""
+"""Whole nets in groups and rounds, each a cycle of its own between readings of a canary: bench and verify share it."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
+from lutbench.device_agents.agent import Agent, AgentSettings, DeviceInfo
+from lutbench.device_agents.registry import Device
+from lutbench.events import RoundProgress
+from lutbench.export.artifact import Artifact
+from lutbench.jobs.check import LookFirst
+from lutbench.jobs.device_hold import OpenAgent
+from lutbench.jobs.journal_notes import report_journal
+from lutbench.jobs.tuning import Canaries
+from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import MeasureBatch, RoundReport, measure_round
 from lutbench.measure.schedule import net_cycles
 
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """On what nets are timed, and how."""
+
+    device: Device
+    settings: AgentSettings
+    canaries: Canaries
+    protocol: Protocol
+    open_device: OpenAgent
+    look_first: LookFirst
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nets that are loaded at once.
+
+    beside: names of what is timed beside the nets of each group. earlier: how many nets the groups before have.
+    """
+
+    number: int
+    nets: tuple[Artifact, ...]
+    beside: tuple[str, ...]
+    earlier: int
+    total: int
+
+    @property
+    def names(self) -> list[str]:
+        """Of all that is timed."""
+        return [*(artifact.name for artifact in self.nets), *self.beside]
+
+
+class GroupedNets(ABC):
+    """Nets of any number, in groups that are loaded at once, each with a journal of its own."""
+
+    def __init__(self, how: Measuring) -> None:
+        self.how = how
+        self._journals: list[Path] = []
+
+    def measure(self, nets: Sequence[Artifact], canaries: Sequence[Artifact], beside: Sequence[Artifact] = ()) -> float:
+        """Times every net, and what stands beside in each group; gives the share of samples that do not count.
+
+        What came of a group is given to `read` before its journal closes.
+        """
+        how = self.how
+        if nets:
+            how.look_first(how.device, how.settings, canaries[0])
+        disturbed: list[float] = []
+        for number, start in enumerate(range(0, len(nets), NETS_PER_GROUP)):
+            loaded = tuple(nets[start : start + NETS_PER_GROUP])
+            group = Group(number, loaded, tuple(artifact.name for artifact in beside), start, len(nets))
+            with how.open_device(how.device, how.settings) as agent:
+                path, identity = self.journal_of(group, agent.describe())
+                with Journal(path, identity, how.canaries.all) as journal:
+                    report_journal(journal, how.settings.report)
+                    self.install(agent, [*loaded, *beside, *canaries], journal)
+                    self._rounds(agent, group, journal)
+                    self.read(group, journal)
+                    disturbed.append(journal.measurements.disturbed_share)
+            self._journals.append(path)
+        return fmean(disturbed) if disturbed else 0.0
+
+    def set_journals_aside(self) -> None:
+        """The next run measures anew. Only once all is written: a full disk must not cost what was measured."""
+        for path in self._journals:
+            set_aside(path)
+
+    def _rounds(self, agent: Agent, group: Group, journal: Journal) -> None:
+        def after_round(outcome: RoundReport) -> None:
+            self.how.settings.report(self.progress(group, outcome, journal))
+
+        measure_nets(
+            agent.measure,
+            journal,
+            partial(self.unfinished, group, journal),
+            self.how.canaries.nets.name,
+            self.how.protocol,
+            after_round,
+            partial(self.visit, group, journal),
+        )
+
+    @abstractmethod
+    def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
+        """Where the group's samples are kept, and all that decides whether they go on."""
+
+    @abstractmethod
+    def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
+        """Loads the artifacts, and does what is right where one is refused."""
+
+    @abstractmethod
+    def unfinished(self, group: Group, journal: Journal) -> list[str]:
+        """Names that still need samples."""
+
+    @abstractmethod
+    def progress(self, group: Group, outcome: RoundReport, journal: Journal) -> RoundProgress:
+        """How far the group is after a round; may raise what ends the run."""
+
+    @abstractmethod
+    def read(self, group: Group, journal: Journal) -> None:
+        """Takes what came of a group that is done."""
+
+    def visit(self, group: Group, journal: Journal, name: str) -> tuple[int, int]:
+        """A net's warm-up and timed invocations in a round: the protocol's, where nothing else is said."""
+        del group, journal, name
+        return self.how.protocol.net_warmup, self.how.protocol.net_repeats
 
 
 def measure_nets(

@@ -18,8 +18,9 @@ from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, InterruptedRunError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.export.artifact import Artifact
-from lutbench.jobs import bench as bench_module
-from lutbench.jobs.bench import MIN_ROUNDS, ROUND_US, BenchReport, BenchRequest, bench, csv_table, visit_of
+from lutbench.jobs import net_rounds
+from lutbench.jobs.bench import MIN_ROUNDS, BenchReport, BenchRequest, bench, csv_table
+from lutbench.jobs.bench_rounds import ROUND_US, visit_of
 from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
@@ -202,13 +203,13 @@ def test_a_net_is_named_by_its_key(host: Device, tiny: Space, tmp_path: Path) ->
     """As verify's results and tables of bench have it."""
     output = tmp_path / "out.csv"
     key = find_net("fbnet_a@32x0.35", ()).key
-    (result,) = bench(BenchRequest(host, (key,), output=output), QUIET, device()).results
+    (result,) = bench(BenchRequest(device=host, nets=(key,), output=output), QUIET, device()).results
     assert result.summary is not None and result.net.wanted == replace(find_net(key, ()), name=key)
     (row,) = csv.DictReader(output.read_text().splitlines())
     assert (row["net"], row["resolution"], row["width"], row["key"]) == (key, "32", "0.35", key)
     assert read_latencies(str(output), "host", ()).nets[0].net.key == key
     with pytest.raises(UsageError, match="which is not known here"):
-        bench(BenchRequest(host, (random_nets(tiny, 1, 0, "x")[0].key,)), QUIET, device())
+        bench(BenchRequest(device=host, nets=(random_nets(tiny, 1, 0, "x")[0].key,)), QUIET, device())
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device, files: tuple[str, str]) -> None:
@@ -234,7 +235,7 @@ def test_results_that_could_not_be_told_are_not_measured_again(host: Device, fil
     def full(_found: BenchReport) -> None:
         raise OutputError("no space")
 
-    request = BenchRequest(host, files, protocol=max_and_min(12), threads=4)
+    request = BenchRequest(device=host, nets=files, protocol=max_and_min(12), threads=4)
     before = journals()
     with pytest.raises(OutputError):
         bench(request, QUIET, device(), tell=full)
@@ -265,7 +266,7 @@ def max_and_min(rounds: int) -> Protocol:
 
 
 def test_groups_each_have_a_journal(host: Device, files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "NETS_PER_GROUP", 2)
+    monkeypatch.setattr(net_rounds, "NETS_PER_GROUP", 2)
     before = journals()
     found = bench(BenchRequest(device=host, nets=(*files, SMALL_NETS[0])), QUIET, device())
     assert not found.failed

@@ -1,0 +1,150 @@
+"""The measuring part of `verify`: every net in the same number of rounds, the LUT's tuning nets beside each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lutbench.device_agents.agent import CORE_CHOICE, Agent, DeviceInfo
+from lutbench.errors import DeviceError
+from lutbench.events import RoundProgress
+from lutbench.export.artifact import Artifact
+from lutbench.jobs.artifacts import batch_identity
+from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
+from lutbench.lut.verify_file import NetResult
+from lutbench.measure.journal import Journal
+from lutbench.measure.rounds import RoundReport
+from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
+from lutbench.space.net import Net
+
+MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is taken as it is
+
+
+class VerifyRounds(GroupedNets):
+    """Times random nets. results: each net's; drifts: each group's median. tuning: the LUT's nets, timed in each group.
+
+    rounds: that count, for each net. runtime: with its version. journal: where a group's is, but for its number.
+    """
+
+    def __init__(
+        self,
+        how: Measuring,
+        lut: Lut,
+        nets: Sequence[Net],
+        tuning: Sequence[Net],
+        rounds: int,
+        runtime: str,
+        journal: Path,
+    ) -> None:
+        super().__init__(how)
+        self._lut, self._tuning, self._rounds_wanted, self._runtime = lut, tuning, rounds, runtime
+        self._nets = {net.key: net for net in nets}
+        self._journal = journal
+        self.results: list[NetResult] = []
+        self.drifts: list[float] = []
+
+    def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
+        del device
+        meta, cores = self._lut.metadata, self.how.settings.cores
+        identity = {
+            "verify": meta.device,
+            "revision": meta.revision,
+            "measured_at": meta.measured_at,
+            "runtime": self._runtime,
+            **batch_identity(meta.batch),
+            "rounds": self._rounds_wanted,
+            **({CORE_CHOICE: cores} if cores else {}),
+            "nets": [artifact.name for artifact in group.nets],
+        }
+        return self._journal.with_name(f"{self._journal.name}-g{group.number}.jsonl"), identity
+
+    def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
+        del journal
+        for failure in agent.install(artifacts):
+            raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
+
+    def unfinished(self, group: Group, journal: Journal) -> list[str]:
+        """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""
+        data, rounds = journal.measurements, self._rounds_wanted
+        return [
+            name
+            for name in group.names
+            if data.rounds(name, 0) < rounds and data.visits(name, 0) < MOST_VISITS_PER_ROUND * rounds
+        ]
+
+    def progress(self, group: Group, outcome: RoundReport, journal: Journal) -> RoundProgress:
+        """DeviceError where a net failed: a sum over operators is not judged by the nets that are left."""
+        for name, reason in journal.measurements.failures.items():
+            raise DeviceError(f"a net cannot run: {reason}", operator=name)
+        names, rounds = group.names, self._rounds_wanted
+        counted = [min(journal.measurements.rounds(name, 0), rounds) for name in names]
+        share = max(0.01, sum(counted) / len(names) / rounds)
+        nets = len(group.nets)
+        per_group_s = journal.runtime_ns / 1e9 / share
+        return RoundProgress(
+            stage="verifying",
+            round_number=outcome.number,
+            done=group.earlier + round(share * nets),
+            total=group.total,
+            remaining_s=per_group_s * ((group.total - group.earlier) / nets - share),
+            disturbed=outcome.disturbed,
+        )
+
+    def read(self, group: Group, journal: Journal) -> None:
+        now = self._lut_now(journal)
+        self.drifts.append(self._drift(now))
+        self.results += self._results([self._nets[artifact.name] for artifact in group.nets], now, journal)
+
+    def _drift(self, now: Lut) -> float:
+        """How much slower the tuning nets are predicted now than by the LUT, minus 1: their median."""
+        ratios = [predict(now, net).latency_us / predict(self._lut, net).latency_us for net in self._tuning]
+        return median(ratios) - 1 if ratios else 0.0
+
+    def _lut_now(self, journal: Journal) -> Lut:
+        """The LUT with the scale and operator_us that its tuning nets ask for now; as it is where it has none."""
+        measured = self._medians_us(journal)
+        rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
+        nets = [
+            NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key]))
+            for net in self._tuning
+            if net.key in measured
+        ]
+        if len(nets) < FEWEST_NETS:
+            return self._lut
+        fit = fit_scale(nets, rows_us, self._lut.overhead_us)
+        metadata = self._lut.metadata
+        context = replace(
+            metadata.context,
+            scale=fit.scale,
+            scale_ci_low=fit.ci_low,
+            scale_ci_high=fit.ci_high,
+            operator_us=fit.operator_us,
+        )
+        return replace(self._lut, metadata=replace(metadata, context=context))
+
+    def _medians_us(self, journal: Journal) -> dict[str, list[float]]:
+        """Every net's round medians, the rounds' common drift taken out."""
+        data = journal.measurements
+        rounds_us = {key: medians for key in data.artifacts if (medians := data.round_medians_us(key, 0))}
+        return without_common_drift(rounds_us)
+
+    def _results(self, group: Sequence[Net], now: Lut, journal: Journal) -> list[NetResult]:
+        measured = self._medians_us(journal)
+        results = []
+        for net in group:
+            medians = measured.get(net.key, [])
+            if len(medians) < 2:
+                raise DeviceError(
+                    f"the machine was never quiet while this net ran ({len(medians)} rounds count)",
+                    operator=net.key,
+                    remedy="verify again when less else runs",
+                )
+            predicted_us, uncorrected_us = predict(now, net).latency_us, predict(self._lut, net).latency_us
+            halves = median(medians[::2]), median(medians[1::2])
+            results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
+        return results
