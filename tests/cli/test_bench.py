@@ -16,6 +16,7 @@ from lutbench.cli.bench import print_comparison
 from lutbench.errors import DeviceError
 from lutbench.jobs.paper_tables import compare, paper_table
 from tests.cli.running import COMMAND, START_TIMEOUT_S, one_line, run, started
+from tests.json_keys import check_keys
 from tests.onnx_models import convolution, tokens
 
 QUICK = ("--max-rounds", "12")
@@ -35,6 +36,7 @@ def test_nets_and_files_beside_a_lut(measured: Path, folder: Path) -> None:
     done = run("bench", *nets, *options, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    check_keys("bench", found, rarely=("paper[].",))
     assert [net["net"] for net in found["nets"]] == nets
     for net in found["nets"]:
         assert 0 < net["ci_low_us"] <= net["latency_us"] <= net["ci_high_us"]

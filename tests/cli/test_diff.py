@@ -19,6 +19,7 @@ from lutbench.lut.file import write_lut
 from lutbench.lut.table import Lut, failed_row
 from lutbench.space.fbnet import fbnet
 from tests.cli.running import one_line, run
+from tests.json_keys import check_keys
 from tests.lut.made import METADATA, clocked, made_lut, made_row, with_row, without
 
 OPERATORS = [op for op in fbnet(224, 1.0).operators if op.is_measured]
@@ -84,6 +85,7 @@ def test_all_lists_every_operator(folder: Path) -> None:
 
 def test_json(folder: Path) -> None:
     found = json.loads(run("diff", "a.csv", "b.csv", "--json", cwd=folder).stdout)
+    check_keys("diff", found)
     assert found["geomean_ratio"] == pytest.approx(1.5 ** (48 / 108))
     assert found["only_in_a"] == ["fc_1984_1000"] and found["only_in_b"] == []
     row = next(row for row in found["operators"] if row["operator"] == BLOCK)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lutbench.lut.file import read_lut
 from tests.cli.running import one_line, run
+from tests.json_keys import check_keys
 
 S8 = ("estimate", "published", "--source-device", "s8", "--device", "android-s8", "-o", "s8.csv")
 
@@ -21,6 +22,7 @@ def test_both_phones_from_the_papers_tables(tmp_path: Path) -> None:
     )
     assert iphonex.stderr.startswith("note: s8.csv is estimated, not measured by lutbench")
     found = json.loads(iphonex.stdout)
+    check_keys("estimate", found)
     assert len(found["nets"]) == 2 and found["costs"]["depthwise_k5"] > 2 * found["costs"]["depthwise_k3"]
     assert read_lut(tmp_path / "x.csv").metadata.provenance == "estimated"
 

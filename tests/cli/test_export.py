@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.running import one_line, run
 from tests.jobs.test_export import trained  # noqa: F401 - a fixture
+from tests.json_keys import check_keys
 
 
 def test_export_of_a_trained_net(trained: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -16,6 +17,7 @@ def test_export_of_a_trained_net(trained: Path, tmp_path: Path) -> None:  # noqa
     done = run(*arguments, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    check_keys("export", found)
     assert [file["file"] for file in found["files"]] == ["exported/net/int8.onnx", "exported/net/fp32.onnx"]
     assert found["test_images"] == 40 and found["files"][1]["accuracy"] == found["torch_accuracy"] > 0.6
     assert (tmp_path / "exported/net/export.json").exists() and "WARNING" not in done.stderr

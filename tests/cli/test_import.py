@@ -11,6 +11,7 @@ import pytest
 
 from lutbench.lut.file import read_lut
 from tests.cli.test_main import one_line, run
+from tests.json_keys import check_keys
 from tests.lut.importers.samples import OFA, hw_pickle, text_table
 
 
@@ -46,6 +47,7 @@ def test_left_out_rows_are_counted_and_named(folder: Path) -> None:
     assert "2 more, all in [origin] of the LUT" in done.stderr
     assert len(read_lut(folder / "phone.csv").metadata.origin["left_out"]) == 5
     found = json.loads(run("import", "ofa", "phone.yaml", "-o", "phone.csv", "--json", cwd=folder).stdout)
+    check_keys("import", found)
     assert found["lut"] == "phone.csv" and found["foreign"] == 6 and len(found["left_out"]) == 5
 
 

@@ -18,6 +18,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.net import parse_net
 from tests.cli.running import START_TIMEOUT_S, one_line, run, started
 from tests.conftest import TINY_TOML
+from tests.json_keys import check_keys
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -68,6 +69,7 @@ def test_show(measured: Path) -> None:
     found = json.loads(done.stdout)
     keys = {"device", "provenance", "runtime", "dtype", "threads", "rows", "failed", "within_target"}
     assert keys <= set(found)
+    check_keys("show", found)
     assert (found["device"], found["provenance"], found["failed"]) == ("host", "measured", 0)
     text = run("show", measured.name, "--slowest", "3", cwd=measured.parent).stdout
     assert "slowest operators" in text and "revision 1" in text
@@ -76,6 +78,7 @@ def test_show(measured: Path) -> None:
 def test_predict(measured: Path) -> None:
     nets = ["k3_e1,skip|k5_e2,k3_e2_g2", "k5_e2 k5_e2 k5_e2 k5_e2"]
     done = run("predict", "--lut", measured.name, *nets, "--json", cwd=measured.parent)
+    check_keys("predict", json.loads(done.stdout))
     small, large = json.loads(done.stdout)["nets"]
     assert small["net"] == nets[0]
     assert 0 < small["latency_us"] < large["latency_us"]
@@ -96,6 +99,7 @@ def test_verify_writes_its_summary_and_checks_a_limit(measured: Path, tmp_path: 
     found = json.loads(done.stdout)
     keys = "mean_abs_error max_abs_error within_1pct within_3pct within_5pct within_10pct kendall_tau spearman"
     assert {"nets", "noise_mean", "noise_max", "noise_tau", *keys.split()} <= set(found)
+    check_keys("verify", found)
     assert found["nets"] == 6 and len(found["details"]) == 6
     assert read_lut(lut).metadata.quality["additivity"]["nets"] == 6
     strict = run(*arguments, "--max-error", "0.0000001", cwd=tmp_path)
@@ -104,7 +108,9 @@ def test_verify_writes_its_summary_and_checks_a_limit(measured: Path, tmp_path: 
 
 
 def test_devices_and_nets(tmp_path: Path) -> None:
-    devices = json.loads(run("devices", "--json", cwd=tmp_path).stdout)["devices"]
+    found = json.loads(run("devices", "--json", cwd=tmp_path).stdout)
+    check_keys("devices", found, rarely=("phones[].",))
+    devices = found["devices"]
     assert {"host", "android-s8", "iphonex"} <= {device["name"] for device in devices}
     nets = {net["net"]: net for net in json.loads(run("nets", "--json", cwd=tmp_path).stdout)["nets"]}
     assert round(nets["fbnet_a"]["mmacs"], 2) == 249.92

@@ -10,6 +10,7 @@ import pytest
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.space.fbnet import fbnet
 from tests.cli.test_main import one_line, run
+from tests.json_keys import check_keys
 from tests.lut.made import clocked, made_lut, made_row, with_row
 
 BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
@@ -38,6 +39,7 @@ def test_a_merged_lut_is_written_and_read_by_the_other_commands(folder: Path) ->
 
 def test_conflicts(folder: Path) -> None:
     found = json.loads(run("merge", "a.csv", "again.csv", "-o", "out.csv", "--json", cwd=folder).stdout)
+    check_keys("merge", found)
     assert found["conflicts"] == [BLOCK] and found["rows"] == 116 and found["failed"] == 0
     assert found["sources"] == [{"path": "a.csv", "rows": 115}, {"path": "again.csv", "rows": 1}]
     assert read_lut(folder / "out.csv").by_operator[BLOCK].latency_us == 20.0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_main import one_line, run
+from tests.json_keys import check_keys
 
 KEYS = {"net", "mmacs", "params_m", "resolution", "width", "published_mmacs", "published_params_m", "source"}
 
@@ -15,7 +16,9 @@ KEYS = {"net", "mmacs", "params_m", "resolution", "width", "published_mmacs", "p
 def listed(tmp_path: Path, *arguments: str) -> dict[str, dict[str, Any]]:
     done = run("nets", *arguments, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    return {net["net"]: net for net in json.loads(done.stdout)["nets"]}
+    found = json.loads(done.stdout)
+    check_keys("nets", found, rarely=("nets[].layers", "nets[].head_channels", "nets[].candidates"))
+    return {net["net"]: net for net in found["nets"]}
 
 
 def test_all_nets_with_what_was_published(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lutbench.space.architecture import read_architecture
 from lutbench.space.find import kept_spaces
 from lutbench.space.sampling import random_nets
 from tests.cli.running import one_line, run
+from tests.json_keys import check_keys
 
 QUICK = ("--train-resolution", "16", "--epochs", "4", "--warmup", "2", "--draws", "4", "--nets", "2")
 
@@ -30,6 +31,7 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     done = run("search", "--lut", "tiny.csv", *QUICK, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    check_keys("search", found)
     assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 4
     assert [net["path"] for net in found["nets"]] == ["searched/tiny/tiny_0.json", "searched/tiny/tiny_1.json"]
     assert all(0.1 < net["accuracy"] <= 1 and net["cross_entropy"] > 0 for net in found["nets"])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.running import one_line, run
 from tests.jobs.test_train import arch  # noqa: F401 - a fixture
+from tests.json_keys import check_keys
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--resolution", "16", "--batch-size", "16")
@@ -22,6 +23,7 @@ def test_train_and_go_on(arch: Path) -> None:  # noqa: F811
     done = run("train", arch.name, *QUICK, "--epochs", "2", "--learning-rate", "0.03", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    check_keys("train", found)
     assert found["accuracy"] > 0.3 and found["test_images"] == 359 and found["epochs"] == 2
     assert found["recipe"]["learning_rate"] == 0.03 and found["recipe"]["batch_size"] == 16
     assert found["weights"] == "trained/net/weights.pt" and (folder / found["weights"]).exists()
