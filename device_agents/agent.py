@@ -63,9 +63,11 @@ def unheard(_event: Event) -> None:
 class AgentSettings:
     """What an agent has to know beside the device: runtime (onnx ...), dtype, threads.
 
-    cores: big, little, all or a mask, for phones; "" for a device whose cores are not chosen. force: take a phone that
-    is not the model its name stands for. fixed_performance: a phone is kept at speeds that it can hold for long.
-    heat_wait: a hot phone is waited for. report: where the agent says what it waits for.
+    cores: big, little, all or a mask, for phones; "" for a device whose cores are not chosen.
+    force: take a phone that is not the model its name stands for.
+    fixed_performance: a phone is kept at speeds that it can hold for long.
+    heat_wait: a hot phone is waited for.
+    report: where the agent says what it waits for.
     """
 
     runtime: str

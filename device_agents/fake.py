@@ -15,8 +15,9 @@ Script = Callable[[str, int, int], int]  # artifact, context depth, invocation n
 class FakeAgent:
     """Yields what the script says.
 
-    canary: the canary's nanoseconds at an invocation. refused: artifacts it will not load. crash_at: number of the
-    batch at which it is interrupted.
+    canary: the canary's nanoseconds at an invocation.
+    refused: artifacts it will not load.
+    crash_at: number of the batch at which it is interrupted.
     """
 
     def __init__(

@@ -59,10 +59,13 @@ _LIMIT_KEYS = ("ignore_zones", "max_temperature_c", "least_battery_percent")
 class Device:
     """A device by name: its kind, the LUT it is measured into, the threads it is measured with.
 
-    Of phones: serial or address say which of those attached; none of them, the only one. usb, transport_id: as in
-    Wanted, for phones of one serial. cores: they are measured on,
-    as in AgentSettings; model: what it must be, a pattern such as SM-G950*, or "" for any. bundle: a folder
-    that `lutbench runner build -o` wrote, or "" for the usual one. limits: of its heat and its battery.
+    Of phones: serial or address say which of those attached; none of them, the only one.
+
+    usb, transport_id: as in Wanted, for phones of one serial.
+    cores: they are measured on, as in AgentSettings.
+    model: what it must be, a pattern such as SM-G950*, or "" for any.
+    bundle: a folder that `lutbench runner build -o` wrote, or "" for the usual one.
+    limits: of its heat and its battery.
     """
 
     name: str
@@ -188,7 +191,10 @@ def clean_device(device: Device) -> int:
 def check_device(
     device: Device, settings: AgentSettings, artifact: Artifact, say: Callable[[Check], None]
 ) -> PhoneReport:
-    """A phone's check list; say: hears each check as it is done. UsageError for another kind of device."""
+    """A phone's check list.
+
+    say: hears each check as it is done. UsageError for another kind of device.
+    """
     from lutbench.device_agents.android.check import check_phone
 
     if device.kind != "android":

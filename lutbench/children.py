@@ -54,7 +54,7 @@ class Child:
         self.connection.close()
 
     def death(self) -> str:
-        """How a process that is gone ended: `signal 9`, `status 1`."""
+        """Says how a process that is gone ended: `signal 9`, `status 1`."""
         self._process.join()
         return ending(self._process.exitcode or 0)
 
@@ -103,7 +103,9 @@ def _run(target: Callable[..., None], connection: Connection, *arguments: Any) -
 
 
 def end_with_parent(_worker: int = 0) -> None:
-    """For a process that multiprocessing has started, first thing; Ctrl-C and a hang-up are the parent's to handle.
+    """Makes a process that multiprocessing has started end with its parent; it is called there before all else.
+
+    Ctrl-C and a hang-up are the parent's to handle.
 
     _worker: the number that torch's DataLoader gives.
     """
@@ -121,7 +123,9 @@ def end_with_parent(_worker: int = 0) -> None:
 
 
 def end_with_pipe(descriptor: int) -> None:
-    """For any other process, whose parent gave it the reading end of a pipe that stays open as long as the parent.
+    """Makes any other process end with its parent, which gave it the reading end of a pipe of its own.
+
+    The pipe stays open as long as the parent lives.
 
     The thread that waits at it holds no lock and takes no time of what is measured.
     """

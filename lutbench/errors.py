@@ -26,7 +26,9 @@ def told(error: BaseException) -> str:
 class LutbenchError(Exception):
     """What went wrong, where, and what to do; printed as one line.
 
-    problem: what is wrong. remedy: what to do about it. path, line: the file and its 1-based line.
+    problem: what is wrong.
+    remedy: what to do about it.
+    path, line: the file and its 1-based line.
     operator, device: what it happened to.
     """
 

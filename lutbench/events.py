@@ -25,9 +25,13 @@ class ExportProgress:
 
 @dataclass(frozen=True)
 class RoundProgress:
-    """After a round: done of total operators (or nets); unstable: those furthest from their interval, worst first.
+    """After a round: done of total operators (or nets).
 
-    unstable holds (name, half-width of the 95 % interval over the median); remaining_s: an estimate of what is left.
+    unstable: those furthest from their interval, worst first.
+
+    unstable holds (name, half-width of the 95 % interval over the median).
+
+    remaining_s: an estimate of what is left.
     disturbed: share of the round's samples that do not count.
     """
 
@@ -42,7 +46,11 @@ class RoundProgress:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """done of total units of a stage; detail: figures so far; remaining_s: an estimate, NaN where there is none."""
+    """done of total units of a stage.
+
+    detail: figures so far.
+    remaining_s: an estimate, NaN where there is none.
+    """
 
     stage: str
     done: int

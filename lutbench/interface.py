@@ -144,8 +144,9 @@ def bench(
     """Time whole nets and ONNX files on a device.
 
     nets: names of the zoo, architecture files, strings of candidates, or ONNX files.
-    lut: predicts the nets that it covers, beside what is measured.
-    options: the other fields of `lutbench.jobs.bench.BenchRequest`: dtype, runtime, shapes, ...
+
+    lut: predicts the nets that it covers, beside what is measured. options: the other fields of
+        `lutbench.jobs.bench.BenchRequest`: dtype, runtime, shapes, ...
 
     >>> import lutbench
     >>> from lutbench.measure.protocol import Protocol

@@ -33,7 +33,7 @@ _MOST_BYTES = 2000  # of a holder's own words
 
 
 def locks_folder() -> Path:
-    """Where devices' locks lie: $LUTBENCH_LOCKS, or /tmp, which every user of a machine shares."""
+    """The folder in which devices' locks lie: $LUTBENCH_LOCKS, or /tmp, which every user of a machine shares."""
     return Path(os.environ.get(LOCKS_VARIABLE) or _SHARED)
 
 

@@ -24,7 +24,9 @@ Weights = Sequence[Tensor]  # of each of the three convolutions: weight, gain an
 
 @dataclass(frozen=True)
 class Share:
-    """Where a candidate's weights lie in its block's: so many expanded channels, the middle of the kernel, groups."""
+    """The part of a block's weights that a candidate takes: so many expanded channels, the middle of the kernel,
+    groups.
+    """
 
     channels: int
     kernel: int

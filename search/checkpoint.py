@@ -23,7 +23,7 @@ VERSION = 2
 
 
 def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
-    """identity: plain values that say which run this is; state: tensors and plain values."""
+    """identity: plain values that say which run this is. state: tensors and plain values."""
     buffer = io.BytesIO()
     torch.save({"lutbench_checkpoint": VERSION, "identity": identity, "state": state}, buffer)
     write_atomically(path, buffer.getvalue())
@@ -45,7 +45,11 @@ def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -
 
 @dataclass(frozen=True)
 class Weights:
-    """What a training made. net: the key of what was trained; data, resolution, classes, data_seed: on what images."""
+    """What a training made.
+
+    net: the key of what was trained.
+    data, resolution, classes, data_seed: on what images.
+    """
 
     net: str
     data: str
@@ -69,7 +73,10 @@ def load_weights(path: Path) -> Weights:
 
 
 def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Identity and state; none, wrong: what to do where there is no file, or one that cannot be read."""
+    """Identity and state.
+
+    none, wrong: what to do where there is no file, or one that cannot be read.
+    """
     if not is_there(path):
         raise CheckpointError("there is no checkpoint", path=path, remedy=none)
     try:

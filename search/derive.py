@@ -43,8 +43,9 @@ class Derived:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What nets are ranked with. probabilities: P_theta (layers, candidates).
+    """What nets are ranked with.
 
+    probabilities: P_theta (layers, candidates).
     views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
     On a few hundred images as they are, a net's loss hangs on a handful of them (docs/notes/search.md: figures).
     scores: those that are known already, and a place to keep new ones.
@@ -61,7 +62,7 @@ class Ranking:
     scores: Scores | None = None
 
     def score(self, net: Net) -> Score:
-        """How the net does with the supernet's weights; taken from scores where it stands there."""
+        """Scores a net with the supernet's weights; taken from scores where it stands there."""
         known = self.scores.get(net.candidates_text) if self.scores else None
         if known is not None:
             return known

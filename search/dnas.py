@@ -35,7 +35,10 @@ _W_SHARE = 0.8  # of an epoch's images, as the data are split
 
 
 class Passes(NamedTuple):
-    """How w's passes run, and theta's. w_equal: w's gates are drawn as if all candidates were equally probable."""
+    """The way in which passes for w run, and those for theta.
+
+    w_equal: w's gates are drawn as if all candidates were equally probable.
+    """
 
     w: Mode
     theta: Mode

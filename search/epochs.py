@@ -27,7 +27,11 @@ CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accele
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps what it comes to. kind: "training" or "search"; identity: which one (`save_checkpoint`)."""
+    """The folder in which a run keeps what it comes to.
+
+    kind: "training" or "search".
+    identity: which one (`save_checkpoint`).
+    """
 
     path: Path
     kind: str

@@ -19,11 +19,12 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 @dataclass(frozen=True)
 class Gates:
-    """One draw. relaxed: the Gumbel-softmax m (layers, candidates), each row sums to 1; differentiable in theta.
+    """One draw.
 
+    relaxed: the Gumbel-softmax m (layers, candidates), each row sums to 1; differentiable in theta.
     values: what the candidates are weighted by: relaxed itself in soft mode; in hard mode 1 for the candidate in path
-    and 0 for the others, with relaxed's gradient (straight-through). path: the candidate of each layer that runs, None
-    in soft mode.
+        and 0 for the others, with relaxed's gradient (straight-through).
+    path: the candidate of each layer that runs, None in soft mode.
     """
 
     relaxed: Tensor

@@ -31,8 +31,9 @@ ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
 
 
 class Hardware:
-    """This process's device and its place among the others. bf16: autocast to bfloat16.
+    """This process's device and its place among the others.
 
+    bf16: autocast to bfloat16.
     accelerator: "auto" is a GPU where torch sees one. Started by torchrun, the first process waits for the others.
     """
 
@@ -49,7 +50,7 @@ class Hardware:
         return self.rank == 0
 
     def set_threads(self, threads: int | None, resolution: int) -> None:
-        """Of torch on a CPU. None: one for images up to 64 x 64, else what torch takes.
+        """Sets how many threads torch takes on a CPU. None: one for images up to 64 x 64, else what torch takes.
 
         Small maps make so short calls that a second thread gains little, and beside other programs it makes them 30
         times as slow (docs/notes/search.md).
@@ -105,7 +106,8 @@ class Hardware:
     def step(self, optimiser: torch.optim.Optimizer, loss: Tensor, images: int, clip: float = 0.0) -> None:
         """A step of all processes together.
 
-        loss: the mean over this process's images; clip: the gradient's norm is scaled down to it, 0 leaves it.
+        loss: the mean over this process's images.
+        clip: the gradient's norm is scaled down to it, 0 leaves it.
         """
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         optimiser.zero_grad()

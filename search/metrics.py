@@ -19,8 +19,9 @@ Record = dict[str, Any]
 
 
 class MetricsLog:
-    """Appends records to path. earlier: those that a resumed run had written; whatever else stood there goes.
+    """Appends records to path.
 
+    earlier: those that a resumed run had written; whatever else stood there goes.
     tensorboard: also writes numbers as scalars, by the record's "epoch", into a folder beside path.
     """
 

@@ -36,7 +36,7 @@ class Objective(Protocol):
         ...
 
     def loss(self, cross_entropy: Tensor, drawn_us: Tensor, expected_us: Tensor) -> Tensor:
-        """drawn_us: of the gates of this pass (equation 9); expected_us: of a net drawn from P_theta."""
+        """drawn_us: of the gates of this pass (equation 9). expected_us: of a net drawn from P_theta."""
         ...
 
     def of_net(self, cross_entropy: float, latencies_us: Sequence[float]) -> float:

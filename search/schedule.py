@@ -16,8 +16,9 @@ class Schedule:
     """Each epoch trains w on its share, then theta on its own; in the first warmup epochs w alone.
 
     The rate of w falls from w_rate to 0 along a cosine over all steps. The temperature starts at temperature and is
-    multiplied by exp(-cooling) per epoch. w_clip: the norm that w's gradient is scaled down to where it is above; 0 for
-    none.
+    multiplied by exp(-cooling) per epoch.
+
+    w_clip: the norm that w's gradient is scaled down to where it is above; 0 for none.
     """
 
     epochs: int = 90

@@ -37,9 +37,9 @@ from lutbench.space.macro import Layer, Space
 class Supernet(nn.Module):
     """All weights of a space at a training resolution, and theta (layers, candidates).
 
-    shared: the blocks of a layer are parts of one; else each has weights of its own, as in the paper. fast: run blocks
-    as one function each where that is possible (training on a CPU in full precision); the plain loop over candidates is
-    what the tests compare it with.
+    shared: the blocks of a layer are parts of one; else each has weights of its own, as in the paper.
+    fast: run blocks as one function each where that is possible (training on a CPU in full precision); the plain loop
+        over candidates is what the tests compare it with.
     """
 
     def __init__(

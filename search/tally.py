@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def mean_loss(self) -> float:
-        """Of the steps that were taken up; NaN before any."""
+        """The mean loss of the steps that were taken up; NaN before any."""
         return self._loss / self.images if self.images else math.nan
 
     @property

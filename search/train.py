@@ -39,7 +39,8 @@ class TrainSetup:
 
     folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt.
     begin: with the checkpoint there, or anew (`Epochs.start`).
-    compiled: train what torch.compile makes of the net. channels_last: how images and weights lie in memory.
+    compiled: train what torch.compile makes of the net.
+    channels_last: how images and weights lie in memory.
     """
 
     net: nn.Module

@@ -1,8 +1,9 @@
 """The commands in the docs are run, page by page, in an empty folder.
 
 A fenced block of commands says above it how it is taken: `<!-- run -->`, `<!-- run: slow -->` (minutes; .ci/run sets
-LUTBENCH_DOCS=1) or `<!-- needs a device -->`. Every other line of the docs that starts a command is parsed, so that no
-page names an option or a value that does not exist.
+LUTBENCH_DOCS=1), `<!-- needs a device -->` or `<!-- needs files of yours -->`. The folder has what a page takes for
+granted (docs_files.py). Every command line, run or not, is parsed as the command itself does, so that no page names an
+option or a value that does not exist; and no command line stands anywhere but in such a block.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import click
 import pytest
 
 from lutbench.cli.main import cli
+from tests.docs_files import put_what_readers_have
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 SLOW_VARIABLE = "LUTBENCH_DOCS"
-MARKS = ("run", "run: slow", "needs a device")
+MARKS = ("run", "run: slow", "needs a device", "needs files of yours")
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]+) -->\n)?```(?P<language>console|python)\n(?P<body>.*?)```", re.DOTALL)
 MINUTES = 10
 
@@ -60,9 +62,25 @@ def test_every_block_of_commands_says_how_it_is_taken(page: Path) -> None:
 def test_every_command_line_is_one_that_the_commands_take(page: Path) -> None:
     for block in blocks(page):
         for command in block.commands if block.language == "console" else []:
-            words = shlex.split(command)
-            if "lutbench" in words:
+            words = shlex.split(command, comments=True)
+            if "lutbench" in words and words[0] != "pip":
                 check(words[words.index("lutbench") + 1 :])
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_command_line_hides_in_another_kind_of_block(page: Path) -> None:
+    """An indented one is seen by nobody but the reader, and so is one in a fence of text."""
+    if page.name == "commands.md":  # made from the commands' own help
+        return
+    text = re.sub(r"```(console|yaml)\n.*?```", "", page.read_text(), flags=re.DOTALL)
+    assert not re.findall(r"^(?: {4}|\t|\$ )?\$? ?(?:[A-Z_]+=\S+ )?lutbench [a-z].*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "luts" / "README.md"], ids=lambda path: path.parent.name)
+def test_the_command_lines_of_a_readme_are_taken(page: Path) -> None:
+    """What stands behind two blanks or a # there says what the line is for."""
+    for line in re.findall(r"^    lutbench (.*)$", page.read_text(), re.MULTILINE):
+        check(shlex.split(re.split(r"  +|#", line)[0]))
 
 
 def check(arguments: list[str]) -> None:
@@ -80,10 +98,11 @@ def check(arguments: list[str]) -> None:
 
 
 def run_blocks(found: list[Block], folder: Path) -> None:
+    put_what_readers_have(folder)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for block in found:
         commands = [[sys.executable, "-c", block.body]] if block.language == "python" else []
-        commands += [shlex.split(command) for command in block.commands]
+        commands += [["env", *shlex.split(command, comments=True)] for command in block.commands]  # VARIABLE=VALUE too
         for command in commands:
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60 * MINUTES, check=False

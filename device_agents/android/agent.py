@@ -43,7 +43,10 @@ class Patience:
 
 
 class AndroidAgent:
-    """Times artifacts on a phone. held: what is let go of when it is closed."""
+    """Times artifacts on a phone.
+
+    held: what is let go of when it is closed.
+    """
 
     def __init__(
         self,

@@ -13,7 +13,10 @@ AWAKE = "Awake"
 
 
 class StayAwake:
-    """found: how awake the phone was at first. state: the phone's before anything was changed."""
+    """found: how awake the phone was at first.
+
+    state: the phone's before anything was changed.
+    """
 
     def __init__(self, changes: Changes, report: Report, state: State) -> None:
         self._changes = changes
@@ -39,7 +42,7 @@ class StayAwake:
             self._report(Note(why_asleep(state), warning=True))
 
     def seen(self) -> dict[str, Any]:
-        """For the LUT."""
+        """What the LUT says of it."""
         return {"wakefulness_found": self.found, **({"fell_asleep": self._slept} if self._slept else {})}
 
 

@@ -20,7 +20,10 @@ SETTING = "stay_on_while_plugged_in"
 
 
 class Changes:
-    """Of one phone, by the holder of its lock. was_left: an earlier run's changes were put back just now."""
+    """The changes made to one phone, by the holder of its lock.
+
+    was_left: an earlier run's changes were put back just now.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,13 +38,19 @@ class Changes:
         return self.was_left
 
     def stay_on(self, setting: str) -> None:
-        """The screen stays on while the phone is powered. setting: what stay_on_while_plugged_in was."""
+        """The screen stays on while the phone is powered.
+
+        setting: what stay_on_while_plugged_in was.
+        """
         if setting:
             self._note(_STAY_ON, setting)
             self._connection.run("svc power stayon true")
 
     def wake(self, was_asleep: bool) -> None:
-        """Wakes the phone. was_asleep: it is put to sleep again in the end."""
+        """Wakes the phone.
+
+        was_asleep: it is put to sleep again in the end.
+        """
         if was_asleep:
             self._note(_ASLEEP, "1")
         self._connection.run("input keyevent KEYCODE_WAKEUP")

@@ -41,7 +41,11 @@ _SECTIONS_SHOWN = ("kernel", "online", "possible", "frequencies", "zones", "batt
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the list. status: ok, note (it can be measured, but) or failed. remedy: what to do, or ""."""
+    """One line of the list.
+
+    status: ok, note (it can be measured, but) or failed.
+    remedy: what to do, or "".
+    """
 
     name: str
     status: str
@@ -51,7 +55,10 @@ class Check:
 
 @dataclass(frozen=True)
 class PhoneReport:
-    """The whole list, as far as it came. environment, sections: what the phone said of itself, for a bug report."""
+    """The whole list, as far as it came.
+
+    environment, sections: what the phone said of itself, for a bug report.
+    """
 
     checks: tuple[Check, ...]
     environment: dict[str, Any]
@@ -73,9 +80,11 @@ def check_phone(
     say: Say = lambda _check: None,
     patience: Patience | None = None,
 ) -> PhoneReport:
-    """Goes through the list; it ends at the first check without which the next cannot be made. say: hears each.
+    """Goes through the list; it ends at the first check without which the next cannot be made.
 
-    artifact: what is measured in the end. config: the folder of the adb keys.
+    say: hears each.
+    artifact: what is measured in the end.
+    config: the folder of the adb keys.
     """
     checks: list[Check] = []
 
@@ -230,7 +239,7 @@ def heat_check(state: State, limits: Limits) -> Check:
 
 
 def wakefulness_check(found: str, state: State) -> Check:
-    """found: before it was woken; state: afterwards."""
+    """found: before it was woken. state: afterwards."""
     text = f"{found.lower()} when found, {state.wakefulness.lower()} now"
     if state.wakefulness not in (AWAKE, "unreadable"):
         return Check("wakefulness", NOTE, text, why_asleep(state))

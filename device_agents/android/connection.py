@@ -51,7 +51,7 @@ class Connection:
         return self._persist(once)
 
     def check(self, script: str, timeout_s: float = COMMAND_TIMEOUT_S) -> Answer:
-        """As `run`, but a status other than 0 is a DeviceError."""
+        """Runs a command as `run` does, but a status other than 0 is a DeviceError."""
         answer = self.run(script, timeout_s)
         if answer.status:
             first = script.strip().splitlines()[0][:80]
@@ -69,7 +69,7 @@ class Connection:
         return self._persist(lambda: self._link.pull(path))
 
     def give_up_early(self) -> None:
-        """From now on a phone that does not answer is not waited for long."""
+        """Makes calls wait no longer than a moment for a phone that does not answer."""
         self._reconnect_s = min(self._reconnect_s, _LAST_RECONNECT_S)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ _BRING_BACK = "wake the phone, keep its screen on, let it cool, and switch batte
 
 
 class UnknownSpeedError(DeviceError):
-    """How fast some cores are is not known, so neither is which cluster they are of."""
+    """Raised where it is not known how fast some cores are, and so of which cluster they are."""
 
 
 def check_choice(text: str) -> str:
@@ -32,7 +32,9 @@ def check_choice(text: str) -> str:
 
 
 def choose_cores(choice: str, speeds: Mapping[int, int], threads: int, device: str) -> list[int]:
-    """The cores of a choice. speeds: the highest frequency of each core of the phone, 0 where it is unreadable.
+    """The cores of a choice.
+
+    speeds: the highest frequency of each core of the phone, 0 where it is unreadable.
 
     big: the fastest cluster, and the next ones where it has fewer cores than threads; little: the slowest cluster; of
     cores that nothing is known of, all are one cluster. DeviceError where the phone has no such cores, fewer than

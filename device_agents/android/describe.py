@@ -197,8 +197,10 @@ def read_state(connection: Connection, changing_only: bool = False) -> State:
 
 
 def describe(state: State, kind: str, pinned_to: list[int], thermometer: Thermometer | None = None) -> DeviceInfo:
-    """The phone. kind: of the connection; pinned_to: the cores that a job stays on.
+    """The phone.
 
+    kind: of the connection.
+    pinned_to: the cores that a job stays on.
     thermometer: what its processor's temperature is read with; None: one that knows this state alone.
     """
     heat = processor_heat(state, thermometer or Thermometer(state.zones))

@@ -22,7 +22,11 @@ Ask = Callable[[], None]
 
 
 class DirectLink:
-    """adb-shell. open_transport: makes a new adb-shell transport. ask: called when a person has to allow the key."""
+    """adb-shell.
+
+    open_transport: makes a new adb-shell transport.
+    ask: called when a person has to allow the key.
+    """
 
     def __init__(
         self,

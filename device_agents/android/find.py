@@ -36,7 +36,10 @@ _LIST_AUTH_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True)
 class Attached:
-    """A phone as a list shows it. state: `device`, or why it cannot be used; through: usb, or adb server.
+    """A phone as a list shows it.
+
+    state: `device`, or why it cannot be used.
+    through: usb, or adb server.
 
     usb, its path on this machine's USB such as 1-4.2, and transport_id, the adb server's number of it, tell phones of
     one serial apart; "" where unknown.
@@ -63,10 +66,12 @@ class Attached:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which phone: at an address, or of a serial, or (both empty) the one attached. name: of the device, for messages.
+    """Which phone: at an address, or of a serial, or (both empty) the one attached.
 
-    model: what it must be, a pattern such as SM-G950*; "" for any. bundle: a folder with the runner to use on it; ""
-    for the one that lutbench builds. usb, transport_id: as in Attached, for phones that share a serial; "" for any.
+    name: of the device, for messages.
+    model: what it must be, a pattern such as SM-G950*; "" for any.
+    bundle: a folder with the runner to use on it; "" for the one that lutbench builds.
+    usb, transport_id: as in Attached, for phones that share a serial; "" for any.
     limits: of its heat and its battery.
     """
 
@@ -151,7 +156,11 @@ def check_attached(wanted: Wanted) -> None:
 
 
 def connect(wanted: Wanted, config: Path, ask: Ask, reconnect_s: float) -> Connection:
-    """A connection to the phone that is meant. config: the folder of the keys; ask: a person has to allow the key."""
+    """A connection to the phone that is meant.
+
+    config: the folder of the keys.
+    ask: a person has to allow the key.
+    """
     link, label = _link(wanted, config, ask)
     try:
         link.connect()
@@ -194,7 +203,7 @@ def _link(wanted: Wanted, config: Path, ask: Ask) -> tuple[Link, str]:
 
 
 def named(wanted: Wanted) -> Wanted:
-    """With the serial of adb's own variable where the device says nothing of which phone."""
+    """Names the phone by adb's own variable where the device says nothing of which phone."""
     if wanted.serial or wanted.usb or wanted.transport_id:
         return wanted
     return replace(wanted, serial=os.environ.get("ANDROID_SERIAL", ""))

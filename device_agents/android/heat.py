@@ -15,10 +15,13 @@ COOL_DOWN = "take it out of its case, off its charger and out of the sun, and cl
 
 @dataclass(frozen=True)
 class Hindrance:
-    """Why a phone is not measured now. what: one clause; remedy: what a person does.
+    """Why a phone is not measured now.
 
-    is_heat: --no-heat-wait passes over it. sensor: whose reading says so; "" where none does. hopeless: waiting alone
-    will not end it.
+    what: one clause.
+    remedy: what a person does.
+    is_heat: --no-heat-wait passes over it.
+    sensor: whose reading says so; "" where none does.
+    hopeless: waiting alone will not end it.
     """
 
     what: str

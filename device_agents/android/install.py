@@ -33,7 +33,11 @@ _SPARE_BYTES = 4 << 20  # for jobs and their records
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file for the phone. place: below ROOT, plain characters only; sha256: of its content."""
+    """A file for the phone.
+
+    place: below ROOT, plain characters only.
+    sha256: of its content.
+    """
 
     path: Path
     place: str

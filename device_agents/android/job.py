@@ -23,12 +23,16 @@ _REFUSED_STATUS = 128 + 31  # SIGSYS
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended. why: one clause, "" where it ran to its end. culprit: the artifact it died of, where known.
+    """A job's end.
 
-    corrupt: damaged records, whose cycles have to be measured again. fatal: what the runner itself said last.
-    unwritten: its records could not be written, most likely for want of space. refused: the phone's system refuses a
-    call that the runner, or its C library before it, makes. link_lost: the connection broke meanwhile. Where adbd
-    ended, as it does when USB debugging or the USB mode is toggled, Android ended everything that it had started.
+    why: one clause, "" where it ran to its end.
+    culprit: the artifact it died of, where known.
+    corrupt: damaged records, whose cycles have to be measured again.
+    fatal: what the runner itself said last.
+    unwritten: its records could not be written, most likely for want of space.
+    refused: the phone's system refuses a call that the runner, or its C library before it, makes.
+    link_lost: the connection broke meanwhile. Where adbd ended, as it does when USB debugging or the USB mode is
+        toggled, Android ended everything that it had started.
     """
 
     why: str
@@ -57,7 +61,7 @@ class RunnerJobRun:
 
     @property
     def wall_s(self) -> float:
-        """From the job's beginning to its end, by the phone's clock; 0 where it did not run to its end."""
+        """The time from the job's beginning to its end, by the phone's clock; 0 where it did not run to its end."""
         return self.end.wall_ns / 1e9 if self.end else 0.0
 
     def run(self, job: RunnerJob, command: Sequence[str]) -> Iterator[Record]:

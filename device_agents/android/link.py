@@ -28,7 +28,7 @@ class Link(Protocol):
 
     @property
     def kind(self) -> str:
-        """How the phone is reached, for the LUT's environment."""
+        """The way in which the phone is reached, for the LUT's environment."""
 
     def connect(self) -> None:
         """LinkLostError where the phone does not answer, UnauthorizedError where it refuses the key."""

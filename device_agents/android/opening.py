@@ -161,7 +161,10 @@ def check_model(wanted: Wanted, state: State, settings: AgentSettings) -> None:
 
 
 def lock_name(state: State, label: str, phone: str = "") -> str:
-    """Of the host's lock: by the phone's own serial number, however it is reached. phone: as phone_id has it."""
+    """The name of the host's lock: the phone's own serial number, however it is reached.
+
+    phone: as phone_id has it.
+    """
     serial = state.properties.get("ro.serialno") or state.properties.get("ro.boot.serialno") or label
     name = re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", serial)[:100]
     return f"android-{name}" + (f"-{phone}" if phone else "")

@@ -37,9 +37,12 @@ done
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a job found. lines: whole new ones; status: of the process once it has ended, or None.
+    """What one look at a job found.
 
-    gone: the process is there no more. done: the job has ended, and all its records are written.
+    lines: whole new ones.
+    status: of the process once it has ended, or None.
+    gone: the process is there no more.
+    done: the job has ended, and all its records are written.
     """
 
     lines: tuple[bytes, ...]
@@ -81,7 +84,9 @@ class RunnerProcess:
         return f"{self.folder}/{self._number}.jsonl"
 
     def start(self, job: bytes, command: Sequence[str]) -> None:
-        """Gives the job to the process, or to a new one where there is none. command: the runner's, without options.
+        """Gives the job to the process, or to a new one where there is none.
+
+        command: the runner's, without options.
 
         PushError where the phone cannot store the job, DeviceError where no process can be started.
         """

@@ -20,7 +20,7 @@ _PROBE_TIMEOUT_S = 0.5
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """Where adb's server listens, by the variables that adb itself reads."""
+    """The address on which adb's server listens, by the variables that adb itself reads."""
 
     host: str
     port: int
@@ -44,10 +44,11 @@ def has_adbutils() -> bool:
 
 @dataclass(frozen=True)
 class ServerPhone:
-    """A phone of an adb server. state: adb's word.
+    """A phone of an adb server.
 
-    usb: its path, such as 1-4.2; transport_id: its number while it stays attached. "" where the server does not say.
-    Phones may share a serial.
+    state: adb's word.
+    usb: its path, such as 1-4.2.
+    transport_id: its number while it stays attached. "" where the server does not say. Phones may share a serial.
     """
 
     serial: str

@@ -12,7 +12,8 @@ _DIRECTION_IN = 0x80  # in an endpoint's address
 @dataclass(frozen=True)
 class UsbPhone:
     """serial: "" where this user may not open the device. path: bus and ports, such as 1-4.2; two phones may share a
-    serial, and never a path."""
+    serial, and never a path.
+    """
 
     serial: str
     path: str
@@ -34,7 +35,7 @@ def usb_phones() -> list[UsbPhone]:
 
 
 def usb_path(transport: Any) -> str:
-    """Of an adb-shell USB transport, as the kernel names it in /sys/bus/usb/devices."""
+    """The place where an adb-shell USB transport is plugged in, as the kernel names it in /sys/bus/usb/devices."""
     bus, *ports = transport.port_path
     return f"{bus}-{'.'.join(map(str, ports))}"
 

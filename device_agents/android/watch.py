@@ -32,8 +32,11 @@ _STUCK_LOOKS, _STUCK_LOOKS_ALONE = 13, 61
 class PhoneWatch:
     """Looks at the phone before a batch, and remembers what the runner's records say of it.
 
-    state: the phone's before anything ran. cores: those measured on, threads of which have to be there. awake: keeps it
-    awake. alive: done now and then while waiting. heat_wait: whether heat is waited for at all.
+    state: the phone's before anything ran.
+    cores: those measured on, threads of which have to be there.
+    awake: keeps it awake.
+    alive: done now and then while waiting.
+    heat_wait: whether heat is waited for at all.
     """
 
     def __init__(
@@ -201,7 +204,9 @@ class PhoneWatch:
             self._hottest = heat
 
     def seen(self) -> dict[str, Any]:
-        """For the LUT: how hot the processor was at most, how slow the cores were at least, what was waited for."""
+        """What the LUT says of the run: how hot the processor was at most, how slow the cores were at least, what was
+        waited for.
+        """
         khz = [self._slowest_khz[str(core)] for core in self.cores if str(core) in self._slowest_khz]
         found: dict[str, Any] = {"heat_seen": self._heat_seen or self._hottest is not None}
         if khz:

@@ -36,7 +36,10 @@ CPU, GPU, BATTERY, SKIN = 0, 1, 2, 3  # Android's types of temperatures
 
 @dataclass(frozen=True)
 class Zone:
-    """A thermal zone as the phone shows it. raw: in the maker's unit."""
+    """A thermal zone as the phone shows it.
+
+    raw: in the maker's unit.
+    """
 
     name: str
     raw: int
@@ -51,7 +54,7 @@ class Heat:
 
 
 def parse_zones(text: str) -> list[Zone]:
-    """From lines thermal_zoneN/type:NAME and thermal_zoneN/temp:VALUE; what has no value is left out."""
+    """Reads lines thermal_zoneN/type:NAME and thermal_zoneN/temp:VALUE; what has no value is left out."""
     names = dict(re.findall(r"^thermal_zone(\d+)/type:(.*)$", text, re.MULTILINE))
     values = re.findall(r"^thermal_zone(\d+)/temp:\s*(-?\d{1,9})\s*$", text, re.MULTILINE | re.ASCII)
     return [Zone(names.get(number, "").strip() or f"thermal_zone{number}", int(raw)) for number, raw in values]
@@ -88,7 +91,8 @@ def _words(name: str) -> list[str]:
 class Thermometer:
     """The processor's zones of one phone, found among those it showed before anything ran.
 
-    zones: those; ignored: patterns of names that do not count. dropped: names that were found not to be alive.
+    zones: those.
+    ignored: patterns of names that do not count. dropped: names that were found not to be alive.
     """
 
     def __init__(self, zones: Sequence[Zone], ignored: Sequence[str] = ()) -> None:

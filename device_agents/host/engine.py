@@ -18,7 +18,9 @@ class Loaded:
     """An artifact ready to run.
 
     invoke calls the runtime and nothing else; rewrite_input writes the input, as the layer before it in a net would.
-    idle calls into the same binding, by the same way, where there is nothing to do: what Python's part of a call costs.
+    idle calls into the same binding, by the same way, where there is nothing to do: what Python's part of a call
+    costs.
+
     buffers: kept alive here, for the runtime holds bare addresses.
     """
 
@@ -30,8 +32,12 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Given:
-    """What a user's model is run with. shapes: of its inputs; values: files of raw numbers, of inputs that have some;
-    dimensions: sizes of names that the model leaves open, for the runtime to know beforehand."""
+    """What a user's model is run with.
+
+    shapes: of its inputs.
+    values: files of raw numbers, of inputs that have some.
+    dimensions: sizes of names that the model leaves open, for the runtime to know beforehand.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     values: Mapping[str, str]

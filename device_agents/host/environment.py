@@ -15,7 +15,10 @@ _THERMAL = Path("/sys/class/thermal")
 
 
 def describe_host(cores: list[int]) -> DeviceInfo:
-    """This machine; cores: those the worker is pinned to."""
+    """This machine.
+
+    cores: those the worker is pinned to.
+    """
     cpu = _cpu_model()
     first = cores[0] if cores else 0
     frequency = _CPU / f"cpu{first}" / "cpufreq"

@@ -33,7 +33,10 @@ _SHARED = (np.uint8, np.float32)  # what exported operators and nets take: their
 
 @dataclass(frozen=True)
 class _Tensor:
-    """An input or output of a session and its place in its dtype's buffer. shape: None where only a run tells it."""
+    """An input or output of a session and its place in its dtype's buffer.
+
+    shape: None where only a run tells it.
+    """
 
     name: str
     dtype: type[np.generic]
@@ -131,7 +134,10 @@ class OnnxEngine:
 
 
 def _tensors(given: Sequence[Any], shapes: Mapping[str, tuple[int, ...]] | None = None) -> list[_Tensor]:
-    """A session's inputs or outputs, one behind the other in their dtype's buffer. shapes: of those left open."""
+    """A session's inputs or outputs, one behind the other in their dtype's buffer.
+
+    shapes: of those left open.
+    """
     found: list[_Tensor] = []
     ends: dict[Any, int] = {}
     for value in given:

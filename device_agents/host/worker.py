@@ -47,7 +47,7 @@ def pin(threads: int) -> list[int]:
 
 
 def preemptions() -> int:
-    """How often the system has taken the core from this thread; 0 where it does not say."""
+    """Counts how often the system has taken the core from this thread; 0 where it does not say."""
     try:
         import resource
 
@@ -92,7 +92,9 @@ class Worker:
         return fastest
 
     def cycle(self, names: list[str], warmup: int, repeats: int, canary: Callable[[], int], before: int) -> Reading:
-        """One cycle. before: the canary just before it; returns the samples and the canary just after it.
+        """One cycle.
+
+        before: the canary just before it; returns the samples and the canary just after it.
 
         What an idle call through the binding takes, the median of one a turn, is taken off every sample: a program
         without Python has no such part (docs/reference/runner.md: figures).

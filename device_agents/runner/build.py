@@ -51,7 +51,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Part:
-    """One engine of a bundle. libraries: files of its runtime; root: ExecuTorch's folder for the compiler."""
+    """One engine of a bundle.
+
+    libraries: files of its runtime.
+    root: ExecuTorch's folder for the compiler.
+    """
 
     runtime: Runtime
     version: str
@@ -71,8 +75,8 @@ def build_bundle(
     """The bundle for a target of TARGETS, from the cache where the same was built before.
 
     ndk, libraries: an Android NDK, and a folder with the vendor's libraries for Android's own ABI.
-    output: a folder to put it into; without one it stays in the cache. say: is told what takes a while.
-    RunnerBuildError where something is missing here, with what to install.
+    output: a folder to put it into; without one it stays in the cache.
+    say: is told what takes a while. RunnerBuildError where something is missing here, with what to install.
     """
     cache = (cache or default_cache_folder()) / "runner"
     toolchain = _toolchain(target, ndk, libraries)

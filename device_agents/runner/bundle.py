@@ -22,7 +22,10 @@ FOLDER = "{folder}"  # in a start command: where the bundle lies on the device
 
 @dataclass(frozen=True)
 class BundleFile:
-    """One file of the bundle's folder. engines: those that need it."""
+    """One file of the bundle's folder.
+
+    engines: those that need it.
+    """
 
     name: str
     sha256: str
@@ -39,9 +42,12 @@ class BundleFile:
 class Bundle:
     """A built runner.
 
-    target: as `lutbench runner build --target` has it. abi: machine and C library it runs on. libc: that library's
-    version, where it is in the bundle. runtimes: engine -> name and version of its runtime.
-    start: engine -> command with FOLDER in it. libraries: engine -> file to open at run time.
+    target: as `lutbench runner build --target` has it.
+    abi: machine and C library it runs on.
+    libc: that library's version, where it is in the bundle.
+    runtimes: engine -> name and version of its runtime.
+    start: engine -> command with FOLDER in it.
+    libraries: engine -> file to open at run time.
     """
 
     folder: Path

@@ -33,8 +33,10 @@ _SKETCH_SPREAD = 4.0  # a sketch is a random sum: so many times the tolerance it
 
 @dataclass(frozen=True)
 class Checksum:
-    """Of an artifact's outputs. size: number of values. mean, rms: of the values as they are (quantisation steps).
+    """Figures that tell an artifact's outputs from wrong ones.
 
+    size: number of values.
+    mean, rms: of the values as they are (quantisation steps).
     sketch: SKETCHES sums of the values with random signs, over the root of size: nearly equal for two outputs that
     differ by rounding, far apart for outputs that differ.
     """
@@ -51,7 +53,7 @@ class Checksum:
 
 
 def difference(device: Checksum, host: Checksum, integer: bool) -> float:
-    """How far a device's output is off the host's, over what rounding explains: up to 1 they agree.
+    """The distance of a device's output from the host's, over what rounding explains: up to 1 they agree.
 
     0 where the bytes are equal; infinite where the sizes differ, or where a value is not a number.
     """
@@ -66,7 +68,7 @@ def difference(device: Checksum, host: Checksum, integer: bool) -> float:
 
 
 def checksum_of(outputs: Sequence[Array]) -> Checksum:
-    """Of an artifact's outputs, in the order and layout in which they lie in memory."""
+    """Sums up an artifact's outputs, in the order and layout in which they lie in memory."""
     digest = hashlib.sha256()
     for output in outputs:
         digest.update(np.ascontiguousarray(output).tobytes())
@@ -115,9 +117,11 @@ def fnv1a(text: str) -> int:
 
 
 def host_checksum(engine: str, name: str, path: Path, use: ModelUse | None = None) -> Checksum:
-    """What this machine's runtime computes from the artifact's check input; RuntimeError or ValueError where it cannot.
+    """What this machine's runtime computes from the artifact's check input; RuntimeError or ValueError where it
+    cannot.
 
-    engine: "onnx" or "executorch". use: of a user's model; inputs whose values are given keep them.
+    engine: "onnx" or "executorch".
+    use: of a user's model; inputs whose values are given keep them.
     """
     return _OF_ENGINE[engine](name, path, use)
 

@@ -15,9 +15,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class RunnerArtifact:
-    """An artifact where the runner finds it. path: relative to the job file's folder, or absolute.
+    """An artifact where the runner finds it.
 
-    use: of a user's model; values: where the runner finds its inputs' values, by input.
+    path: relative to the job file's folder, or absolute.
+    use: of a user's model.
+    values: where the runner finds its inputs' values, by input.
     """
 
     name: str
@@ -42,10 +44,13 @@ class RunnerArtifact:
 class RunnerJob:
     """What the runner is to do.
 
-    nonce: comes back in the start and the end record. engine: "onnx" or "executorch". library: ONNX Runtime's, as
-    Bundle.library has it; None for ExecuTorch. cores: to stay on; None: wherever the system puts it.
+    nonce: comes back in the start and the end record.
+    engine: "onnx" or "executorch".
+    library: ONNX Runtime's, as Bundle.library has it; None for ExecuTorch.
+    cores: to stay on; None: wherever the system puts it.
     check: also run each artifact on the input that its name decides, for its output's checksum.
-    batch: what to measure; None: only load. token: what a server printed when it started; None: the job is a file.
+    batch: what to measure; None: only load.
+    token: what a server printed when it started; None: the job is a file.
     """
 
     nonce: str

@@ -21,8 +21,10 @@ class CorruptRecordError(DeviceError):
 
 @dataclass(frozen=True)
 class Start:
-    """The job began. runtime: name and version. cores: as read back after setting them.
+    """The job began.
 
+    runtime: name and version.
+    cores: as read back after setting them.
     allowed: the cores that the process might use before that (Cpus_allowed); () in an older runner's records.
     """
 
@@ -45,7 +47,11 @@ class Running:
 
 @dataclass(frozen=True)
 class LoadedRecord:
-    """An artifact is ready. first_ns: how long its first run took. output: where the job asked for a check."""
+    """An artifact is ready.
+
+    first_ns: how long its first run took.
+    output: where the job asked for a check.
+    """
 
     name: str
     first_ns: int
@@ -92,7 +98,11 @@ class CycleRecord:
 
 @dataclass(frozen=True)
 class Fatal:
-    """The job ended early. syscall: number of a system call that was refused; signal, running: what ended what."""
+    """The job ended early.
+
+    syscall: number of a system call that was refused.
+    signal, running: what ended what.
+    """
 
     reason: str
     syscall: int | None
@@ -102,8 +112,10 @@ class Fatal:
 
 @dataclass(frozen=True)
 class End:
-    """The job ran to its end. records: number of lines before this one. wall_ns: from its beginning to its end.
+    """The job ran to its end.
 
+    records: number of lines before this one.
+    wall_ns: from its beginning to its end.
     answered: system calls that were refused and that the runner did without, so far in its process.
     """
 

@@ -21,9 +21,12 @@ _GLIBC = re.compile(rb"GNU C Library [^\n]*? version (\d+\.\d+)")
 
 @dataclass(frozen=True)
 class Toolchain:
-    """How CMake is told to build. compiler: the program; cmake: its options for CMake.
+    """What CMake is told to build with.
 
-    abi: machine and C library of what comes out. loader: name of the program loader that is brought along, or "".
+    compiler: the program.
+    cmake: its options for CMake.
+    abi: machine and C library of what comes out.
+    loader: name of the program loader that is brought along, or "".
     """
 
     compiler: str
@@ -46,7 +49,7 @@ class Toolchain:
 
 
 def host_toolchain() -> Toolchain:
-    """For programs that run here."""
+    """The toolchain for programs that run here."""
     if platform.system() != "Linux":
         raise RunnerBuildError("the runner for this machine is built on Linux only")
     compiler = _required("g++", "g++")
@@ -54,7 +57,9 @@ def host_toolchain() -> Toolchain:
 
 
 def gnu_toolchain(machine: str) -> Toolchain:
-    """For a machine of GNU_LOADERS with the GNU C library, whose loader and libraries then lie in the bundle."""
+    """The toolchain for a machine of GNU_LOADERS with the GNU C library, whose loader and libraries then lie in the
+    bundle.
+    """
     native = platform.system() == "Linux" and platform.machine() == machine
     prefix = "" if native else f"{machine}-linux-gnu-"
     package = "g++" if native else f"g++-{machine.replace('_', '-')}-linux-gnu"
@@ -111,7 +116,7 @@ def needed_libraries(program: Path) -> list[str]:
 
 
 def glibc_version(libc: Path) -> str:
-    """As "glibc 2.36"."""
+    """The C library and its version, such as "glibc 2.36"."""
     found = _GLIBC.search(libc.read_bytes())
     if found is None:
         raise RunnerBuildError("not the GNU C library", path=libc)

@@ -26,7 +26,10 @@ PIP_TIMEOUT_S = 900.0
 
 @dataclass(frozen=True)
 class Runtime:
-    """An engine's runtime. files: of its wheel that the runner needs; opened: the one opened at run time, if any.
+    """An engine's runtime.
+
+    files: of its wheel that the runner needs.
+    opened: the one opened at run time, if any.
 
     executables: what the runner for it is called.
     """
@@ -62,7 +65,7 @@ Fetch = Callable[[Runtime, str, Path], Path]  # a runtime's wheel of a version, 
 
 
 def installed_version(runtime: Runtime) -> str:
-    """Of the package that exports and measures here."""
+    """The version of the package that exports and measures here."""
     return importlib.metadata.version(runtime.package)
 
 

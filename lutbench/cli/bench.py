@@ -29,7 +29,10 @@ _PHONES = {"s8": "S8", "iphonex": "iPhone X"}
 
 
 class InputChoice(click.ParamType["tuple[str, Any]"]):
-    """[MODEL:]INPUT=... convert_one: what stands behind the sign, ValueError where it is not right."""
+    """[MODEL:]INPUT=...
+
+    convert_one: what stands behind the sign, ValueError where it is not right.
+    """
 
     def __init__(self, name: str, example: str, convert_one: Callable[[str], Any]) -> None:
         self.name = name

@@ -32,7 +32,11 @@ PAGE = "report.html"
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the demo. why: what it is for, said before it; makes: the file by which it is known as done."""
+    """A command of the demo.
+
+    why: what it is for, said before it.
+    makes: the file by which it is known as done.
+    """
 
     why: str
     words: tuple[str, ...]

@@ -79,7 +79,9 @@ def write_rows(found: Diff, path: Path) -> None:
 
 
 def print_diff(found: Diff, top: int) -> None:
-    """For people: how B stands to A overall and by net, what A and B are, then groups and operators, top of each."""
+    """Prints for people how B stands to A overall and by net, what A and B are, then groups and operators, top of
+    each.
+    """
     say(_verdict(found))
     _print_nets(found)
     for label, lut in (("A", found.a), ("B", found.b)):

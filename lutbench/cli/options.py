@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class CommaList(click.ParamType["tuple[Any, ...]"]):
-    """A list such as 224,192; convert: the type of its items."""
+    """A list such as 224,192.
+
+    convert: the type of its items.
+    """
 
     def __init__(self, name: str, convert: Callable[[str], Any]) -> None:
         self.name = name

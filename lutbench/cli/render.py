@@ -38,7 +38,9 @@ def _finite(value: Any) -> Any:
 
 
 def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], caption: str = "") -> None:
-    """A table on standard output. columns: name -> whether it holds numbers.
+    """A table on standard output.
+
+    columns: name -> whether it holds numbers.
 
     In a terminal it keeps to its width and tears no name. Elsewhere a row is a line, however long, and nothing is
     padded: what reads it (grep, awk, a file) has no width.

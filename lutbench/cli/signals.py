@@ -21,7 +21,7 @@ class _Received:
 
 
 def handle_signals() -> None:
-    """From here on the first of the signals raises KeyboardInterrupt; those that are ignored, as by nohup, stay so.
+    """Makes the first of the signals raise KeyboardInterrupt; those that are ignored, as by nohup, stay so.
 
     A second one is seen by a thread, for the first may find this one inside a library's long call.
     """

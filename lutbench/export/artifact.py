@@ -15,7 +15,8 @@ from lutbench.export.quantisation import Quantisation
 class Recipe:
     """What decides an artifact's bytes.
 
-    workload: its name. versions: of the exporter and of every package that takes part.
+    workload: its name.
+    versions: of the exporter and of every package that takes part.
     """
 
     workload: str
@@ -37,11 +38,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Exported:
-    """An exporter's result. check_error: root mean square error of its output against torch's, over torch's.
+    """An exporter's result.
 
-    undelegated: kernels that run outside the runtime's delegate, where it has one; delegated_share: the others' share,
-    by number. Not kept with the artifact: notes, what a person should know of the export itself; input_quantisation and
-    output_quantisation, what the integers mean that it takes and gives, where it does.
+    check_error: root mean square error of its output against torch's, over torch's.
+    undelegated: kernels that run outside the runtime's delegate, where it has one.
+    delegated_share: the others' share, by number. Not kept with the artifact: notes, what a person should know of the
+        export itself; input_quantisation and output_quantisation, what the integers mean that it takes and gives,
+        where it does.
     """
 
     data: bytes
@@ -57,8 +60,10 @@ class Exported:
 class ModelInput:
     """What one input of a user's model is timed with.
 
-    dtype: numpy's name. values: a file of raw numbers in the machine's order; None: random ones. said: those values in
-    a few words. assumed: the first size is a batch that nobody gave.
+    dtype: numpy's name.
+    values: a file of raw numbers in the machine's order; None: random ones.
+    said: those values in a few words.
+    assumed: the first size is a batch that nobody gave.
     """
 
     name: str
@@ -72,7 +77,10 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class Companion:
-    """A file that the model reads by itself. place: relative to the model's folder, as the model names it."""
+    """A file that the model reads by itself.
+
+    place: relative to the model's folder, as the model names it.
+    """
 
     place: str
     path: Path
@@ -82,9 +90,11 @@ class Companion:
 
 @dataclass(frozen=True)
 class ModelUse:
-    """How a user's model is run, which its file leaves open. inputs: in the model's order.
+    """What a user's model is run with, where its file leaves that open.
 
-    dimensions: names of open sizes that the runtime is told beforehand. companions: files that have to be beside it.
+    inputs: in the model's order.
+    dimensions: names of open sizes that the runtime is told beforehand.
+    companions: files that have to be beside it.
     """
 
     inputs: tuple[ModelInput, ...]
@@ -94,10 +104,12 @@ class ModelUse:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An exported and checked file. name: the operator's name or the net's key; sha256: of the file's bytes.
+    """An exported and checked file.
 
-    undelegated, delegated_share, notes: as in Exported. use: of a user's model; None for what lutbench exported, whose
-    inputs are fixed.
+    name: the operator's name or the net's key.
+    sha256: of the file's bytes.
+    undelegated, delegated_share, notes: as in Exported.
+    use: of a user's model; None for what lutbench exported, whose inputs are fixed.
     """
 
     name: str

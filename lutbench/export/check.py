@@ -36,8 +36,9 @@ def check_error(
 ) -> None:
     """ExportError where the artifact is further off torch's output than rounding explains; NaN is further off.
 
-    What int8 makes of a fitted net is for its accuracy to say. coarser: how much larger than usual its integers' steps
-    are.
+    What int8 makes of a fitted net is for its accuracy to say.
+
+    coarser: how much larger than usual its integers' steps are.
     """
     limit = math.inf if fitted and dtype == "int8" else coarser * _limits(workload)[dtype]
     if not error <= limit:

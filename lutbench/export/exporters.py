@@ -26,12 +26,14 @@ Run = Callable[["Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Exporter:
-    """How a runtime's artifacts are made. function: module:name, imported when first needed, for torch is slow to load.
+    """The way in which a runtime's artifacts are made.
 
+    function: module:name, imported when first needed, for torch is slow to load.
     opener: the same, of what makes an artifact ready to compute.
-    revision: raised whenever the exporter's own output changes. packages: whose versions decide the bytes.
-    delegate: what inside the runtime computes, where it has a name of its own. torch_engines: of which torch has to be
-    told one, torch_engine; its function then takes it as a third argument.
+    revision: raised whenever the exporter's own output changes.
+    packages: whose versions decide the bytes.
+    delegate: what inside the runtime computes, where it has a name of its own.
+    torch_engines: of which torch has to be told one, torch_engine; its function then takes it as a third argument.
     batch: images that an artifact takes at once.
     """
 
@@ -65,7 +67,7 @@ class Exporter:
 
     @property
     def runtime_version(self) -> str:
-        """As a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
+        """The runtime with its version, as a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
         inside = self.torch_engine or self.delegate
         return f"{self.package} {_version(self.package)}" + (f" ({inside})" if inside else "")
 
@@ -123,7 +125,8 @@ TORCH_ENGINES_HELP = (
 def find_exporter(runtime: str, dtype: str, torch_engine: str = "", batch: int = 1) -> Exporter:
     """The exporter of a runtime; UsageError where the runtime, its dtype or its torch engine is not there.
 
-    torch_engine: none means the machine's default, for a runtime that has several. batch: of images, as in Exporter.
+    torch_engine: none means the machine's default, for a runtime that has several.
+    batch: of images, as in Exporter.
     """
     check_batch(batch)
     if runtime not in EXPORTERS:

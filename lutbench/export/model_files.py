@@ -47,7 +47,11 @@ _READERS: dict[str, tuple[str, Callable[[Path], tuple[tuple[Declared, ...], tupl
 
 @dataclass(frozen=True)
 class ReadModel:
-    """A file that was read. runtime: that runs it; inputs: as the file declares them."""
+    """A file that was read.
+
+    runtime: that runs it.
+    inputs: as the file declares them.
+    """
 
     path: Path
     runtime: str

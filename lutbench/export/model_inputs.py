@@ -31,8 +31,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Declared:
-    """An input as the file has it. dtype: numpy's name, "" for one that has none there; sizes: None where the file does
-    not even say how many. An open size is its name, or "?"."""
+    """An input as the file has it.
+
+    dtype: numpy's name, "" for one that has none there.
+    sizes: None where the file does not even say how many. An open size is its name, or "?".
+    """
 
     name: str
     dtype: str
@@ -42,7 +45,10 @@ class Declared:
 
 @dataclass(frozen=True)
 class Choices:
-    """A user's, for one model, by its inputs' names. values: one number for all of an input, or one for each."""
+    """A user's, for one model, by its inputs' names.
+
+    values: one number for all of an input, or one for each.
+    """
 
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -54,8 +60,9 @@ def choose_inputs(
 ) -> tuple[tuple[ModelInput, ...], dict[str, int]]:
     """Every input with its shape and values, and the open sizes' names that have one size each.
 
-    folder: where files of values are put. batch: of inputs that leave it open; several must be what one takes.
-    ExportError where a size stays open, or a choice does not fit.
+    folder: where files of values are put.
+    batch: of inputs that leave it open; several must be what one takes. ExportError where a size stays open, or a
+        choice does not fit.
     """
     arrays = {name: _array_in(path, name, file) for name, file in choices.files.items()}
     given = {**{name: tuple(array.shape) for name, array in arrays.items()}, **choices.shapes}
@@ -119,7 +126,10 @@ def _shape(
     batches: set[int],
     batch: int,
 ) -> tuple[Shape, bool]:
-    """An input's shape, and whether its batch was assumed. batches: first sizes of the shapes that were given."""
+    """An input's shape, and whether its batch was assumed.
+
+    batches: first sizes of the shapes that were given.
+    """
     if given is not None:
         return _checked(path, one, given), False
     if one.sizes is None:

@@ -23,10 +23,13 @@ def integer_inputs_outputs(
 ) -> tuple[Quantisation, Quantisation]:
     """Makes the input and the output uint8, in place; what their integers mean.
 
-    The quantizer's own scale is taken where it quantised the tensor; what else reads the input gets it dequantised, and
-    an output that it left in float is quantised at the end. given: what the input was calibrated with; made: what the
-    model gives for that, asked only for an output left in float. inner_in, inner_out: the input or output is
-    (N, H, W, C), by a transpose that ONNX Runtime cancels against its own.
+    The quantizer's own scale is taken where it quantised the tensor; what else reads the input gets it dequantised,
+    and an output that it left in float is quantised at the end.
+
+    given: what the input was calibrated with.
+    made: what the model gives for that, asked only for an output left in float.
+    inner_in, inner_out: the input or output is (N, H, W, C), by a transpose that ONNX Runtime cancels against its
+        own.
     """
     graph = model.graph
     last = next((node for node in graph.node if OUTPUT in node.output), None)

@@ -38,7 +38,8 @@ DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it
 class Description:
     """How the module is to be fed; the keys of the file that says so.
 
-    engine: torch's, that its weights are packed for. scale: of a uint8 input; 0 for a float.
+    engine: torch's, that its weights are packed for.
+    scale: of a uint8 input; 0 for a float.
     """
 
     shape: tuple[int, ...]

@@ -44,7 +44,10 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class BenchRequest(MeasureRequest):
-    """What to time. inputs: shapes and values of model files' inputs. lut: predicts the nets that it covers.
+    """What to time.
+
+    inputs: shapes and values of model files' inputs.
+    lut: predicts the nets that it covers.
 
     output: a CSV file of the results; none means no file.
     """
@@ -63,7 +66,11 @@ class BenchRequest(MeasureRequest):
 
 @dataclass(frozen=True)
 class BenchResult:
-    """One net. summary: its figures, or None where it failed. predicted_us: None where no LUT covers it."""
+    """One net.
+
+    summary: its figures, or None where it failed.
+    predicted_us: None where no LUT covers it.
+    """
 
     net: BenchNet
     status: str
@@ -79,7 +86,7 @@ class BenchResult:
 
     @property
     def error(self) -> float | None:
-        """Of the prediction, a fraction."""
+        """By how much the prediction is off, as a fraction of what was measured."""
         if self.summary is None or self.predicted_us is None:
             return None
         return self.predicted_us / self.summary.latency_us - 1
@@ -87,9 +94,11 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Every net's result in the order asked for. runtime: with its version.
+    """Every net's result in the order asked for.
 
-    target: of the protocol. disturbed_share: of samples, which do not count.
+    runtime: with its version.
+    target: of the protocol.
+    disturbed_share: of samples, which do not count.
     """
 
     device: str
@@ -107,7 +116,7 @@ class BenchReport:
         return tuple(result for result in self.results if result.summary is None)
 
     def latencies_us(self) -> dict[str, float]:
-        """Of the nets that ran, by their text."""
+        """The latency of each net that ran, by its text."""
         return {r.net.text: r.summary.latency_us for r in self.results if r.summary is not None}
 
 
@@ -120,9 +129,10 @@ def bench(
 ) -> BenchReport:
     """Times the nets and writes the CSV file where one is asked for; a run that is cut off goes on from its journal.
 
-    A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C. tell: is given the results
-    while their journals still stand; what it raises leaves them there, for results that nobody got are not to be
-    measured again.
+    A net that cannot be read, exported or run costs itself. InterruptedRunError on Ctrl-C.
+
+    tell: is given the results while their journals still stand; what it raises leaves them there, for results that
+        nobody got are not to be measured again.
     """
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, batch=request.batch)

@@ -57,7 +57,10 @@ def parse_net_text(text: str, spaces: tuple[Space, ...]) -> Wanted:
 
 @dataclass(frozen=True)
 class BenchNet:
-    """A net to time. artifact: None where it has none, then reason says why."""
+    """A net to time.
+
+    artifact: None where it has none, then reason says why.
+    """
 
     text: str
     wanted: Wanted
@@ -70,7 +73,7 @@ class BenchNet:
 
     @property
     def label(self) -> str:
-        """As a table of nets names it: without the variant, which has columns of its own."""
+        """The net's name in a table of nets: without the variant, which has columns of its own."""
         return self.text if self.variant is None else re.sub(r"@[\dx.]+$", "", self.text.strip()).strip()
 
     @property

@@ -23,7 +23,10 @@ LookFirst = Callable[[Device, AgentSettings, Artifact | None], None]
 
 
 def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[Check], None]) -> PhoneReport:
-    """The list; say: hears each check as it is done. A phone that is not attached is its first line, not an error."""
+    """The list.
+
+    say: hears each check as it is done. A phone that is not attached is its first line, not an error.
+    """
     settings = AgentSettings(runtime, "int8", device.threads, device.cores_for(cores), force)
     try:
         check_measurable(device, runtime)

@@ -40,7 +40,8 @@ class ExportRequest:
     """net: as in TrainRequest. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
 
     data, resolution: None means those of the training; without weights digits and the net's own resolution.
-    test_images: to judge the files with, at most. overwrite: files of another export, where the folder holds some.
+    test_images: to judge the files with, at most.
+    overwrite: files of another export, where the folder holds some.
     """
 
     net: str
@@ -59,7 +60,10 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class File:
-    """An exported file. accuracy: on the test images; agreement: the share of them that get torch's class.
+    """An exported file.
+
+    accuracy: on the test images.
+    agreement: the share of them that get torch's class.
 
     Both are None where the weights are random.
     """
@@ -74,7 +78,7 @@ class File:
 
 @dataclass(frozen=True)
 class Deployed:
-    """torch_accuracy: in fp32, on the same test_images as the files'; calibration_images: of the training set."""
+    """torch_accuracy: in fp32, on the same test_images as the files'. calibration_images: of the training set."""
 
     net: Net | Model
     data: str

@@ -23,9 +23,10 @@ class ExportFolder:
     """A folder that this export may write into.
 
     own: what export.json says of every file here, `IDENTITY` among it, as JSON has it (lists, no tuples).
-    names: the files to write. overwrite: replace what is not of this export; without it UsageError where the folder
-    holds files of another net, other weights or other images, or files that no export.json speaks of.
-    Files that an earlier export of the same made, for another runtime say, stay listed.
+    names: the files to write.
+    overwrite: replace what is not of this export; without it UsageError where the folder holds files of another net,
+        other weights or other images, or files that no export.json speaks of. Files that an earlier export of the
+        same made, for another runtime say, stay listed.
     """
 
     def __init__(

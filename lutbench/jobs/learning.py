@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Which images to learn from. resolution, classes: None means the data's own.
+    """Which images to learn from.
 
-    data_seed: of the choice of classes, the split and shapes. workers: that decode photographs; None means one a core.
+    resolution, classes: None means the data's own.
+    data_seed: of the choice of classes, the split and shapes.
+    workers: that decode photographs; None means one a core.
     """
 
     data: str = "digits"
@@ -32,7 +34,10 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutput:
-    """Where a training or a search writes. begin: with the checkpoint there, or anew (`Epochs.start`)."""
+    """The folder that a training or a search writes into.
+
+    begin: with the checkpoint there, or anew (`Epochs.start`).
+    """
 
     folder: Path
     begin: Begin = "auto"

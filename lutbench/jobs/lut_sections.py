@@ -81,7 +81,7 @@ def context_section(
 def quality_section(
     rows: Sequence[Row], protocol: Protocol, canaries: Canaries, journal: Journal, wall_s: float
 ) -> dict[str, Any]:
-    """How good the numbers are: intervals, what failed, how the machine behaved."""
+    """The section that says how good the numbers are: intervals, what failed, how the machine behaved."""
     data = journal.measurements
     return {
         **interval_quality(rows, protocol.target),

@@ -31,8 +31,10 @@ class DeviceRequest:
 class MeasureRequest(DeviceRequest):
     """A device, and on what there the things run that are timed; they themselves are named by what builds on this.
 
-    batch: images that each takes at once. fixed_performance: as in AgentSettings. output: the file of the results; None
-    means the usual place, or no file. fresh: begin anew, without what an earlier run has measured.
+    batch: images that each takes at once.
+    fixed_performance: as in AgentSettings.
+    output: the file of the results; None means the usual place, or no file.
+    fresh: begin anew, without what an earlier run has measured.
     """
 
     runtime: str = DEFAULT_RUNTIME
@@ -45,7 +47,7 @@ class MeasureRequest(DeviceRequest):
 
     @property
     def chosen_cores(self) -> str:
-        """As in AgentSettings; UsageError where they cannot be chosen."""
+        """The cores to use, as in AgentSettings; UsageError where they cannot be chosen."""
         return self.device.cores_for(self.cores)
 
     def settings(self, report: Report) -> AgentSettings:

@@ -13,7 +13,8 @@ from lutbench.export.model_inputs import Choices, Shape
 
 @dataclass(frozen=True)
 class InputOptions:
-    """By what the user wrote: INPUT, of every model that has it, or MODEL:INPUT, which goes before that.
+    """Shapes and values for models' inputs, by what the user wrote:
+    INPUT, of every model that has it, or MODEL:INPUT, which goes before that.
 
     shapes, values, files: --shape, --value and --input.
     """
@@ -34,7 +35,11 @@ class InputOptions:
         return Choices(_of(self.shapes, text, inputs), values, files)
 
     def check_used(self, models: Mapping[str, Sequence[str]], all_known: bool) -> None:
-        """UsageError for what is of no model's input. models: text -> inputs; all_known: no model could not be read."""
+        """UsageError for what is of no model's input.
+
+        models: text -> inputs.
+        all_known: no model could not be read.
+        """
         for option, given in (("--shape", self.shapes), ("--value", self.values), ("--input", self.files)):
             for key in given:
                 if any(_names(key, text, inputs) for text, inputs in models.items()) or not all_known:

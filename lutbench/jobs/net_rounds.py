@@ -146,8 +146,8 @@ def measure_nets(
     """Visits every unfinished net once a round, in random order, until there is none.
 
     unfinished: names that still need samples, asked before each round. A round that was cut off is finished first:
-    what the journal holds of it is not measured again. visit: a net's warm-up and timed invocations in a round;
-    none: the protocol's for nets.
+        what the journal holds of it is not measured again.
+    visit: a net's warm-up and timed invocations in a round; none: the protocol's for nets.
     """
     data = journal.measurements
     while names := unfinished():

@@ -20,8 +20,8 @@ TABLES = tuple(sorted({row.table for row in published()}))
 class PaperTable:
     """nets: what a net is called here -> its published latency by phone (s8, iphonex), microseconds.
 
-    left_out: (net, why) of those that cannot be timed here. apart: net -> why its published latencies must not stand
-    beside the others; rank agreement is without it.
+    left_out: (net, why) of those that cannot be timed here.
+    apart: net -> why its published latencies must not stand beside the others; rank agreement is without it.
     """
 
     number: int
@@ -33,7 +33,11 @@ class PaperTable:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table beside a device. ratios: net -> phone -> here over there; taus: phone -> Kendall's (NaN below 2)."""
+    """A table beside a device.
+
+    ratios: net -> phone -> here over there.
+    taus: phone -> Kendall's (NaN below 2).
+    """
 
     table: PaperTable
     latency_us: Mapping[str, float]

@@ -46,8 +46,9 @@ from lutbench.space.workload import Workload
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileRequest(MeasureRequest):
-    """What to measure. resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
+    """What to measure.
 
+    resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
     engine: of a runtime that has several; none means the machine's default.
     """
 
@@ -60,7 +61,7 @@ class ProfileRequest(MeasureRequest):
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Of it, what has to be the same of a LUT that this one follows."""
+        """The part that has to be the same in a LUT that this one follows."""
         return {
             **({CORE_CHOICE: self.chosen_cores} if self.chosen_cores else {}),
             **({FIXED_PERFORMANCE: True} if self.fixed_performance else {}),
@@ -128,7 +129,10 @@ def _measure(
     open_device: OpenAgent,
     look_first: LookFirst,
 ) -> Lut:
-    """Exports, installs and measures everything; base: the LUT's metadata as far as it is known beforehand."""
+    """Exports, installs and measures everything.
+
+    base: the LUT's metadata as far as it is known beforehand.
+    """
     started = time.monotonic()
     journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
     if request.fresh:

@@ -36,7 +36,11 @@ ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figu
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What makes a net good. targets_ms: none, or one per LUT; alpha, beta: of the loss without targets."""
+    """What makes a net good.
+
+    targets_ms: none, or one per LUT.
+    alpha, beta: of the loss without targets.
+    """
 
     targets_ms: tuple[float, ...] = ()
     alpha: float | None = None
@@ -47,7 +51,9 @@ class Goal:
         return [target * US_PER_MS for target in self.targets_ms]
 
     def objective(self, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
-        """Of a search on so many images; UsageError where targets and the loss without them are both given."""
+        """The objective of a search on so many images; UsageError where targets and the loss without them are both
+        given.
+        """
         from lutbench.search.objective import BETA, SMALL_BETA, budget, product
 
         if not self.targets_ms:
@@ -60,9 +66,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """How the supernet learns. mode: None means the default for so many images.
+    """Settings of the supernet's training.
 
-    schedule: what differs from the default one for so many. shared: a layer's candidates share their weights.
+    mode: None means the default for so many images.
+    schedule: what differs from the default one for so many.
+    shared: a layer's candidates share their weights.
     """
 
     mode: SearchMode | None = None
@@ -72,10 +80,12 @@ class Learning:
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """How nets are read from the supernet. nets: how many of the best to write.
+    """Settings of how nets are read from the supernet.
 
-    draws: nets drawn and ranked in a round; rounds: the first draws from P_theta, others near the best so far; views:
-    `Ranking`. None means the default for so many images.
+    nets: how many of the best to write.
+    draws: nets drawn and ranked in a round.
+    rounds: the first draws from P_theta, others near the best so far; views: `Ranking`. None means the default for so
+        many images.
     """
 
     nets: int = NETS
@@ -112,7 +122,10 @@ class SearchRequest:
 
 
 def search_request(*luts: Lut, train_resolution: int | None = None, **options: Any) -> SearchRequest:
-    """A request from options named as the fields of its parts are. train_resolution: of the images."""
+    """A request from options named as the fields of its parts are.
+
+    train_resolution: of the images.
+    """
     nets = {name: options.pop(name) for name in ("resolution", "width") if name in options}
     parts = in_parts(
         {"resolution": train_resolution, **options},
@@ -138,8 +151,9 @@ class FoundNet:
 class FoundNets:
     """nets: best first. data, train_resolution, classes: what they were searched with.
 
-    images: of theta's share, which nets were ranked on; views: `Ranking`. batches: device -> images that its latencies
-    are of.
+    images: of theta's share, which nets were ranked on.
+    views: `Ranking`.
+    batches: device -> images that its latencies are of.
     """
 
     nets: tuple[FoundNet, ...]
@@ -271,7 +285,7 @@ def default_mode(images: int) -> SearchMode:
 
 
 def default_rounds(images: int) -> int:
-    """Of draws: on few images a net is scored in a fraction of a second."""
+    """The number of rounds of draws: more on few images, where a net is scored in a fraction of a second."""
     return 1 if images >= SMALL_SET else SMALL_ROUNDS
 
 

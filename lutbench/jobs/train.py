@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class TrainRequest:
     """net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
-    recipe: what differs from the default recipe for so many images. seed: of weights, order and augmentation.
+    recipe: what differs from the default recipe for so many images.
+    seed: of weights, order and augmentation.
     """
 
     net: str

@@ -36,8 +36,9 @@ class Canaries:
     """small: beside operators that stay in the core's own caches, shows whether the core is shared.
 
     large, nets: beside operators that do not, and beside nets, show the shared caches as well: the classifier, whose
-    weights are fetched through them each time. It would turn a small operator cold, and it is slower after a net than
-    after an operator, so each has a reference of its own. large_operators: names of those that large stands beside.
+        weights are fetched through them each time. It would turn a small operator cold, and it is slower after a net
+        than after an operator, so each has a reference of its own.
+    large_operators: names of those that large stands beside.
     """
 
     small: Canary

@@ -41,7 +41,10 @@ _FARTHEST = 20.0  # of a logarithm: a net that alone decides a cost has no left-
 
 @dataclass(frozen=True)
 class FittedNet:
-    """A net the costs were fitted to, microseconds. left_out_us: predicted by a fit without it."""
+    """A net the costs were fitted to, microseconds.
+
+    left_out_us: predicted by a fit without it.
+    """
 
     net: str
     latency_us: float
@@ -61,7 +64,8 @@ class FittedNet:
 class PieceLatency:
     """A piece without the overhead of a call, microseconds; spreads: standard deviations of its logarithm.
 
-    spread: of its share of a net. alone_spread: of what is measured where it is timed alone.
+    spread: of its share of a net.
+    alone_spread: of what is measured where it is timed alone.
     """
 
     latency_us: float
@@ -81,7 +85,7 @@ class PieceLatency:
 
 @dataclass(frozen=True)
 class CostFit:
-    """costs: microseconds per unit of work; cost_spreads: of their logarithms. nets: as fitted and left out.
+    """costs: microseconds per unit of work. cost_spreads: of their logarithms. nets: as fitted and left out.
 
     prior: what the costs were held near, scaled to the nets.
     """
@@ -111,12 +115,15 @@ class CostFit:
         return self.costs[kind] / factor, self.costs[kind] * factor
 
     def latencies(self, pieces: Sequence[Piece]) -> list[PieceLatency]:
-        """Of any pieces, whether the nets had them or not."""
+        """The latencies of any pieces, whether the nets had them or not."""
         return self.posterior.latencies(pieces)
 
 
 def fit_costs(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece, float]] = ()) -> CostFit:
-    """Costs and deviations, from at least two nets. rows: single pieces and their latencies, microseconds."""
+    """Costs and deviations, from at least two nets.
+
+    rows: single pieces and their latencies, microseconds.
+    """
     problem = Problem(nets, rows, prior)
     posterior = Posterior(problem, prior.widths or USUAL_WIDTHS)
     if prior.widths is None or len(nets) >= FEWEST_NETS_FOR_WIDTHS:

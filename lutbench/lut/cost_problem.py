@@ -18,8 +18,11 @@ FASTEST = 0.05  # of what the cost model says: no piece is taken to be faster
 
 @dataclass(frozen=True)
 class Widths:
-    """Standard deviations, relative. alike, own: of the deviations' two parts. nets: of a net's latency beside the
-    model."""
+    """Standard deviations, relative.
+
+    alike, own: of the deviations' two parts.
+    nets: of a net's latency beside the model.
+    """
 
     alike: float
     own: float
@@ -37,10 +40,11 @@ _ALONE_LAYERS, _ALONE = 0.7, 0.05
 
 @dataclass(frozen=True)
 class Prior:
-    """What the costs are held near. costs_us: microseconds per unit of work, of which only the ratios count.
+    """What the costs are held near.
 
-    cost_spread: how far costs are expected to be from the prior's, of their logarithm. widths: taken as they are where
-    there are too few nets to tell them; None: usual ones.
+    costs_us: microseconds per unit of work, of which only the ratios count.
+    cost_spread: how far costs are expected to be from the prior's, of their logarithm.
+    widths: taken as they are where there are too few nets to tell them; None: usual ones.
     """
 
     costs_us: Mapping[str, float]
@@ -49,7 +53,9 @@ class Prior:
 
 
 def general_prior(kinds: Collection[str]) -> Prior:
-    """Of any device: what kinds of work usually cost against each other, within a factor of e^0.5 or so."""
+    """What is expected of any device before its nets are seen:
+    what kinds of work usually cost against each other, within a factor of e^0.5 or so.
+    """
     return Prior({kind: cost for kind, cost in PRIOR_US.items() if kind in kinds}, cost_spread=0.5)
 
 
@@ -121,20 +127,22 @@ class Problem:
         return np.asarray(self.counts @ own_us + self.calls * costs[self.overhead])
 
     def slopes(self, unknowns: Array) -> Array:
-        """Of the logarithms of the predictions, by each unknown."""
+        """The slopes of the predictions' logarithms by each unknown."""
         costs = np.exp(self.centre + unknowns[: len(self.kinds)])
         by_cost = self.counts @ (self.work * costs)
         by_cost[:, self.overhead] += self.calls * costs[self.overhead]
         return np.hstack([by_cost, self.counts * self.usual_us]) / self.predicted_us(unknowns)[:, None]
 
     def bounded(self, unknowns: Array) -> Array:
-        """With deviations that leave every piece some of what the cost model says: no latency is below 0."""
+        """The unknowns, with deviations that leave every piece some of what the cost model says:
+        no latency is below 0.
+        """
         kinds = len(self.kinds)
         least = (FASTEST - 1) * (self.work @ np.exp(self.centre + unknowns[:kinds])) / self.usual_us
         return np.concatenate([unknowns[:kinds], np.maximum(unknowns[kinds:], least)])
 
     def covariance(self, widths: Widths) -> Array:
-        """Of the unknowns, beforehand."""
+        """The covariance of the unknowns before any net is seen."""
         found = np.zeros((len(self.kinds) + len(self.pieces),) * 2)
         np.fill_diagonal(found, np.array([self.cost_spread**2] * len(self.kinds) + [widths.own**2] * len(self.pieces)))
         found[len(self.kinds) :, len(self.kinds) :] += widths.alike**2 * self.alike
@@ -150,7 +158,7 @@ class Problem:
 
 
 def alone_spread(pieces: Sequence[Piece], pieces_us: Array, costs: Array, kinds: Sequence[str]) -> Array:
-    """How far pieces that are timed alone may be from their share of a net, of the logarithm."""
+    """The standard deviation, in the logarithm, between a piece that is timed alone and its share of a net."""
     layer_us = costs[list(kinds).index(LAYER)]
     layers = np.array([len(piece.layers) for piece in pieces])
     return np.asarray(np.hypot(_ALONE_LAYERS * layer_us * layers / pieces_us, _ALONE), dtype=np.float64)

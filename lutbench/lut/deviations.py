@@ -24,7 +24,10 @@ Array = npt.NDArray[np.float64]
 
 
 class Shares:
-    """Pieces as mixtures of layers. costs_us: microseconds per unit of work."""
+    """Pieces as mixtures of layers.
+
+    costs_us: microseconds per unit of work.
+    """
 
     def __init__(self, pieces: Sequence[Piece], costs_us: Mapping[str, float]) -> None:
         self.pieces = tuple(pieces)

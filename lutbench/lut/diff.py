@@ -54,7 +54,10 @@ class Change:
 
 
 class Changes(Sequence[Change]):
-    """Operators by ratio, largest first. figures_us: shape (6, operators), in the order of Change's fields."""
+    """Operators by ratio, largest first.
+
+    figures_us: shape (6, operators), in the order of Change's fields.
+    """
 
     def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64]) -> None:
         import numpy as np
@@ -90,8 +93,9 @@ class Changes(Sequence[Change]):
 
 @dataclass(frozen=True)
 class Group:
-    """Operators that have something in common. value: such as 5 of kernel.
+    """Operators that have something in common.
 
+    value: such as 5 of kernel.
     faster_in_a, faster_in_b: how many of count are significantly faster in that LUT.
     """
 
@@ -103,7 +107,7 @@ class Group:
 
     @property
     def significant(self) -> int:
-        """How many differ."""
+        """The number of operators that differ for certain."""
         return self.faster_in_a + self.faster_in_b
 
 
@@ -120,10 +124,11 @@ class FailedPair:
 class Diff:
     """What differs between the LUTs a and b.
 
-    operators: those ok in both, identities (latency 0) left out. groups: by kernel, expansion, groups and feature map
-    of the searchable blocks, and by kind of all. nets: of the zoo, those that both cover. clock_ratio: B's time over
-    A's of the canary that both runs timed all along, None where they have none in common. warnings: what to know
-    before reading on.
+    operators: those ok in both, identities (latency 0) left out.
+    groups: by kernel, expansion, groups and feature map of the searchable blocks, and by kind of all.
+    nets: of the zoo, those that both cover.
+    clock_ratio: B's time over A's of the canary that both runs timed all along, None where they have none in common.
+    warnings: what to know before reading on.
     """
 
     a: Lut
@@ -189,9 +194,10 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
 def worst_over(found: Diff, limit: float, each_operator: bool = False) -> str:
     """What is slower in B by more than limit, a ratio: the worst by name and how many there are; "" where nothing is.
 
-    Looked at: the overall geometric mean and each net; each_operator: and each operator whose intervals do not overlap.
-    Of a hundred operators one or the other differs between two runs on an unchanged machine, sums of them do not
-    (docs/how-to/diff.md has the rates).
+    Looked at: the overall geometric mean and each net.
+
+    each_operator: and each operator whose intervals do not overlap. Of a hundred operators one or the other differs
+        between two runs on an unchanged machine, sums of them do not (docs/how-to/diff.md has the rates).
     """
     places = ((found.operators.ratio > limit) & found.operators.significant).nonzero()[0].tolist()
     nets = sorted((net for net in found.nets if net.ratio > limit), key=lambda net: -net.ratio)

@@ -31,8 +31,9 @@ _FEWEST_WITH_PRIOR = 2
 class EstimateRequest:
     """source: a table of nets, or `published`. device: the LUT's. source_device: as the table calls it.
 
-    prior: an estimated LUT of another device, whose costs are scaled to few nets of this one. runtime, dtype, threads:
-    none means what the table says. rows: a table of single operators that were timed alone, or `published`.
+    prior: an estimated LUT of another device, whose costs are scaled to few nets of this one. runtime, dtype,
+        threads: none means what the table says.
+    rows: a table of single operators that were timed alone, or `published`.
     """
 
     source: str

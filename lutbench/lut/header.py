@@ -36,7 +36,9 @@ def _plain(value: Any) -> Any:
 
 
 def metadata_from_toml(header: dict[str, Any], lines: list[str], path: Path) -> Metadata:
-    """Metadata from a parsed header (without lutbench_lut and rows); lines: to name where something is wrong.
+    """Metadata from a parsed header (without lutbench_lut and rows).
+
+    lines: to name where something is wrong.
 
     Keys this version does not know are kept out: a later minor version may add some.
     """

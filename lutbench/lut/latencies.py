@@ -43,7 +43,10 @@ _SHEET = Columns(
 
 @dataclass(frozen=True)
 class TimedNet:
-    """A net and its latency, microseconds. line: of the table."""
+    """A net and its latency, microseconds.
+
+    line: of the table.
+    """
 
     name: str
     net: Net | Model
@@ -53,8 +56,11 @@ class TimedNet:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """nets of one device. left_out: a line on every row of the device that is not used. settings: runtime, dtype and
-    threads, where the rows agree on them."""
+    """nets of one device.
+
+    left_out: a line on every row of the device that is not used.
+    settings: runtime, dtype and threads, where the rows agree on them.
+    """
 
     nets: tuple[TimedNet, ...]
     left_out: tuple[str, ...]
@@ -65,7 +71,10 @@ Cells = dict[str, str]  # of a row, by column
 
 
 def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> LatencyTable:
-    """The nets of a device in a table; source: a file, or `published`. spaces: for nets written as candidates.
+    """The nets of a device in a table.
+
+    source: a file, or `published`.
+    spaces: for nets written as candidates.
 
     LatencyTableError, with the line, for what is no such table. Rows of nets whose architecture is not known are left
     out and listed.
@@ -110,7 +119,10 @@ def _batch(cells: Cells, path: Path, line: int) -> int:
 
 
 def read_rows(text: str | None, path: Path, first: str) -> list[tuple[int, Cells]]:
-    """Line number and cells of every row of a table with the column `first` and latencies; text: None for path's."""
+    """Line number and cells of every row of a table with the column `first` and latencies.
+
+    text: None for path's.
+    """
     return list(_rows(read_text(path, NETS_TABLE) if text is None else text, path, first))
 
 

@@ -19,7 +19,10 @@ from lutbench.space.operator import Operator
 
 @dataclass(frozen=True)
 class Layer:
-    """An elementary layer. work: of each kind. place: the logarithms of what devices treat alike where it is near:
+    """An elementary layer.
+
+    work: of each kind.
+    place: the logarithms of what devices treat alike where it is near:
 
     input and output channels and height of the output; layers of one kind differ only in these.
     """
@@ -31,7 +34,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Piece:
-    """Layers that are timed as one. name: canonical, equal for equal shapes."""
+    """Layers that are timed as one.
+
+    name: canonical, equal for equal shapes.
+    """
 
     name: str
     layers: tuple[Layer, ...]

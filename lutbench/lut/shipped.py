@@ -41,7 +41,7 @@ def find_lut(text: str) -> Path:
 
 
 def shipped_folder() -> Path:
-    """Where the LUTs that come along lie: inside the installed package, or at the top of a checkout."""
+    """The folder in which the LUTs that come along lie: inside the installed package, or at the top of a checkout."""
     return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 

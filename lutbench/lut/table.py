@@ -176,7 +176,10 @@ class _RowsByOperator(Mapping[str, Row]):
 
 @dataclass(frozen=True)
 class SpaceSection:
-    """What the rows cover. definition: the TOML text of a user's own space, else empty."""
+    """What the rows cover.
+
+    definition: the TOML text of a user's own space, else empty.
+    """
 
     name: str
     resolutions: tuple[int, ...]
@@ -206,11 +209,13 @@ def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection
 
 @dataclass(frozen=True)
 class ContextSection:
-    """How operators stood among others while they were timed, and what whole nets said of their sum.
+    """The section that says how operators stood among others while they were timed, and what whole nets said of their
+    sum.
 
-    scale, operator_us: of prediction = overhead + sum of (operator_us + scale * (row - overhead)); net_error: mean
-    absolute error of the nets they were fitted on, each left out in turn. nets: the keys of those, which nothing else
-    may be judged by, and nets_us: their latencies then. canaries: the operators that watched the device.
+    scale, operator_us: of prediction = overhead + sum of (operator_us + scale * (row - overhead)).
+    net_error: mean absolute error of the nets they were fitted on, each left out in turn.
+    nets: the keys of those, which nothing else may be judged by, and nets_us: their latencies then.
+    canaries: the operators that watched the device.
     """
 
     depth: int = 0
@@ -240,7 +245,10 @@ def timestamp() -> str:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything above the columns. origin: where the rows of an estimated or imported LUT come from."""
+    """Everything above the columns.
+
+    origin: where the rows of an estimated or imported LUT come from.
+    """
 
     device: str
     runtime: str

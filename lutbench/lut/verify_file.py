@@ -24,9 +24,11 @@ from lutbench.reading.text import read_text
 
 @dataclass(frozen=True)
 class NetResult:
-    """One net, microseconds. predicted_us: by the LUT's rows and what the tuning nets ask for now.
+    """One net, microseconds.
 
-    uncorrected_us: by the LUT alone. half_a_us, half_b_us: of alternate rounds.
+    predicted_us: by the LUT's rows and what the tuning nets ask for now.
+    uncorrected_us: by the LUT alone.
+    half_a_us, half_b_us: of alternate rounds.
     """
 
     net: str
@@ -49,7 +51,7 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(NetResult))
 
 
 def results_path(lut_path: Path, revision: int) -> Path:
-    """Where the results for this revision of a LUT are kept: host.csv -> host.journal/verify-r3.csv."""
+    """The file that keeps the results for this revision of a LUT: host.csv -> host.journal/verify-r3.csv."""
     return journal_folder(lut_path) / f"verify-r{revision}.csv"
 
 

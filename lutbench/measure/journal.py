@@ -33,6 +33,7 @@ class Journal:
     """An open journal. Opening reads what is there, cuts off a last line that a crash left half written, and appends.
 
     It is locked as long as it is open: two runs would measure the same twice. OutputError where another run has it.
+
     identity: what the samples belong to (device, runtime, artifacts ...); a journal of another identity is refused.
     """
 
@@ -158,7 +159,10 @@ class Journal:
             )
 
     def _apply(self, record: Record, most_rounds: int) -> None:
-        """KeyError, TypeError or ValueError where the record is none. most_rounds: that there can have been by now."""
+        """KeyError, TypeError or ValueError where the record is none.
+
+        most_rounds: that there can have been by now.
+        """
         if "operator" in record:
             self._apply_samples(record, most_rounds)
         elif "end" in record:

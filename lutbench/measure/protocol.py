@@ -10,7 +10,8 @@ class Canary:
     """A short artifact invoked beside samples, to tell whether the device was quiet when they were taken.
 
     name: samples name it; two canaries may share an artifact, and each has a reference of its own.
-    invocations: in a row; the fastest counts. limit: how far above its own reference it still counts as quiet.
+    invocations: in a row; the fastest counts.
+    limit: how far above its own reference it still counts as quiet.
     quiet_below_ns: that as a time, or 0 while there is no reference yet.
     """
 
@@ -25,8 +26,10 @@ class Canary:
 class Cycle:
     """Artifacts to invoke one after the other, again and again: warmup times untimed, then repeats times timed.
 
-    A cycle of one artifact is a hot loop. In a longer one every invocation follows those of the others, so weights and
-    code are as cold, and inputs as warm, as between a net's own layers. depth: how many others, the context depth.
+    A cycle of one artifact is a hot loop. In a longer one every invocation follows those of the others, so weights
+    and code are as cold, and inputs as warm, as between a net's own layers.
+
+    depth: how many others, the context depth.
     canary: name of the canary that stands beside its samples.
     """
 
@@ -58,7 +61,8 @@ class Batch:
 class Samples:
     """One artifact's timed invocations in one cycle, in order, integer nanoseconds each.
 
-    canary: its name; canary_ns: for each sample the slower of the canary just before and just after.
+    canary: its name.
+    canary_ns: for each sample the slower of the canary just before and just after.
     """
 
     artifact: str
@@ -94,7 +98,7 @@ Outcome = Samples | Failure | Spent
 
 @dataclass(frozen=True)
 class Protocol:
-    """How operators and nets are timed.
+    """The rules by which operators and nets are timed.
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.

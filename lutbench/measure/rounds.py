@@ -18,7 +18,10 @@ _BATCHES = 2  # a run that is killed loses at most one of them
 
 @dataclass(frozen=True)
 class RoundReport:
-    """number of the round; disturbed: share of its samples that do not count."""
+    """number of the round.
+
+    disturbed: share of its samples that do not count.
+    """
 
     number: int
     disturbed: float

@@ -25,7 +25,10 @@ FEWEST_NETS = 3  # below that one odd net would decide
 
 @dataclass(frozen=True)
 class NetMeasurement:
-    """A whole net that was measured beside its operators. operators: names, in order, one entry per use."""
+    """A whole net that was measured beside its operators.
+
+    operators: names, in order, one entry per use.
+    """
 
     net: str
     operators: tuple[str, ...]

@@ -36,7 +36,10 @@ _LONGEST_TEXT = 1 << 16
 
 @dataclass
 class NumberType:
-    """A dtype of numpy's as far as a number needs it: f8, i4, U12. order: of its bytes."""
+    """A dtype of numpy's as far as a number needs it: f8, i4, U12.
+
+    order: of its bytes.
+    """
 
     name: str
     order: str = "<"

@@ -31,10 +31,12 @@ REMEDY = "save the table anew from its source; a spreadsheet may show it, and ne
 
 @dataclass(frozen=True)
 class Columns:
-    """What is known of a table's columns. key: one that every such table has. numbers: those that hold numbers.
+    """What is known of a table's columns.
 
-    decimals: those whose numbers are written with decimals, where a table has all of them. large: a table that is as it
-    was written is handed over as it is, for it may be long.
+    key: one that every such table has.
+    numbers: those that hold numbers.
+    decimals: those whose numbers are written with decimals, where a table has all of them.
+    large: a table that is as it was written is handed over as it is, for it may be long.
     """
 
     key: str
@@ -47,7 +49,9 @@ class Columns:
 class Sheet:
     """comments: the lines above the columns as they are. lines: the columns and all below, separated by commas.
 
-    Together they are as many lines as the file has. separator: of the file.
+    Together they are as many lines as the file has.
+
+    separator: of the file.
     """
 
     comments: tuple[str, ...]

@@ -28,7 +28,7 @@ class NetPoint:
 
     @property
     def error(self) -> float:
-        """Of the prediction, a fraction."""
+        """By how much the prediction is off, as a fraction."""
         return self.predicted_us / self.measured_us - 1
 
 

@@ -14,7 +14,10 @@ from lutbench.space.operator import Operator, parse_operator
 
 @dataclass(frozen=True)
 class Pair:
-    """An operator's row in A and in B; None where a LUT lacks it. provenances: of the two LUTs."""
+    """An operator's row in A and in B; None where a LUT lacks it.
+
+    provenances: of the two LUTs.
+    """
 
     operator: str
     a: Row | None

@@ -22,10 +22,12 @@ State = Literal["ok", "identity", "failed", "missing", "none", "unsure"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One layer with one candidate. value: microseconds or a ratio; NaN where there is none.
+    """One layer with one candidate.
 
+    value: microseconds or a ratio; NaN where there is none.
     state: ok; identity (0 by definition); failed; missing from the LUT; none: the layer does not have the candidate;
-    unsure: a ratio whose intervals overlap. note: all there is to say, in lines.
+        unsure: a ratio whose intervals overlap.
+    note: all there is to say, in lines.
     """
 
     layer: int
@@ -50,7 +52,7 @@ class LayerMap:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Of the cells that have a colour."""
+        """The values of the cells that have a colour."""
         return tuple(cell.value for cell in self.cells if cell.state in ("ok", "unsure"))
 
 
@@ -61,7 +63,10 @@ def latency_map(side: Side, space: Space) -> LayerMap:
 
 @dataclass(frozen=True)
 class LatencyMaps:
-    """The sides' maps of one space in common colours, microseconds; unit: of the cells' text, µs or ms."""
+    """The sides' maps of one space in common colours, microseconds.
+
+    unit: of the cells' text, µs or ms.
+    """
 
     maps: tuple[tuple[Side, LayerMap], ...]
     colours: ColourRange
@@ -82,7 +87,7 @@ def latency_maps(sides: Sequence[Side], space: Space) -> LatencyMaps:
 
 
 def ratio_map(sides: Sequence[Side], space: Space) -> LayerMap:
-    """How many times as long B takes as A."""
+    """A map of B's latencies over A's."""
     compared = compare_rows(sides[0].lut, sides[1].lut)
     pairs = {pair.operator: pair for pair in compared}
     typical = typical_ratio(compared)

@@ -144,7 +144,7 @@ def _predicted(side: Side, net: Net) -> Value:
 
 
 def additivity_section(sides: Sequence[Side], evidence: Sequence[Additivity]) -> Html:
-    """For each LUT: predictions against whole nets."""
+    """The section of predictions against whole nets, for each LUT."""
     class_ = "columns" if len(sides) > 1 else "columns single"
     return tag("div", [_additivity(side, found) for side, found in zip(sides, evidence, strict=True)], class_=class_)
 
@@ -212,7 +212,7 @@ def _nets_table(side: Side, found: Additivity) -> Html:
 
 
 def quality_section(sides: Sequence[Side]) -> Html:
-    """For each LUT: intervals, failures, disturbances, canaries, environment."""
+    """The section of quality, for each LUT: intervals, failures, disturbances, canaries, environment."""
     class_ = "columns" if len(sides) > 1 else "columns single"
     return tag("div", [quality_of(side) for side in sides], class_=class_)
 

@@ -73,7 +73,7 @@ class Side:
 
     @cached_property
     def half_widths(self) -> tuple[float, ...]:
-        """Of the rows that have an interval, fractions."""
+        """Half the width of each row's interval, as a fraction, where it has one."""
         return tuple(row.half_width for row in self.measured_rows if has_interval(row))
 
     @property

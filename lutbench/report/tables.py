@@ -25,7 +25,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """What a cell shows and, for a number, what it sorts by (NaN: none, sorted last). note: its tooltip."""
+    """What a cell shows and, for a number, what it sorts by (NaN: none, sorted last).
+
+    note: its tooltip.
+    """
 
     text: Content
     number: float = math.nan

@@ -16,7 +16,7 @@ _LONGEST_NAME = 40
 
 
 def latency(latency_us: float) -> str:
-    """With its unit: µs below a millisecond, ms above."""
+    """Writes a latency with its unit: µs below a millisecond, ms above."""
     return format_latency(latency_us).replace(" us", " µs") if math.isfinite(latency_us) else NONE
 
 

@@ -45,10 +45,11 @@ _SPACE_TYPES: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """A net and where it is from. definition: the TOML text of a user's own space, else empty.
+    """A net and where it is from.
 
-    predicted_us: by device, microseconds. search: plain values that say how it was found (mode, data, accuracy under
-    the supernet, training resolution).
+    definition: the TOML text of a user's own space, else empty.
+    predicted_us: by device, microseconds.
+    search: plain values that say how it was found (mode, data, accuracy under the supernet, training resolution).
     """
 
     net: Net

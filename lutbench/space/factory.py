@@ -15,7 +15,11 @@ _FORM = re.compile(rf"(?P<spec>{_NAME}(?:\.{_NAME})*:{_NAME})(?:@(?P<resolution>
 
 @dataclass(frozen=True)
 class FactoryNet:
-    """A net made by calling a function. spec: "module:factory"; resolution: height and width of its input."""
+    """A net made by calling a function.
+
+    spec: "module:factory".
+    resolution: height and width of its input.
+    """
 
     name: str
     spec: str

@@ -20,7 +20,8 @@ SPACES: dict[str, tuple[int, Callable[[int, float], Space]]] = {"fbnet": (FBNET.
 def find_spaces(name: str, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[tuple[Space, ...], str]:
     """The spaces at each resolution and width, and the TOML text that defines them ("" for one that comes along).
 
-    name: what a person wrote: a known space or a TOML file. resolutions: none means the space's own.
+    name: what a person wrote: a known space or a TOML file.
+    resolutions: none means the space's own.
     """
     if name in SPACES or not (name.endswith(".toml") or _exists(name)):
         return kept_spaces(name, resolutions, widths), ""

@@ -36,12 +36,17 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Node:
-    """One layer. inputs: positions of the nodes it reads; shape: of its output, (C, H, W).
+    """One layer.
 
-    conv: KxK, padding (kernel - 1) // 2, then batch norm (norm) or a bias (bias). norm: a batch norm that stands alone.
-    fc: classifier with bias. mul: the second input is broadcast over H and W. slice: channels start to start + C.
-    gather: channel i is the input's channel indices[i], which may occur more than once or not at all.
-    shuffle: channels interleaved over groups. activation: applied to the output.
+    inputs: positions of the nodes it reads.
+    shape: of its output, (C, H, W).
+
+    conv: KxK, padding (kernel - 1) // 2, then batch norm (norm) or a bias (bias).
+
+    norm: a batch norm that stands alone. fc: classifier with bias. mul: the second input is broadcast over H and W.
+        slice: channels start to start + C. gather: channel i is the input's channel indices[i], which may occur more
+        than once or not at all. shuffle: channels interleaved over groups.
+    activation: applied to the output.
     """
 
     kind: NodeKind

@@ -35,7 +35,7 @@ class Published:
 
     @property
     def names(self) -> tuple[str, str]:
-        """How the net may be called: as it stands, and with its resolution and width."""
+        """The names by which the net may be called: as it stands, and with its resolution and width."""
         return self.net, f"{self.net}@{self.resolution}x{format_width(self.width)}"
 
 
@@ -92,7 +92,7 @@ def published() -> tuple[Published, ...]:
 
 @cache
 def published_sizes() -> dict[tuple[str, int, float], PublishedSize]:
-    """By net, resolution and width: what FBNet's tables say, and for other nets their own papers."""
+    """Published sizes by net, resolution and width: what FBNet's tables say, and for other nets their own papers."""
     found = [
         PublishedSize(p.net, p.resolution, p.width, p.mmacs, p.params_m, f"{SOURCE.split(',')[0]}, table {p.table}")
         for p in published()

@@ -19,6 +19,7 @@ def random_nets(space: Space, count: int, seed: int, purpose: str, exclude: Coll
     """count different nets, each candidate equally likely in each layer.
 
     purpose names the stream, so nets drawn to tune and nets drawn to judge come from different ones.
+
     exclude: keys of nets never to be drawn. SpaceError when the space has too few nets.
     """
     rng = random.Random(f"{space.name}@{space.label}/{purpose}/{seed}")

@@ -12,7 +12,10 @@ from lutbench.space.zoo import zoo_models, zoo_nets
 
 @dataclass(frozen=True)
 class NetSize:
-    """Multiply-accumulates and parameters in millions; published: None where nothing was."""
+    """Multiply-accumulates and parameters in millions.
+
+    published: None where nothing was.
+    """
 
     net: str
     resolution: int
@@ -23,12 +26,12 @@ class NetSize:
 
     @property
     def mmacs_deviation(self) -> float | None:
-        """Of the computed from the published figure, as a fraction."""
+        """By how much the computed figure differs from the published one, as a fraction."""
         return self.mmacs / self.published.mmacs - 1 if self.published else None
 
     @property
     def params_deviation(self) -> float | None:
-        """Of the computed from the published figure, as a fraction."""
+        """By how much the computed figure differs from the published one, as a fraction."""
         return self.params_m / self.published.params_m - 1 if self.published else None
 
 

@@ -75,8 +75,9 @@ ZOO = {entry.name: entry for entry in _ENTRIES}
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A published net that is no choice of candidates. variants: the (resolution, width) it is listed at.
+    """A published net that is no choice of candidates.
 
+    variants: the (resolution, width) it is listed at.
     widths: those it exists at; none means any.
     """
 

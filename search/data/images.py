@@ -46,8 +46,9 @@ Opener = Callable[[int], Image.Image]  # position -> the image, not decoded yet;
 
 @dataclass(frozen=True)
 class DecodedImages(Dataset[Tensor | Broken]):
-    """Photographs, each decoded and brought to a square of RGB. name_of: what to call a position in an error.
+    """Photographs, each decoded and brought to a square of RGB.
 
+    name_of: what to call a position in an error.
     size: of the squares; 0 while it is not chosen.
     """
 

@@ -15,7 +15,8 @@ MAX_WORKERS = 8  # by default: more decode no faster than one process can take i
 class DataOptions:
     """resolution, classes: None means the data's own. workers: processes that decode, 0 for none beside this one.
 
-    seed: of the choice of classes, the split into parts, and shapes. device: where batches lie and are augmented.
+    seed: of the choice of classes, the split into parts, and shapes.
+    device: where batches lie and are augmented.
     """
 
     resolution: int | None = None

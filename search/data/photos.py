@@ -32,7 +32,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 class Photos:
     """A set before it is checked, its images' size not chosen yet.
 
-    labels: (N,), of the images at positions. signature: changes with any image.
+    labels: (N,), of the images at positions.
+    signature: changes with any image.
     """
 
     what: str

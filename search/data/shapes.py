@@ -34,7 +34,11 @@ MAX_NOISE = 0.15
 
 @dataclass(frozen=True)
 class ShapesRecipe:
-    """What decides the pictures. part: "train" or "test", two random streams; classes: numbers of CLASS_NAMES."""
+    """What decides the pictures.
+
+    part: "train" or "test", two random streams.
+    classes: numbers of CLASS_NAMES.
+    """
 
     images: int
     resolution: int
@@ -123,7 +127,11 @@ def _part_number(recipe: ShapesRecipe) -> int:
 
 @dataclass(frozen=True)
 class _Objects:
-    """n objects, one per image. centre: (n, 2) and radius: (n,) in pixels; colours: (n, 2, 3); the rest (n,)."""
+    """n objects, one per image.
+
+    centre: (n, 2) and radius: (n,) in pixels.
+    colours: (n, 2, 3); the rest (n,).
+    """
 
     labels: IntArray
     centre: FloatArray

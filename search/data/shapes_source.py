@@ -31,7 +31,7 @@ _SIZE = re.compile(r"(?P<images>\d{1,9})?(?:@(?P<resolution>\d{1,5}))?", re.ASCI
 
 @dataclass(frozen=True)
 class ShapesSize:
-    """How many images to train with, and their side in pixels."""
+    """The number of images to train with, and their side in pixels."""
 
     images: int
     resolution: int
@@ -47,7 +47,10 @@ class ShapesSize:
 
 
 def parse_size(text: str | None, resolution: int | None) -> ShapesSize:
-    """ "N@RES", "N", "@RES" or None; resolution: what was asked for beside it."""
+    """ "N@RES", "N", "@RES" or None.
+
+    resolution: what was asked for beside it.
+    """
     match = _SIZE.fullmatch(text or "") if text != "" else None
     if match is None:
         raise UsageError(f"{text!r} is no number and size of shapes", remedy="as in shapes:10000@64")

@@ -37,7 +37,7 @@ class DataSource(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of the choice of classes, of the split and of drawn images."""
+        """The seed of the choice of classes, of the split and of drawn images."""
         ...
 
     def count(self, part: str) -> int:
@@ -65,10 +65,13 @@ class DataSource(Protocol):
 
 
 class Images(Protocol):
-    """Where the pixels are. They may be larger than the source's resolution, where the augmentation crops."""
+    """A store of images, read by position.
+
+    They may be larger than the source's resolution, where the augmentation crops.
+    """
 
     def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:
-        """For each array of n positions: (n, C, H, W) uint8, C 1 or 3."""
+        """Yields the images of each array of n positions: (n, C, H, W) uint8, C 1 or 3."""
         ...
 
 
@@ -102,7 +105,8 @@ class LabelledImages:
 class SplitSource:
     """A training set, split once by a seed, and a test set. Meets DataSource.
 
-    mean, std: what images in 0 to 1 are normalised by. device: where batches lie and are augmented.
+    mean, std: what images in 0 to 1 are normalised by.
+    device: where batches lie and are augmented.
     """
 
     def __init__(

@@ -28,10 +28,13 @@ from lutbench.units import TO_US
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import and what the file does not say. unit: "" for the format's own; select: which part of the file.
+    """What to import and what the file does not say.
 
-    space, resolution: of a table whose rows do not say what they are; "" and None: FBNet's, where its columns are named
-    so. batch: images that were run at once; None: one is assumed.
+    unit: "" for the format's own.
+    select: which part of the file.
+    space, resolution: of a table whose rows do not say what they are; "" and None: FBNet's, where its columns are
+        named so.
+    batch: images that were run at once; None: one is assumed.
     """
 
     path: Path

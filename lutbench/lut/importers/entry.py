@@ -27,7 +27,10 @@ _PRINTED = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the source. latency, std: in the source's unit; count: of the invocations that latency is the mean of.
+    """A row of the source.
+
+    latency, std: in the source's unit.
+    count: of the invocations that latency is the mean of.
 
     std and count are NaN and 0 where the source does not state them.
     """
@@ -52,8 +55,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Reading:
-    """All that a reader found. device, dtype: what the source says of them. select: the part of it that was read.
+    """All that a reader found.
 
+    device, dtype: what the source says of them.
+    select: the part of it that was read.
     names_columns: whether the source says what its columns are.
     """
 
@@ -78,7 +83,9 @@ class Collector:
     def add(
         self, key: str, canonical: Operator | None, latency: object, std: float = math.nan, count: object = 0
     ) -> None:
-        """Takes a row in. canonical: None where the row is none of lutbench's operators.
+        """Takes a row in.
+
+        canonical: None where the row is none of lutbench's operators.
 
         latency may be 0 for an identity only. A row without a latency is left out, one without a spread is not.
         """

@@ -24,8 +24,9 @@ def check_plausible(
 ) -> None:
     """LutError, with the units that would fit, where the latencies cannot be in this one.
 
-    unit_is: UsageError where another unit would fit as well, unless it is stated; and where no operator is large enough
-    to tell, if it is open. batch: of images that a latency is of.
+    unit_is: UsageError where another unit would fit as well, unless it is stated; and where no operator is large
+        enough to tell, if it is open.
+    batch: of images that a latency is of.
     """
     per_unit = [
         batch * entry.operator.macs / entry.latency

@@ -25,7 +25,9 @@ _SHAPED_SKIP = 0.14  # height of the 1x1 convolution that stands for a skip whic
 
 @styled
 def draw_nets(nets: Sequence[Net], labels: Sequence[str] = ()) -> Figure:
-    """One strip per net; labels: a text of lines for the right end of each, such as its latency on each device.
+    """One strip per net.
+
+    labels: a text of lines for the right end of each, such as its latency on each device.
 
     Heights are relative to the largest expansion of all nets, so that nets can be compared.
     """

@@ -142,7 +142,7 @@ def _log_ticks(axes: Axes) -> None:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """At most about ten ratios between low < 1 and high > 1; 1 is one of them."""
+    """Chooses at most about ten ratios between low < 1 and high > 1; 1 is one of them."""
     span = high / low
     if span >= _MANTISSAS_UP_TO:
         step = 2 ** math.ceil(math.log2(span) / 8)

@@ -160,7 +160,8 @@ def _render(figure: Figure, kind: str, salt: str) -> bytes:
 def inline_svg(figure: Figure, name: str, description: str, natural: bool = False) -> Html:
     """The chart as an <svg> element of a page, in the page's colours and font.
 
-    name: unique on the page; every id begins with it. description: what a screen reader says.
+    name: unique on the page; every id begins with it.
+    description: what a screen reader says.
     natural: where there is no room for it, it scrolls instead of becoming smaller.
     """
     text = plain(_render(figure, "svg", name).decode("utf-8"))

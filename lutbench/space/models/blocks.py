@@ -76,8 +76,9 @@ def mobile(
     activation: Activation,
     squeeze: Callable[[int], Squeeze] | None = None,
 ) -> Graph:
-    """Stem, stages of blocks, 1x1 head, pool, classifier. width: from a published channel count to this net's.
+    """Stem, stages of blocks, 1x1 head, pool, classifier.
 
+    width: from a published channel count to this net's.
     squeeze: from a block's input channels to what stands in it.
     """
     net = GraphBuilder(3, resolution, resolution)
