@@ -23,7 +23,11 @@ VERSION = 2
 
 
 def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
-    """identity: plain values that say which run this is. state: tensors and plain values."""
+    """Writes a checkpoint in one step.
+
+    identity: plain values that say which run this is.
+    state: tensors and plain values.
+    """
     buffer = io.BytesIO()
     torch.save({"lutbench_checkpoint": VERSION, "identity": identity, "state": state}, buffer)
     write_atomically(path, buffer.getvalue())

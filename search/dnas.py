@@ -54,11 +54,14 @@ SEARCH_MODES: dict[SearchMode, Passes] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSetup:
-    """models: one per LUT, of one space. objective: adapted in place. folder: gets checkpoint.pt and metrics.jsonl.
+    """What a search runs on.
 
+    models: one per LUT, of one space.
+    objective: adapted in place.
+    folder: gets checkpoint.pt and metrics.jsonl.
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
-    probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose gradients say
-    something of every candidate.
+        probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose
+        gradients say something of every candidate.
     begin: with the checkpoint there, or anew (`Epochs.start`).
     shared: a layer's candidates share their weights (`Supernet`).
     compiled: soft passes run what torch.compile makes of the supernet; hard ones take another path each time.
@@ -80,7 +83,10 @@ class SearchSetup:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """history: metrics.jsonl's records, one per epoch."""
+    """What a search came to.
+
+    history: metrics.jsonl's records, one per epoch.
+    """
 
     supernet: Supernet
     history: tuple[Record, ...] = field(repr=False)

@@ -36,7 +36,11 @@ class Objective(Protocol):
         ...
 
     def loss(self, cross_entropy: Tensor, drawn_us: Tensor, expected_us: Tensor) -> Tensor:
-        """drawn_us: of the gates of this pass (equation 9). expected_us: of a net drawn from P_theta."""
+        """The loss of a pass.
+
+        drawn_us: of the gates of this pass (equation 9).
+        expected_us: of a net drawn from P_theta.
+        """
         ...
 
     def of_net(self, cross_entropy: float, latencies_us: Sequence[float]) -> float:
@@ -142,7 +146,10 @@ class Budget:
 
 
 def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: float = BETA) -> Product:
-    """alpha: None is ALPHA; for another beta than BETA what keeps the fastest net's factor, and so the loss's size."""
+    """Makes the paper's objective: cross entropy times a power of latency.
+
+    alpha: None is ALPHA; for another beta than BETA what keeps the fastest net's factor, and so the loss's size.
+    """
     references_us = tuple(model.net_us(model.fastest) for model in models)
     middle = sum(map(math.log, references_us)) / len(references_us)
     return Product(references_us, ALPHA * middle ** (BETA - beta) if alpha is None else alpha, beta)

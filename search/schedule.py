@@ -52,7 +52,10 @@ class Schedule:
                 raise UsageError(f"{name} {getattr(self, name)} cannot be", remedy=f"it is {allowed}")
 
     def w_rate_at(self, progress: float) -> float:
-        """progress: the share of all steps that are done."""
+        """The learning rate of the weights at a point of the training.
+
+        progress: the share of all steps that are done.
+        """
         return self.w_rate * (1 + math.cos(math.pi * progress)) / 2
 
     def temperature_at(self, epoch: int) -> float:

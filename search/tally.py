@@ -20,7 +20,10 @@ class Tally:
         self._pending: list[tuple[Tensor, Tensor, int]] = []
 
     def add(self, loss: Tensor, outputs: Tensor, labels: Tensor) -> None:
-        """loss: the mean of a step's images."""
+        """Takes in a step.
+
+        loss: the mean of a step's images.
+        """
         self._pending.append((loss, (outputs.argmax(1) == labels).sum(), len(labels)))
 
     def check(self) -> str:

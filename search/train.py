@@ -35,8 +35,10 @@ WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSetup:
-    """net: its weights are set anew and trained in place. name: what the net is, for a checkpoint to be known by.
+    """What a training runs on.
 
+    net: its weights are set anew and trained in place.
+    name: what the net is, for a checkpoint to be known by.
     folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt.
     begin: with the checkpoint there, or anew (`Epochs.start`).
     compiled: train what torch.compile makes of the net.
@@ -67,8 +69,10 @@ class Score:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """test: the net as it stands after the last epoch, not after its best one. history: metrics.jsonl's records.
+    """What a training came to.
 
+    test: the net as it stands after the last epoch, not after its best one.
+    history: metrics.jsonl's records.
     weights: the file that keeps the net as it stands.
     """
 

@@ -239,7 +239,11 @@ def heat_check(state: State, limits: Limits) -> Check:
 
 
 def wakefulness_check(found: str, state: State) -> Check:
-    """found: before it was woken. state: afterwards."""
+    """The check of whether the phone stays awake.
+
+    found: before it was woken.
+    state: afterwards.
+    """
     text = f"{found.lower()} when found, {state.wakefulness.lower()} now"
     if state.wakefulness not in (AWAKE, "unreadable"):
         return Check("wakefulness", NOTE, text, why_asleep(state))

@@ -73,7 +73,11 @@ def choose_cores(choice: str, speeds: Mapping[int, int], threads: int, device: s
 
 @dataclass(frozen=True)
 class Chosen:
-    """cores: those to measure on. away: others of the choice, that the phone has taken away."""
+    """The cores of a choice that are there.
+
+    cores: those to measure on.
+    away: others of the choice, that the phone has taken away.
+    """
 
     cores: tuple[int, ...]
     away: tuple[int, ...] = ()

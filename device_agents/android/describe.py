@@ -188,7 +188,10 @@ class State:
 
 
 def read_state(connection: Connection, changing_only: bool = False) -> State:
-    """changing_only: just what changes while measuring, which costs the phone less."""
+    """Reads how the phone is now.
+
+    changing_only: just what changes while measuring, which costs the phone less.
+    """
     names = _CHANGING if changing_only else tuple(_SECTIONS)
     script = "\n".join(f"echo; echo '==={name}==='\n({_SECTIONS[name]}) 2>/dev/null" for name in names)
     text = connection.run(script).text

@@ -10,8 +10,10 @@ LEAST_BATTERY_PERCENT = 15  # below it phones save power by themselves
 
 @dataclass(frozen=True)
 class Limits:
-    """processor_c, battery_c: the phone is waited for above them. ignored_zones: patterns of names of thermal zones.
+    """What a phone may be like and still be measured.
 
+    processor_c, battery_c: the phone is waited for above them.
+    ignored_zones: patterns of names of thermal zones.
     least_battery_percent: below it the phone is waited for where it charges, and refused where it does not; 0: never.
     """
 

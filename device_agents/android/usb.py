@@ -11,8 +11,10 @@ _DIRECTION_IN = 0x80  # in an endpoint's address
 
 @dataclass(frozen=True)
 class UsbPhone:
-    """serial: "" where this user may not open the device. path: bus and ports, such as 1-4.2; two phones may share a
-    serial, and never a path.
+    """A phone on this machine's USB.
+
+    serial: "" where this user may not open the device.
+    path: bus and ports, such as 1-4.2; two phones may share a serial, and never a path.
     """
 
     serial: str

@@ -25,7 +25,10 @@ _FEW = 5  # names in a line
 
 
 def change_json(change: Change, kind: str) -> dict[str, Any]:
-    """kind: what the change is of, operator or net."""
+    """Gives one change as plain values.
+
+    kind: what the change is of, operator or net.
+    """
     values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
     return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
 

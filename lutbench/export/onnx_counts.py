@@ -15,7 +15,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Counts:
-    """macs: of one run, of convolutions and matrix products. params: constants of the model. None: cannot be told."""
+    """Work and size of a model.
+
+    macs: of one run, of convolutions and matrix products.
+    params: constants of the model. None: cannot be told.
+    """
 
     macs: int | None
     params: int | None

@@ -36,7 +36,7 @@ DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it
 
 @dataclass(frozen=True)
 class Description:
-    """How the module is to be fed; the keys of the file that says so.
+    """What the module is to be fed with; the keys of the file that says so.
 
     engine: torch's, that its weights are packed for.
     scale: of a uint8 input; 0 for a float.

@@ -86,7 +86,7 @@ class BenchResult:
 
     @property
     def error(self) -> float | None:
-        """By how much the prediction is off, as a fraction of what was measured."""
+        """The fraction of the measured latency by which the prediction is off."""
         if self.summary is None or self.predicted_us is None:
             return None
         return self.predicted_us / self.summary.latency_us - 1

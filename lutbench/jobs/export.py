@@ -37,8 +37,10 @@ _BATCH = 50
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """net: as in TrainRequest. weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
+    """What to export, and what to judge the files with.
 
+    net: as in TrainRequest.
+    weights: a training's checkpoint.pt or weights.pt; None with random_weights only.
     data, resolution: None means those of the training; without weights digits and the net's own resolution.
     test_images: to judge the files with, at most.
     overwrite: files of another export, where the folder holds some.
@@ -78,7 +80,11 @@ class File:
 
 @dataclass(frozen=True)
 class Deployed:
-    """torch_accuracy: in fp32, on the same test_images as the files'. calibration_images: of the training set."""
+    """A net's files, and what they were made and judged with.
+
+    torch_accuracy: in fp32, on the same test_images as the files'.
+    calibration_images: of the training set.
+    """
 
     net: Net | Model
     data: str

@@ -46,7 +46,11 @@ class RunOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
-    """threads: of a CPU; None means as many as serve images of that size. compiled: by torch.compile."""
+    """What computes, and how.
+
+    threads: of a CPU; None means as many as serve images of that size.
+    compiled: by torch.compile.
+    """
 
     threads: int | None = None
     compiled: bool = False

@@ -30,7 +30,7 @@ NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """On what nets are timed, and how."""
+    """The device that nets are timed on, and the rules by which."""
 
     device: Device
     settings: AgentSettings
@@ -44,7 +44,8 @@ class Measuring:
 class Group:
     """Nets that are loaded at once.
 
-    beside: names of what is timed beside the nets of each group. earlier: how many nets the groups before have.
+    beside: names of what is timed beside the nets of each group.
+    earlier: how many nets the groups before have.
     """
 
     number: int
@@ -55,7 +56,7 @@ class Group:
 
     @property
     def names(self) -> list[str]:
-        """Of all that is timed."""
+        """The names of all that is timed."""
         return [*(artifact.name for artifact in self.nets), *self.beside]
 
 
@@ -110,7 +111,7 @@ class GroupedNets(ABC):
 
     @abstractmethod
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
-        """Where the group's samples are kept, and all that decides whether they go on."""
+        """The file that the group's samples are kept in, and all that decides whether they go on."""
 
     @abstractmethod
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
@@ -122,7 +123,7 @@ class GroupedNets(ABC):
 
     @abstractmethod
     def progress(self, group: Group, outcome: RoundReport, journal: Journal) -> RoundProgress:
-        """How far the group is after a round; may raise what ends the run."""
+        """Says how far the group is after a round; may raise what ends the run."""
 
     @abstractmethod
     def read(self, group: Group, journal: Journal) -> None:

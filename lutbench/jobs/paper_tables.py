@@ -18,7 +18,9 @@ TABLES = tuple(sorted({row.table for row in published()}))
 
 @dataclass(frozen=True)
 class PaperTable:
-    """nets: what a net is called here -> its published latency by phone (s8, iphonex), microseconds.
+    """One of the paper's tables: its nets and their published latencies.
+
+    nets: what a net is called here -> its published latency by phone (s8, iphonex), microseconds.
 
     left_out: (net, why) of those that cannot be timed here.
     apart: net -> why its published latencies must not stand beside the others; rank agreement is without it.

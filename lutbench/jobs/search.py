@@ -84,8 +84,8 @@ class Draws:
 
     nets: how many of the best to write.
     draws: nets drawn and ranked in a round.
-    rounds: the first draws from P_theta, others near the best so far; views: `Ranking`. None means the default for so
-        many images.
+    rounds: the first draws from P_theta, others near the best so far.
+    views: `Ranking`. None means the default for so many images.
     """
 
     nets: int = NETS
@@ -94,14 +94,19 @@ class Draws:
     views: int | None = None
 
     def views_of(self, images: int) -> int:
-        """images: of theta's share."""
+        """The number of looks at each image.
+
+        images: of theta's share.
+        """
         return default_views(images) if self.views is None else self.views
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """luts: one per device. resolution, width: of the nets; None means the first of the LUT's own.
+    """What to search nets for, and with what.
 
+    luts: one per device.
+    resolution, width: of the nets; None means the first of the LUT's own.
     seed: of weights, gates, order and draws.
     """
 
@@ -149,8 +154,10 @@ class FoundNet:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundNets:
-    """nets: best first. data, train_resolution, classes: what they were searched with.
+    """The nets that a search found, and what they were found with.
 
+    nets: best first.
+    data, train_resolution, classes: what they were searched with.
     images: of theta's share, which nets were ranked on.
     views: `Ranking`.
     batches: device -> images that its latencies are of.
@@ -290,7 +297,10 @@ def default_rounds(images: int) -> int:
 
 
 def default_views(images: int) -> int:
-    """images: of theta's share; a few hundred are looked at more than once."""
+    """The number of looks at each image when nets are ranked.
+
+    images: of theta's share; a few hundred are looked at more than once.
+    """
     return 0 if images >= ENOUGH_LOOKS else math.ceil(ENOUGH_LOOKS / images)
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """net: a name of the zoo, an architecture file or candidates of FBNet's space.
+    """What to train, on which images.
+
+    net: a name of the zoo, an architecture file or candidates of FBNet's space.
 
     recipe: what differs from the default recipe for so many images.
     seed: of weights, order and augmentation.
@@ -51,7 +53,10 @@ def train_request(net: str, **options: Any) -> TrainRequest:
 
 @dataclass(frozen=True)
 class Trained:
-    """net: at the resolution and with the classes it was trained with."""
+    """A trained net, and what it was trained on.
+
+    net: at the resolution and with the classes it was trained with.
+    """
 
     net: Net | Model
     recipe: Recipe

@@ -33,7 +33,9 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
 
 @dataclass(frozen=True)
 class Canaries:
-    """small: beside operators that stay in the core's own caches, shows whether the core is shared.
+    """The small nets that show whether the machine is disturbed.
+
+    small: beside operators that stay in the core's own caches, shows whether the core is shared.
 
     large, nets: beside operators that do not, and beside nets, show the shared caches as well: the classifier, whose
         weights are fetched through them each time. It would turn a small operator cold, and it is slower after a net

@@ -42,7 +42,11 @@ WORST_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest(DeviceRequest):
-    """nets: how many random nets. rounds: that count for each net; alternate ones make up its two halves."""
+    """What to verify, and on which device.
+
+    nets: how many random nets.
+    rounds: that count for each net; alternate ones make up its two halves.
+    """
 
     lut_path: Path
     nets: int = 200

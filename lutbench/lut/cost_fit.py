@@ -85,8 +85,11 @@ class PieceLatency:
 
 @dataclass(frozen=True)
 class CostFit:
-    """costs: microseconds per unit of work. cost_spreads: of their logarithms. nets: as fitted and left out.
+    """Costs of each kind of work, fitted to whole nets.
 
+    costs: microseconds per unit of work.
+    cost_spreads: of their logarithms.
+    nets: as fitted and left out.
     prior: what the costs were held near, scaled to the nets.
     """
 

@@ -29,8 +29,11 @@ _FEWEST_WITH_PRIOR = 2
 
 @dataclass(frozen=True)
 class EstimateRequest:
-    """source: a table of nets, or `published`. device: the LUT's. source_device: as the table calls it.
+    """What to fit, and what the LUT holds.
 
+    source: a table of nets, or `published`.
+    device: the LUT's.
+    source_device: as the table calls it.
     prior: an estimated LUT of another device, whose costs are scaled to few nets of this one. runtime, dtype,
         threads: none means what the table says.
     rows: a table of single operators that were timed alone, or `published`.

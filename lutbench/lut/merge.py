@@ -38,8 +38,11 @@ _IDENTITY: dict[str, Callable[[Metadata], Any]] = {
 
 @dataclass(frozen=True)
 class Merged:
-    """lut: without a path. rows_from: how many rows each source gave. conflicts: operators with different latencies.
+    """The merged LUT, and where its rows come from.
 
+    lut: without a path.
+    rows_from: how many rows each source gave.
+    conflicts: operators with different latencies.
     warnings: what to know of the result.
     """
 

@@ -26,7 +26,11 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 @dataclass(frozen=True)
 class Kind:
-    """name: as in "is a folder, not a LUT", with its article. missing: what to do where there is no such file."""
+    """A kind of file, for messages.
+
+    name: as in "is a folder, not a LUT", with its article.
+    missing: what to do where there is no such file.
+    """
 
     name: str
     largest_bytes: int

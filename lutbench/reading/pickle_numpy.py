@@ -62,7 +62,10 @@ class NumberType:
 
 @dataclass(frozen=True)
 class Maker:
-    """make: from a call's arguments, as a list, to a value; ValueError or TypeError where they do not fit."""
+    """What makes a value of a name that a pickle may hold.
+
+    make: from a call's arguments, as a list, to a value; ValueError or TypeError where they do not fit.
+    """
 
     make: Callable[[Any], object]
 

@@ -47,7 +47,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Sheet:
-    """comments: the lines above the columns as they are. lines: the columns and all below, separated by commas.
+    """A table that may have been saved by a spreadsheet.
+
+    comments: the lines above the columns as they are.
+    lines: the columns and all below, separated by commas.
 
     Together they are as many lines as the file has.
 

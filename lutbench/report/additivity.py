@@ -28,14 +28,17 @@ class NetPoint:
 
     @property
     def error(self) -> float:
-        """By how much the prediction is off, as a fraction."""
+        """The fraction by which the prediction is off."""
         return self.predicted_us / self.measured_us - 1
 
 
 @dataclass(frozen=True)
 class Additivity:
-    """points: the nets. evidence: what kind of evidence they are, a sentence or two. problem: what is not in points.
+    """Predictions against whole nets, for the page.
 
+    points: the nets.
+    evidence: what kind of evidence they are, a sentence or two.
+    problem: what is not in points.
     is_named: the nets have names short enough to be written beside their points.
     measured_name: what the measured axis holds.
     """

@@ -40,7 +40,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class LayerMap:
-    """rows: one per layer of the space, each with a cell per candidate."""
+    """A map of layers and candidates, a cell each.
+
+    rows: one per layer of the space, each with a cell per candidate.
+    """
 
     space: Space
     candidates: tuple[Candidate, ...]

@@ -19,8 +19,10 @@ DEFAULT_TARGET = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """letter: "a" or "b", which is also the name of its colour. is_pair: whether there is another beside it.
+    """One of the LUTs of a page.
 
+    letter: "a" or "b", which is also the name of its colour.
+    is_pair: whether there is another beside it.
     device: what to call it; with its file's name where the other one is of the same device.
     """
 

@@ -17,7 +17,10 @@ _TALL = 40  # rows from which a table scrolls in a box of its own, under its hea
 
 @dataclass(frozen=True)
 class Column:
-    """title: may hold a unit. A numeric column sorts by data-value and is set to the right."""
+    """A column of a table.
+
+    title: may hold a unit. A numeric column sorts by data-value and is set to the right.
+    """
 
     title: str
     is_numeric: bool = True

@@ -26,12 +26,12 @@ class NetSize:
 
     @property
     def mmacs_deviation(self) -> float | None:
-        """By how much the computed figure differs from the published one, as a fraction."""
+        """The fraction of the published figure by which the computed one differs."""
         return self.mmacs / self.published.mmacs - 1 if self.published else None
 
     @property
     def params_deviation(self) -> float | None:
-        """By how much the computed figure differs from the published one, as a fraction."""
+        """The fraction of the published figure by which the computed one differs."""
         return self.params_m / self.published.params_m - 1 if self.published else None
 
 

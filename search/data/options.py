@@ -13,8 +13,10 @@ MAX_WORKERS = 8  # by default: more decode no faster than one process can take i
 
 @dataclass(frozen=True)
 class DataOptions:
-    """resolution, classes: None means the data's own. workers: processes that decode, 0 for none beside this one.
+    """What decides the images that are read.
 
+    resolution, classes: None means the data's own.
+    workers: processes that decode, 0 for none beside this one.
     seed: of the choice of classes, the split into parts, and shapes.
     device: where batches lie and are augmented.
     """

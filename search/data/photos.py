@@ -45,7 +45,11 @@ class Photos:
 
 @dataclass(frozen=True)
 class PhotoSizes:
-    """resolution: of what nets are given. stored: side of the squares that are decoded, from which a crop is taken."""
+    """The sizes of photographs on their way to a net.
+
+    resolution: of what nets are given.
+    stored: side of the squares that are decoded, from which a crop is taken.
+    """
 
     resolution: int
     stored: int

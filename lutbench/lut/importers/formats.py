@@ -14,8 +14,11 @@ from lutbench.lut.importers.plausible import UnitIs
 
 @dataclass(frozen=True)
 class Importer:
-    """read: (bytes, path, select) -> Reading. unit: of its latencies. selects: what `--select` chooses, or "".
+    """A format that is read.
 
+    read: (bytes, path, select) -> Reading.
+    unit: of its latencies.
+    selects: what `--select` chooses, or "".
     unit_is: "stated" by the format's publisher, "usual" where others may write another, "open" where nobody says.
     of_space: read takes a space as well, for the rows do not say what they are.
     """

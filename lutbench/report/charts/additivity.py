@@ -21,7 +21,11 @@ _LEAST_ERROR_PERCENT = 2.0  # the error's axis reaches at least this far
 
 @styled
 def draw_additivity(found: Additivity, series: str) -> Figure:
-    """found: at least one point. series: a colour's name, "a" or "b"."""
+    """Draws predictions against measured nets.
+
+    found: at least one point.
+    series: a colour's name, "a" or "b".
+    """
     figure = new_figure(4.6, 4.8)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
     points = found.points
