@@ -263,14 +263,15 @@ def _failed(entry: dict[str, Any]) -> FailedRecord:
 
 
 def _cycle(entry: dict[str, Any]) -> CycleRecord:
-    samples = tuple(tuple(_positive(value) for value in _list(durations)) for durations in _list(entry["ns"]))
-    canaries = tuple(_positive(value) for value in _list(entry["canary_ns"]))
+    samples = tuple(_positives(durations) for durations in _list(entry["ns"]))
+    canaries = _positives(entry["canary_ns"])
     if not samples or not canaries or any(len(durations) != len(canaries) for durations in samples):
         raise ValueError("a cycle's samples and canaries are not as many")
     cores = [_integer(core) for core in _list(entry.get("cores", []))]
     known = () if any(core < 0 for core in cores) else tuple(sorted(set(cores)))  # -1: the system does not say
     clock_ns = _whole(entry["clock_ns"]) if "clock_ns" in entry else None
-    before, after = _state(entry["before"]), _state(entry["after"])
+    before = _state(entry["before"])
+    after = before if entry["after"] == entry["before"] else _state(entry["after"])  # it is seldom read anew
     return CycleRecord(_whole(entry["cycle"]), samples, canaries, before, after, clock_ns, known)
 
 
@@ -340,6 +341,13 @@ def _positive(value: object) -> int:
     if number == 0:
         raise ValueError("a time is zero")
     return number
+
+
+def _positives(value: object) -> tuple[int, ...]:
+    found = tuple(_list(value))
+    if set(map(type, found)) != {int} or min(found) <= 0 or max(found) >= 1 << 63:
+        return tuple(_positive(one) for one in found)  # empty, or an error that says what is wrong
+    return found
 
 
 def _number(value: object) -> float:

@@ -1,4 +1,4 @@
-"""One round: its cycles in two batches, each journalled when it is done; and how many rounds there are to be."""
+"""One round: its cycles in one or two batches, each journalled when it is done; and how many rounds there are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lutbench.measure.statistics import Summary
 MeasureBatch = Callable[[Batch], Iterable[Outcome]]
 
 _BATCHES = 2  # a run that is killed loses at most one of them
+_SHORTEST_US = 300_000.0  # of one: a phone takes some 15 ms to be given a batch and to answer, however short it is
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def measure_round(
     wanted = set(keep)
     data = journal.measurements
     number = data.current_round
-    size = max(1, -(-len(cycles) // _BATCHES))
+    size = max(1, -(-len(cycles) // _batches(cycles, data)))
     for start in range(0, len(cycles), size):
         records: list[Record] = []
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
@@ -60,6 +61,18 @@ def measure_round(
             journal.append(records)  # also where the device goes away in the midst of the batch
     journal.append([{"end": number}])
     return RoundReport(number, data.disturbed_share_of(number))
+
+
+def _batches(cycles: Sequence[Cycle], data: Measurements) -> int:
+    """How many the cycles are measured in: not so many that each is too short; all of them while times are unknown."""
+    expected_us = 0.0
+    for cycle in cycles:
+        summaries = [data.best_summary(artifact, cycle.depth) for artifact in cycle.artifacts]
+        if None in summaries:
+            return _BATCHES
+        each_us = sum(summary.latency_us for summary in summaries if summary)
+        expected_us += (cycle.warmup + cycle.repeats) * each_us
+    return min(_BATCHES, max(1, int(expected_us / _SHORTEST_US)))
 
 
 def is_done(data: Measurements, artifact: str, depth: int, protocol: Protocol) -> bool:

@@ -52,6 +52,8 @@ def _are_small(items: list[int]) -> bool:
 
 
 def _check_one(value: object, where: str, finite: bool) -> None:
+    if _is_usual(value):
+        return  # nearly all: a name for a message is not made for them
     name = f"{show(where)} is" if where else "a value is"
     if not isinstance(value, _PLAIN):
         raise NotPlainError(f"{name} {_type_name(value)}; write text in quotes")
@@ -61,6 +63,14 @@ def _check_one(value: object, where: str, finite: bool) -> None:
         raise NotPlainError(f"{name} {value}, not a finite number")
     if isinstance(value, str) and not value.isascii() and not is_text(value):
         raise NotPlainError(f"{name} text with half a character (a surrogate)")
+
+
+def _is_usual(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and -(1 << 63) <= value < 1 << 63
 
 
 def is_text(value: str) -> bool:

@@ -45,7 +45,19 @@ def test_the_quiet_canary_is_passed_on_once_it_is_known(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
         for _ in range(2):
             measure_round(agent.measure, journal, CYCLES, KEEP, PROTOCOL)
-    assert [batch.canaries[0].quiet_below_ns for batch in agent.batches] == [0, 0, 52_000, 52_000]
+    assert [batch.canaries[0].quiet_below_ns for batch in agent.batches] == [0, 0, 52_000]
+
+
+@pytest.mark.parametrize(("ns", "sizes"), [(20_000_000, [2, 2, 2, 2]), (17_500_000, [2, 2, 4])])
+def test_a_round_that_is_known_to_be_short_is_one_batch(tmp_path: Path, ns: int, sizes: list[int]) -> None:
+    """Four cycles of two artifacts, four invocations of each: 640 ms are two batches of 320, 560 ms are one."""
+    agent = FakeAgent(lambda *_: ns)
+    cycles = [Cycle((f"op{n}", "op9"), 1, 1, 3, "canary") for n in range(4)]
+    keep = {(f"op{n}", 1) for n in range(4)} | {("op9", 1)}
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        for _ in range(2):
+            measure_round(agent.measure, journal, cycles, keep, PROTOCOL)
+    assert [len(batch.cycles) for batch in agent.batches] == sizes
 
 
 def test_a_disturbed_round_reports_its_share(tmp_path: Path) -> None:
