@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import random
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +50,17 @@ def test_files_arrive_on_every_release(link: LocalLink, files: list[StoredFile])
     assert stored(link) == {file.place: file.sha256 for file in files}
     assert install_files(connection, files) == 0
     assert clean(connection) > 0 and not (link.tmp / "lutbench").exists()
+
+
+def test_archives_belong_to_the_user_who_unpacks_them(link: LocalLink, files: list[StoredFile]) -> None:
+    """To the shell's user, 2000: no release's tar has an owner to give, and none complains."""
+    pushed: list[bytes] = []
+    push = link.push
+    link.push = lambda data, path: (pushed.append(data), push(data, path))  # type: ignore[method-assign, assignment]
+    install_files(Connection(link, "phone", reconnect_s=0.0), files[:3])
+    with tarfile.open(fileobj=io.BytesIO(pushed[0])) as archive:
+        owners = {(member.uid, member.gid) for member in archive}
+    assert owners == {(2000, 2000)}
 
 
 def test_other_bytes_are_noticed_on_every_release(
