@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,7 @@ def layer_of(module: str) -> int:
     return best[1]
 
 
+@functools.cache
 def imports(path: Path, top_level_only: bool = False) -> list[str]:
     tree = ast.parse(path.read_text())
     nodes = tree.body if top_level_only else list(ast.walk(tree))
