@@ -18,7 +18,8 @@ from lutbench.files import write_atomically
 from lutbench.units import format_change, format_latency, format_percent
 
 if TYPE_CHECKING:
-    from lutbench.lut.diff import Change, Diff, FailedPair, Group
+    from lutbench.lut.compare import Change
+    from lutbench.lut.diff import Diff, FailedPair, Group
     from lutbench.lut.table import Lut
 
 _FEW = 5  # names in a line

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
+from lutbench.lut.compare import Change, Changes, changes, common, exponential, geometric_mean
 from lutbench.lut.predict import Prediction, predict
-from lutbench.lut.table import OK, Lut
+from lutbench.lut.table import Lut
 from lutbench.space.operator import OVERHEAD
 from lutbench.space.zoo import zoo_nets
 
@@ -17,78 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    _Places: TypeAlias = NDArray[np.int64]
+    from lutbench.lut.compare import Places
 
 CLOCK_TOLERANCE = 0.01  # of a canary's time, a fraction: closer than that, two runs had the same clock
 _LONGEST_US = 1e12  # beyond it a canary's time is junk
 _MUST_AGREE = ("dtype", "threads", "batch")
-_FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
-
-
-def apart(a_low_us: Any, a_high_us: Any, b_low_us: Any, b_high_us: Any) -> Any:
-    """Whether two intervals do not overlap, of numbers or element by element; never where a bound is NaN."""
-    return (b_low_us > a_high_us) | (a_low_us > b_high_us)
-
-
-@dataclass(frozen=True)
-class Change:
-    """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds."""
-
-    name: str
-    a_us: float
-    a_ci_low_us: float
-    a_ci_high_us: float
-    b_us: float
-    b_ci_low_us: float
-    b_ci_high_us: float
-
-    @property
-    def ratio(self) -> float:
-        """b_us / a_us: above 1, B is slower."""
-        return self.b_us / self.a_us
-
-    @property
-    def significant(self) -> bool:
-        """Whether the intervals do not overlap."""
-        return bool(apart(self.a_ci_low_us, self.a_ci_high_us, self.b_ci_low_us, self.b_ci_high_us))
-
-
-class Changes(Sequence[Change]):
-    """Operators by ratio, largest first.
-
-    figures_us: shape (6, operators), in the order of Change's fields.
-    """
-
-    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64]) -> None:
-        import numpy as np
-
-        with np.errstate(all="ignore"):  # a file may hold 1e300
-            ratio = figures_us[3] / figures_us[0]
-            log_ratio = np.log(figures_us[3]) - np.log(figures_us[0])
-        order = np.argsort(-ratio, kind="stable")  # of equal ones the names are sorted already
-        self.order = order
-        self._names = names
-        self.figures_us = figures_us[:, order]
-        self.ratio = ratio[order]
-        self.log_ratio = log_ratio[order]
-        _, a_low_us, a_high_us, _, b_low_us, b_high_us = self.figures_us
-        self.significant = apart(a_low_us, a_high_us, b_low_us, b_high_us)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    @overload
-    def __getitem__(self, index: int) -> Change: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
-    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
-        if isinstance(index, slice):
-            return tuple(self[number] for number in range(len(self))[index])
-        return Change(self._names[self.order[index]], *self.figures_us[:, index].tolist())
-
-    def __iter__(self) -> Iterator[Change]:
-        names = (self._names[place] for place in self.order.tolist())
-        return (Change(name, *us) for name, us in zip(names, self.figures_us.T.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -146,7 +79,7 @@ class Diff:
     @property
     def geomean_ratio(self) -> float:
         """The geometric mean of the operators' ratios."""
-        return _exp(math.fsum(self.operators.log_ratio.tolist()) / len(self.operators))
+        return geometric_mean(self.operators.log_ratio.tolist())
 
     @property
     def clock_note(self) -> str:
@@ -165,14 +98,13 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
     """Compares b to a; UsageError where they cannot be compared or, without force, had better not be."""
     warnings = _check_comparable(a, b, force)
     names = a.columns["operator"]
-    in_a, in_b = _common(a, b)
+    shared = common(a, b)
+    in_a, in_b, ok = shared.in_a, shared.in_b, shared.ok
     if all(names[place] == OVERHEAD.name for place in in_a[:2].tolist()):  # which every LUT has
         raise UsageError(f"there is no operator in both: A is {_coverage(a)}, B is {_coverage(b)}")
-    ok = _is_ok(a)[in_a] & _is_ok(b)[in_b]
-    latency = (_column(a, "latency_us")[in_a] > 0) & (_column(b, "latency_us")[in_b] > 0)
-    if not (ok & latency).any():
+    if not shared.timed.any():
         raise UsageError(f"none of the {len(in_a)} operators in both LUTs has a latency in both")
-    found = _changes(a, b, in_a[ok & latency], in_b[ok & latency])
+    found = changes(a, b, shared)
     status_a, status_b = a.columns["status"], b.columns["status"]
     failed = zip(in_a[~ok].tolist(), in_b[~ok].tolist(), strict=True)
     nets, not_covered = _nets(a, b)
@@ -183,7 +115,7 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
         failed=tuple(FailedPair(names[i], status_a[i], status_b[j]) for i, j in failed),
         only_in_a=tuple(_without(names, in_a)),
         only_in_b=tuple(_without(b.columns["operator"], in_b)),
-        groups=_groups(a, in_a[ok & latency][found.order], found),
+        groups=_groups(a, in_a[shared.timed][found.order], found),
         nets=nets,
         nets_not_covered=not_covered,
         clock_ratio=clock_ratio(a, b),
@@ -239,51 +171,17 @@ def _check_comparable(a: Lut, b: Lut, force: bool) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _exp(log_ratio: float) -> float:
-    return math.exp(log_ratio) if log_ratio < 700 else math.inf
-
-
 def _coverage(lut: Lut) -> str:
     space = lut.metadata.space
     sizes = ", ".join(str(size) for size in space.resolutions)
     return f"{space.name} at {sizes}, width {', '.join(f'{width:g}' for width in space.widths)}"
 
 
-def _common(a: Lut, b: Lut) -> tuple[_Places, _Places]:
-    """Where the operators that are in both stand in a and in b."""
-    import numpy as np
-
-    places_b = {name: place for place, name in enumerate(b.columns["operator"])}
-    in_b = np.array([places_b.get(name, -1) for name in a.columns["operator"]], dtype=np.int64)
-    in_a = np.flatnonzero(in_b >= 0)
-    return in_a, in_b[in_a]
-
-
-def _without(names: Sequence[str], places: _Places) -> list[str]:
+def _without(names: Sequence[str], places: Places) -> list[str]:
     """The names that stand elsewhere."""
     import numpy as np
 
     return [names[place] for place in np.delete(np.arange(len(names)), places).tolist()]
-
-
-def _column(lut: Lut, name: str) -> NDArray[np.float64]:
-    import numpy as np
-
-    return np.array(lut.columns[name], dtype=np.float64)
-
-
-def _is_ok(lut: Lut) -> NDArray[np.bool_]:
-    import numpy as np
-
-    return np.array([status == OK for status in lut.columns["status"]])
-
-
-def _changes(a: Lut, b: Lut, in_a: _Places, in_b: _Places) -> Changes:
-    import numpy as np
-
-    figures_us = [_column(lut, name)[places] for lut, places in ((a, in_a), (b, in_b)) for name in _FIGURES]
-    names = a.columns["operator"]
-    return Changes([names[place] for place in in_a.tolist()], np.array(figures_us))
 
 
 # what the searchable blocks are grouped by -> their columns
@@ -295,8 +193,8 @@ _BLOCK_GROUPS = {
 }
 
 
-def _groups(a: Lut, places: _Places, changes: Changes) -> dict[str, tuple[Group, ...]]:
-    """places: where the operators of changes stand in a."""
+def _groups(a: Lut, places: Places, compared: Changes) -> dict[str, tuple[Group, ...]]:
+    """places: where the operators of compared stand in a."""
     import numpy as np
 
     kinds = a.columns["kind"]
@@ -304,13 +202,13 @@ def _groups(a: Lut, places: _Places, changes: Changes) -> dict[str, tuple[Group,
     found = {}
     for by, names in _BLOCK_GROUPS.items():
         codes, labels = _coded([a.columns[name] for name in names])
-        found[by] = _grouped(codes[places], labels, blocks, changes)
+        found[by] = _grouped(codes[places], labels, blocks, compared)
     codes, labels = _coded([kinds])
-    found["kind"] = _grouped(codes[places], labels, np.ones_like(blocks), changes)
+    found["kind"] = _grouped(codes[places], labels, np.ones_like(blocks), compared)
     return found
 
 
-def _coded(columns: Sequence[Sequence[Any]]) -> tuple[_Places, list[str]]:
+def _coded(columns: Sequence[Sequence[Any]]) -> tuple[Places, list[str]]:
     """A number for each row's values in the columns, in the order of those, and what the numbers stand for."""
     import numpy as np
 
@@ -327,17 +225,17 @@ def _label(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _grouped(codes: _Places, labels: Sequence[str], chosen: NDArray[np.bool_], changes: Changes) -> tuple[Group, ...]:
-    """A group per label that any of the chosen changes has."""
+def _grouped(codes: Places, labels: Sequence[str], chosen: NDArray[np.bool_], compared: Changes) -> tuple[Group, ...]:
+    """A group per label that any of what is chosen of compared has."""
     import numpy as np
 
     codes = codes[chosen]
     counts = np.bincount(codes, minlength=len(labels)).tolist()
-    logs = np.bincount(codes, changes.log_ratio[chosen], len(labels)).tolist()
-    differing, ratio = changes.significant[chosen], changes.ratio[chosen]
+    logs = np.bincount(codes, compared.log_ratio[chosen], len(labels)).tolist()
+    differing, ratio = compared.significant[chosen], compared.ratio[chosen]
     in_a, in_b = (np.bincount(codes, differing & faster, len(labels)).tolist() for faster in (ratio > 1, ratio < 1))
     return tuple(
-        Group(label, count, int(a), int(b), _exp(log / count))
+        Group(label, count, int(a), int(b), exponential(log / count))
         for label, count, a, b, log in zip(labels, counts, in_a, in_b, logs, strict=True)
         if count
     )

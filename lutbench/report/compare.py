@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutbench.lut.diff import apart
+from lutbench.lut.compare import Change, changes, common, geometric_mean
 from lutbench.lut.table import Lut, Provenance, Row
 from lutbench.report.text import has_interval, interval, latency
 from lutbench.space.operator import Operator, parse_operator
@@ -16,12 +16,14 @@ from lutbench.space.operator import Operator, parse_operator
 class Pair:
     """An operator's row in A and in B; None where a LUT lacks it.
 
+    change: from one to the other; None where one of them has no latency, or it is 0 by definition.
     provenances: of the two LUTs.
     """
 
     operator: str
     a: Row | None
     b: Row | None
+    change: Change | None
     provenances: tuple[Provenance, Provenance] = ("measured", "measured")
 
     @property
@@ -39,19 +41,17 @@ class Pair:
 
     @property
     def ratio(self) -> float:
-        """B over A; NaN where one of them has no latency, or it is 0 by definition."""
-        if self.a is None or self.b is None or not (self.a.is_ok and self.b.is_ok) or not self.parts.is_measured:
-            return math.nan
-        return self.b.latency_us / self.a.latency_us
+        """B over A; NaN where there is no change to speak of."""
+        return math.nan if self.change is None else self.change.ratio
 
     @property
     def is_significant(self) -> bool | None:
         """Whether the 95 % intervals do not overlap; None where there is no ratio, or an interval is not known."""
-        if self.a is None or self.b is None or not math.isfinite(self.ratio):
+        if self.a is None or self.b is None or self.change is None or not math.isfinite(self.ratio):
             return None
         if not (has_interval(self.a) and has_interval(self.b)):
             return None
-        return bool(apart(self.a.ci_low_us, self.a.ci_high_us, self.b.ci_low_us, self.b.ci_high_us))
+        return self.change.significant
 
     @property
     def verdict(self) -> str:
@@ -74,8 +74,9 @@ class Pair:
 def compare_rows(a: Lut, b: Lut) -> tuple[Pair, ...]:
     """Every operator of either LUT, sorted by name."""
     names = sorted({*a.by_operator, *b.by_operator})
+    found = {change.name: change for change in changes(a, b, common(a, b))}
     made = a.metadata.provenance, b.metadata.provenance
-    return tuple(Pair(name, a.by_operator.get(name), b.by_operator.get(name), made) for name in names)
+    return tuple(Pair(name, a.by_operator.get(name), b.by_operator.get(name), found.get(name), made) for name in names)
 
 
 def _note(row: Row | None, provenance: Provenance) -> str:
@@ -86,8 +87,7 @@ def _note(row: Row | None, provenance: Provenance) -> str:
 
 def typical_ratio(pairs: Sequence[Pair]) -> float:
     """The geometric mean of the ratios; NaN where there is none."""
-    logs = [math.log(pair.ratio) for pair in pairs if math.isfinite(pair.ratio)]
-    return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
+    return geometric_mean(math.log(pair.ratio) for pair in pairs if math.isfinite(pair.ratio))
 
 
 def candidate_of(operator: Operator) -> str:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.errors import UsageError
-from lutbench.lut.diff import Change, diff, worst_over
+from lutbench.lut.compare import Change
+from lutbench.lut.diff import diff, worst_over
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.predict import predict
 from lutbench.lut.table import ColumnRows, Lut, Row, failed_row

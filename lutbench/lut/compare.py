@@ -1,0 +1,147 @@
+"""Two LUTs operator by operator: which are in both, the ratio B / A, and whether the intervals tell them apart.
+
+What `lutbench diff` prints and what the report draws both come from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+from lutbench.lut.table import OK, Lut
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Places: TypeAlias = NDArray[np.int64]
+
+_FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
+
+
+def apart(a_low_us: Any, a_high_us: Any, b_low_us: Any, b_high_us: Any) -> Any:
+    """Whether two intervals do not overlap, of numbers or element by element; never where a bound is NaN."""
+    return (b_low_us > a_high_us) | (a_low_us > b_high_us)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds."""
+
+    name: str
+    a_us: float
+    a_ci_low_us: float
+    a_ci_high_us: float
+    b_us: float
+    b_ci_low_us: float
+    b_ci_high_us: float
+
+    @property
+    def ratio(self) -> float:
+        """b_us / a_us: above 1, B is slower."""
+        return self.b_us / self.a_us
+
+    @property
+    def significant(self) -> bool:
+        """Whether the intervals do not overlap."""
+        return bool(apart(self.a_ci_low_us, self.a_ci_high_us, self.b_ci_low_us, self.b_ci_high_us))
+
+
+class Changes(Sequence[Change]):
+    """Operators by ratio, largest first.
+
+    figures_us: shape (6, operators), in the order of Change's fields.
+    """
+
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64]) -> None:
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # a file may hold 1e300
+            ratio = figures_us[3] / figures_us[0]
+            log_ratio = np.log(figures_us[3]) - np.log(figures_us[0])
+        order = np.argsort(-ratio, kind="stable")  # of equal ones the names are sorted already
+        self.order = order
+        self._names = names
+        self.figures_us = figures_us[:, order]
+        self.ratio = ratio[order]
+        self.log_ratio = log_ratio[order]
+        _, a_low_us, a_high_us, _, b_low_us, b_high_us = self.figures_us
+        self.significant = apart(a_low_us, a_high_us, b_low_us, b_high_us)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        return Change(self._names[self.order[index]], *self.figures_us[:, index].tolist())
+
+    def __iter__(self) -> Iterator[Change]:
+        names = (self._names[place] for place in self.order.tolist())
+        return (Change(name, *us) for name, us in zip(names, self.figures_us.T.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Common:
+    """The operators that both LUTs have, in a's order.
+
+    in_a, in_b: where they stand.
+    ok: whether neither row failed.
+    timed: whether they have a latency above 0 in both, as all but identities do.
+    """
+
+    in_a: Places
+    in_b: Places
+    ok: NDArray[np.bool_]
+    timed: NDArray[np.bool_]
+
+
+def common(a: Lut, b: Lut) -> Common:
+    import numpy as np
+
+    places_b = {name: place for place, name in enumerate(b.columns["operator"])}
+    in_b = np.array([places_b.get(name, -1) for name in a.columns["operator"]], dtype=np.int64)
+    in_a = np.flatnonzero(in_b >= 0)
+    in_b = in_b[in_a]
+    ok = _is_ok(a)[in_a] & _is_ok(b)[in_b]
+    latency = (_column(a, "latency_us")[in_a] > 0) & (_column(b, "latency_us")[in_b] > 0)
+    return Common(in_a, in_b, ok, ok & latency)
+
+
+def changes(a: Lut, b: Lut, shared: Common) -> Changes:
+    """What changes from a to b, for the operators that are timed in both."""
+    import numpy as np
+
+    places = (a, shared.in_a[shared.timed]), (b, shared.in_b[shared.timed])
+    figures_us = [_column(lut, name)[where] for lut, where in places for name in _FIGURES]
+    names = a.columns["operator"]
+    return Changes([names[place] for place in places[0][1].tolist()], np.array(figures_us))
+
+
+def geometric_mean(log_ratios: Iterable[float]) -> float:
+    """The geometric mean of ratios, by their logarithms; NaN where there is none."""
+    logs = list(log_ratios)
+    return exponential(math.fsum(logs) / len(logs)) if logs else math.nan
+
+
+def exponential(log_ratio: float) -> float:
+    """e to that power; infinity where no number is large enough."""
+    return math.exp(log_ratio) if log_ratio < 700 else math.inf
+
+
+def _column(lut: Lut, name: str) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.array(lut.columns[name], dtype=np.float64)
+
+
+def _is_ok(lut: Lut) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.array([status == OK for status in lut.columns["status"]], dtype=np.bool_)
