@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from lutbench.cli.options import (
     begin_of,
     begin_options,
     data_options,
+    folder_name,
     json_option,
     lut_batch_option,
     machine_options,
     several,
 )
+from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.jobs.search import FoundNets
@@ -166,7 +169,7 @@ def command(
         found = find_nets(request, Hardware(accelerator, bf16), progress)
     if found is None:
         return
-    _draw(found, request.folder / PICTURE)
+    _draw(found, request.folder, request.goal.targets_us)
     if as_json:
         print_json(_summary(found))
     else:
@@ -206,6 +209,7 @@ def _summary(found: FoundNets) -> dict[str, Any]:
 def _print(found: FoundNets, picture: Path) -> None:
     from lutbench.cli.luts import batch_text
     from lutbench.cli.render import print_table
+    from lutbench.search.data.find import is_built_in
     from lutbench.units import format_latency, format_percent
 
     looks = f", augmented {found.views} times" if found.views else ""
@@ -229,11 +233,18 @@ def _print(found: FoundNets, picture: Path) -> None:
         f" {found.train_resolution} x {found.train_resolution}, {found.classes} classes{looks};"
         f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}",
     )
+    if is_built_in(found.data):
+        say(
+            f"note: {found.data} are there to try a search; which net is better on photographs they do not tell:"
+            " --data imagefolder:PATH does"
+        )
 
 
-def _draw(found: FoundNets, path: Path) -> None:
-    """One strip per net, as the report has them, with its figures beside."""
+def _draw(found: FoundNets, folder: Path, targets_us: Sequence[float]) -> None:
+    """The chosen nets, a strip each with its figures beside; all that were ranked, by device; the search's epochs."""
+    from lutbench.report.charts.curves import SEARCH, draw_curves
     from lutbench.report.charts.nets import draw_nets
+    from lutbench.report.charts.ranking import Ranked, draw_ranking
     from lutbench.report.charts.style import save
     from lutbench.units import format_latency, format_percent
 
@@ -246,4 +257,12 @@ def _draw(found: FoundNets, path: Path) -> None:
         )
         for one in found.nets
     ]
-    save(draw_nets([one.derived.net for one in found.nets], labels), path)
+    save(draw_nets([one.derived.net for one in found.nets], labels), folder / PICTURE)
+    save(draw_curves(found.history, SEARCH), folder / "curves.svg")
+    for number, device in enumerate(found.nets[0].derived.predicted_us):
+        chosen, others = (
+            [Ranked(one.net.name, one.predicted_us[device], one.score.accuracy) for one in nets]
+            for nets in ([one.derived for one in found.nets], found.others)
+        )
+        target_us = targets_us[number] if targets_us else None
+        save(draw_ranking(device, others, chosen, target_us), folder / f"ranking_{folder_name(device)}.svg")

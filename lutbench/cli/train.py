@@ -24,6 +24,7 @@ from lutbench.cli.options import (
 if TYPE_CHECKING:
     from lutbench.jobs.train import Trained
 
+CURVES = "curves.svg"
 _recipe_options = several(
     click.option("--epochs", type=click.IntRange(1), help="Pass over the training set this many times."),
     click.option(
@@ -87,6 +88,8 @@ def command(
     """
     from lutbench.cli.render import LOADING, Progress, is_first_process, print_json
     from lutbench.jobs.train import find_trainable, train_net, train_request
+    from lutbench.report.charts.curves import TRAINING, draw_curves
+    from lutbench.report.charts.style import save
     from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
@@ -104,11 +107,12 @@ def command(
         found = train_net(request, Hardware(accelerator, bf16), progress)
     if not is_first_process():
         return
+    save(draw_curves(found.result.history, TRAINING), request.folder / CURVES)
     if as_json:
         print_json(_summary(net, found))
     else:
         _print(net, found)
-        say_next([found.result.weights], ["export", net, "--weights", found.result.weights])
+        say_next([found.result.weights, request.folder / CURVES], ["export", net, "--weights", found.result.weights])
 
 
 def _summary(text: str, found: Trained) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lutbench.search.derive import Derived
     from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
     from lutbench.search.hardware import Hardware
+    from lutbench.search.metrics import Record
     from lutbench.search.objective import Objective
 
 NETS = 6  # as implementations of FBNet
@@ -157,6 +158,8 @@ class FoundNets:
     """The nets that a search found, and what they were found with.
 
     nets: best first.
+    others: ranked and not written, best first.
+    history: the records of metrics.jsonl, one per epoch.
     data, train_resolution, classes: what they were searched with.
     images: of theta's share, which nets were ranked on.
     views: `Ranking`.
@@ -164,6 +167,8 @@ class FoundNets:
     """
 
     nets: tuple[FoundNet, ...]
+    others: tuple[Derived, ...]
+    history: tuple[Record, ...]
     data: str
     train_resolution: int
     classes: int
@@ -271,9 +276,12 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         "batches": batches,
         "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, request.luts, strict=True)},
     }
-    written = _write(request, nets, definition, how)
+    count = request.draws.nets
+    written = _write(request, nets[:count], definition, how)
     return FoundNets(
         nets=written,
+        others=nets[count:],
+        history=found.history,
         data=data.name,
         train_resolution=data.resolution,
         classes=data.classes,
@@ -334,7 +342,7 @@ def _derive(
     nets = best_nets(ranking, draws, rounds, request.seed, request.goal.targets_us or None)
     if len(nets) < asked.nets:
         report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
-    return nets[: asked.nets]
+    return nets
 
 
 def _write(

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import OutputError, UsageError
+from lutbench.report.charts.curves import SEARCH, TRAINING, Panels, draw_curves
 from lutbench.report.charts.heatmap import draw_heatmap
 from lutbench.report.charts.intervals import draw_intervals
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_scatter, ratio_ticks
+from lutbench.report.charts.ranking import Ranked, draw_ranking
 from lutbench.report.charts.style import COLOURS, inline_svg, save
 from lutbench.report.colours import latency_colours
 from lutbench.report.compare import compare_rows
@@ -117,3 +119,24 @@ def test_other_formats_and_places_are_refused(tmp_path: Path) -> None:
         write_plots([make_lut()], tmp_path / "x")
     with pytest.raises(OutputError):
         write_plots([make_lut()], Path("/proc/none/x.png"))
+
+
+def test_a_ranking_shows_every_net_and_the_target(tmp_path: Path) -> None:
+    others = [Ranked(f"drawn_{number}", 900.0 + 10 * number, 0.5 + number / 100) for number in range(5)]
+    save(draw_ranking("a & b", others, [Ranked("s8_1ms_0", 950.0, 0.6)], 1000.0), tmp_path / "ranking.svg")
+    text = (tmp_path / "ranking.svg").read_text()
+    titles = [title.text for title in elements(text).iter(f"{SVG}title")]
+    assert "s8_1ms_0: 60.0 %, 0.950 ms" in titles and len(titles) == 6
+    assert "5 others ranked" in text and "target" in text and "predicted on a &amp; b (ms)" in text
+    save(draw_ranking("host", [], [Ranked("only", 1.0, 1.0)], None), tmp_path / "one.svg")
+    assert "target" not in (tmp_path / "one.svg").read_text()
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+@pytest.mark.parametrize("panels", [TRAINING, SEARCH])
+def test_curves_have_a_panel_a_quantity(panels: Panels, epochs: int, tmp_path: Path) -> None:
+    keys = [key for _, names in panels.values() for key in names if key != "theta_accuracy" or epochs > 1]
+    history = [{"epoch": number + 1, **dict.fromkeys(keys, 1 / (number + 2))} for number in range(epochs)]
+    save(draw_curves(history, panels), tmp_path / "curves.svg")
+    text = (tmp_path / "curves.svg").read_text()
+    assert all(label in text for label in panels) and text.count(">epoch<") == len(panels)
