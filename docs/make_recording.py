@@ -3,8 +3,8 @@
     python docs/make_recording.py [--keep FILE.cast]
 
 The command runs in a pseudo-terminal, in an empty folder. What it writes and when is kept as an asciicast (version 2),
-which `asciinema play` shows too, and drawn as an SVG that moves: waits longer than LONGEST_WAIT_S are shortened, and
-nothing else is changed. Readers who ask their system for less motion see the end alone.
+which `asciinema play` shows too, and drawn as an SVG that moves. It plays faster than the command ran where that took
+longer than LENGTH_S; nothing else is changed. Readers who ask their system for less motion see the end alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rich.text import Text
 
 COMMAND = ("lutbench", "profile", "--resolution", "96", "--width", "0.35", "--max-rounds", "40", "-o", "luts/host.csv")
 COLUMNS, ROWS = 88, 22
-LONGEST_WAIT_S, HELD_S, FRAME_S = 0.6, 6.0, 0.25
+LENGTH_S, HELD_S, FRAME_S = 20.0, 6.0, 0.4
 CELL = (8.4, 18)  # of a character, pixels
 # what the program writes besides text, line ends and colours: the cursor's moves up, and lines that are cleared
 MOVE = re.compile(
@@ -45,7 +45,7 @@ def record(folder: Path) -> list[Event]:
     ioctl(its, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
     command = [sys.executable, "-m", *COMMAND]
-    started, events = time.monotonic(), [(0.0, f"\x1b[1;32m$ {' '.join(COMMAND)}\x1b[0m\r\n")]
+    started, events = time.monotonic(), [(0.0, f"\x1b[1;92m$ {' '.join(COMMAND)}\x1b[0m\r\n")]
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, cwd=folder, env=environment) as running:
         os.close(its)
         while True:
@@ -64,15 +64,10 @@ def record(folder: Path) -> list[Event]:
     return events
 
 
-def shortened(events: Iterable[Event]) -> list[Event]:
-    """The events without their long waits."""
-    found: list[Event] = []
-    before = now = 0.0
-    for at, text in events:
-        now += min(at - before, LONGEST_WAIT_S)
-        before = at
-        found.append((now, text))
-    return found
+def hastened(events: list[Event]) -> list[Event]:
+    """The events at a pace at which they last LENGTH_S, or as they were where they did not last longer."""
+    pace = min(1.0, LENGTH_S / events[-1][0])
+    return [(at * pace, text) for at, text in events]
 
 
 class Screen:
@@ -193,7 +188,7 @@ def main() -> None:
             events = record(Path(folder))
     if arguments.keep:
         arguments.keep.write_text(cast(events))
-    (Path(__file__).parent / "pictures" / "profile.svg").write_text(svg(frames(shortened(events))))
+    (Path(__file__).parent / "pictures" / "profile.svg").write_text(svg(frames(hastened(events))))
 
 
 if __name__ == "__main__":
