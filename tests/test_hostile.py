@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from lutbench.errors import ArchitectureError, LutbenchError, LutError, SpaceFileError, UsageError
+from lutbench.errors import ArchitectureError, ExportError, LutbenchError, LutError, SpaceFileError, UsageError
+from lutbench.export.model_files import read_model
 from lutbench.lut.file import format_lut, parse_lut, read_lut
 from lutbench.lut.latencies import read_latencies
+from lutbench.lut.shipped import find_lut
 from lutbench.space.architecture import Architecture, format_architecture, read_architecture
 from lutbench.space.fbnet import fbnet
 from lutbench.space.file import parse_space
@@ -293,3 +295,14 @@ def test_an_error_that_names_a_whole_file_is_a_line_with_both_ends() -> None:
     )
     assert len(text) < 1500 and text.startswith("s.toml:3: 'k5_e6_g999")
     assert text.endswith("999' is no candidate; known: x")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "x" * 5000 + ".csv", "a\0b", "a\0b.csv", "/dev/zero", "."])
+def test_a_name_that_no_file_can_have_is_one_line(name: str) -> None:
+    """A LUT's name may be one that comes along; a model's file may be of a format that nothing here runs."""
+    with pytest.raises(LutError) as refused:
+        read_lut(find_lut(name))
+    assert "\n" not in str(refused.value)
+    for suffix in (".onnx", ".ort", ".pte", ".tflite", ".safetensors"):
+        with pytest.raises(ExportError):
+            read_model(Path(name + suffix))

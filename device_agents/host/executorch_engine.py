@@ -38,12 +38,12 @@ class ExecuTorchEngine:
             raise ValueError(f"{_what_is_at(path)} ({error})") from error
         meta = program.meta
         tensors, copies, kept, start = [], [], [], 0
+        planned = False  # as programs are unless their exporter was told otherwise: the runtime copies inputs, untimed
         for number in range(meta.num_inputs()):
             about = meta.input_tensor_meta(number)
             if about.dtype() not in _DTYPES:
                 raise ValueError(f"input {number} has a type that cannot be bound (number {about.dtype()})")
-            if about.is_memory_planned():
-                raise ValueError("the program keeps its input in memory of its own")
+            planned = planned or about.is_memory_planned()
             values = given.values.get(f"input{number}") if given else None
             shape = tuple(given.shapes.get(f"input{number}", about.sizes())) if given else tuple(about.sizes())
             tensor, copy, buffers = self._input(shape, _DTYPES[about.dtype()], start, values)
@@ -52,7 +52,13 @@ class ExecuTorchEngine:
             copies.append(copy)
             kept.append(buffers)
         # the program and the tensors are kept: the method holds bare addresses into both
-        return Loaded(program.bind(tensors), rewriting(copies), program.idle, (program, tensors, kept))
+        run, rewrite = program.bind(tensors), rewriting(copies)
+
+        def rewrite_and_put() -> None:
+            rewrite()
+            program.put(tensors)
+
+        return Loaded(run, rewrite_and_put if planned else rewrite, program.idle, (program, tensors, kept))
 
     def _input(
         self, shape: tuple[int, ...], kind: Any, start: int, values: str | None

@@ -13,6 +13,8 @@ from lutbench.errors import ExportError
 from lutbench.export import onnx_file, ort_file, pte_file
 from lutbench.export.artifact import Artifact, Companion, ModelUse
 from lutbench.export.model_inputs import Choices, Declared, choose_inputs
+from lutbench.reading.files import check_there
+from lutbench.reading.kinds import ARTIFACT
 
 DTYPE_OF_FILE = "file"  # what a row says of a file's dtype: the file decides it
 
@@ -78,7 +80,8 @@ def read_model(path: Path) -> ReadModel:
     suffix = path.suffix.lower()
     if suffix in _FOREIGN:
         what, remedy = _FOREIGN[suffix]
-        raise ExportError(what if path.exists() else "no such file", path=path, remedy=remedy if path.exists() else "")
+        check_there(path, ARTIFACT)
+        raise ExportError(what, path=path, remedy=remedy)
     runtime, read = _READERS[suffix]
     inputs, companions = read(path)
     sha256, size = onnx_file.digest(path)

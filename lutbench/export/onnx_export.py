@@ -38,6 +38,8 @@ OPSET = 17
 
 _Array = npt.NDArray[Any]
 
+_MOST_BYTES = 2 << 30  # protobuf's
+
 
 def export_onnx(workload: Workload, dtype: str, *, fitted: Fitted | None = None, batch: int = 1) -> Exported:
     """The workload's ONNX file, checked against torch; ExportError where it cannot be made or is wrong.
@@ -52,6 +54,7 @@ def export_onnx(workload: Workload, dtype: str, *, fitted: Fitted | None = None,
     rng = np.random.default_rng(seed_of(name))
     images = fitted.images.numpy() if fitted else rng.standard_normal(shape, dtype=np.float32)
     sample = images[: shape[0]]
+    _check_size(module, name)
     try:
         model = _to_onnx(module, sample)
         quantisations, inner_in, inner_out, notes = None, False, False, []
@@ -98,6 +101,17 @@ def _empty_graph(dtype: str) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _check_size(module: torch.nn.Module, name: str) -> None:
+    """ExportError for weights that no single ONNX file holds; known before minutes of work on them."""
+    size = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    if size > _MOST_BYTES:
+        raise ExportError(
+            f"its weights are {size / (1 << 30):.1f} GiB, and one ONNX file holds 2",
+            operator=name,
+            remedy="export it with torch.onnx.export to a file, which puts them beside it, and give that file",
+        )
 
 
 def _to_onnx(module: torch.nn.Module, sample: _Array) -> onnx.ModelProto:

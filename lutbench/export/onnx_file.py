@@ -12,8 +12,9 @@ from lutbench.errors import ExportError
 from lutbench.export.artifact import Companion
 from lutbench.export.model_inputs import Declared
 from lutbench.export.onnx_graph import graphs_within
-from lutbench.reading.files import check_regular, read_bytes
+from lutbench.reading.files import check_regular, is_there, read_bytes
 from lutbench.reading.kinds import ARTIFACT, MODEL
+from lutbench.reading.plain import show
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _CHUNK_BYTES = 1 << 22
@@ -43,7 +44,20 @@ def parse_onnx(path: Path) -> Any:
         raise ExportError("not an ONNX model", path=path) from error
     if not model.graph.output:
         raise ExportError("not an ONNX model: it has no graph", path=path)
+    if name := next(_broken_texts(model), None):
+        raise ExportError(f"an ONNX model that is damaged: {show(name)} is no text", path=path)
     return model
+
+
+def _broken_texts(message: Any) -> Iterator[bytes]:
+    """Names and other texts that are not UTF-8, anywhere within: protobuf gives their bytes instead."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                yield from _broken_texts(inner)
+        elif field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            yield from (text for text in texts if isinstance(text, bytes))
 
 
 def digest(path: Path) -> tuple[str, int]:
@@ -129,7 +143,7 @@ def _found(path: Path, place: str) -> Path:
     beside = path.parent / place
     real = Path(os.path.realpath(beside))
     allowed = {Path(os.path.realpath(path.parent)), Path(os.path.realpath(path)).parent}
-    if not beside.exists():
+    if not is_there(beside):
         raise ExportError(f"its weights are missing: there is no {place} beside it", path=path)
     if not any(real.is_relative_to(folder) for folder in allowed):
         raise ExportError(f"its weights are in {place}, outside of its folder, which ONNX Runtime refuses", path=path)

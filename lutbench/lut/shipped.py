@@ -16,7 +16,7 @@ OWN_FOLDER = Path("luts")  # where `profile` writes unless told otherwise
 _PACKAGE = Path(lutbench.__file__).parent
 _INSTALLED = _PACKAGE / "luts"
 _CHECKOUT = _PACKAGE.parent / "luts"
-_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,199}")  # and what no file system has room for is a path, which says so
 
 
 def find_lut(text: str) -> Path:

@@ -22,6 +22,8 @@ class LoadedProgram:
 
     meta: what the runtime says of its inputs and outputs.
     bind: takes input tensors and gives a function that runs the program on whatever they hold by then.
+    put: takes the tensors that were bound once more, for inputs that the program keeps in memory of its own: it has a
+    copy of what they held, and writes over that as it runs.
     call: runs the program on tensors, once, and gives its outputs.
     idle: a call by the same way that finds next to nothing to do.
     held: what must live as long as any of these, for the method holds bare addresses.
@@ -29,6 +31,7 @@ class LoadedProgram:
 
     meta: Any
     bind: Callable[[Sequence[Any]], Callable[[], object]]
+    put: Callable[[Sequence[Any]], object]
     call: Callable[[Sequence[Any]], Sequence[Any]]
     idle: Callable[[], object]
     held: object
@@ -71,8 +74,11 @@ def _by_library(program: Any) -> LoadedProgram:
         run: Callable[[], object] = method.execute
         return run
 
+    def put(tensors: Sequence[Any]) -> None:
+        method.set_inputs(list(tensors))
+
     # the binding redirects C++'s streams into Python's around every call, has_etdump's as execute's: that takes 1.9 us
-    return LoadedProgram(method.method_meta(), bind, method.call, program.has_etdump, (program, method))
+    return LoadedProgram(method.method_meta(), bind, put, method.call, program.has_etdump, (program, method))
 
 
 def _by_runtime(source: str | bytes) -> LoadedProgram:
@@ -87,7 +93,11 @@ def _by_runtime(source: str | bytes) -> LoadedProgram:
     def bind(tensors: Sequence[Any]) -> Callable[[], object]:
         return partial(method.execute, list(tensors))
 
-    return LoadedProgram(method.metadata, bind, method.execute, partial(getattr, method, "metadata"), (program, method))
+    def put(_tensors: Sequence[Any]) -> None:
+        """Each call takes the tensors anew."""
+
+    idle = partial(getattr, method, "metadata")
+    return LoadedProgram(method.metadata, bind, put, method.execute, idle, (program, method))
 
 
 @functools.cache

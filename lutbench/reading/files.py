@@ -53,6 +53,14 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def check_there(path: Path, kind: Kind) -> None:
+    """The kind's error where nothing is at path, or its name cannot be one; what is there is not looked at."""
+    try:
+        os.stat(path)  # noqa: PTH116 - as above
+    except (OSError, ValueError) as error:
+        raise unreadable(path, kind, error) from None
+
+
 def check_regular(path: Path, kind: Kind) -> int:
     """The size in bytes of a file that a library will open by its path; the kind's error as from open_regular."""
     descriptor, size = open_regular(path, kind)

@@ -144,3 +144,16 @@ def test_a_model_that_fails_on_values_that_nobody_chose_says_so(tmp_path: Path) 
     status, found, _ = bench(tmp_path, "div.onnx")
     assert status == 3
     assert "it ran with 0 or 1 in x, n: --value x=NUMBER gives another" in found["div.onnx"]["status"]
+
+
+def test_a_program_of_several_inputs(tmp_path: Path) -> None:
+    program = str(Path(__file__).parent.parent / "models" / "three_inputs.pte")
+    status, found, errors = bench(tmp_path, program, "--runtime", "executorch", "--value", "input2=3,5")
+    assert status == 0, errors
+    told = [(one["name"], one["dtype"], one["shape"], one["values"]) for one in found[program]["inputs"]]
+    assert told == [
+        ("input0", "float32", [1, 3, 8, 8], "random normal"),
+        ("input1", "float32", [1, 4], "random normal"),
+        ("input2", "int64", [2], "3,5"),
+    ]
+    assert found[program]["latency_us"] > 1

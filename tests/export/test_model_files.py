@@ -272,6 +272,20 @@ def test_an_array_that_is_no_file_or_has_no_header_is_one_line(tmp_path: Path, p
             prepare(model, files={"ids": Path("/dev/zero")})
 
 
+@pytest.mark.parametrize("name", [b"weights_of", b"place_of_it", b"operator_x", b"the_graph", b"an_axis"])
+def test_a_name_that_is_no_text_is_one_line(name: bytes, tmp_path: Path, prepare: Prepare) -> None:
+    """Protobuf gives bytes where it should give text, wherever in the model that is."""
+    path = tmp_path / "the_graph.onnx"
+    weight = np.ones((4, 4), np.float32)
+    node = helper.make_node("MatMul", ["x", "weights_of"], ["place_of_it"], name="operator_x")
+    kinds = {"x": (1, ["an_axis", 4])}, {"place_of_it": (1, ["an_axis", 4])}
+    data = save_model(path, [node], *kinds, {"weights_of": weight}).read_bytes()
+    assert prepare(path, shapes={"x": (1, 4)})
+    path.write_bytes(data.replace(name, b"\xff" + name[1:]))
+    with pytest.raises(ExportError, match=r"an ONNX model that is damaged: b'.xff.* is no text"):
+        prepare(path, shapes={"x": (1, 4)})
+
+
 def test_an_array_of_objects_is_not_unpickled(tmp_path: Path, prepare: Prepare) -> None:
     np.save(tmp_path / "bad.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ExportError, match="no array"):

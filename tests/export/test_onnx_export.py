@@ -170,3 +170,10 @@ def test_what_runs_in_float_is_hswish_and_hsigmoid_alone(tmp_path: Path) -> None
     assert kinds["DequantizeLinear"] == kinds["QuantizeLinear"] == 2
     for name in ("BatchNormalization", "Conv", "Sigmoid", "Concat", "Add", "AveragePool", "Gemm", "Relu", "Clip"):
         assert not kinds[name], name
+
+
+def test_weights_beyond_one_files_limit_are_known_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_export, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(onnx_export, "_to_onnx", None)
+    with pytest.raises(ExportError, match=r"its weights are 0\.0 GiB, and one ONNX file holds 2; export it with torch"):
+        export_onnx(parse_operator("fc_1504_1000"), "fp32")
