@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # executorch/runtime/core/portable_type/scalar_type.h
-_DTYPES: dict[int, Any] = {
+EXECUTORCH_DTYPES: dict[int, Any] = {
     0: np.uint8, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.int64, 5: np.float16, 6: np.float32, 7: np.float64,
     11: np.bool_,
 }  # fmt: skip
@@ -41,12 +41,12 @@ class ExecuTorchEngine:
         planned = False  # as programs are unless their exporter was told otherwise: the runtime copies inputs, untimed
         for number in range(meta.num_inputs()):
             about = meta.input_tensor_meta(number)
-            if about.dtype() not in _DTYPES:
+            if about.dtype() not in EXECUTORCH_DTYPES:
                 raise ValueError(f"input {number} has a type that cannot be bound (number {about.dtype()})")
             planned = planned or about.is_memory_planned()
             values = given.values.get(f"input{number}") if given else None
             shape = tuple(given.shapes.get(f"input{number}", about.sizes())) if given else tuple(about.sizes())
-            tensor, copy, buffers = self._input(shape, _DTYPES[about.dtype()], start, values)
+            tensor, copy, buffers = self._input(shape, EXECUTORCH_DTYPES[about.dtype()], start, values)
             start += -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
             tensors.append(tensor)
             copies.append(copy)

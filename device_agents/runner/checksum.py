@@ -147,17 +147,25 @@ def _onnx(name: str, path: Path, use: ModelUse | None) -> Checksum:
     return checksum_of(session.run(None, fed))
 
 
-def _executorch(name: str, path: Path, _use: ModelUse | None) -> Checksum:
+def _executorch(name: str, path: Path, use: ModelUse | None) -> Checksum:
     import torch
     from executorch.runtime import Runtime, Verification
+
+    from lutbench.device_agents.host.executorch_engine import EXECUTORCH_DTYPES
 
     data = path.read_bytes()  # lives as long as the program, which does not copy it
     program = Runtime.get().load_program(data, verification=Verification.Minimal)
     method = program.load_method("forward")
-    given = method.metadata.input_tensor_meta(0)
-    kind = {1: np.int8, 6: np.float32}[given.dtype()]
-    sizes = tuple(given.sizes())
-    outputs = method.execute([torch.from_numpy(check_input(name, 0, kind, sizes))])
+    chosen = {given.name: given for given in use.inputs} if use else {}
+    fed = []
+    for index in range(method.metadata.num_inputs()):
+        given, one = method.metadata.input_tensor_meta(index), chosen.get(f"input{index}")
+        kind, shape = EXECUTORCH_DTYPES[given.dtype()], one.shape if one else tuple(given.sizes())
+        values = check_input(name, index, kind, shape)
+        if one and one.values is not None:
+            values = np.fromfile(one.values, kind).reshape(shape)
+        fed.append(torch.from_numpy(values))
+    outputs = method.execute(fed)
     found = checksum_of([_as_it_lies(output) for output in outputs])
     del outputs, method, program, data
     return found

@@ -1,7 +1,9 @@
 // Engines: a runtime's artifacts made ready to be invoked with inputs and outputs bound beforehand.
 #pragma once
 
+#include <cstddef>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,9 +41,12 @@ class Model {
   virtual std::vector<View> outputs() const = 0;
 
   // Writes every input anew, as the layer before it in a net would.
-  void rewrite_input() const {
+  void rewrite_input() {
     for (const auto& copy : copies_) std::memcpy(copy.target, copy.source, copy.bytes);
+    take_inputs();
   }
+  // To be called where inputs were written: a runtime may keep them in memory of its own.
+  virtual void take_inputs() {}
 
  protected:
   struct Copy {
@@ -51,6 +56,17 @@ class Model {
   };
   std::vector<Copy> copies_;
 };
+
+// The values that were given for an input, which takes so many bytes.
+inline std::vector<std::byte> read_values(const InputUse& input, std::size_t bytes) {
+  std::ifstream file(input.values, std::ios::binary);
+  std::vector<std::byte> values(bytes);
+  file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(bytes));
+  if (static_cast<std::size_t>(file.gcount()) != bytes || file.peek() != std::ifstream::traits_type::eof()) {
+    throw EngineError("the values of input " + input.name + " are not " + std::to_string(bytes) + " bytes");
+  }
+  return values;
+}
 
 // One runtime in this process.
 class Engine {
@@ -62,13 +78,8 @@ class Engine {
 
   virtual std::string runtime() const = 0;  // name and version
   virtual std::unique_ptr<Model> load(const std::string& path) = 0;
-  // A user's model; an engine whose programs have their sizes in them takes no others.
-  virtual std::unique_ptr<Model> load_as(const std::string& path, const ModelUse& use) {
-    for (const auto& input : use.inputs) {
-      if (!input.values.empty()) throw EngineError("this runtime's inputs cannot be given values on a phone");
-    }
-    return load(path);
-  }
+  // A user's model, whose inputs' shapes and values may have been given.
+  virtual std::unique_ptr<Model> load_as(const std::string& path, const ModelUse& use) = 0;
 };
 
 using EngineTable = std::map<std::string, std::function<std::unique_ptr<Engine>(const Job&)>>;

@@ -289,12 +289,7 @@ class OnnxModel : public Model {
     if (!use_) return nullptr;
     for (const auto& input : use_->inputs) {
       if (input.name != tensor.name || input.values.empty()) continue;
-      std::ifstream file(input.values, std::ios::binary);
-      auto& own = own_values_.emplace_back(tensor.count * width_of(tensor.dtype));
-      file.read(reinterpret_cast<char*>(own.data()), static_cast<std::streamsize>(own.size()));
-      if (static_cast<std::size_t>(file.gcount()) != own.size() || file.peek() != std::ifstream::traits_type::eof()) {
-        throw EngineError("the values of input " + tensor.name + " are not " + std::to_string(own.size()) + " bytes");
-      }
+      auto& own = own_values_.emplace_back(read_values(input, tensor.count * width_of(tensor.dtype)));
       return &own;
     }
     return nullptr;

@@ -47,6 +47,7 @@ class FakeEngine : public Engine {
     if (name == "refused") throw EngineError("no such kernel");
     return std::make_unique<FakeModel>(name, calls_);
   }
+  std::unique_ptr<Model> load_as(const std::string& path, const ModelUse&) override { return load(path); }
 
  private:
   Calls& calls_;
