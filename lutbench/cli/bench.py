@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import (
-    LUT,
-    batch_option,
-    cores_option,
-    fixed_performance_option,
-    force_option,
-    json_option,
-    no_heat_wait_option,
-)
+from lutbench.cli.options import LUT, device_options, device_use_options, json_option, round_options
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
@@ -101,16 +93,7 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 @click.option(
     "--dtype", default="int8", show_default=True, help="Time nets of this type: int8 or fp32. A file keeps its own."
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="Let the runtime use this many threads. [default: the device's entry, usually 1]",
-)
-@batch_option
-@cores_option
-@force_option
-@fixed_performance_option
-@no_heat_wait_option
+@device_use_options
 @click.option(
     "--shape",
     "shapes",
@@ -135,43 +118,22 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     type=click.Path(path_type=Path),
     help="Write the results as a CSV file, which `lutbench estimate` reads.",
 )
-@click.option("--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted.")
-@click.option(
-    "--target",
-    type=float,
-    default=0.01,
-    show_default=True,
-    help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
-)
-@click.option(
-    "--max-rounds",
-    type=click.IntRange(12),
-    default=150,
-    show_default=True,
-    help="Stop after this many rounds, whatever the intervals are.",
-)
+@round_options
 @json_option
 def command(
-    device_name: str,
     nets: tuple[str, ...],
-    lut_path: Path | None,
-    runtime: str,
-    dtype: str,
+    device_name: str,
     threads: int | None,
-    batch: int,
-    cores: str,
-    force: bool,
-    fixed_performance: bool,
     no_heat_wait: bool,
+    lut_path: Path | None,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     values: tuple[tuple[str, tuple[float, ...]], ...],
     files: tuple[tuple[str, Path], ...],
     tables: tuple[str, ...],
-    output: Path | None,
-    fresh: bool,
     target: float,
     max_rounds: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Time whole nets on a device.
 
@@ -182,7 +144,6 @@ def command(
     """
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress
-    from lutbench.device_agents.registry import find_device
     from lutbench.errors import DeviceError, UsageError
     from lutbench.jobs.bench import MIN_ROUNDS, BenchRequest, bench
     from lutbench.jobs.measure_request import check_target
@@ -191,28 +152,18 @@ def command(
     from lutbench.measure.protocol import Protocol
     from lutbench.streams import check_output
 
-    device = find_device(device_name)
     check_target(target)
-    if tables and batch > 1:
+    if tables and options["batch"] > 1:
         raise UsageError("the paper's latencies are of single images", remedy="leave --batch or --paper-table out")
     papers = [paper_table(int(number)) for number in dict.fromkeys(tables)]
     texts = (*nets, *(text for paper in papers for text in paper.nets))
     request = BenchRequest(
-        device=device,
         nets=tuple(dict.fromkeys(texts)),
-        runtime=runtime,
-        dtype=dtype,
-        threads=threads or device.threads,
-        batch=batch,
-        cores=cores,
-        force=force,
-        fixed_performance=fixed_performance,
-        heat_wait=not no_heat_wait,
         lut=open_lut(lut_path) if lut_path else None,
         inputs=InputOptions(_once("--shape", shapes), _once("--value", values), _once("--input", files)),
-        output=output,
-        fresh=fresh,
         protocol=Protocol(target=target, min_rounds=min(MIN_ROUNDS, max_rounds), max_rounds=max_rounds),
+        **device_options(device_name, threads, no_heat_wait),
+        **options,  # named as the request's fields are
     )
 
     def tell(found: BenchReport) -> None:

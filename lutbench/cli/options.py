@@ -116,6 +116,47 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+device_use_options = several(  # what bench and profile are told alike of how a device is used
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 256),
+        help="Let the runtime use this many threads. [default: the device's entry, usually 1]",
+    ),
+    batch_option,
+    cores_option,
+    force_option,
+    fixed_performance_option,
+    no_heat_wait_option,
+)
+round_options = several(  # how long bench and profile measure: fresh, target, max_rounds
+    click.option(
+        "--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted."
+    ),
+    click.option(
+        "--target",
+        type=float,
+        default=0.01,
+        show_default=True,
+        help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
+    ),
+    click.option(
+        "--max-rounds",
+        type=click.IntRange(12),
+        default=150,
+        show_default=True,
+        help="Stop after this many rounds, whatever the intervals are.",
+    ),
+)
+
+
+def device_options(device_name: str, threads: int | None, no_heat_wait: bool) -> dict[str, Any]:
+    """The device that is named, and what its entry says where the command line does not, as a request's fields."""
+    from lutbench.device_agents.registry import find_device
+
+    device = find_device(device_name)
+    return {"device": device, "threads": threads or device.threads, "heat_wait": not no_heat_wait}
+
+
 def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
     """What says which images: data, resolution (by the name given), classes, data_seed, workers, skip_broken."""
     return several(

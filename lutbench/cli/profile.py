@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lutbench.cli.help import HelpCommand
 from lutbench.cli.next_steps import say_next
-from lutbench.cli.options import (
-    INTEGERS,
-    NUMBERS,
-    batch_option,
-    cores_option,
-    fixed_performance_option,
-    force_option,
-    json_option,
-    no_heat_wait_option,
-)
+from lutbench.cli.options import INTEGERS, NUMBERS, device_options, device_use_options, json_option, round_options
 from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
 
 
@@ -49,61 +41,28 @@ from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
     default=(1.0,),
     help="Multiply all widths by each of these, such as 1.0,0.5. [default: 1.0]",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="Let the runtime use this many threads. [default: the device's entry, usually 1]",
-)
-@batch_option
-@cores_option
-@force_option
-@fixed_performance_option
-@no_heat_wait_option
+@device_use_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Write the LUT here. [default: the device's, such as luts/host.csv]",
 )
-@click.option("--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed the order within rounds and the choice of tuning nets."
 )
-@click.option(
-    "--target",
-    type=float,
-    default=0.01,
-    show_default=True,
-    help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
-)
-@click.option(
-    "--max-rounds",
-    type=click.IntRange(12),
-    default=150,
-    show_default=True,
-    help="Stop after this many rounds, whatever the intervals are.",
-)
+@round_options
 @json_option
 def command(
     device_name: str,
-    runtime: str,
-    engine: str,
-    dtype: str,
-    space: str,
+    threads: int | None,
+    no_heat_wait: bool,
     resolution: tuple[int, ...],
     width: tuple[float, ...],
-    threads: int | None,
-    batch: int,
-    cores: str,
-    force: bool,
-    fixed_performance: bool,
-    no_heat_wait: bool,
-    output: Path | None,
-    fresh: bool,
-    seed: int,
     target: float,
     max_rounds: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Time every operator of a space on a device and write the LUT.
 
@@ -112,31 +71,17 @@ def command(
     """
     from lutbench.cli.render import Progress, print_json
     from lutbench.cli.show import print_summary, summary
-    from lutbench.device_agents.registry import find_device
     from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.profile import ProfileRequest, profile
     from lutbench.measure.protocol import Protocol
 
-    device = find_device(device_name)
     check_target(target)
     request = ProfileRequest(
-        device=device,
-        runtime=runtime,
-        engine=engine,
-        dtype=dtype,
-        space=space,
         resolutions=resolution,
         widths=width,
-        threads=threads or device.threads,
-        batch=batch,
-        cores=cores,
-        force=force,
-        fixed_performance=fixed_performance,
-        heat_wait=not no_heat_wait,
-        output=output,
-        fresh=fresh,
-        seed=seed,
         protocol=Protocol(target=target, max_rounds=max_rounds),
+        **device_options(device_name, threads, no_heat_wait),
+        **options,  # named as the request's fields are
     )
     with Progress() as progress:
         lut = profile(request, progress)

@@ -176,7 +176,8 @@ class Posterior:
     def _step(self) -> None:
         """A Gauss-Newton step; where a step is long it is shortened, for the model is linear only near by."""
         self.slopes, self.targets = compressed(*self._linear())
-        self.gain = _solve(self.slopes @ self.prior @ self.slopes.T, self.slopes @ self.prior)
+        self.spread = _Spread(self.slopes @ self.prior @ self.slopes.T)
+        self.gain = self.spread.solve(self.slopes @ self.prior)
         step = self.gain.T @ self.targets - self.mode
         self.mode = self.problem.bounded(self.mode + step * min(1.0, 1.0 / max(1e-12, float(np.abs(step).max()))))
 
@@ -238,7 +239,7 @@ class Posterior:
         for row, piece in enumerate(pieces):
             if piece in known:
                 deviations[row, known[piece]] += self.widths.own**2
-        told = _solve(self.slopes @ self.prior @ self.slopes.T, self.targets[:, None])[:, 0]
+        told = self.spread.solve(self.targets[:, None])[:, 0]
         by_costs_us = work @ costs
         found_us = by_costs_us + usual_us * (deviations @ self.slopes[:, kinds:].T @ told)
         found_us = np.maximum(found_us, FASTEST * by_costs_us)
@@ -248,7 +249,7 @@ class Posterior:
         together = np.hstack([by_cost * problem.cost_spread**2, deviations * by_deviation[:, None]])
         own = self.widths.alike**2 * alike_itself(shares) + self.widths.own**2
         beforehand = (by_cost**2).sum(1) * problem.cost_spread**2 + by_deviation**2 * own
-        weights = _solve(self.slopes @ self.prior @ self.slopes.T, self.slopes @ together.T)
+        weights = self.spread.solve(self.slopes @ together.T)
         variances = np.maximum(beforehand - np.einsum("ij,ji->i", together @ self.slopes.T, weights), 0.0)
         alone = alone_spread(pieces, found_us, costs, problem.kinds)
         return [
@@ -265,8 +266,16 @@ def compressed(slopes: Array, targets: Array) -> tuple[Array, Array]:
     return triangle[:, :-1], triangle[:, -1]
 
 
-def _solve(covariance: Array, right: Array) -> Array:
-    """(covariance + 1)^-1 right: the noise of the data is 1 each."""
-    from scipy.linalg import cho_factor, cho_solve
+class _Spread:
+    """How far data may be from what is expected of them: a covariance and noise of 1 each, factorised once."""
 
-    return np.asarray(cho_solve(cho_factor(covariance + np.eye(len(covariance))), right), dtype=np.float64)
+    def __init__(self, covariance: Array) -> None:
+        from scipy.linalg import cho_factor
+
+        self._factor = cho_factor(covariance + np.eye(len(covariance)))
+
+    def solve(self, right: Array) -> Array:
+        """(covariance + 1)^-1 right."""
+        from scipy.linalg import cho_solve
+
+        return np.asarray(cho_solve(self._factor, right), dtype=np.float64)
