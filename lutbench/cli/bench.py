@@ -252,7 +252,7 @@ def _plain(result: BenchResult) -> dict[str, Any]:
 
 
 def _print_results(found: BenchReport, with_lut: bool) -> None:
-    from lutbench.cli.luts import threads_text
+    from lutbench.cli.luts import disturbed_text, threads_text
     from lutbench.cli.render import print_table
     from lutbench.units import format_percent
 
@@ -266,6 +266,7 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
         columns["status"] = False
     outside = sum(r.summary.half_width > found.target for r in found.results if r.summary)
     wider = f"; {outside} wider than ±{format_percent(found.target)}" if outside else ""
+    disturbed = disturbed_text(found.disturbed_share)
     own = " (files in their own)" if any(r.net.is_file for r in found.results) else ""
     device = f"{found.device} ({found.cpu})" if found.cpu else found.device
     threads = threads_text(found.threads, found.batch)
@@ -274,7 +275,7 @@ def _print_results(found: BenchReport, with_lut: bool) -> None:
         columns,
         [_row(result, with_lut, files, bool(found.failed)) for result in found.results],
         caption=f"{device}, {found.runtime}, {found.dtype}{own}, {threads};"
-        f" ± of the 95 % interval of the median{wider}",
+        f" ± of the 95 % interval of the median{wider}{disturbed}",
     )
 
 

@@ -58,6 +58,14 @@ def threads_text(threads: int, batch: int) -> str:
     return f"{threads} thread{'s' if threads > 1 else ''}{batch_text(batch)}"
 
 
+def disturbed_text(share: float) -> str:
+    """What a caption says of the samples that other programs disturbed; nothing where they were few."""
+    from lutbench.units import format_percent
+
+    few = 0.01
+    return f"; other programs disturbed {format_percent(share, 0)} of the samples, which do not count" * (share > few)
+
+
 def batch_text(batch: int) -> str:
     """What a caption says of the batch behind the threads; nothing of single images."""
     return f", batch {batch}" if batch > 1 else ""

@@ -86,6 +86,9 @@ def print_summary(lut: Lut, slowest: int) -> None:
         f" over a net's operators; nets left out of the fit: mean error {format_percent(context.net_error, 2)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
+    disturbed = meta.quality.get("disturbed_share")
+    if isinstance(disturbed, float):
+        lines["machine"] = f"other programs disturbed {format_percent(disturbed, 0)} of the samples: measured again"
     share, outside = meta.quality.get("delegated_share"), meta.quality.get("undelegated")
     if isinstance(share, float):
         lines["delegated"] = f"{format_percent(share)} of the kernels"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE, Agent, DeviceInfo
+from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, ExportError
 from lutbench.events import ExportProgress, Note, Report
 from lutbench.export.artifact import Artifact
@@ -54,6 +55,19 @@ def install_artifacts(
 def batch_identity(batch: int) -> dict[str, Any]:
     """What of the batch a journal's samples belong to; nothing for single images, which older journals do not say."""
     return {"batch": batch} if batch > 1 else {}
+
+
+def canary_identity(device: Device, found: DeviceInfo, canary: Artifact, threads: int) -> dict[str, Any]:
+    """What a canary's time depends on, for runs of one machine to be compared (`note_state`)."""
+    return {
+        "device": device.name,
+        "cpu": found.cpu,
+        **device_identity(found),
+        "runtime": canary.runtime,
+        "dtype": canary.dtype,
+        "threads": threads,
+        "canary": canary.sha256,
+    }
 
 
 def device_identity(device: DeviceInfo) -> dict[str, Any]:

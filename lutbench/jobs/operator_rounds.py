@@ -45,6 +45,11 @@ class Context:
     fit: ScaleFit | None
 
 
+def _behind(depth: int) -> str:
+    others = "one other" if depth == 1 else f"{depth} others"
+    return f"behind {others}, as in a net" if depth else "one by one"
+
+
 class Campaign:
     """Measures operators until each is done or at its cap, with tuning nets and the canary beside them."""
 
@@ -91,7 +96,11 @@ class Campaign:
             if trials:
                 errors = ", ".join(f"{t.depth}: {format_percent(t.mean_abs_error, 2)}" for t in trials)
                 depth = choose_depth(trials).depth
-                self._report(Note(f"context depth {depth} (whole nets' left-out error by depth: {errors})"))
+                self._report(
+                    Note(
+                        f"operators are timed {_behind(depth)} (whole nets left out of the fit, by how many: {errors})"
+                    )
+                )
         notes = self._journal.notes[_TRIALS_NOTE]
         return tuple(DepthTrial(note["depth"], tuple(note["errors"]), note["scale"]) for note in notes)
 

@@ -18,7 +18,13 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
-from lutbench.jobs.artifacts import batch_identity, device_identity, export_workloads, install_artifacts
+from lutbench.jobs.artifacts import (
+    batch_identity,
+    canary_identity,
+    device_identity,
+    export_workloads,
+    install_artifacts,
+)
 from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
@@ -29,6 +35,7 @@ from lutbench.jobs.lut_sections import (
     lut_rows,
     quality_section,
 )
+from lutbench.jobs.machine_state import note_state
 from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
@@ -160,6 +167,10 @@ def _measure(
                 environment=environment_section(before.environment, agent.describe().environment),
                 quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,
             )
+            canary_us = journal.measurements.canary_reference_us(canaries.nets.name)
+    canary = next((one for one in artifacts if one.name == canaries.nets.artifact), None)
+    if canary is not None:
+        note_state(canary_identity(request.device, before, canary, settings.threads), canary_us, report)
     return Lut(metadata, rows, request.lut_path)
 
 

@@ -226,7 +226,7 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(host: Device,
     records = [json.loads(line) for line in finished.read_text().splitlines()]
     visits = [(record["operator"], record["round"]) for record in records if "operator" in record]
     assert len(visits) == len(set(visits)) == MIN_ROUNDS * 3
-    assert any(isinstance(note, Note) and "going on after 4 rounds" in note.text for note in notes)
+    assert any(isinstance(note, Note) and "going on after 8 rounds" in note.text for note in notes)
     bench(request, QUIET, device())
     assert len(journals() - before) == 2
 
