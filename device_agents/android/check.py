@@ -267,7 +267,7 @@ def _clock(connection: Connection) -> Check:
     fine = len(digits) > 15
     phone_s = int(digits) / 1e9 if fine else float(digits)
     off_s = phone_s - (before + after) / 2
-    return Check("clock", OK, f"{'nanoseconds' if fine else 'whole seconds'}, {off_s:+.0f} s from this machine's")
+    return Check("clock", OK, f"{'nanoseconds' if fine else 'whole seconds'}, {round(off_s):+d} s from this machine's")
 
 
 def _with_cost(clock: Check, clock_ns: int | None) -> Check:

@@ -45,6 +45,19 @@ TEST_F(Measure, CyclesAlternateAndWarmUpsAreNotSamples) {
   EXPECT_GE(measurement.runtime_ns(), total);
 }
 
+// What was spent is as the clock said; samples are that less a reading of the clock each.
+TEST_F(Measure, AReadingOfTheClockIsTakenOffEverySample) {
+  canaries_["c"] = {"canary", 1, 0};
+  Measurement measurement(models_, canaries_, 0);
+  const auto found = samples(measurement, {{"a", "b"}, 0, 500, "c"});
+  ASSERT_GT(found.clock_ns, 0);
+  std::int64_t total = 0;
+  for (const auto& list : found.samples_ns) {
+    for (const auto duration : list) total += duration + found.clock_ns;
+  }
+  EXPECT_LE(total, measurement.runtime_ns());
+}
+
 TEST_F(Measure, TheCanaryStandsBeforeAndAfter) {
   Measurement measurement(models_, canaries_, 0);
   samples(measurement, {{"a"}, 0, 3, "c"});

@@ -76,11 +76,21 @@ def test_a_phone_that_is_well_is_ok_in_every_line(go: Callable[..., PhoneReport]
     assert of(report, "cores").found.startswith("big: 4, 5, 6, 7 of 8 at up to 2314000 kHz, in /foreground")
     assert "processor 41.0 °C by mngs-thermal" in of(report, "heat").found
     assert "takes 7.0 us (median of 20)" in of(report, "operator").found
-    assert of(report, "clock").found.startswith("nanoseconds, +0 s")
+    assert of(report, "clock").found.startswith("nanoseconds, ")
     assert "a reading takes 41 ns" in of(report, "clock").found
     assert report.environment["model"] == "SM-G950F" and "mngs-thermal" in report.sections["zones"]
     assert phone.setting("stay_on_while_plugged_in") == "null"  # put back
     assert not (phone.folder / "data/local/tmp/lutbench/check").exists()
+
+
+def test_a_date_that_knows_no_nanoseconds_is_whole_seconds(
+    go: Callable[..., PhoneReport], phone: LocalShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Android 7's, which prints the %N as it stands."""
+    run = phone.run
+    monkeypatch.setattr(phone, "run", lambda script, *a, **k: run(script.replace("%s%N", "%s%%N"), *a, **k))
+    clock = of(go(), "clock")
+    assert clock.status == "ok" and clock.found.startswith("whole seconds, ")
 
 
 def test_a_report_holds_no_serial_number(go: Callable[..., PhoneReport]) -> None:
