@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lutbench.errors import ExportError
 from lutbench.export.artifact import Companion
 from lutbench.export.flat import FlatError, FlatTable
+from lutbench.export.flat_model import read_flat_model
 from lutbench.export.model_inputs import Declared
-from lutbench.reading.files import read_bytes
-from lutbench.reading.kinds import ARTIFACT
 
 _MARK = b"ORTM"
 _MODEL, _GRAPH = 1, 7  # of the session, of the model
@@ -28,13 +26,7 @@ _DTYPES = {
 
 def read_ort(path: Path) -> tuple[tuple[Declared, ...], tuple[Companion, ...]]:
     """Its inputs; ExportError where it is no such file."""
-    data = read_bytes(path, ARTIFACT)
-    if data[4:8] != _MARK:
-        raise ExportError("not a model in ONNX Runtime's format", path=path)
-    try:
-        return tuple(_inputs(data)), ()
-    except FlatError as error:
-        raise ExportError(f"a model in ONNX Runtime's format that is damaged: {error}", path=path) from error
+    return read_flat_model(path, _MARK, "a model in ONNX Runtime's format", _inputs)
 
 
 def _inputs(data: bytes) -> Iterator[Declared]:

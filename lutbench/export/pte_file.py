@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Companion
 from lutbench.export.flat import FlatError, FlatTable
+from lutbench.export.flat_model import read_flat_model
 from lutbench.export.model_inputs import Declared
-from lutbench.reading.files import read_bytes
-from lutbench.reading.kinds import ARTIFACT
 from lutbench.reading.plain import show
 
 _MARK = b"ET"
@@ -27,13 +27,7 @@ _DTYPES = {
 
 def read_pte(path: Path) -> tuple[tuple[Declared, ...], tuple[Companion, ...]]:
     """Its inputs: the largest sizes where it takes several. ExportError where it is no such file."""
-    data = read_bytes(path, ARTIFACT)
-    if data[4:6] != _MARK:
-        raise ExportError("not an ExecuTorch program", path=path)
-    try:
-        return tuple(_inputs(path, data)), ()
-    except FlatError as error:
-        raise ExportError(f"an ExecuTorch program that is damaged: {error}", path=path) from error
+    return read_flat_model(path, _MARK, "an ExecuTorch program", partial(_inputs, path))
 
 
 def _inputs(path: Path, data: bytes) -> Iterator[Declared]:
