@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from lutbench.lut.file import read_lut
 from tests.cli.running import one_line, run
 from tests.json_keys import check_keys
 
+LUTS = Path(__file__).parents[2] / "luts"
 S8 = ("estimate", "published", "--source-device", "s8", "--device", "android-s8", "-o", "s8.csv")
 
 
@@ -62,3 +64,14 @@ def test_a_table_of_model_files_only_says_what_it_lacks(tmp_path: Path) -> None:
     text = one_line(run("estimate", "models.csv", "--device", "host", "-o", "x.csv", cwd=tmp_path), 4)
     assert "no row is of a net whose operators are known: yolo.onnx: a model's file, of which costs" in text
     assert "and 1 more; costs are fitted to nets that `lutbench nets` lists" in text
+
+
+def test_an_estimate_gives_no_advice_that_this_version_refuses(tmp_path: Path) -> None:
+    shutil.copy(LUTS / "iphonex.csv", tmp_path)
+    shutil.copy(LUTS / "s8.csv", tmp_path)
+    phone = run("predict", "--lut", "iphonex.csv", "fbnet_a", cwd=tmp_path).stderr
+    assert "cannot measure ios devices yet" in phone and "lutbench profile" not in phone
+    assert "`lutbench profile --device android-s8 --dtype int8`" in run("show", "s8.csv", cwd=tmp_path).stderr
+    refused = run("verify", "--lut", "s8.csv", cwd=tmp_path)
+    assert refused.returncode == 4
+    assert "is estimated, and of a runtime that lutbench does not run" in refused.stderr.splitlines()[-1]
