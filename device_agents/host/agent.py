@@ -136,6 +136,19 @@ class HostAgent:
         return (cycle.warmup + cycle.repeats) * sum(each_s)
 
     def _start(self) -> None:
+        """A worker that is ready; one that dies on its way there, as by the system's hand, is started once more."""
+        try:
+            self._start_once()
+        except WorkerDiedError as death:
+            if self._process is None or self._process.poll() is None:  # it hangs, and the next one would as well
+                raise DeviceError(f"the runtime's worker process did not start: {death}", device="host") from death
+            self._stop()
+            try:
+                self._start_once()
+            except WorkerDiedError as again:
+                raise DeviceError(f"the runtime's worker process did not start: {again}", device="host") from again
+
+    def _start_once(self) -> None:
         # -P: a lutbench.py in the current folder is not the package
         command = [sys.executable, "-P", "-m", "lutbench.device_agents.host.worker", self._settings.runtime]
         end, self._lifeline = os.pipe()
@@ -151,10 +164,7 @@ class HostAgent:
         finally:
             os.close(end)
         self._pending = b""
-        try:
-            self._cores = self._receive(START_TIMEOUT_S)["cores"]
-        except WorkerDiedError as death:
-            raise DeviceError(f"the runtime's worker process did not start: {death}", device="host") from death
+        self._cores = self._receive(START_TIMEOUT_S)["cores"]
 
     def _stop(self) -> None:
         if self._process is not None:

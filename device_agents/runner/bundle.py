@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from lutbench.files import file_sha256, write_atomically
 from lutbench.reading.files import read_bytes
 from lutbench.reading.json_text import parse_json
 from lutbench.reading.kinds import BUNDLE
+from lutbench.reading.plain import show
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -88,6 +90,9 @@ class Bundle:
             )
 
 
+_PLAIN_NAME = re.compile(r"[\w+@-][\w.+@-]{0,199}", re.ASCII)
+
+
 def write_manifest(bundle: Bundle) -> None:
     """Writes the bundle's manifest into its folder."""
     entry = {"bundle": FORMAT, **asdict(bundle)}
@@ -103,6 +108,8 @@ def read_bundle(folder: Path) -> Bundle:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunnerBuildError("not a bundle's manifest", path=path) from error
     for file in bundle.files:
+        if not _PLAIN_NAME.fullmatch(file.name):  # it is joined to folders, here and on the device
+            raise RunnerBuildError(f"{show(file.name)} is no name of a file in a bundle", path=path)
         if not (folder / file.name).is_file() or file_sha256(folder / file.name) != file.sha256:
             raise RunnerBuildError(
                 "missing, or not the file that the manifest names",

@@ -18,7 +18,7 @@ import click
 
 from lutbench import __version__
 from lutbench.cli.out import say
-from lutbench.cli.signals import handle_signals, interrupted_status
+from lutbench.cli.signals import handle_signals, interrupted_status, is_interrupted
 from lutbench.errors import InterruptedRunError, LutbenchError, UsageError
 from lutbench.shown import one_line
 from lutbench.streams import guard_streams, status_of_output
@@ -158,9 +158,12 @@ def _status_of(action: Callable[[], int], debug: bool) -> int:
         return _said(error.format_message().rstrip(".") + hint, error.exit_code, debug)
     except click.ClickException as error:
         return _said(error.format_message(), error.exit_code, debug)
-    except OSError as error:  # what the system refuses where no file is to blame: too few descriptors, processes
-        if error.errno not in _REFUSALS:
+    except Exception as error:
+        if is_interrupted():  # a library that a signal cut short, as it was imported, tells that as an error of its own
+            return _said("interrupted", interrupted_status(), debug)
+        if not isinstance(error, OSError) or error.errno not in _REFUSALS:
             raise
+        # what the system refuses where no file is to blame: too few descriptors, processes
         where = f"{error.filename}: " if error.filename else ""
         return _said(f"{where}{error.strerror}; {_REFUSALS[error.errno]}", UsageError.exit_status, debug)
 

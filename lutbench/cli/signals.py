@@ -34,6 +34,11 @@ def handle_signals() -> None:
     threading.Thread(target=_end_at_second, args=(ours,), daemon=True).start()
 
 
+def is_interrupted() -> bool:
+    """Whether a signal has ended this run: what a library raises after one may be any error of its own."""
+    return bool(_Received.number)
+
+
 def interrupted_status() -> int:
     """What a run exits with that a signal ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
     return 128 + (_Received.number or signal.SIGINT)

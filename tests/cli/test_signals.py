@@ -114,3 +114,24 @@ def command_of(pid: int) -> str:
 
 def test_the_command_is_the_one_that_is_tested() -> None:
     assert COMMAND[-1] == "lutbench"
+
+
+@pytest.mark.parametrize("number", STATUSES)
+def test_what_a_library_makes_of_a_signal_is_no_traceback(number: signal.Signals) -> None:
+    """A module in C whose import a signal cuts short raises an ImportError."""
+    code = f"""
+import os, time
+from lutbench.cli import main
+
+def run_command(arguments):
+    try:
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(30)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+main.run_command = run_command
+main.main(["nets"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (STATUSES[number], "lutbench: interrupted\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +127,21 @@ def test_describe_says_what_can_be_read(agent: HostAgent) -> None:
 def test_an_unknown_runtime_does_not_start() -> None:
     with pytest.raises(DeviceError, match="did not start"):
         HostAgent(AgentSettings("bogus", "int8", 1))
+
+
+def test_a_worker_that_is_killed_as_it_starts_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a system that is short of memory just then; one that dies again ends the run."""
+    real, started = subprocess.Popen, []
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        process = real(*arguments, **options)
+        if any("worker" in str(word) for word in arguments[0]):
+            started.append(process)
+            if len(started) == 1:
+                process.kill()
+        return process
+
+    monkeypatch.setattr("lutbench.device_agents.host.agent.subprocess.Popen", popen)
+    with HostAgent(AgentSettings("onnx", "int8", 1)) as agent:
+        assert agent.describe().cpu
+    assert len(started) == 2

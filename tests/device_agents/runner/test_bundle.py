@@ -80,3 +80,13 @@ def test_no_manifest_ends_in_anything_but_one_line(bundle: Bundle, data: st.Data
         read_bundle(bundle.folder)
     except RunnerBuildError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "../runner", "/etc/passwd", "a/b", "..", "", "a\0b", "a b", "a\nb"])
+def test_a_name_in_a_manifest_is_no_path(bundle: Bundle, name: str) -> None:
+    path = bundle.folder / MANIFEST
+    entry = json.loads(path.read_text())
+    entry["files"][0]["name"] = name
+    path.write_text(json.dumps(entry))
+    with pytest.raises(RunnerBuildError, match=r"is no name of a file in a bundle|not a bundle's manifest"):
+        read_bundle(bundle.folder)
