@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lutbench.cli.help import HelpCommand
 from lutbench.cli.options import LUT, cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
 from lutbench.cli.out import say
+
+if TYPE_CHECKING:
+    from lutbench.jobs.verify import VerifyReport
+    from lutbench.lut.verify_file import NetResult
 
 
 @click.command("verify", cls=HelpCommand)
@@ -45,11 +50,11 @@ def command(
     Nets that the LUT was tuned on are never drawn.
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
-    from lutbench.cli.render import Progress, print_json, print_table
+    from lutbench.cli.render import Progress, print_json
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import CheckFailedError
-    from lutbench.jobs.verify import VerifyRequest, describe, verify, worst
-    from lutbench.units import format_latency, format_percent
+    from lutbench.jobs.verify import VerifyRequest, verify, worst
+    from lutbench.units import format_percent
 
     lut_path = lut_or_own(given)
     lut = open_lut(lut_path)
@@ -72,29 +77,37 @@ def command(
         shown = [{"net": result.net, "error": result.error} for result in worst(results)]
         print_json({**asdict(found), "batch": lut.metadata.batch, "worst": shown, "details": details})
     else:
-        say(describe(found))
-        within = {"1": found.within_1pct, "3": found.within_3pct, "5": found.within_5pct, "10": found.within_10pct}
-        say("within " + ", ".join(f"{limit} %: {format_percent(share)}" for limit, share in within.items()))
-        say(
-            f"Spearman {found.spearman:.4f}; device drift since the LUT {format_percent(found.drift, 2)}"
-            f" (without taking it in: mean error {format_percent(found.uncorrected_mean_abs_error, 2)})"
-        )
-        print_table(
-            "",
-            {"worst nets": False, "predicted": True, "measured": True, "error": True, "its noise": True},
-            [
-                [
-                    result.net.split(":", 2)[2],
-                    format_latency(result.predicted_us),
-                    format_latency(result.measured_us),
-                    format_percent(result.error, 2),
-                    format_percent(result.noise, 2),
-                ]
-                for result in worst(results)
-            ],
-        )
+        _print(found, results)
     if max_error is not None and found.mean_abs_error > max_error:
         raise CheckFailedError(
             f"the mean error {format_percent(found.mean_abs_error, 2)} is above {format_percent(max_error, 2)}",
             path=lut_path,
         )
+
+
+def _print(found: VerifyReport, results: list[NetResult]) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.jobs.verify import describe, worst
+    from lutbench.units import format_latency, format_percent
+
+    say(describe(found))
+    within = {"1": found.within_1pct, "3": found.within_3pct, "5": found.within_5pct, "10": found.within_10pct}
+    say("within " + ", ".join(f"{limit} %: {format_percent(share)}" for limit, share in within.items()))
+    say(
+        f"Spearman {found.spearman:.4f}; device drift since the LUT {format_percent(found.drift, 2)}"
+        f" (without taking it in: mean error {format_percent(found.uncorrected_mean_abs_error, 2)})"
+    )
+    print_table(
+        "",
+        {"worst nets": False, "predicted": True, "measured": True, "error": True, "its noise": True},
+        [
+            [
+                result.net.split(":", 2)[2],
+                format_latency(result.predicted_us),
+                format_latency(result.measured_us),
+                format_percent(result.error, 2),
+                format_percent(result.noise, 2),
+            ]
+            for result in worst(results)
+        ],
+    )

@@ -266,16 +266,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
             return None
         views = request.draws.views_of(data.count("theta"))
         nets = _derive(request, found, setup, views, report)
-    how = {
-        "mode": mode,
-        "objective": objective.name,
-        "data": data.name,
-        "train_resolution": data.resolution,
-        "classes": data.classes,
-        "epochs": schedule.epochs,
-        "batches": batches,
-        "luts": {m.device: lut.metadata.provenance for m, lut in zip(models, request.luts, strict=True)},
-    }
+    how = _how(request, setup, data, batches)
     count = request.draws.nets
     written = _write(request, nets[:count], definition, how)
     return FoundNets(
@@ -292,6 +283,20 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         views=views,
         batches=batches,
     )
+
+
+def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches: Mapping[str, int]) -> dict[str, Any]:
+    """How the nets were searched for, as their files say it."""
+    return {
+        "mode": setup.mode,
+        "objective": setup.objective.name,
+        "data": data.name,
+        "train_resolution": data.resolution,
+        "classes": data.classes,
+        "epochs": setup.schedule.epochs,
+        "batches": batches,
+        "luts": {m.device: lut.metadata.provenance for m, lut in zip(setup.models, request.luts, strict=True)},
+    }
 
 
 def default_mode(images: int) -> SearchMode:
