@@ -60,7 +60,7 @@ def test_examples_are_command_lines_that_the_command_takes(name: str) -> None:
         FOUND[name].make_context(name, rest)
 
 
-VERBS = {"Add", "Build", "Compare", "Find", "List", "Make", "Measure", "Put", "Show", "Time", "Train", "Write"}
+VERBS = {"Add", "Build", "Compare", "Find", "List", "Make", "Measure", "Put", "Show", "Time", "Train", "Try", "Write"}
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))

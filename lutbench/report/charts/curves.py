@@ -27,7 +27,10 @@ SEARCH: Panels = {
 
 @styled
 def draw_curves(history: Sequence[Mapping[str, Any]], panels: Panels) -> Figure:
-    """history: at least one record, as metrics.jsonl holds them. A key that no record has is left out."""
+    """Draws a panel for each quantity. A key that no record has is left out.
+
+    history: at least one record, as metrics.jsonl holds them.
+    """
     figure = new_figure(3.3 * len(panels), 2.9)
     for axes, (label, (factor, keys)) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True

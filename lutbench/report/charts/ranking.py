@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A net of a search. accuracy: a fraction, of images under the supernet's weights."""
+    """A net of a search.
+
+    accuracy: a fraction, of images under the supernet's weights.
+    """
 
     name: str
     latency_us: float
@@ -24,7 +27,11 @@ class Ranked:
 
 @styled
 def draw_ranking(device: str, nets: Sequence[Ranked], chosen: Sequence[Ranked], target_us: float | None) -> Figure:
-    """nets: at least one, those chosen not among them. target_us: a line, where the search kept to a latency."""
+    """Draws a point for each net, those that were chosen larger.
+
+    nets: those that were not chosen.
+    target_us: a line, where the search kept to a latency.
+    """
     figure = new_figure(5.6, 3.9)
     axes = figure.subplots()
     for points, name, size, alpha, label in (
