@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_LONGEST_PROBLEM = 1200  # characters; a problem may name what it found, and that may be as long as a file
+_LONGEST_PROBLEM = 850  # characters; a problem may name what it found, and that may be as long as a file
+_LONGEST_NAME = 230  # of a path, an operator, a device; a file may name another, and that by a name that is none
+_LONGEST_REMEDY = 380
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, longest: int = _LONGEST_PROBLEM) -> str:
     """The text without its middle, where it is long: its end says what is wrong with what it begins with."""
-    half = _LONGEST_PROBLEM // 2
-    return text if len(text) <= _LONGEST_PROBLEM else f"{text[:half]} ... {text[-half:]}"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
 
 
 def told(error: BaseException) -> str:
@@ -57,12 +59,12 @@ class LutbenchError(Exception):
         parts = [f"device {self.device}" if self.device else "", f"operator {self.operator}" if self.operator else ""]
         if self.path is not None:
             parts.append(f"{self.path}:{self.line}" if self.line is not None else str(self.path))
-        return ", ".join(part for part in parts if part)
+        return ", ".join(_shortened(part, _LONGEST_NAME) for part in parts if part)
 
     def __str__(self) -> str:
         problem = _shortened(self.problem)
         text = f"{self.where}: {problem}" if self.where else problem
-        text = f"{text}; {self.remedy}" if self.remedy else text
+        text = f"{text}; {_shortened(self.remedy, _LONGEST_REMEDY)}" if self.remedy else text
         return " ".join(text.split())  # one line, whatever a library's message brought along
 
 
