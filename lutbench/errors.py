@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_LONGEST_PROBLEM = 850  # characters; a problem may name what it found, and that may be as long as a file
-_LONGEST_NAME = 230  # of a path, an operator, a device; a file may name another, and that by a name that is none
-_LONGEST_REMEDY = 380
+# characters; a problem may name what it found, and a file another one, by a text as long as a file
+_LONGEST_PROBLEM, _LONGEST_PATH, _LONGEST_NAME, _LONGEST_REMEDY = 1200, 230, 80, 300
 
 
 def _shortened(text: str, longest: int = _LONGEST_PROBLEM) -> str:
@@ -56,10 +55,12 @@ class LutbenchError(Exception):
 
     @property
     def where(self) -> str:
-        parts = [f"device {self.device}" if self.device else "", f"operator {self.operator}" if self.operator else ""]
+        names = {"device": self.device, "operator": self.operator}
+        parts = [f"{kind} {_shortened(name, _LONGEST_NAME)}" for kind, name in names.items() if name]
         if self.path is not None:
-            parts.append(f"{self.path}:{self.line}" if self.line is not None else str(self.path))
-        return ", ".join(_shortened(part, _LONGEST_NAME) for part in parts if part)
+            path = _shortened(str(self.path), _LONGEST_PATH)
+            parts.append(f"{path}:{self.line}" if self.line is not None else path)
+        return ", ".join(parts)
 
     def __str__(self) -> str:
         problem = _shortened(self.problem)

@@ -18,8 +18,8 @@ def make():
 """
 
 
-def put_what_readers_have(folder: Path) -> None:
-    """Fill a folder with the files that pages speak of as the reader's own."""
+def put_what_readers_have(folder: Path, but: str = "") -> None:
+    """Fill a folder with the files that pages speak of as the reader's own, but for one that the page makes itself."""
     from tests.lut.importers.samples import OFA
     from tests.onnx_models import convolution
 
@@ -34,3 +34,5 @@ def put_what_readers_have(folder: Path) -> None:
     (folder / "my_net.py").write_text(NET)
     for name in ("my_model.onnx", "model.onnx", "a.onnx", "b.onnx"):
         convolution(folder / name, ("N", 3, "H", "W"))
+    if but:
+        (folder / but).unlink()

@@ -98,7 +98,8 @@ def check(arguments: list[str]) -> None:
 
 
 def run_blocks(found: list[Block], folder: Path) -> None:
-    put_what_readers_have(folder)
+    makes_own = any("lutbench profile" in line and "-o luts/host.csv" in line for b in found for line in b.commands)
+    put_what_readers_have(folder, but="luts/host.csv" if makes_own else "")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for block in found:
         commands = [[sys.executable, "-c", block.body]] if block.language == "python" else []
