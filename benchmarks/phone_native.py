@@ -36,11 +36,18 @@ from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.registry import Device, open_agent
 from lutbench.events import Event, Note, RoundProgress
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.exporters import find_exporter
+from lutbench.files import default_cache_folder
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.tuning import draw_tuning_nets
 from lutbench.jobs.verify import VerifyRequest, verify
 from lutbench.lut.file import read_lut
 from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Batch, Outcome, Protocol
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import distinct_operators
 from tests.phone.emulated import Phone, built_phone
 
 ROW_LIMIT, ROW_SHARE = 0.02, 0.95
@@ -121,11 +128,22 @@ def say(side: str, event: Event) -> None:
         )
 
 
+def export_once(arguments: argparse.Namespace) -> None:
+    """Puts into the cache what both sides would otherwise export at the same time, each for itself."""
+    spaces, _ = find_spaces("fbnet", (arguments.resolution,), (arguments.width,))
+    operators = [op for op in distinct_operators(spaces) if op.is_measured]
+    exporter, cache = find_exporter(arguments.runtime, "int8"), ArtifactCache(default_cache_folder())
+    workloads = [*operators, *draw_tuning_nets(spaces, 0)]
+    export_workloads(workloads, exporter, "int8", cache, lambda event: say("both", event))
+
+
 def profile_both(
     devices: dict[str, Device], arguments: argparse.Namespace, until: float
 ) -> dict[str, dict[str, float]]:
     """Profiles every device whose LUT is not there yet."""
     left = [side for side, device in devices.items() if not device.lut.exists()]
+    if len(left) > 1:
+        export_once(arguments)
     turns, errors = Turns(until, list(left)), list[BaseException]()
     spent: dict[str, dict[str, float]] = {side: {} for side in devices}
 
