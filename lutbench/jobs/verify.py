@@ -38,6 +38,7 @@ from lutbench.space.workload import Workload, workload_name
 from lutbench.units import format_percent
 
 WORST_SHOWN = 5
+FEWEST_NETS_JUDGED = 2  # an order needs two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class VerifyRequest(DeviceRequest):
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
-        if self.nets < 2:
+        if self.nets < FEWEST_NETS_JUDGED:
             raise UsageError(f"--nets {self.nets}: at least 2 nets are needed to compare")
         if self.rounds < 4:
             raise UsageError(f"--rounds {self.rounds}: at least 4 rounds are needed for two halves")
@@ -67,6 +68,7 @@ class VerifyReport:
 
     drift: how much slower the LUT's tuning nets, timed again beside the others, are now. scale and operator_us are
     fitted to them anew for the predictions; uncorrected_mean_abs_error is without that.
+    left_out: nets that never ran while the machine was quiet, which nets does not count.
     """
 
     nets: int
@@ -87,6 +89,7 @@ class VerifyReport:
     drift: float
     uncorrected_mean_abs_error: float
     disturbed_share: float
+    left_out: int
 
     def summary(self) -> dict[str, Any]:
         """What goes into a LUT's [quality.additivity]."""
@@ -134,12 +137,32 @@ def verify(
         named = [[artifacts[workload_name(one)] for one in some] for some in (nets, how.canaries.operators, tuning)]
         disturbed = rounds.measure(*named)
         results = rounds.results
-        found = summarize_nets(results, request, median(rounds.drifts), disturbed)
+        _tell_left_out(rounds.left_out, len(results), report)
+        found = summarize_nets(results, request, median(rounds.drifts), disturbed, len(rounds.left_out))
         quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}
         write_results(results, written)
         write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
         rounds.set_journals_aside()
     return found, results
+
+
+def _tell_left_out(left_out: Sequence[str], judged: int, report: Report) -> None:
+    """Says which nets are not judged; DeviceError where too few are left to compare."""
+    if not left_out:
+        return
+    if judged < FEWEST_NETS_JUDGED:
+        raise DeviceError(
+            f"the machine was never quiet while {len(left_out)} of {len(left_out) + judged} nets ran",
+            operator=left_out[0],
+            remedy="verify again when less else runs",
+        )
+    report(
+        Note(
+            f"{len(left_out)} of {len(left_out) + judged} nets never ran while the machine was quiet, and are not"
+            f" judged: {left_out[0]}{', ...' if len(left_out) > 1 else ''}",
+            warning=True,
+        )
+    )
 
 
 def _differences(request: VerifyRequest, lut: Lut, exporter: Exporter, covered: Sequence[Space]) -> list[str]:
@@ -208,7 +231,7 @@ def _settings(request: VerifyRequest, lut: Lut, exporter: Exporter, report: Repo
 
 
 def summarize_nets(
-    results: Sequence[NetResult], request: VerifyRequest, drift: float, disturbed: float
+    results: Sequence[NetResult], request: VerifyRequest, drift: float, disturbed: float, left_out: int = 0
 ) -> VerifyReport:
     """The figures over all nets; rank correlations by scipy."""
     from scipy.stats import kendalltau, spearmanr
@@ -241,6 +264,7 @@ def summarize_nets(
         drift=drift,
         uncorrected_mean_abs_error=fmean(uncorrected),
         disturbed_share=disturbed,
+        left_out=left_out,
     )
 
 

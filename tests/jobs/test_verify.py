@@ -105,6 +105,44 @@ def test_nets_are_drawn_of_the_variants_that_the_rows_cover(
     assert any("does not cover tiny at 64x1.0" in event.text for event in events if isinstance(event, Note))
 
 
+def busy_while(busy: Callable[[str], bool], additive: OpenDevice) -> OpenDevice:
+    """The additive device, whose canary is 1.3 times slower whenever a net that is named runs beside it."""
+    running = [""]
+
+    def open_device(device: object, settings: object) -> FakeAgent:
+        agent = additive(device, settings)
+        script = agent._script
+
+        def remembering(artifact: str, depth: int, invocation: int) -> int:
+            running[0] = artifact
+            return script(artifact, depth, invocation)
+
+        return FakeAgent(remembering, canary=lambda _: 65_000 if busy(running[0]) else 50_000)
+
+    return open_device
+
+
+def test_a_net_that_the_machine_never_lets_run_is_left_out_and_the_others_are_judged(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    judged = verify(request_, QUIET, additive_device(scale=1.06))[1]
+    unlucky = {judged[3].net, judged[7].net}
+    events: list[object] = []
+    found, results = verify(request_, events.append, busy_while(unlucky.__contains__, additive_device(scale=1.06)))
+    assert {result.net for result in results} == {result.net for result in judged} - unlucky
+    assert (found.nets, found.left_out) == (18, 2)
+    (note,) = [event.text for event in events if isinstance(event, Note) and event.warning]
+    assert "2 of 20 nets never ran while the machine was quiet" in note
+
+
+def test_a_machine_that_is_never_quiet_is_one_error(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    nets = {result.net for result in verify(request_, QUIET, additive_device(scale=1.06))[1]}
+    with pytest.raises(DeviceError, match="never quiet while 20 of 20 nets ran"):
+        verify(request_, QUIET, busy_while(nets.__contains__, additive_device(scale=1.06)))
+
+
 def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
     with pytest.raises(InterruptedRunError):
         verify(request_, QUIET, additive_device(crash_at=7))
