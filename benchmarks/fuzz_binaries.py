@@ -332,6 +332,20 @@ def _read_arrow(path: Path) -> None:
     list(source.test_batches(4))
 
 
+def _idx_seeds(folder: Path) -> list[bytes]:
+    import gzip
+
+    del folder
+    images = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (20, 9, 8)) + bytes(range(240)) * 6
+    return [images, gzip.compress(images)]
+
+
+def _read_idx(path: Path) -> None:
+    from lutbench.search.data.idx import _images
+
+    _images(path)
+
+
 BINARIES = (
     Reader("records", ".txt", _records_seeds, _read_records, _change_records),
     Reader("checkpoint", ".pt", _checkpoint_seeds, _read_checkpoint, _change_checkpoint),
@@ -342,5 +356,6 @@ BINARIES = (
     Reader("ort", ".ort", _ort_seeds, _read_flat, _change_tables),
     Reader("npy", ".npy", _npy_seeds, _read_npy),
     Reader("image", ".jpg", _image_seeds, _read_image),
+    Reader("idx", "-idx3-ubyte", _idx_seeds, _read_idx),
     Reader("arrow", ".arrow", _arrow_seeds, _read_arrow),
 )

@@ -209,7 +209,7 @@ def _summary(found: FoundNets) -> dict[str, Any]:
 def _print(found: FoundNets, picture: Path) -> None:
     from lutbench.cli.luts import batch_text
     from lutbench.cli.render import print_table
-    from lutbench.search.data.find import is_built_in
+    from lutbench.search.data.find import is_toy
     from lutbench.units import format_latency, format_percent
 
     looks = f", augmented {found.views} times" if found.views else ""
@@ -233,7 +233,7 @@ def _print(found: FoundNets, picture: Path) -> None:
         f" {found.train_resolution} x {found.train_resolution}, {found.classes} classes{looks};"
         f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}",
     )
-    if is_built_in(found.data):
+    if is_toy(found.data):
         say(
             f"note: {found.data} are there to try a search; which net is better on photographs they do not tell:"
             " --data imagefolder:PATH does"

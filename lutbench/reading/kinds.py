@@ -50,6 +50,7 @@ JOURNAL = Kind("a journal", 4 * GIB, JournalError)
 CHECKPOINT = Kind("a checkpoint", 64 * GIB, CheckpointError)
 MODEL = Kind("a model", 2 * GIB, ExportError)  # protobuf's own; larger weights lie beside it
 ARRAY = Kind("an input's values", 2 * GIB, ExportError)
+IMAGES = Kind("a file of images or labels", 2 * GIB, DataError)  # MNIST's format
 BUNDLE = Kind("a bundle's manifest", 1 * MIB, RunnerBuildError)
 ARTIFACT = Kind("an artifact", 64 * GIB, ExportError)
 EXPORT_SUMMARY = Kind("an export's summary", 1 * MIB, ExportError)
@@ -69,6 +70,7 @@ KINDS = (
         CHECKPOINT,
         MODEL,
         ARRAY,
+        IMAGES,
         BUNDLE,
     ),
     *(ARTIFACT, EXPORT_SUMMARY, CACHE_NOTE),

@@ -41,8 +41,7 @@ class GlyphAugmentation(_Steps):
         )
 
     def prepared(self, images: Tensor) -> Tensor:
-        size = (self.resolution, self.resolution)
-        return functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        return resized(images, self.resolution)
 
 
 class ShapesAugmentation(_Steps):
@@ -57,6 +56,19 @@ class ShapesAugmentation(_Steps):
         )
 
 
+class ShiftAugmentation(_Steps):
+    """Small images that mirroring may make another class of, as letters: shifted by up to an eighth, no more."""
+
+    def __init__(self, resolution: int) -> None:
+        super().__init__(
+            resolution,
+            augmentation.RandomCrop((resolution, resolution), padding=resolution // 8, padding_mode="reflect"),
+        )
+
+    def prepared(self, images: Tensor) -> Tensor:
+        return resized(images, self.resolution)
+
+
 class SmallAugmentation(_Steps):
     """Small images at their own size: mirrored, shifted by up to an eighth, colours changed. A part of one, resized, is
     mostly made up."""
@@ -68,6 +80,9 @@ class SmallAugmentation(_Steps):
             augmentation.RandomCrop((resolution, resolution), padding=resolution // 8, padding_mode="reflect"),
             augmentation.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, p=1.0),
         )
+
+    def prepared(self, images: Tensor) -> Tensor:
+        return resized(images, self.resolution)
 
 
 class PhotoAugmentation(_Steps):
@@ -86,6 +101,14 @@ class PhotoAugmentation(_Steps):
         start = (images.shape[-1] - self.resolution) // 2
         stop = start + self.resolution
         return images[:, :, start:stop, start:stop]
+
+
+def resized(images: Tensor, resolution: int) -> Tensor:
+    """(n, 3, H, W) -> (n, 3, R, R); images that have the size already are the same bits."""
+    if images.shape[-2:] == (resolution, resolution):
+        return images
+    size = (resolution, resolution)
+    return functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def stored_size(resolution: int) -> int:

@@ -1,9 +1,10 @@
-"""The data a person names: digits, shapes[:N@RES], imagefolder:PATH or hf:PATH."""
+"""The data a person names: digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH."""
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,17 +43,39 @@ def _arrow(rest: str | None, options: DataOptions, report: Report) -> SplitSourc
     return arrow(str(_path(rest, "hf:PATH")), options, report)
 
 
+def _idx(rest: str | None, options: DataOptions, _report: Report) -> SplitSource:
+    from lutbench.search.data.idx import idx
+
+    return idx(_path(rest, "idx:FOLDER"), options)
+
+
+def _fashion(rest: str | None, options: DataOptions, _report: Report) -> SplitSource:
+    from lutbench.search.data.idx import fashion
+
+    if rest is not None and not _COUNT.fullmatch(rest):
+        raise UsageError(f"{rest!r} is no number of images", remedy="as in fashion-mnist:6000")
+    return fashion(None if rest is None else int(rest), options)
+
+
 KINDS: dict[str, Callable[[str | None, DataOptions, Report], SplitSource]] = {
     "digits": _digits,
     "shapes": _shapes,
+    "fashion-mnist": _fashion,
+    "idx": _idx,
     "imagefolder": _imagefolder,
     "hf": _arrow,
 }
-USAGE = "digits, shapes[:N@RES], imagefolder:PATH or hf:PATH"
+USAGE = "digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH"
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def is_built_in(text: str) -> bool:
-    """Whether the data come along or are drawn, rather than lie at a path."""
+    """Whether the data come along, are drawn or lie where the system puts them, rather than at a path."""
+    return text.strip().partition(":")[0] in ("digits", "shapes", "fashion-mnist")
+
+
+def is_toy(text: str) -> bool:
+    """Whether the data are there to try a search with, and tell little of photographs."""
     return text.strip().partition(":")[0] in ("digits", "shapes")
 
 

@@ -13,7 +13,7 @@ IntArray = npt.NDArray[np.int64]
 
 PARTS = ("all", "w", "theta")
 W_SHARE = 0.8  # of the training set the weights are trained on; theta on the rest (the paper)
-SPLIT_STREAM, CLASSES_STREAM, TEST_STREAM = 1, 2, 3  # random streams of one seed
+SPLIT_STREAM, CLASSES_STREAM, TEST_STREAM, DRAW_STREAM = 1, 2, 3, 4  # random streams of one seed
 
 
 def stratified_split(labels: IntArray, class_names: Sequence[str], seed: int) -> dict[str, IntArray]:
@@ -34,6 +34,16 @@ def hold_out(labels: IntArray, share: float, seed: int) -> tuple[IntArray, IntAr
     """Sorted positions kept and held out for the test, the same share of each class."""
     kept = _share_of_each(labels, 1 - share, np.random.default_rng([seed, TEST_STREAM]))
     return np.flatnonzero(kept), np.flatnonzero(~kept)
+
+
+def draw_of_each(labels: IntArray, count: int, seed: int) -> IntArray:
+    """Sorted positions of count images, as many of each class, or one more; fewer where a class has no more."""
+    rng = np.random.default_rng([seed, DRAW_STREAM])
+    classes = np.unique(labels)
+    order = [rng.permutation(np.flatnonzero(labels == label)) for label in classes]
+    # the first of every class, then the second of every class, and so on: the first count of them are balanced
+    turns = [(turn, number) for number, own in enumerate(order) for turn in range(len(own))]
+    return np.sort(np.array([order[number][turn] for turn, number in sorted(turns)[:count]], np.int64))
 
 
 def _share_of_each(labels: IntArray, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
