@@ -131,7 +131,7 @@ def damage(folder: Path, kind: str) -> None:
         ("fewer labels", "has 59 labels for 60 images"),
         ("swapped", "numbers of 1 dimensions, and images are N x H x W"),
         ("real labels", "holds no labels"),
-        ("two sets", "the files of 2 sets (emnist-letters-train-images, train-images)"),
+        ("two sets", "the files of 2 sets (train-images, emnist-letters-train-images)"),
         ("other size", "the images to train with have 14 pixels, those to test 12"),
         ("tiny", "images of 4 x 4 pixels: too few or too small"),
         ("a class without test", "class 5 has no image to test with"),
