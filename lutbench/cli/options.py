@@ -164,7 +164,8 @@ def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
             "--data",
             default="digits",
             show_default=True,
-            help="Read images from digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH.",
+            help="Read images from digits, shapes[:N@RES], glyphs[:N@RES], fashion-mnist[:N], idx:FOLDER,"
+            " imagefolder:PATH or hf:PATH.",
         ),
         click.option(
             resolution, type=int, help="Resize the images to this many pixels a side. [default: the data's own]"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lutbench.events import Report
+from lutbench.files import write_atomically
 
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
+
+MADE_OF = "made_of.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,12 @@ def open_images(images: Images, computing: Computing, hardware: Hardware, report
     source = hardware.first_ahead(lambda: find_data(images.data, options, hardware.reporting(report)))
     hardware.set_threads(computing.threads, source.resolution)
     return source
+
+
+def keep_makers(source: SplitSource, folder: Path) -> None:
+    """Writes whose work drawn images are made of into a result's folder: fonts with their hashes and licences."""
+    if source.made_of:
+        write_atomically(folder / MADE_OF, (json.dumps(source.made_of, indent=1) + "\n").encode())
 
 
 def in_parts(options: Mapping[str, Any], **kinds: type) -> dict[str, Any]:

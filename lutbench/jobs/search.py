@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable, file_sha256
-from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, open_images
+from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
 from lutbench.lut.table import Lut
 from lutbench.search.latency import LatencyModel, check_same_space, latency_model
 from lutbench.search.recipe import SMALL_SET
@@ -261,6 +261,8 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
+        if hardware.is_first:
+            keep_makers(data, request.folder)
         found = search(setup, report)
         if not hardware.is_first:
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import UsageError
 from lutbench.events import Report
 from lutbench.files import check_writable
-from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, open_images
+from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
 from lutbench.search.recipe import Recipe, default_recipe
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
@@ -104,5 +104,7 @@ def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trai
         check_writable(request.folder / WEIGHTS)
     remedy = "a smaller --batch-size, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, recipe.batch_size, remedy):
+        if hardware.is_first:
+            keep_makers(source, request.folder)
         result = train(setup, report)
     return Trained(net, recipe, source.name, source.resolution, source.classes, result)

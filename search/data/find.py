@@ -1,4 +1,4 @@
-"""The data a person names: digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH."""
+"""The data a person names: what comes along, is drawn or lies at a path; USAGE lists the forms."""
 
 from __future__ import annotations
 
@@ -26,9 +26,17 @@ def _digits(rest: str | None, options: DataOptions, _report: Report) -> SplitSou
 
 
 def _shapes(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
-    from lutbench.search.data.shapes_source import parse_size, shapes
+    from lutbench.search.data.drawn import parse_size
+    from lutbench.search.data.shapes_source import SHAPES, shapes
 
-    return shapes(parse_size(rest, options.resolution), options, report)
+    return shapes(parse_size(rest, SHAPES, options.resolution), options, report)
+
+
+def _glyphs(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
+    from lutbench.search.data.drawn import parse_size
+    from lutbench.search.data.glyphs import GLYPHS, glyphs
+
+    return glyphs(parse_size(rest, GLYPHS, options.resolution), options, report)
 
 
 def _imagefolder(rest: str | None, options: DataOptions, report: Report) -> SplitSource:
@@ -60,18 +68,19 @@ def _fashion(rest: str | None, options: DataOptions, _report: Report) -> SplitSo
 KINDS: dict[str, Callable[[str | None, DataOptions, Report], SplitSource]] = {
     "digits": _digits,
     "shapes": _shapes,
+    "glyphs": _glyphs,
     "fashion-mnist": _fashion,
     "idx": _idx,
     "imagefolder": _imagefolder,
     "hf": _arrow,
 }
-USAGE = "digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH"
+USAGE = "digits, shapes[:N@RES], glyphs[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH"
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def is_built_in(text: str) -> bool:
     """Whether the data come along, are drawn or lie where the system puts them, rather than at a path."""
-    return text.strip().partition(":")[0] in ("digits", "shapes", "fashion-mnist")
+    return text.strip().partition(":")[0] in ("digits", "shapes", "glyphs", "fashion-mnist")
 
 
 def is_toy(text: str) -> bool:

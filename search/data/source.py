@@ -7,7 +7,7 @@ run that goes on from a checkpoint sees the batches it would have seen.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -107,6 +107,7 @@ class SplitSource:
 
     mean, std: what images in 0 to 1 are normalised by.
     device: where batches lie and are augmented.
+    made_of: whose work the images are made of, where they are drawn from others' (fonts): file, hash, licence.
     """
 
     def __init__(
@@ -122,8 +123,10 @@ class SplitSource:
         mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
         std: tuple[float, float, float] = (0.25, 0.25, 0.25),
         device: str = "cpu",
+        made_of: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.name = name
+        self.made_of = tuple(made_of)
         self.class_names = class_names
         self.classes = len(class_names)
         self.resolution = resolution

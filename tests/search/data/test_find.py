@@ -20,7 +20,10 @@ from lutbench.search.data.options import DataOptions
         ("digit", "did you mean digits?"),
         ("shape:100", "did you mean shapes?"),
         ("imagefodler:x", "did you mean imagefolder?"),
-        ("cifar10", "known: digits, shapes[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH"),
+        (
+            "cifar10",
+            "known: digits, shapes[:N@RES], glyphs[:N@RES], fashion-mnist[:N], idx:FOLDER, imagefolder:PATH or hf:PATH",
+        ),
         ("digits:8", "digits takes nothing behind it"),
         ("imagefolder", "no path is given; --data imagefolder:PATH"),
         ("hf:", "no path is given; --data hf:PATH"),
@@ -47,7 +50,9 @@ def test_options_that_cannot_be(wrong: dict[str, int]) -> None:
         DataOptions(**wrong)
 
 
-KINDS = st.sampled_from(["digits", "shapes", "imagefolder", "hf", "idx", "fashion-mnist", "", "SHAPES", " digits "])
+KINDS = st.sampled_from(
+    ["digits", "shapes", "glyphs", "imagefolder", "hf", "idx", "fashion-mnist", "", "SHAPES", " digits "]
+)
 RESTS = st.one_of(
     st.text(max_size=30),
     st.from_regex(r"\d{0,3}(@\d{0,2})?", fullmatch=True),

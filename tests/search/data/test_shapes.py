@@ -10,6 +10,7 @@ import pytest
 
 from lutbench.errors import DataError, UsageError
 from lutbench.events import Event, StepProgress
+from lutbench.search.data.drawn import DrawnSize, parse_size
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.shapes import (
@@ -21,7 +22,7 @@ from lutbench.search.data.shapes import (
     draw_shapes,
     shape_labels,
 )
-from lutbench.search.data.shapes_source import parse_size
+from lutbench.search.data.shapes_source import SHAPES
 
 ALL = tuple(range(len(CLASS_NAMES)))
 SMALL = ShapesRecipe(CHUNK + 44, 16, 0, "train", ALL)
@@ -82,10 +83,10 @@ def test_forms_and_fills_are_seen_in_the_picture() -> None:
 
 
 def test_sizes_are_read() -> None:
-    assert (parse_size(None, None).images, parse_size(None, None).resolution) == (10_000, 64)
-    assert (parse_size("500@32", None).images, parse_size("500@32", 32).resolution) == (500, 32)
-    assert parse_size("500", 96).resolution == 96
-    assert parse_size("@48", None).resolution == 48
+    assert parse_size(None, SHAPES, None) == DrawnSize(10_000, 64)
+    assert parse_size("500@32", SHAPES, None) == parse_size("500@32", SHAPES, 32) == DrawnSize(500, 32)
+    assert parse_size("500", SHAPES, 96).resolution == 96
+    assert parse_size("@48", SHAPES, None).resolution == 48
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_sizes_are_read() -> None:
 )
 def test_sizes_that_cannot_be_are_errors(text: str, resolution: int | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        parse_size(text, resolution)
+        parse_size(text, SHAPES, resolution)
 
 
 def test_shapes_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
