@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 
+from lutbench.closing import Closing
 from lutbench.device_agents.agent import DeviceInfo
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
@@ -12,7 +12,7 @@ from lutbench.measure.protocol import Batch, Failure, Outcome, Samples, Spent
 Script = Callable[[str, int, int], int]  # artifact, context depth, invocation number on this device -> nanoseconds
 
 
-class FakeAgent:
+class FakeAgent(Closing):
     """Yields what the script says.
 
     canary: the canary's nanoseconds at an invocation.
@@ -34,14 +34,6 @@ class FakeAgent:
         self._invocations = 0
         self.batches: list[Batch] = []
         self.installed: list[str] = []
-
-    def __enter__(self) -> FakeAgent:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def describe(self) -> DeviceInfo:
         return DeviceInfo("none", "fake", "none", "scripted", 1, {"cpu": "scripted"})

@@ -17,7 +17,7 @@ class Note:
 
 @dataclass(frozen=True)
 class ExportProgress:
-    """done of total artifacts are there."""
+    """So many of all artifacts have been exported."""
 
     done: int
     total: int
@@ -25,12 +25,9 @@ class ExportProgress:
 
 @dataclass(frozen=True)
 class RoundProgress:
-    """After a round: done of total operators (or nets).
+    """After a round: so many operators (or nets) of all are done.
 
-    unstable: those furthest from their interval, worst first.
-
-    unstable holds (name, half-width of the 95 % interval over the median).
-
+    unstable: those furthest from their interval, worst first: (name, half-width of the 95 % interval over the median).
     remaining_s: an estimate of what is left.
     disturbed: share of the round's samples that do not count.
     """
@@ -46,7 +43,7 @@ class RoundProgress:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """done of total units of a stage.
+    """So many units of a stage are done, of all that there are.
 
     detail: figures so far.
     remaining_s: an estimate, NaN where there is none.

@@ -86,7 +86,9 @@ def diff(a: Lut | str | Path, b: Lut | str | Path, *, force: bool = False) -> Di
 def profile(
     device: str = "host", *, output: str | Path | None = None, report: Report | None = None, **options: Any
 ) -> Lut:
-    """Time every operator of a space on a device; write the LUT and return it. Called again, it goes on or anew.
+    """Time every operator of a space on a device; write the LUT and return it.
+
+    Called again after an interruption, it goes on; once the LUT is written, it measures the next revision.
 
     device: a name that `lutbench devices` lists.
     output: the LUT's file; None means the device's, luts/host.csv.
@@ -145,8 +147,8 @@ def bench(
 
     nets: names of the zoo, architecture files, strings of candidates, or ONNX files.
 
-    lut: predicts the nets that it covers, beside what is measured. options: the other fields of
-        `lutbench.jobs.bench.BenchRequest`: dtype, runtime, shapes, ...
+    lut: predicts the nets that it covers, beside what is measured.
+    options: the other fields of `lutbench.jobs.bench.BenchRequest`: dtype, runtime, shapes, ...
 
     >>> import lutbench
     >>> from lutbench.measure.protocol import Protocol

@@ -15,7 +15,7 @@ import torch
 from lutbench.errors import CheckpointError
 from lutbench.files import write_atomically
 from lutbench.reading.files import is_there
-from lutbench.reading.plain import NotPlainError, check_plain, show
+from lutbench.reading.plain import NotPlainError, changes, check_plain, show
 from lutbench.search.checkpoint_values import check_archive, check_values
 
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
@@ -36,11 +36,9 @@ def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any])
 def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any]:
     """The state that was saved; CheckpointError where the file is damaged or of a job that differs in identity."""
     own, state = _read(path, device, "leave --resume out to start", "start anew with --fresh, or give another -o")
-    differing = [key for key in {**identity, **own} if identity.get(key) != own.get(key)]
-    if differing:
-        changes = ", ".join(f"{key} was {_short(own.get(key))} and is {_short(identity.get(key))}" for key in differing)
+    if differing := changes(own, identity):
         raise CheckpointError(
-            f"is of another job: {changes}",
+            f"is of another job: {differing}",
             path=path,
             remedy="repeat its settings to go on with it, give another -o, or start anew with --fresh",
         )
@@ -108,7 +106,3 @@ def restoring(path: Path) -> Iterator[None]:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError("its state does not fit the job", path=path, remedy="start in another folder") from error
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) and len(value) < 80 else show(value)

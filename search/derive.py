@@ -171,8 +171,8 @@ def rank(
 ) -> tuple[Derived, ...]:
     """The nets, with those ranked before, by the search's own loss on theta's share of the data, best first.
 
-    That is cross entropy times the latency's factor, and under a budget cross entropy alone: of a few hundred images it
-    tells nets apart that find the classes of equally many.
+    That is cross entropy times the latency's factor, and under a budget cross entropy alone: on a few hundred
+    images many nets have the same accuracy, and their cross entropy still differs.
     """
     found = [*before]
     for number, net in enumerate(nets):

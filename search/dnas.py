@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,10 +15,8 @@ from torch.nn import functional as F
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.checkpoint import restoring
-from lutbench.search.data.source import DataSource
-from lutbench.search.epochs import CHECK_EVERY, Begin, Epochs, RunFolder, images_identity
+from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, RunSetup, images_identity
 from lutbench.search.gates import Gates, Mode, draw, probabilities
-from lutbench.search.hardware import Hardware
 from lutbench.search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
 from lutbench.search.metrics import Record
 from lutbench.search.objective import Objective
@@ -53,32 +50,23 @@ SEARCH_MODES: dict[SearchMode, Passes] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchSetup:
+class SearchSetup(RunSetup):
     """What a search runs on.
 
     models: one per LUT, of one space.
     objective: adapted in place.
-    folder: gets checkpoint.pt and metrics.jsonl.
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
         probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose
         gradients say something of every candidate.
-    begin: with the checkpoint there, or anew (`Epochs.start`).
     shared: a layer's candidates share their weights (`Supernet`).
-    compiled: soft passes run what torch.compile makes of the supernet; hard ones take another path each time.
+    compiled: is for soft passes; hard ones take another path each time.
     """
 
     models: tuple[LatencyModel, ...]
-    data: DataSource
     objective: Objective
     schedule: Schedule
-    folder: Path
     mode: SearchMode = "soft"
-    seed: int = 0
-    begin: Begin = "auto"
-    hardware: Hardware = field(default_factory=Hardware)
-    tensorboard: bool = False
     shared: bool = True
-    compiled: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,25 @@ from lutbench.search.metrics import Record, open_log
 METRICS = "metrics.jsonl"
 Begin = Literal["auto", "resume", "fresh"]  # go on where there is something to go on from; go on; start anew
 CHECK_EVERY = 20  # steps between looks at the losses: each look makes an accelerator wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSetup:
+    """What a training and a search are told alike.
+
+    folder: gets checkpoint.pt and metrics.jsonl.
+    begin: with the checkpoint there, or anew (`Epochs.start`).
+    tensorboard: write the figures for TensorBoard, too.
+    compiled: run what torch.compile makes of the net.
+    """
+
+    data: DataSource
+    folder: Path
+    seed: int = 0
+    begin: Begin = "auto"
+    hardware: Hardware = field(default_factory=Hardware)
+    tensorboard: bool = False
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,10 @@ class RunFolder:
 
 
 class Epochs:
-    """history: a record per epoch that is done, as in metrics.jsonl."""
+    """The epochs of one run.
+
+    history: a record per epoch that is done, as in metrics.jsonl.
+    """
 
     def __init__(self, folder: RunFolder, hardware: Hardware, count: int) -> None:
         self._folder, self._hardware, self._count = folder, hardware, count

@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from lutbench.closing import Closing
 from lutbench.errors import UsageError
 from lutbench.files import cannot_write, write_atomically
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-class MetricsLog:
+class MetricsLog(Closing):
     """Appends records to path.
 
     earlier: those that a resumed run had written; whatever else stood there goes.
@@ -30,12 +30,7 @@ class MetricsLog:
         self._board = _open_board(path.parent / "tensorboard") if tensorboard else None
         write_atomically(path, "".join(_line(record) for record in earlier).encode())
 
-    def __enter__(self) -> MetricsLog:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         if self._board is not None:
             self._board.close()
 
@@ -52,13 +47,10 @@ class MetricsLog:
             self._board.flush()
 
 
-class NoLog:
+class NoLog(Closing):
     """What the other processes of a run write: nothing."""
 
-    def __enter__(self) -> NoLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         pass
 
     def add(self, record: Record) -> None:

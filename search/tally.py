@@ -11,7 +11,7 @@ from lutbench.search.hardware import Hardware
 
 
 class Tally:
-    """Sums over steps and processes; figures stay where the losses are until somebody looks."""
+    """Sums over steps and processes. Losses stay on their device until `check`: to fetch each would make it wait."""
 
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware

@@ -18,9 +18,8 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.nn.workload import branch_norms
 from lutbench.search.checkpoint import CHECKPOINT, restoring
-from lutbench.search.data.source import Batches, DataSource
-from lutbench.search.epochs import CHECK_EVERY, Begin, Epochs, RunFolder, images_identity
-from lutbench.search.hardware import Hardware
+from lutbench.search.data.source import Batches
+from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, RunSetup, images_identity
 from lutbench.search.initial import initialise
 from lutbench.search.metrics import Record
 from lutbench.search.recipe import Recipe
@@ -34,28 +33,19 @@ WEIGHTS_STREAM, EPOCH_STREAM = 0, 1  # random streams of one seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSetup:
+class TrainSetup(RunSetup):
     """What a training runs on.
 
     net: its weights are set anew and trained in place.
     name: what the net is, for a checkpoint to be known by.
-    folder: gets checkpoint.pt, metrics.jsonl and at the end weights.pt.
-    begin: with the checkpoint there, or anew (`Epochs.start`).
-    compiled: train what torch.compile makes of the net.
+    folder: gets weights.pt at the end.
     channels_last: how images and weights lie in memory.
     """
 
     net: nn.Module
     name: str
-    data: DataSource
     recipe: Recipe
-    folder: Path
-    seed: int = 0
-    begin: Begin = "auto"
-    hardware: Hardware = field(default_factory=Hardware)
-    compiled: bool = False
     channels_last: bool = True
-    tensorboard: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing.process
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from lutbench.device_agents.agent import AgentSettings
@@ -88,16 +90,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for the whole run, which all its worker processes share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def shared_cache(run_folder: Path) -> Path:
     """One artifact cache for the whole run, so that each artifact is exported once."""
-    return tmp_path_factory.mktemp("cache")
+    path = run_folder / "cache"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def worker_locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where devices are held: a folder of each worker's own, for tests measure beside each other."""
+    return tmp_path_factory.mktemp("locks")
+
+
+def made_once(run_folder: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of the whole run that the first of its workers who needs it fills; the others wait."""
+    folder, done = run_folder / name, run_folder / f"{name}.done"
+    with FileLock(run_folder / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker whose test ended halfway
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
+def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, worker_locks: Path, tmp_path: Path) -> None:
     """No test reads or writes the user's cache or configuration."""
     monkeypatch.setenv("LUTBENCH_CACHE", str(shared_cache))
-    monkeypatch.setenv("LUTBENCH_LOCKS", str(shared_cache))  # tests run beside each other
+    monkeypatch.setenv("LUTBENCH_LOCKS", str(worker_locks))
     monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
 
 

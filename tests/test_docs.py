@@ -25,6 +25,7 @@ def load(path: Path) -> object:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look for their module there
     spec.loader.exec_module(module)
     return module
 

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
+from lutbench.closing import Closing
 from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
 from lutbench.device_agents.android.connection import RECONNECT_S, Connection
 from lutbench.device_agents.android.describe import describe, read_state
@@ -35,14 +35,18 @@ _RECORDS_BYTES = 1 << 20  # that a job's records may need
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds. load, invocation: of one artifact, before the runner counts as hanging; reconnect: to a phone."""
+    """The seconds to wait before giving up.
+
+    load, invocation: of one artifact, before the runner counts as hanging.
+    reconnect: to a phone.
+    """
 
     load_s: float = 60.0
     invocation_s: float = 30.0
     reconnect_s: float = RECONNECT_S
 
 
-class AndroidAgent:
+class AndroidAgent(Closing):
     """Times artifacts on a phone.
 
     held: what is let go of when it is closed.
@@ -71,14 +75,6 @@ class AndroidAgent:
         self._process = RunnerProcess(connection, lock)
         self.runner_s = 0.0  # that the jobs took, by the phone's clock
         self.installed_files = 0  # that were not on the phone before
-
-    def __enter__(self) -> AndroidAgent:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends what still runs and lets go of the phone; a phone that has gone is left as it is."""

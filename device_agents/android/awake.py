@@ -13,7 +13,9 @@ AWAKE = "Awake"
 
 
 class StayAwake:
-    """found: how awake the phone was at first.
+    """Keeps one phone awake.
+
+    found: how awake it was at first.
 
     state: the phone's before anything was changed.
     """

@@ -22,7 +22,11 @@ STALE_S = 180  # an owner that has not said for so long that it is alive is dead
 
 
 class PhoneLock:
-    """root: lutbench's folder on the phone. host_id: of the folder that holds the host's locks, see `host_id`."""
+    """The lock on one phone.
+
+    root: lutbench's folder on the phone.
+    host_id: of the folder that holds the host's locks, see `host_id`.
+    """
 
     def __init__(self, connection: Connection, root: str, host_id: str) -> None:
         self._connection = connection

@@ -6,9 +6,9 @@ import math
 import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 from lutbench.children import Child
+from lutbench.closing import Closing
 from lutbench.device_agents.host.engine import reason_of
 from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
 from lutbench.errors import DeviceError
@@ -18,19 +18,14 @@ _NET_SLACK = 6.0  # over an operator: 20 and more layers, each of which rounds
 _FILE_SLACK = 10.0  # a file of the user's: any number of layers, and whether they are quantised is not known
 
 
-class Reference:
-    """A context manager. The artifacts' checksums are made while the phone loads them."""
+class Reference(Closing):
+    """The artifacts' checksums are made while the phone loads them."""
 
     def __init__(self, engine: str, artifacts: Sequence[Artifact]) -> None:
         self._child = Child(_compute, engine, list(artifacts))
         self._found: dict[str, Checksum | str] = {}
 
-    def __enter__(self) -> Reference:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._child.kill()
 
     def wrong(self, artifact: Artifact, output: Checksum | None) -> str:

@@ -9,10 +9,10 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 from lutbench.children import ending
+from lutbench.closing import Closing
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.host.environment import describe_host
 from lutbench.errors import DeviceError
@@ -30,7 +30,7 @@ class WorkerDiedError(Exception):
     """The worker process ended or hung; the message says which."""
 
 
-class HostAgent:
+class HostAgent(Closing):
     """Times artifacts on this machine."""
 
     def __init__(self, settings: AgentSettings) -> None:
@@ -42,14 +42,6 @@ class HostAgent:
         self._pending = b""
         self._cores: list[int] = []
         self._start()
-
-    def __enter__(self) -> HostAgent:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def describe(self) -> DeviceInfo:
         return describe_host(self._cores)

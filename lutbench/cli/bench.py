@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, device_options, device_use_options, json_option, round_options
+from lutbench.cli.options import LUT, device_option, device_options, device_use_options, json_option, round_options
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
@@ -78,13 +78,7 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 
 
 @click.command("bench", cls=HelpCommand)
-@click.option(
-    "--device",
-    "device_name",
-    default="host",
-    show_default=True,
-    help="Measure on this device; `lutbench devices` lists them.",
-)
+@device_option
 @click.argument("nets", nargs=-1, metavar="[NET]...")
 @click.option("--lut", "lut_path", type=LUT, help="Print this LUT's predictions beside the measurements.")
 @click.option(

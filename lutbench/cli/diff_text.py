@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.cli.luts import threads_text
+from lutbench.cli.luts import threads_text, what_it_is
 from lutbench.cli.out import say
 from lutbench.cli.render import print_table
 from lutbench.files import write_atomically
@@ -61,12 +61,7 @@ def _lut_json(lut: Lut) -> dict[str, Any]:
     meta = lut.metadata
     return {
         "path": str(lut.path),
-        "device": meta.device,
-        "provenance": meta.provenance,
-        "runtime": meta.runtime,
-        "dtype": meta.dtype,
-        "threads": meta.threads,
-        "batch": meta.batch,
+        **what_it_is(lut),
         "revision": meta.revision,
         "measured_at": meta.measured_at,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,18 +58,9 @@ if TYPE_CHECKING:
 @json_option
 def command(
     net: str,
-    weights: Path | None,
-    random_weights: bool,
-    data: str | None,
-    resolution: int | None,
-    runtimes: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    test_images: int,
-    workers: int | None,
-    skip_broken: bool,
-    overwrite: bool,
     output: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Write a trained net as files for runtimes, and measure their accuracy on test images beside PyTorch's.
 
@@ -80,20 +71,8 @@ def command(
     from lutbench.jobs.export import ExportRequest, deploy, file_summary
     from lutbench.jobs.export_folder import SUMMARY
 
-    request = ExportRequest(
-        net=net,
-        folder=output or Path("exported") / folder_name(net),
-        weights=weights,
-        random_weights=random_weights,
-        data=data,
-        resolution=resolution,
-        runtimes=runtimes,
-        dtypes=dtypes,
-        test_images=test_images,
-        workers=workers,
-        skip_broken=skip_broken,
-        overwrite=overwrite,
-    )
+    folder = output or Path("exported") / folder_name(net)
+    request = ExportRequest(net=net, folder=folder, **options)  # named as the request's fields are
     with Progress() as progress:
         found = deploy(request, progress)
     if not as_json:

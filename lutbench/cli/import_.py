@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.luts import what_it_is
 from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
@@ -83,12 +84,7 @@ def summary(lut: Lut) -> dict[str, Any]:
     """What was imported; left_out: every row that was not, with the reason."""
     meta = lut.metadata
     return {
-        "device": meta.device,
-        "provenance": meta.provenance,
-        "runtime": meta.runtime,
-        "dtype": meta.dtype,
-        "threads": meta.threads,
-        "batch": meta.batch,
+        **what_it_is(lut),
         "space": meta.space.name,
         "resolutions": list(meta.space.resolutions),
         **meta.origin,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lutbench.cli.out import say
 
@@ -51,6 +51,13 @@ def check_batch(lut: Lut, batch: int | None) -> None:
         path=lut.path,
         remedy=f"measure it: {measure}{option} -o LUT",
     )
+
+
+def what_it_is(lut: Lut) -> dict[str, Any]:
+    """What --json says of every LUT: the device, how it was used, and where the numbers are from."""
+    meta = lut.metadata
+    names = ("device", "provenance", "runtime", "dtype", "threads", "batch")
+    return {name: getattr(meta, name) for name in names}
 
 
 def threads_text(threads: int, batch: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,13 @@ NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
 NUMBERS = CommaList("numbers", float)
 
+device_option = click.option(
+    "--device",
+    "device_name",
+    default="host",
+    show_default=True,
+    help="Measure on this device; `lutbench devices` lists them.",
+)
 cores_option = click.option(
     "--cores",
     default="",
@@ -187,19 +195,31 @@ def data_options(resolution: str = "--resolution") -> Callable[[Any], Any]:
     )
 
 
-begin_options = several(
-    click.option(
-        "--fresh", is_flag=True, help="Start anew. The checkpoint that is in the folder is put aside, not deleted."
-    ),
-    click.option("--resume", is_flag=True, help="Refuse to start anew: there has to be a checkpoint in the folder."),
-)
+def learning_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What search and train are told alike of their folder: begin (from --fresh and --resume) and tensorboard.
 
+    UsageError where --fresh and --resume are both given.
+    """
 
-def begin_of(resume: bool, fresh: bool) -> Begin:
-    """What `begin_options` say; UsageError where they contradict each other."""
-    if resume and fresh:
-        raise click.UsageError("--resume goes on and --fresh starts anew: give one of them")
-    return "resume" if resume else "fresh" if fresh else "auto"
+    options = several(
+        click.option(
+            "--fresh", is_flag=True, help="Start anew. The checkpoint that is in the folder is put aside, not deleted."
+        ),
+        click.option(
+            "--resume", is_flag=True, help="Refuse to start anew: there has to be a checkpoint in the folder."
+        ),
+        click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too."),
+    )
+
+    @wraps(function)
+    def command(*arguments: Any, fresh: bool, resume: bool, **others: Any) -> None:
+        if resume and fresh:
+            raise click.UsageError("--resume goes on and --fresh starts anew: give one of them")
+        begin: Begin = "resume" if resume else "fresh" if fresh else "auto"
+        function(*arguments, begin=begin, **others)
+
+    decorated: Callable[..., None] = options(command)
+    return decorated
 
 
 machine_options = several(  # where torch computes, and how: threads, accelerator, bf16

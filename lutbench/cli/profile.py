@@ -9,18 +9,20 @@ import click
 
 from lutbench.cli.help import HelpCommand
 from lutbench.cli.next_steps import say_next
-from lutbench.cli.options import INTEGERS, NUMBERS, device_options, device_use_options, json_option, round_options
+from lutbench.cli.options import (
+    INTEGERS,
+    NUMBERS,
+    device_option,
+    device_options,
+    device_use_options,
+    json_option,
+    round_options,
+)
 from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
 
 
 @click.command("profile", cls=HelpCommand)
-@click.option(
-    "--device",
-    "device_name",
-    default="host",
-    show_default=True,
-    help="Measure on this device; `lutbench devices` lists them.",
-)
+@device_option
 @click.option(
     "--runtime", default="onnx", show_default=True, help=f"Run the operators with this runtime: {', '.join(EXPORTERS)}."
 )

@@ -7,18 +7,21 @@ import math
 import os
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lutbench.cli.out import echo_drawn, say
-from lutbench.events import Event, ExportProgress, Note, RoundProgress, StepProgress
+from lutbench.cli.pace import Pace, Step, stage_of
+from lutbench.closing import Closing
+from lutbench.events import Event, ExportProgress, Note, StepProgress
 from lutbench.shown import clean
-from lutbench.units import format_percent, format_seconds
+from lutbench.units import format_percent
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
 _ENDLESS = 10_000  # columns
+_BAR = 30  # characters of a progress bar
 _BETWEEN = 3  # characters between two columns
 LOADING = "loading PyTorch"
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
@@ -42,13 +45,15 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
 
     columns: name -> whether it holds numbers.
 
-    In a terminal it keeps to its width and tears no name. Elsewhere a row is a line, however long, and nothing is
-    padded: what reads it (grep, awk, a file) has no width.
+    In a terminal it keeps to its width and tears no name: one that would not leave room for the rest, such as a net by
+    its candidates, stands below under a short id. Elsewhere a row is a line, however long, and nothing is padded: what
+    reads it (grep, awk, a file) has no width.
     """
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
     console = Console(highlight=False) if terminal else Console(width=_ENDLESS, highlight=False, color_system=None)
+    rows, below = _with_short_ids(columns, rows, console.width) if terminal else (rows, {})
     table = _table(columns, rows, console.width)
     with console.capture() as drawn:
         console.print(table)
@@ -57,8 +62,22 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
     if title:
         say(title)
     echo_drawn(apart + "\n".join(lines).strip("\n") + apart)
+    for text, short in below.items():
+        say(f"{short}  {text}", wrapped=False)
     if caption:
         say(caption)
+
+
+def _with_short_ids(
+    columns: dict[str, bool], rows: list[list[str]], width: int
+) -> tuple[list[list[str]], dict[str, str]]:
+    """The rows with ids in the place of names that take half the width, where the table is too wide; name -> id."""
+    widest = [max(map(len, cells)) + _BETWEEN for cells in zip(columns, *rows, strict=True)]
+    if sum(widest) <= width:
+        return rows, {}
+    names = [cell for row in rows for cell in row if len(cell) > width // 2 and " " not in cell]
+    ids = {name: f"#{number}" for number, name in enumerate(dict.fromkeys(names), start=1)}
+    return [[ids.get(cell, cell) for cell in row] for row in rows], ids
 
 
 def _table(columns: dict[str, bool], rows: list[list[str]], width: int) -> Table:
@@ -85,7 +104,7 @@ def is_first_process() -> bool:
     return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
-class Progress:
+class Progress(Closing):
     """Draws events on standard error: a live line in a terminal, a line now and then elsewhere.
 
     drawing: False in all but the first of several processes that share a terminal (`is_first_process`).
@@ -95,6 +114,7 @@ class Progress:
     def __init__(self, drawing: bool = True, first: str = "") -> None:
         self._drawing, self._first = drawing, first
         self._live: Any = None
+        self._pace = Pace()
         self._last_plain = 0.0
 
     def __enter__(self) -> Progress:
@@ -109,11 +129,6 @@ class Progress:
                 self._live.update(Text(self._first), refresh=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Takes the live line away; what is said afterwards comes as plain lines."""
         if self._live is not None:
@@ -123,11 +138,13 @@ class Progress:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
             self._say(f"{'warning: ' if event.warning else ''}{event.text}")
-        elif self._live is not None:
-            self._live.update(_renderable(event))
+            return
+        self._pace.hear(event)
+        if self._live is not None:
+            self._live.update(_Drawn(event, self._pace))
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            say("  ".join(_lines(event)), err=True)
+            say("  ".join(_lines(event, self._pace.said)), err=True)
 
     def _say(self, text: str) -> None:
         if self._live is not None:
@@ -138,17 +155,15 @@ class Progress:
             say(text, err=True)
 
 
-def _lines(event: ExportProgress | RoundProgress | StepProgress) -> list[str]:
+def _lines(event: Step, time_said: str) -> list[str]:
+    """What is going on, and below it what holds it up."""
+    tail = f", {time_said}" if time_said else ""
     if isinstance(event, ExportProgress):
-        return [f"exporting: {event.done} of {event.total} artifacts"]
+        return [f"{stage_of(event)}: {event.done} of {event.total} artifacts{tail}"]
     if isinstance(event, StepProgress):
-        left = f", about {format_seconds(event.remaining_s)} left" if math.isfinite(event.remaining_s) else ""
         unit, detail = f" {event.unit}" if event.unit else "", f", {event.detail}" if event.detail else ""
-        return [f"{event.stage}: {event.done:,} of {event.total:,}{unit}{detail}{left}"]
-    lines = [
-        f"{event.stage}: {event.done} of {event.total} done, round {event.round_number + 1},"
-        f" about {format_seconds(event.remaining_s)} left"
-    ]
+        return [f"{event.stage}: {event.done:,} of {event.total:,}{unit}{detail}{tail}"]
+    lines = [f"{event.stage}: {event.done} of {event.total} done, round {event.round_number + 1}{tail}"]
     if event.disturbed > 0.3:
         lines[0] += f" ({format_percent(event.disturbed, 0)} of the round's samples disturbed: measured again)"
     shown = [(name, width) for name, width in event.unstable if math.isfinite(width)]
@@ -158,13 +173,28 @@ def _lines(event: ExportProgress | RoundProgress | StepProgress) -> list[str]:
     return lines
 
 
-def _renderable(event: ExportProgress | RoundProgress | StepProgress) -> Any:
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
+class _Drawn:
+    """An event as a bar and lines, which count the time down (or up) each time they are drawn.
 
-    head, *rest = _lines(event)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(ProgressBar(total=event.total, completed=event.done, width=30), Text(clean(head)))
-    return Group(grid, *(Text(f"  {clean(line)}", style="dim") for line in rest))
+    What does not fit beside the bar stands below it.
+    """
+
+    def __init__(self, event: Step, pace: Pace) -> None:
+        self._event, self._pace = event, pace
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        head, *rest = _lines(self._event, self._pace.said)
+        bar, head = ProgressBar(total=self._event.total, completed=self._event.done, width=_BAR), clean(head)
+        if len(head) + _BAR + 1 > options.max_width:
+            yield bar
+            yield Text(head)
+        else:
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row(bar, Text(head))
+            yield grid
+        for line in rest:
+            yield Text(f"  {clean(line)}", style="dim")

@@ -14,11 +14,10 @@ from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import (
     LUT,
     NUMBERS,
-    begin_of,
-    begin_options,
     data_options,
     folder_name,
     json_option,
+    learning_options,
     lut_batch_option,
     machine_options,
     several,
@@ -111,8 +110,7 @@ _schedule_options = several(
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: searched/LUT_TARGETms]"
 )
-@begin_options
-@click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
+@learning_options
 @click.option("--compile", "compiled", is_flag=True, help="Compile soft passes with torch.compile.")
 @machine_options
 @json_option
@@ -121,8 +119,6 @@ def command(
     batch: int | None,
     separate_weights: bool,
     output: Path | None,
-    resume: bool,
-    fresh: bool,
     accelerator: Any,
     bf16: bool,
     as_json: bool,
@@ -158,7 +154,6 @@ def command(
         *opened,
         folder=output or Path("searched") / search_name(opened, options["targets_ms"]),
         schedule={name: value for name, value in schedule.items() if value is not None},
-        begin=begin_of(resume, fresh),
         shared=not separate_weights,
         **options,  # named as the fields of the request's parts are
     )

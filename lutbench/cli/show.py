@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
+from lutbench.cli.luts import what_it_is
 from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
@@ -40,12 +41,7 @@ def summary(lut: Lut) -> dict[str, Any]:
     target = float(meta.quality.get("target", 0.01))
     within = sum(row.half_width <= target for row in measured)
     return {
-        "device": meta.device,
-        "provenance": meta.provenance,
-        "runtime": meta.runtime,
-        "dtype": meta.dtype,
-        "threads": meta.threads,
-        "batch": meta.batch,
+        **what_it_is(lut),
         "rows": len(lut.rows),
         "failed": sum(not row.is_ok for row in lut.rows),
         "within_target": within / len(measured) if measured else 0.0,

@@ -12,11 +12,10 @@ from lutbench.cli.help import HelpCommand
 from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import (
     NUMBERS,
-    begin_of,
-    begin_options,
     data_options,
     folder_name,
     json_option,
+    learning_options,
     machine_options,
     several,
 )
@@ -52,8 +51,7 @@ _recipe_options = several(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, order and augmentation."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: trained/NET]")
-@begin_options
-@click.option("--tensorboard", is_flag=True, help="Write figures for TensorBoard, too.")
+@learning_options
 @click.option("--compile", "compiled", is_flag=True, help="Compile the net with torch.compile first.")
 @click.option(
     "--channels-last/--no-channels-last",
@@ -66,8 +64,6 @@ _recipe_options = several(
 def command(
     net: str,
     output: Path | None,
-    resume: bool,
-    fresh: bool,
     accelerator: Any,
     bf16: bool,
     as_json: bool,
@@ -97,7 +93,6 @@ def command(
     request = train_request(
         net,
         folder=output or Path("trained") / folder_name(net),
-        begin=begin_of(resume, fresh),
         recipe={name: value for name, value in recipe.items() if value is not None},
         **options,  # named as the fields of the request's parts are
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,15 +34,11 @@ if TYPE_CHECKING:
 def command(
     given: Path | None,
     device_name: str | None,
-    nets: int,
-    seed: int,
-    rounds: int,
     batch: int | None,
-    cores: str,
-    force: bool,
     no_heat_wait: bool,
     max_error: float | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Time random whole nets, and say how far the LUT's predictions are off. The summary is written into the LUT.
 
@@ -63,12 +59,8 @@ def command(
     request = VerifyRequest(
         lut_path=lut_path,
         device=device,
-        nets=nets,
-        seed=seed,
-        rounds=rounds,
-        cores=cores,
-        force=force,
         heat_wait=not no_heat_wait,
+        **options,  # named as the request's fields are
     )
     with Progress() as progress:
         found, results = verify(request, progress)

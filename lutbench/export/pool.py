@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from lutbench.children import Child
+from lutbench.closing import Closing
 from lutbench.errors import ExportError, LutbenchError, UsageError, told
 from lutbench.events import Event, Note, Report
 from lutbench.export.artifact import Artifact
@@ -72,7 +73,7 @@ def _export_missing(
             yield workload, died if result is None else result
 
 
-class _Workers:
+class _Workers(Closing):
     """Processes that export, each with at most one workload at a time, so that it is known whose worker died.
 
     After a death there is one fewer, for most often the system killed it for want of memory, but never none.
@@ -85,10 +86,7 @@ class _Workers:
         self._idle: list[Child] = []
         self._busy: dict[Connection, tuple[Child, Workload]] = {}
 
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for child in (*self._idle, *(child for child, _ in self._busy.values())):
             child.kill()
 

@@ -42,7 +42,7 @@ def export_workloads(
 def install_artifacts(
     agent: Agent, artifacts: Sequence[Artifact], failures: Sequence[Failure], journal: Journal, canaries: Canaries
 ) -> None:
-    """Loads everything; what fails is journalled once and costs its row; a canary must not fail."""
+    """Loads everything. What fails is journalled once and costs its row; DeviceError where a canary fails."""
     failures = [*failures, *agent.install(artifacts)]
     new = [failure for failure in failures if failure.artifact not in journal.measurements.failures]
     journal.append({"failed": failure.artifact, "reason": failure.reason} for failure in new)

@@ -25,9 +25,13 @@ ROUND_US = 100_000.0  # at least, so that the least number of rounds sees the ma
 
 
 class BenchRounds(GroupedNets):
-    """Times nets one by one. found: artifact -> its figures, or why it has none. cpu: of the device, once it is known.
+    """Times nets one by one.
 
-    texts: artifact -> the net as the user wrote it. folder: of journals. runtime: with its version.
+    runtime: with its version.
+    texts: artifact -> the net as the user wrote it.
+    folder: where journals are kept.
+    found: artifact -> its figures, or why it has none.
+    cpu: the device's, once it is known.
     """
 
     def __init__(

@@ -127,7 +127,7 @@ def _deploy(
     images = torch.from_numpy(calibration_images(source))
     made: list[tuple[Exporter, str, Exported]] = []
     for exporter, dtype in exporters:
-        report(StepProgress(f"exporting {exporter.runtime} {dtype}", len(made), len(exporters), "files"))
+        report(StepProgress("exporting", len(made), len(exporters), "files", f"now {exporter.runtime} {dtype}"))
         with _no_advice():
             made.append((exporter, dtype, exporter.export(net, dtype, Fitted(module, images))))
     judged = _Judged(0, 0, {})

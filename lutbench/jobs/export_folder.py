@@ -13,7 +13,7 @@ from lutbench.files import file_sha256, write_atomically
 from lutbench.reading.files import is_there, read_bytes
 from lutbench.reading.json_text import parse_json
 from lutbench.reading.kinds import EXPORT_SUMMARY
-from lutbench.reading.plain import show
+from lutbench.reading.plain import changes
 
 SUMMARY = "export.json"
 IDENTITY = ("net", "input", "weights", "data")  # of export.json: files of one folder share these
@@ -25,23 +25,35 @@ class ExportFolder:
     own: what export.json says of every file here, `IDENTITY` among it, as JSON has it (lists, no tuples).
     names: the files to write.
     overwrite: replace what is not of this export; without it UsageError where the folder holds files of another net,
-        other weights or other images, or files that no export.json speaks of. Files that an earlier export of the
-        same made, for another runtime say, stay listed.
+        other weights or other images, or files that no export.json speaks of.
+
+    Files that an earlier export of the same net made, for another runtime say, stay listed.
     """
 
     def __init__(
         self, path: Path, own: Mapping[str, Any], names: Sequence[str], overwrite: bool, report: Report
     ) -> None:
         self._path, self._own, self._report = path, own, report
-        found = _read(path / SUMMARY) if is_there(path / SUMMARY) and not overwrite else None
-        if found is not None:
-            _check_same(found, own, path / SUMMARY)
-        elif not overwrite:
-            _check_free(path, names)
-        self._kept = [] if found is None else self._whole(found["files"], names)
+        found = self._earlier(names, overwrite)
+        self._kept = self._whole(found, names)
         self.describe(
             {"files": []}
         )  # whose folder this is stands there before its files do: an export that is killed goes on
+
+    def _earlier(self, names: Sequence[str], overwrite: bool) -> list[Mapping[str, Any]]:
+        """The files that an earlier export of the same wrote; what is not of this export is refused, or given up."""
+        path = self._path / SUMMARY
+        if not is_there(path):
+            if not overwrite:
+                _check_free(self._path, names)
+            return []
+        try:
+            return _files_of_same(path, self._own)
+        except (ExportError, UsageError):
+            if not overwrite:
+                raise
+            self._report(Note(f"{path} was of another export; it lists this one's files alone now", warning=True))
+            return []
 
     def describe(self, summary: Mapping[str, Any]) -> None:
         """Writes export.json: what is said here of this export, its files before those that were there."""
@@ -62,13 +74,19 @@ class ExportFolder:
         return kept
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What an export.json says; ExportError where it is none."""
+def _files_of_same(path: Path, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The files that an export.json lists; UsageError where they are another export's, ExportError where it is none."""
     found = parse_json(read_bytes(path, EXPORT_SUMMARY), path, EXPORT_SUMMARY)
     files = found.get("files") if isinstance(found, dict) else None
     if not isinstance(files, list) or not all(_is_file(file) for file in files):
         raise ExportError("is no summary of an export", path=path, remedy="give another -o, or --overwrite")
-    return dict(found)
+    if differing := changes({key: found.get(key) for key in IDENTITY}, {key: own[key] for key in IDENTITY}):
+        raise UsageError(
+            f"the folder holds another export's files ({differing})",
+            path=path,
+            remedy="give another -o, or --overwrite to replace them",
+        )
+    return files
 
 
 def _is_file(value: object) -> bool:
@@ -76,17 +94,6 @@ def _is_file(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("file"), str):
         return False
     return value["file"] == Path(value["file"]).name and isinstance(value.get("sha256"), str)
-
-
-def _check_same(found: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
-    differing = [key for key in IDENTITY if found.get(key) != own[key]]
-    if differing:
-        changes = ", ".join(f"{key} {show(found.get(key))} there, {show(own[key])} here" for key in differing)
-        raise UsageError(
-            f"the folder holds another export's files ({changes})",
-            path=path,
-            remedy="give another -o, or --overwrite to replace them",
-        )
 
 
 def _check_free(folder: Path, names: Sequence[str]) -> None:

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lutbench.device_agents.agent import AgentSettings, DeviceInfo
+from lutbench.device_agents.registry import Device
 from lutbench.errors import LutbenchError, OutputError
 from lutbench.events import Note, Report
+from lutbench.export.artifact import Artifact
 from lutbench.files import default_cache_folder, write_atomically
+from lutbench.jobs.artifacts import canary_identity
 from lutbench.lut.table import timestamp
+from lutbench.measure.measurements import Measurements
+from lutbench.measure.protocol import Canary
 from lutbench.measure.statistics import quantile
 from lutbench.reading.files import is_there, read_bytes
 from lutbench.reading.json_text import parse_json
@@ -34,6 +41,24 @@ class Reading:
 
     at: str
     us: float
+
+
+def note_canary(
+    settings: AgentSettings,
+    device: Device,
+    found: DeviceInfo,
+    artifacts: Sequence[Artifact],
+    canary: Canary,
+    data: Measurements,
+) -> None:
+    """Keeps the canary's time of a run that ends, and says where the machine is slower than it has been.
+
+    artifacts: of the run; the canary is among them, unless it could not be made.
+    """
+    for artifact in artifacts:
+        if artifact.name == canary.artifact:
+            identity = canary_identity(device, found, artifact, settings.threads)
+            note_state(identity, data.canary_reference_us(canary.name), settings.report)
 
 
 def note_state(identity: dict[str, Any], canary_us: float, report: Report, folder: Path | None = None) -> float:

@@ -1,4 +1,4 @@
-"""What commands that measure are asked for alike: the device, how it is used, and on what what is timed runs."""
+"""What every command that measures is asked for: the device, how it is used, and the runtime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeviceRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureRequest(DeviceRequest):
-    """A device, and on what there the things run that are timed; they themselves are named by what builds on this.
+    """A device, and how things run there. What is timed is named by the requests that build on this one.
 
     batch: images that each takes at once.
     fixed_performance: as in AgentSettings.

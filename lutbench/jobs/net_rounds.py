@@ -15,11 +15,10 @@ from lutbench.device_agents.agent import Agent, AgentSettings, DeviceInfo
 from lutbench.device_agents.registry import Device
 from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
-from lutbench.jobs.artifacts import canary_identity
 from lutbench.jobs.check import LookFirst
 from lutbench.jobs.device_hold import OpenAgent
 from lutbench.jobs.journal_notes import report_journal
-from lutbench.jobs.machine_state import note_state
+from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.tuning import Canaries
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
@@ -77,7 +76,6 @@ class GroupedNets(ABC):
         how = self.how
         if nets:
             how.look_first(how.device, how.settings, canaries[0])
-        by_name = {artifact.name: artifact for artifact in canaries}
         disturbed: list[float] = []
         for number, start in enumerate(range(0, len(nets), NETS_PER_GROUP)):
             loaded = tuple(nets[start : start + NETS_PER_GROUP])
@@ -90,12 +88,9 @@ class GroupedNets(ABC):
                     self.install(agent, [*loaded, *beside, *canaries], journal)
                     self._rounds(agent, group, journal)
                     self.read(group, journal)
-                    canary_us = journal.measurements.canary_reference_us(how.canaries.nets.name)
+                    note_canary(how.settings, how.device, described, canaries, how.canaries.nets, journal.measurements)
                     disturbed.append(journal.measurements.disturbed_share)
             self._journals.append(path)
-            canary = by_name[how.canaries.nets.artifact]
-            identity = canary_identity(how.device, described, canary, how.settings.threads)
-            note_state(identity, canary_us, how.settings.report)
         return fmean(disturbed) if disturbed else 0.0
 
     def set_journals_aside(self) -> None:

@@ -38,7 +38,7 @@ _TRIALS_NOTE = "depth_trials"
 
 @dataclass(frozen=True)
 class Context:
-    """What the trial found: the depth, every depth's trial, and (at the end) the scale. None: too few nets to tell."""
+    """What the trial found: the depth, every depth's trial, and at the end the scale (None where nets are too few)."""
 
     depth: int
     trials: tuple[DepthTrial, ...]
@@ -79,7 +79,7 @@ class Campaign:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
         if self._nets:
             while self._data.rounds_ended < TRIAL_ROUNDS:
-                self._round(TRIAL_DEPTHS, self._alive(self.operators), "trying context depths")
+                self._round(TRIAL_DEPTHS, self._alive(self.operators), "choosing how operators are timed")
         trials = self._decided_trials()
         depth = choose_depth(trials).depth if trials else 0
         while (wanted := self.unfinished(depth)) or self._unfinished_nets:

@@ -20,7 +20,6 @@ from lutbench.export.exporters import Exporter, find_exporter
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import (
     batch_identity,
-    canary_identity,
     device_identity,
     export_workloads,
     install_artifacts,
@@ -35,7 +34,7 @@ from lutbench.jobs.lut_sections import (
     lut_rows,
     quality_section,
 )
-from lutbench.jobs.machine_state import note_state
+from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
@@ -55,7 +54,8 @@ from lutbench.space.workload import Workload
 class ProfileRequest(MeasureRequest):
     """What to measure.
 
-    resolutions, widths: none means the space's own and 1.0. output: none means the device's LUT.
+    resolutions, widths: none means the space's own and 1.0.
+    output: none means the device's LUT.
     engine: of a runtime that has several; none means the machine's default.
     """
 
@@ -167,10 +167,7 @@ def _measure(
                 environment=environment_section(before.environment, agent.describe().environment),
                 quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,
             )
-            canary_us = journal.measurements.canary_reference_us(canaries.nets.name)
-    canary = next((one for one in artifacts if one.name == canaries.nets.artifact), None)
-    if canary is not None:
-        note_state(canary_identity(request.device, before, canary, settings.threads), canary_us, report)
+            note_canary(settings, request.device, before, artifacts, canaries.nets, journal.measurements)
     return Lut(metadata, rows, request.lut_path)
 
 

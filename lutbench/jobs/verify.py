@@ -66,7 +66,7 @@ class VerifyRequest(DeviceRequest):
 class VerifyReport:
     """Prediction against measurement over nets; fractions. noise_*: the same nets' two interleaved halves compared.
 
-    drift: how much slower the LUT's tuning nets, timed again beside the others, are now. scale and operator_us are
+    drift: how much slower the LUT's tuning nets, timed again beside the others, are now; scale and operator_us are
     fitted to them anew for the predictions; uncorrected_mean_abs_error is without that.
     left_out: nets that never ran while the machine was quiet, which nets does not count.
     """

@@ -28,9 +28,13 @@ FEWEST_ROUNDS = 2  # one for each half of the noise floor
 
 
 class VerifyRounds(GroupedNets):
-    """Times random nets. results: each net's; drifts: each group's median. tuning: the LUT's nets, timed in each group.
+    """Times random nets, with the nets that the LUT was tuned on (tuning) in each group.
 
-    rounds: that count, for each net. runtime: with its version. journal: where a group's is, but for its number.
+    rounds: how many have to count for each net.
+    runtime: with its version.
+    journal: where a group's journal is, but for the group's number.
+    results: each net's.
+    drifts: each group's median.
     left_out: nets that never ran while the machine was quiet. They are not judged, and the others are.
     """
 

@@ -124,9 +124,9 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
 
 
 def worst_over(found: Diff, limit: float, each_operator: bool = False) -> str:
-    """What is slower in B by more than limit, a ratio: the worst by name and how many there are; "" where nothing is.
+    """Says what is slower in B by more than limit, a ratio: the worst by name, and how many there are. "": nothing is.
 
-    Looked at: the overall geometric mean and each net.
+    The overall geometric mean and each net are looked at.
 
     each_operator: and each operator whose intervals do not overlap. Of a hundred operators one or the other differs
         between two runs on an unchanged machine, sums of them do not (docs/how-to/diff.md has the rates).

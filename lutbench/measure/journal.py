@@ -9,9 +9,9 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from lutbench.closing import Closing
 from lutbench.errors import JournalError
 from lutbench.files import cannot_write
 from lutbench.locks import lock_open_file
@@ -29,7 +29,7 @@ _DEEPEST = 4096  # of the context; the search for it goes up to some dozens
 _LONGEST_NS = 10 * 365 * 86_400 * 10**9
 
 
-class Journal:
+class Journal(Closing):
     """An open journal. Opening reads what is there, cuts off a last line that a crash left half written, and appends.
 
     It is locked as long as it is open: two runs would measure the same twice. OutputError where another run has it.
@@ -207,14 +207,6 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _short(value: Any) -> str:

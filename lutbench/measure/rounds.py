@@ -37,8 +37,8 @@ def measure_round(
 ) -> RoundReport:
     """Measures the cycles as the journal's current round.
 
-    keep: the (artifact, depth) pairs to visit in it. What else stands in a cycle, or stands in a second one, is context
-    and its samples are dropped, so that every operator has one visit in a round.
+    keep: the (artifact, depth) pairs to visit in it, once each. An artifact that stands in a cycle as a neighbour of
+        others only, or stands in a second cycle, is invoked and its samples are dropped.
     """
     wanted = set(keep)
     data = journal.measurements

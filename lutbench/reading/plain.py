@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 DEEPEST = 32  # lists and tables within one another
@@ -100,3 +101,28 @@ def show(value: object) -> str:
     else:
         text = _type_name(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def changes(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+    """What differs between two tables, for a message: `seed was 1 and is 2, shape was [1, 3] and is [1, 4]`.
+
+    A name that one of them lacks counts as None there. Tables within them are compared name by name.
+    """
+    found = []
+    for key in {**new, **old}:
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found.append(changes(was, now))
+        elif was != now:
+            found.append(f"{key} was {_short(was)} and is {_short(now)}")
+    return ", ".join(text for text in found if text)
+
+
+def _short(value: object) -> str:
+    """As it is, where that is short; a name stands without quotes."""
+    text = value if isinstance(value, str) else str(value) if _is_short_list(value) else ""
+    return text if 0 < len(text) < _LONGEST_SHOWN else show(value)
+
+
+def _is_short_list(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= 8 and all(isinstance(item, (int, float)) for item in value)

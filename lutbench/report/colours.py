@@ -14,7 +14,7 @@ _LEAST_RATIO_RANGE = 1.25  # so that noise of a per cent does not look like a di
 
 @dataclass(frozen=True)
 class ColourRange:
-    """low and high: the values at the ends of matplotlib's colour map."""
+    """A range of values shown in colours: low and high stand at the ends of matplotlib's colour map."""
 
     colour_map: str
     low: float

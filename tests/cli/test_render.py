@@ -7,10 +7,12 @@ import math
 import re
 
 import pytest
+from rich.console import Console
 
 from lutbench.cli.out import say
-from lutbench.cli.render import Progress, is_first_process, print_table
-from lutbench.events import StepProgress
+from lutbench.cli.pace import Pace
+from lutbench.cli.render import Progress, _Drawn, is_first_process, print_table
+from lutbench.events import ExportProgress, RoundProgress, StepProgress
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,56 @@ def test_a_step_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str], 
     assert not shown.out
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_the_time_left_is_said_by_how_fast_a_phase_has_gone() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.hear(ExportProgress(0, 40))
+    assert pace.said == ""
+    clock.now_s += 5
+    assert pace.said == "5.0 s so far"
+    pace.hear(ExportProgress(10, 40))
+    assert pace.said == "about 15 s left"
+    clock.now_s += 4  # nothing is heard, and the time goes down all the same
+    assert pace.said == "about 11 s left"
+    clock.now_s += 12  # more than was thought: no "about 0.0 s left" that stands for a while
+    assert pace.said == "21 s so far"
+    pace.hear(StepProgress("testing the files", 50, 1000))
+    assert pace.said == ""  # another phase
+
+
+def test_the_time_left_that_an_event_says_itself_goes_first() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.hear(RoundProgress("measuring", 0, 0, 10, 60.0))
+    clock.now_s += 1
+    pace.hear(RoundProgress("measuring", 1, 9, 10, 33.0))
+    assert pace.said == "about 33 s left"
+
+
+@pytest.mark.parametrize("columns", [30, 79, 80, 120])
+def test_a_bar_and_its_line_keep_to_the_terminal(columns: int) -> None:
+    """What does not fit beside the bar stands below it in one piece."""
+    pace = Pace()
+    event = RoundProgress("measuring", 11, 53, 113, 42.0, (("ir_k5_e3_g1_8x48x48_8_s1", 0.033),))
+    pace.hear(event)
+    console = Console(width=columns, file=io.StringIO())
+    console.print(_Drawn(event, pace))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(line.rstrip()) <= columns for line in lines)
+    if columns > 50:
+        assert any("measuring: 53 of 113 done, round 12, about 42 s left" in line for line in lines)
+
+
 def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int | None) -> str:
     """A table of long names in a terminal of so many columns; None: in a pipe."""
     monkeypatch.setenv("COLUMNS", str(columns or 80))
@@ -46,6 +98,24 @@ def test_no_name_is_torn_in_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert text.count("ir_k3_e6_g1_112x14x14_112_s1   1.044 ms") == 2
     assert all(len(line) <= 60 for line in text.splitlines())
     assert {"words", "parted", "blank"} <= set(text.split())
+
+
+def test_a_net_by_its_candidates_gets_a_short_id_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the string below, in one piece, as it can be pasted; a pipe has it in the row."""
+    net = ",".join(["k5_e6_g1"] * 22)
+    columns = {"net": False, "status": False, "measured": True}
+    rows = [[net, "ok", "1.044 ms"], ["fbnet_a", "ok", "2.012 ms"], [net, "ok", "1.050 ms"]]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table("", columns, rows)
+    lines = [line.split() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+    assert ["#1", "ok", "1.044", "ms"] in lines and ["#1", "ok", "1.050", "ms"] in lines
+    assert ["fbnet_a", "ok", "2.012", "ms"] in lines and lines[-1] == ["#1", net]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    print_table("", columns, rows)
+    assert f"{net}  ok" in re.sub(" +", "  ", capsys.readouterr().out)
 
 
 def test_a_pipe_gets_a_line_a_row_and_no_padding(

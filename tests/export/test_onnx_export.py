@@ -20,15 +20,7 @@ from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
 from lutbench.space.zoo import find_whole_net
-
-NAMES = [
-    "stem_k3_3x32x32_16_s2",
-    "ir_k5_e6_g1_16x8x8_16_s1",
-    "ir_k3_e1_g2_16x8x8_24_s2",
-    "conv_k1_16x8x8_24_s2",
-    "pool_32x4x4",
-    "fc_32_10",
-]
+from tests.export.small import NAMES
 
 
 def optimised(data: bytes, tmp_path: Path) -> Counter[str]:

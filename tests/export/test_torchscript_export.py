@@ -13,16 +13,9 @@ from lutbench.export.torchscript_export import DESCRIPTION, export_torchscript
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
+from tests.export.small import NAMES
 
-NAMES = [
-    "stem_k3_3x32x32_16_s2",
-    "ir_k5_e6_g1_16x8x8_16_s1",
-    "ir_k3_e1_g2_16x8x8_24_s2",
-    "conv_k1_16x8x8_24_s2",
-    "pool_32x4x4",
-    "fc_32_10",
-    OVERHEAD.name,
-]
+ALL_NAMES = (*NAMES, OVERHEAD.name)
 ENGINES = [engine for engine in ("x86", "onednn", "qnnpack") if engine in torch.backends.quantized.supported_engines]
 
 
@@ -32,7 +25,7 @@ def description(data: bytes) -> dict[str, object]:
     return json.loads(files[DESCRIPTION])  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL_NAMES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_int8_computes_what_torch_computes_from_integers_to_integers(name: str, engine: str) -> None:
     exported = export_torchscript(parse_operator(name), "int8", engine)
@@ -46,7 +39,7 @@ def test_int8_computes_what_torch_computes_from_integers_to_integers(name: str, 
     assert about["channels_last"] == name.startswith(("ir", "conv", "pool"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL_NAMES)
 def test_fp32_computes_what_torch_computes(name: str) -> None:
     exported = export_torchscript(parse_operator(name), "fp32")
     assert exported.check_error <= MAX_ERROR["fp32"]

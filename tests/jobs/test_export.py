@@ -24,7 +24,7 @@ from lutbench.search.hardware import Hardware
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import find_spaces
 from lutbench.space.net import Net, parse_net
-from tests.conftest import TINY_TOML
+from tests.conftest import TINY_TOML, made_once
 
 CANDIDATES = "k3_e1,k5_e2|k5_e2,k3_e2_g2"
 
@@ -33,17 +33,19 @@ def quiet(_event: Event) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def trained(run_folder: Path) -> Path:
     """A folder with a trained net: net.json, weights.pt."""
-    folder = tmp_path_factory.mktemp("trained")
+    return made_once(run_folder, "trained", _train)
+
+
+def _train(folder: Path) -> None:
     (folder / "tiny.toml").write_text(TINY_TOML)
     ((space,), _) = find_spaces(str(folder / "tiny.toml"), (), (1.0,))
     write_architecture(Architecture(parse_net(CANDIDATES, space, "found"), {}, 0, TINY_TOML), folder / "net.json")
     recipe = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05}
     request = train_request(str(folder / "net.json"), folder=folder, resolution=16, classes=4, recipe=recipe)
     assert train_net(request, Hardware(), quiet).result.test.accuracy > 0.7
-    return folder
 
 
 def request(trained: Path, folder: Path, **changes: object) -> ExportRequest:
@@ -131,6 +133,29 @@ def test_a_second_runtime_s_files_stand_beside_the_first_s(trained: Path, tmp_pa
     assert files["int8.onnx"]["input"]["scale"] > 0  # without which the file cannot be fed
 
 
+def test_overwriting_keeps_what_is_listed_of_the_same_net(trained: Path, tmp_path: Path) -> None:
+    """The other runtime's file is still there: without its scales in export.json nobody could feed it."""
+    deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
+    deploy(request(trained, tmp_path, runtimes=("torchscript",), dtypes=("fp32",), overwrite=True), quiet)
+    assert [file["file"] for file in json.loads((tmp_path / SUMMARY).read_text())["files"]] == ["fp32.pt", "fp32.onnx"]
+
+
+def test_overwriting_another_net_s_files_leaves_none_of_them_listed(trained: Path, tmp_path: Path) -> None:
+    deploy(request(trained, tmp_path, dtypes=("fp32",)), quiet)
+    events: list[Event] = []
+    changes: dict[str, Any] = {"runtimes": ("torchscript",), "dtypes": ("fp32",), "resolution": 32, "overwrite": True}
+    deploy(request(trained, tmp_path, **changes), events.append)
+    assert [file["file"] for file in json.loads((tmp_path / SUMMARY).read_text())["files"]] == ["fp32.pt"]
+    assert any(isinstance(event, Note) and "was of another export" in event.text for event in events)
+
+
+@pytest.mark.parametrize("text", ["[]", "junk"])
+def test_overwriting_replaces_a_summary_that_is_none(trained: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / SUMMARY).write_text(text)
+    deploy(request(trained, tmp_path, dtypes=("fp32",), overwrite=True), quiet)
+    assert [file["file"] for file in json.loads((tmp_path / SUMMARY).read_text())["files"]] == ["fp32.onnx"]
+
+
 def test_a_file_that_was_changed_is_no_longer_listed(trained: Path, tmp_path: Path) -> None:
     deploy(request(trained, tmp_path), quiet)
     (tmp_path / "int8.onnx").write_bytes(b"something else")
@@ -143,8 +168,8 @@ def test_a_file_that_was_changed_is_no_longer_listed(trained: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"weights": None, "random_weights": True, "resolution": 16}, "weights 'sha256:"),
-        ({"resolution": 32}, "input "),
+        ({"weights": None, "random_weights": True, "resolution": 16}, "weights was sha256:"),
+        ({"resolution": 32}, "shape was [1, 3, 16, 16] and is [1, 3, 32, 32]"),
     ],
 )
 def test_another_export_s_files_are_not_replaced(

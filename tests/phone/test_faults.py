@@ -248,7 +248,7 @@ def command(folder: Path) -> list[str]:
             "-o", str(folder / "second.csv"), "--max-rounds", "12"]  # fmt: skip
 
 
-def test_two_processes_on_one_phone(profiler: Profiler, tmp_path: Path, shared_cache: Path) -> None:
+def test_two_processes_on_one_phone(profiler: Profiler, tmp_path: Path, shared_cache: Path, worker_locks: Path) -> None:
     """The second is refused: by the host's lock, or, from another machine's folders, by the phone's own."""
     device = profiler.device
     config = tmp_path / "config2"
@@ -259,9 +259,9 @@ def test_two_processes_on_one_phone(profiler: Profiler, tmp_path: Path, shared_c
     outputs: list[str] = []
 
     def second(_agent: AndroidAgent) -> None:
-        for cache in (shared_cache, tmp_path / "another"):
+        for cache, locks in ((shared_cache, worker_locks), (tmp_path / "another", tmp_path / "another")):
             environment = {**os.environ, "LUTBENCH_CONFIG": str(config)}
-            environment |= {"LUTBENCH_CACHE": str(cache), "LUTBENCH_LOCKS": str(cache)}
+            environment |= {"LUTBENCH_CACHE": str(cache), "LUTBENCH_LOCKS": str(locks)}
             done = subprocess.run(
                 command(tmp_path), env=environment, capture_output=True, text=True, check=False, timeout=200
             )
