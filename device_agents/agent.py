@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
@@ -44,6 +44,12 @@ class Agent(Protocol):
 
     def measure(self, batch: Batch) -> Iterable[Outcome]:
         """Runs the batch; yields each artifact's samples, then the time spent inside the runtime."""
+
+    def renew(self, names: Collection[str]) -> None:
+        """Goes on in a fresh process, which has another layout of memory; only these artifacts are needed from here on.
+
+        Does nothing where each batch has a process of its own.
+        """
 
     def close(self) -> None:
         """Lets go of the device."""

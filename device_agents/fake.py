@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from lutbench.closing import Closing
 from lutbench.device_agents.agent import DeviceInfo
@@ -34,6 +34,7 @@ class FakeAgent(Closing):
         self._invocations = 0
         self.batches: list[Batch] = []
         self.installed: list[str] = []
+        self.renewed: list[tuple[str, ...]] = []
 
     def describe(self) -> DeviceInfo:
         return DeviceInfo("none", "fake", "none", "scripted", 1, {"cpu": "scripted"})
@@ -60,6 +61,9 @@ class FakeAgent(Closing):
                 spent += sum(durations)
                 yield Samples(artifact, cycle.depth, cycle.canary, tuple(durations), tuple(canaries))
         yield Spent(spent)
+
+    def renew(self, names: Collection[str]) -> None:
+        self.renewed.append(tuple(names))
 
     def close(self) -> None:
         pass

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from lutbench.errors import LutError
 from lutbench.lut.table import Lut
-from lutbench.measure.scale import predict_us
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
@@ -72,12 +71,12 @@ def latency_model(lut: Lut, space: Space) -> LatencyModel:
     """The LUT's costs of the space; LutError that lists every operator the LUT has no latency of."""
     used = [space.stem, *space.searchable_operators, *space.tail(space.head_channels)]
     _check_rows(lut, space, used)
-    context, overhead_us = lut.metadata.context, lut.overhead_us
+    in_net, overhead_us = lut.metadata.context.in_net, lut.overhead_us
 
     def cost_us(operator: Operator) -> float:
         if not operator.is_measured:
             return 0.0
-        return predict_us([lut.latency_us(operator)], overhead_us, context.scale, context.operator_us) - overhead_us
+        return in_net.share_us(operator.name, lut.latency_us(operator), overhead_us)
 
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
     fixed_us = overhead_us + sum(cost_us(operator) for operator in (space.stem, *space.tail(space.head_channels)))

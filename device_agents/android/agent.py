@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -163,6 +163,9 @@ class AndroidAgent(Closing):
                 fruitless = 0 if len(left) < before else fruitless + 1
                 yield from self._after_death(run.ending, left, fruitless)
             left = [cycle for cycle in left if self._has(cycle)]
+
+    def renew(self, names: Collection[str]) -> None:
+        """Nothing: each batch has a runner of its own, which loads what the batch needs."""
 
     def _has(self, cycle: Cycle) -> bool:
         return all(name in self._artifacts for name in cycle.artifacts)

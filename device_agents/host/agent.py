@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from lutbench.children import ending
@@ -36,6 +36,7 @@ class HostAgent(Closing):
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._artifacts: dict[str, Artifact] = {}
+        self._loaded: set[str] = set()  # into the worker that runs now, or is about to
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1  # the worker ends when this closes, which the system sees to where this process is killed
@@ -54,6 +55,7 @@ class HostAgent(Closing):
                 yield failure
             else:
                 self._artifacts[artifact.name] = artifact
+                self._loaded.add(artifact.name)
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """A batch in one go; where the worker dies of it, each artifact alone, to find which it was."""
@@ -72,6 +74,11 @@ class HostAgent(Closing):
                     self._artifacts.pop(artifact, None)
                     self._restart()
                     yield Failure(artifact, str(death))
+
+    def renew(self, names: Collection[str]) -> None:
+        """A new worker that has these loaded; what else a batch asks for is loaded when it does."""
+        self._loaded.intersection_update(names)
+        self._restart()
 
     def close(self) -> None:
         self._stop()
@@ -99,6 +106,8 @@ class HostAgent(Closing):
         names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
         yield from (Failure(name, "it is not loaded") for name in names if name not in self._artifacts)
         cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
+        needed = {name for cycle in cycles for name in cycle.artifacts} | {c.artifact for c in batch.canaries}
+        self._load_missing(needed & self._artifacts.keys())
         request = {
             "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats, cycle.canary] for cycle in cycles],
             "canaries": {c.name: [c.artifact, c.invocations, c.quiet_below_ns] for c in batch.canaries},
@@ -121,6 +130,12 @@ class HostAgent(Closing):
                 outcomes.append(Failure(answer["failed"], answer["reason"]))
         yield from outcomes
         yield Spent(answer["runtime_ns"])
+
+    def _load_missing(self, names: Collection[str]) -> None:
+        """Loads what a fresh worker was not expected to need, but needs; it was loaded before, and did not fail."""
+        for name in sorted(set(names) - self._loaded):
+            self._ask_to_load(self._artifacts[name])
+            self._loaded.add(name)
 
     def _expected_s(self, cycle: Cycle) -> float:
         """Time that a cycle may take, generously: a batch answers in one go, and slow nets are no hanging ones."""
@@ -175,7 +190,7 @@ class HostAgent(Closing):
         """A new worker with the same artifacts; one that kills it again is let go of."""
         self._stop()
         self._start()
-        for artifact in list(self._artifacts.values()):
+        for artifact in [one for one in self._artifacts.values() if one.name in self._loaded]:
             try:
                 refused = "failed" in self._ask_to_load(artifact)
             except WorkerDiedError as death:

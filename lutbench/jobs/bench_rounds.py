@@ -13,9 +13,11 @@ from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
 from lutbench.jobs.measure_request import MeasureRequest
-from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
+from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
+from lutbench.jobs.processes import process_starts
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
+from lutbench.measure.processes import common_variance, half_width, process_medians, widened
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
@@ -63,6 +65,10 @@ class BenchRounds(GroupedNets):
             set_aside(path)
         return path, identity
 
+    @property
+    def rounds_a_process(self) -> int:
+        return max(1, self.how.protocol.min_rounds // PROCESSES)
+
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         install_artifacts(agent, artifacts, (), journal, self.how.canaries)
 
@@ -95,9 +101,12 @@ class BenchRounds(GroupedNets):
         )
 
     def read(self, group: Group, journal: Journal) -> None:
-        data = journal.measurements
+        data, starts = journal.measurements, process_starts(journal)
+        medians = {name: process_medians(data.round_medians_us(name, 0), starts) for name in group.names}
+        common = common_variance(list(medians.values()))
         for name in group.names:
             summary = data.best_summary(name, 0)
+            summary = summary and widened(summary, half_width(medians[name], common))
             failure = data.failures.get(name) or ("" if summary else "the device gave no sample of it")
             self.found[name] = failure or (summary if summary else "")
 

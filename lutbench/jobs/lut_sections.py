@@ -11,9 +11,11 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.operator_rounds import Context
 from lutbench.jobs.tuning import Canaries
+from lutbench.lut.context import fitted_fields
 from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
+from lutbench.measure.processes import common_variance, half_width, process_medians, widened
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
@@ -27,8 +29,17 @@ def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     return {**before, **{f"{key}_after": value for key, value in after.items() if value != before.get(key)}}
 
 
-def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measurements) -> tuple[Row, ...]:
+def lut_rows(
+    spaces: Sequence[Space], context: Context, measurements: Measurements, process_starts: Sequence[int]
+) -> tuple[Row, ...]:
+    """process_starts: the rounds at which a worker process began, whose differences the intervals have in."""
     rows = []
+    medians = {
+        op.name: process_medians(measurements.round_medians_us(op.name, context.depth), process_starts)
+        for op in distinct_operators(spaces)
+        if op.is_measured
+    }
+    common = common_variance(list(medians.values()))
     for operator in distinct_operators(spaces):
         name = operator.name
         if not operator.is_measured:
@@ -39,7 +50,7 @@ def lut_rows(spaces: Sequence[Space], context: Context, measurements: Measuremen
             summary = measurements.best_summary(name, context.depth)
             if summary is None:
                 raise DeviceError("the device gave no sample of it", operator=name)
-            rows.append(_row(name, summary))
+            rows.append(_row(name, widened(summary, half_width(medians[name], common))))
     return tuple(rows)
 
 
@@ -66,11 +77,8 @@ def context_section(
     nets_us = {key: round(summary.latency_us, 3) for key, summary in summaries.items() if summary}
     return ContextSection(
         depth=context.depth,
-        scale=round(fit.scale, 6) if fit else 1.0,
-        scale_ci_low=round(fit.ci_low, 6) if fit else 1.0,
-        scale_ci_high=round(fit.ci_high, 6) if fit else 1.0,
-        operator_us=round(fit.operator_us, 6) if fit else 0.0,
-        net_error=round(fit.mean_abs_error, 6) if fit else 0.0,
+        **(fitted_fields(fit) if fit else {}),
+        net_noise=round(context.net_noise, 6),
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
         canaries=tuple(operator.name for operator in canaries.operators),

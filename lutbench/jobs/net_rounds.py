@@ -19,6 +19,7 @@ from lutbench.jobs.check import LookFirst
 from lutbench.jobs.device_hold import OpenAgent
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.machine_state import note_canary
+from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
@@ -27,6 +28,7 @@ from lutbench.measure.rounds import MeasureBatch, RoundReport, measure_round
 from lutbench.measure.schedule import net_cycles
 
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
+PROCESSES = 4  # that a net's rounds are spread over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,13 @@ class GroupedNets(ABC):
         def after_round(outcome: RoundReport) -> None:
             self.how.settings.report(self.progress(group, outcome, journal))
 
+        processes = Processes(agent, journal)
+        canaries = {canary.artifact for canary in self.how.canaries.all}
+
+        def before_round(number: int, names: Sequence[str]) -> None:
+            if number % self.rounds_a_process == 0:
+                processes.renew(number, {*names, *canaries})
+
         measure_nets(
             agent.measure,
             journal,
@@ -110,7 +119,13 @@ class GroupedNets(ABC):
             self.how.protocol,
             after_round,
             partial(self.visit, group, journal),
+            before_round,
         )
+
+    @property
+    @abstractmethod
+    def rounds_a_process(self) -> int:
+        """How many rounds a worker process lasts: a net's place in memory is part of what it takes."""
 
     @abstractmethod
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
@@ -146,16 +161,20 @@ def measure_nets(
     protocol: Protocol,
     after_round: Callable[[RoundReport], None],
     visit: Callable[[str], tuple[int, int]] | None = None,
+    before_round: Callable[[int, Sequence[str]], None] | None = None,
 ) -> None:
     """Visits every unfinished net once a round, in random order, until there is none.
 
     unfinished: names that still need samples, asked before each round. A round that was cut off is finished first:
         what the journal holds of it is not measured again.
     visit: a net's warm-up and timed invocations in a round; none: the protocol's for nets.
+    before_round: is given the round's number and what it visits.
     """
     data = journal.measurements
     while names := unfinished():
         number = data.current_round
+        if before_round:
+            before_round(number, names)
         left = [name for name in names if not data.has(number, name, 0)]
         cycles = net_cycles(random.Random(number).sample(left, len(left)), protocol, canary, visit)
         after_round(measure_round(measure, journal, cycles, {(name, 0) for name in left}, protocol))

@@ -6,16 +6,20 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from statistics import fmean, median
 
+from lutbench.device_agents.agent import Agent
 from lutbench.events import Note, Report, RoundProgress
+from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.journal import Journal
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.processes import halves_us
 from lutbench.measure.protocol import Cycle, Protocol
-from lutbench.measure.rounds import MeasureBatch, is_done, measure_round, rounds_left
+from lutbench.measure.rounds import is_done, measure_round, rounds_left
 from lutbench.measure.scale import (
     FEWEST_NETS,
     DepthTrial,
-    NetMeasurement,
     ScaleFit,
     choose_depth,
     fit_scale,
@@ -30,19 +34,25 @@ from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
-NET_ROUNDS = 16  # whole nets are noisier than operators: this many rounds bring their medians to about 1 %
+NET_ROUNDS = 12  # in three processes: more nets tell more than more rounds of each
 MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"
+# Rounds at which a fresh process takes over. An operator that is done after 12 rounds has been in three.
+FRESH_AT = frozenset({4, 8, 16, 32, 64, 128})
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the trial found: the depth, every depth's trial, and at the end the scale (None where nets are too few)."""
+    """What the trial found: the depth, every depth's trial, and at the end the fit (None where nets are too few).
+
+    net_noise: mean absolute difference between the nets' halves, by process.
+    """
 
     depth: int
     trials: tuple[DepthTrial, ...]
     fit: ScaleFit | None
+    net_noise: float
 
 
 def _behind(depth: int) -> str:
@@ -59,7 +69,7 @@ class Campaign:
         nets: Sequence[Net],
         canaries: Canaries,
         journal: Journal,
-        measure: MeasureBatch,
+        agent: Agent,
         protocol: Protocol,
         seed: int,
         report: Report,
@@ -68,7 +78,8 @@ class Campaign:
         self._nets = nets
         self._canaries = canaries
         self._journal = journal
-        self._measure = measure
+        self._agent = agent
+        self._processes = Processes(agent, journal)
         self._protocol = protocol
         self._seed = seed
         self._report = report
@@ -86,7 +97,17 @@ class Campaign:
             self._round((depth,), wanted, "measuring")
         nets = self._measured_nets
         fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
-        return Context(depth, trials, fit)
+        return Context(depth, trials, fit, self._net_noise(nets))
+
+    def _net_noise(self, nets: Sequence[NetMeasurement]) -> float:
+        """Mean absolute difference between the halves of each net, what all nets have in common taken out."""
+        rounds_us = {net.net: self._data.round_medians_us(net.net, 0) for net in nets}
+        halves = [halves_us(values, self._processes.starts) for values in rounds_us.values()]
+        ratios = [one / other for one, other in (pair for pair in halves if pair)]
+        if not ratios:
+            return 0.0
+        middle = median(ratios)
+        return fmean(abs(ratio / middle - 1) for ratio in ratios)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -149,6 +170,10 @@ class Campaign:
 
     def _round(self, depths: Sequence[int], wanted: Sequence[str], stage: str) -> None:
         number = self._data.current_round
+        if number in FRESH_AT:
+            self._processes.renew(
+                number, {*wanted, *self._unfinished_nets, *(one.artifact for one in self._canaries.all)}
+            )
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
         cycles: list[Cycle] = []
         keep: set[tuple[str, int]] = set()
@@ -167,7 +192,7 @@ class Campaign:
         cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
-        outcome = measure_round(self._measure, self._journal, cycles, keep, self._protocol)
+        outcome = measure_round(self._agent.measure, self._journal, cycles, keep, self._protocol)
         self._report(self._progress(stage, outcome.number, depths[0], outcome.disturbed))
 
     def _latency_us(self, depth: int, name: str) -> float | None:

@@ -37,6 +37,7 @@ from lutbench.jobs.lut_sections import (
 from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
 from lutbench.jobs.operator_rounds import Campaign
+from lutbench.jobs.processes import process_starts
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
@@ -156,9 +157,9 @@ def _measure(
         with Journal(journal_path, _identity(base, request, artifacts, before), canaries.all) as journal:
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
-            campaign = Campaign(spaces, nets, canaries, journal, agent.measure, request.protocol, request.seed, report)
+            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report)
             context = campaign.run()
-            rows = lut_rows(spaces, context, journal.measurements)
+            rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
             wall_s = time.monotonic() - started
             metadata = replace(
                 base,

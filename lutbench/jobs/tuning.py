@@ -13,7 +13,7 @@ from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.sampling import random_nets
 
-TUNING_NETS = 14
+TUNING_NETS = 22  # as many as it takes to tell how far nets are from the fit; each costs an export of a whole net
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
@@ -27,7 +27,7 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
     nets: list[Net] = []
     for space in spaces:
         size = math.prod(len(layer.candidates) for layer in space.layers)
-        nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune"))
+        nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune", varied=True))
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 

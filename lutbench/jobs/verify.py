@@ -204,7 +204,7 @@ def _draw(request: VerifyRequest, spaces: Sequence[Space], lut: Lut) -> list[Net
     used = {net.key for net in tuning_nets(lut, spaces)}
     nets: list[Net] = []
     for space, count in zip(spaces, counts, strict=True):
-        nets.extend(random_nets(space, count, request.seed, "verify", exclude=used))
+        nets.extend(random_nets(space, count, request.seed, "verify", exclude=used, varied=True))
     return nets
 
 

@@ -13,18 +13,21 @@ from lutbench.errors import DeviceError
 from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity
-from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
+from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
+from lutbench.jobs.processes import process_starts
+from lutbench.lut.context import fitted_fields
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
 from lutbench.measure.journal import Journal
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.processes import halves_us
 from lutbench.measure.rounds import RoundReport
-from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, fit_scale, without_common_drift
+from lutbench.measure.scale import FEWEST_NETS, fit_scale, without_common_drift
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
-FEWEST_ROUNDS = 2  # one for each half of the noise floor
 
 
 class VerifyRounds(GroupedNets):
@@ -71,6 +74,10 @@ class VerifyRounds(GroupedNets):
         }
         return self._journal.with_name(f"{self._journal.name}-g{group.number}.jsonl"), identity
 
+    @property
+    def rounds_a_process(self) -> int:
+        return max(1, self._rounds_wanted // PROCESSES)
+
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         del journal
         for failure in agent.install(artifacts):
@@ -115,7 +122,7 @@ class VerifyRounds(GroupedNets):
         measured = self._medians_us(journal)
         rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         nets = [
-            NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key]))
+            NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key].values()))
             for net in self._tuning
             if net.key in measured
         ]
@@ -125,15 +132,12 @@ class VerifyRounds(GroupedNets):
         metadata = self._lut.metadata
         context = replace(
             metadata.context,
-            scale=fit.scale,
-            scale_ci_low=fit.ci_low,
-            scale_ci_high=fit.ci_high,
-            operator_us=fit.operator_us,
+            **fitted_fields(fit),
         )
         return replace(self._lut, metadata=replace(metadata, context=context))
 
-    def _medians_us(self, journal: Journal) -> dict[str, list[float]]:
-        """Every net's round medians, the rounds' common drift taken out."""
+    def _medians_us(self, journal: Journal) -> dict[str, dict[int, float]]:
+        """Every net's round medians by round, the rounds' common drift taken out."""
         data = journal.measurements
         rounds_us = {key: medians for key in data.artifacts if (medians := data.round_medians_us(key, 0))}
         return without_common_drift(rounds_us)
@@ -142,11 +146,11 @@ class VerifyRounds(GroupedNets):
         measured = self._medians_us(journal)
         results = []
         for net in group:
-            medians = measured.get(net.key, [])
-            if len(medians) < FEWEST_ROUNDS:
+            medians = measured.get(net.key, {})
+            halves = halves_us(medians, process_starts(journal))
+            if halves is None:
                 self.left_out.append(net.key)
                 continue
             predicted_us, uncorrected_us = predict(now, net).latency_us, predict(self._lut, net).latency_us
-            halves = median(medians[::2]), median(medians[1::2])
-            results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians), *halves))
+            results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians.values()), *halves))
         return results

@@ -92,6 +92,7 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "tuple[float, ...]": (list, "a list"),
     "tuple[Mapping[str, float], ...]": (list, "a list"),
     "Mapping[str, Any]": (dict, "a table"),
+    "Mapping[str, float]": (dict, "a table"),
     "SpaceSection": (dict, "a table"),
     "ContextSection": (dict, "a table"),
 }

@@ -10,9 +10,11 @@ from typing import Any, Literal, get_args
 from lutbench import __version__
 from lutbench.errors import SpaceFileError, UsageError
 from lutbench.files import file_sha256
+from lutbench.lut.context import fitted_fields
 from lutbench.lut.diff import CLOCK_TOLERANCE, clock_ratio
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
-from lutbench.measure.scale import FEWEST_NETS, NetMeasurement, ScaleFit, fit_scale
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
 
@@ -136,11 +138,8 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
         )
     return ContextSection(
         depth=first.depth,
-        scale=round(fit.scale, 6),
-        scale_ci_low=round(fit.ci_low, 6),
-        scale_ci_high=round(fit.ci_high, 6),
-        operator_us=round(fit.operator_us, 6),
-        net_error=round(fit.mean_abs_error, 6),
+        **fitted_fields(fit),
+        net_noise=max(context.net_noise for context in contexts),
         nets=tuple(net.net for net in nets),
         nets_us=tuple(net.latency_us for net in nets),
         canaries=canaries,
@@ -172,7 +171,8 @@ def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleF
         fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name])
     except (ArithmeticError, ValueError):
         return None
-    figures = (fit.scale, fit.ci_low, fit.ci_high, fit.operator_us, fit.mean_abs_error)
+    found = fit.in_net
+    figures = (found.scale, fit.ci_low, fit.ci_high, found.operator_us, *found.terms.values(), fit.spread)
     return fit if fit.ci_low > 0 and all(map(math.isfinite, figures)) else None
 
 

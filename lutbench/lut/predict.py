@@ -1,4 +1,4 @@
-"""A net's latency from a LUT: overhead + sum of (operator_us + scale * (row - overhead))."""
+"""A net's latency from a LUT: the overhead of a call, and of each operator what it costs inside a net."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lutbench.errors import LutError
 from lutbench.lut.table import Lut
-from lutbench.measure.scale import predict_us
 from lutbench.measure.statistics import Z_95
 from lutbench.space.net import Net
 
@@ -35,8 +34,8 @@ def predict(lut: Lut, net: Net) -> Prediction:
         _check_operators(lut, net)
     context = lut.metadata.context
     overhead_us = lut.overhead_us
-    rows_us = [lut.latency_us(operator) for operator in net.operators]
-    latency_us = predict_us(rows_us, overhead_us, context.scale, context.operator_us)
+    rows_us = [(operator.name, lut.latency_us(operator)) for operator in net.operators]
+    latency_us = context.in_net.net_us(rows_us, overhead_us)
     halves_us: dict[str, float] = {}
     for operator in net.operators:  # an operator used twice is wrong twice in the same direction
         row = lut.by_operator[operator.name]

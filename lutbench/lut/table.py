@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lutbench.errors import LutError, SpaceError
+from lutbench.measure.in_net import TERMS, InNet
+from lutbench.reading.plain import show
 from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator, parse_operator
@@ -212,8 +214,11 @@ class ContextSection:
     """The section that says how operators stood among others while they were timed, and what whole nets said of their
     sum.
 
-    scale, operator_us: of prediction = overhead + sum of (operator_us + scale * (row - overhead)).
-    net_error: mean absolute error of the nets they were fitted on, each left out in turn.
+    scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
+        and microseconds per million elements.
+    net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
+        turn; a LUT of an earlier version has no spread (0).
+    net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
     nets: the keys of those, which nothing else may be judged by, and nets_us: their latencies then.
     canaries: the operators that watched the device.
     """
@@ -223,7 +228,10 @@ class ContextSection:
     scale_ci_low: float = 1.0
     scale_ci_high: float = 1.0
     operator_us: float = 0.0
+    terms: Mapping[str, float] = field(default_factory=dict)
     net_error: float = 0.0
+    net_spread: float = 0.0
+    net_noise: float = 0.0
     nets: tuple[str, ...] = ()
     nets_us: tuple[float, ...] = ()
     canaries: tuple[str, ...] = ()
@@ -232,10 +240,20 @@ class ContextSection:
     def __post_init__(self) -> None:
         if not 0 < self.scale_ci_low <= self.scale <= self.scale_ci_high < math.inf:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
-        if self.operator_us < 0 or self.net_error < 0:
-            raise LutError(f"operator_us {self.operator_us} or net_error {self.net_error} is negative")
+        if min(self.net_error, self.net_spread, self.net_noise) < 0:
+            raise LutError("net_error, net_spread or net_noise is negative")
+        if unknown := sorted(set(self.terms) - set(TERMS)):
+            raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
+        for name, value in self.terms.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+                raise LutError(f"terms.{name} is {show(value)}, not a number of microseconds")
         if len(self.nets) != len(self.nets_us):
             raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
+
+    @property
+    def in_net(self) -> InNet:
+        """What an operator costs inside a net."""
+        return InNet(self.scale, self.operator_us, self.terms)
 
 
 def timestamp() -> str:

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
+from lutbench.measure.in_net import InNet
+from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import (
     DepthTrial,
-    NetMeasurement,
     choose_depth,
     fit_scale,
-    predict_us,
     try_depths,
     without_common_drift,
 )
@@ -22,40 +22,40 @@ def nets(scale: float, noise: float = 0.0, count: int = 14, operator_us: float =
     found = []
     for number in range(count):
         names = tuple(rng.choice([f"op{n}" for n in range(10)]) for _ in range(rng.randrange(14, 26)))
-        latency = predict_us([ROWS[name] for name in names], 3.0, scale, operator_us) * (1 + noise * rng.uniform(-1, 1))
+        latency = net_us(InNet(scale, operator_us), names) * (1 + noise * rng.uniform(-1, 1))
         found.append(NetMeasurement(f"net{number}", names, latency))
     return found
 
 
-def test_overhead_is_paid_once() -> None:
-    assert predict_us([13.0, 23.0], 3.0, 1.0, 0.0) == 3 + 10 + 20
-    assert predict_us([13.0, 23.0], 3.0, 1.1, 0.0) == pytest.approx(3 + 33)
-    assert predict_us([13.0, 23.0], 3.0, 1.1, 2.0) == pytest.approx(3 + 33 + 4)
-    assert predict_us([], 3.0, 1.1, 2.0) == 3.0
+def net_us(in_net: InNet, names: tuple[str, ...]) -> float:
+    return in_net.net_us([(name, ROWS[name]) for name in names], 3.0)
 
 
 def test_the_scale_that_nets_were_made_with_is_found() -> None:
     fit = fit_scale(nets(1.07), ROWS, 3.0)
-    assert (fit.scale, fit.operator_us) == (pytest.approx(1.07), pytest.approx(0, abs=1e-6))
-    assert fit.mean_abs_error == pytest.approx(0, abs=1e-9)
+    assert fit.in_net.scale == pytest.approx(1.07, abs=1e-4)
+    assert fit.in_net.operator_us == pytest.approx(0, abs=0.01)
+    assert fit.mean_abs_error < 1e-4
     cold = fit_scale(nets(1.02, operator_us=4.0), ROWS, 3.0)
-    assert (cold.scale, cold.operator_us) == (pytest.approx(1.02), pytest.approx(4.0))
+    assert cold.in_net.scale == pytest.approx(1.02, abs=2e-3)
+    assert cold.in_net.operator_us == pytest.approx(4.0, abs=0.1)
 
 
-def test_an_operator_never_costs_less_for_being_in_a_net() -> None:
-    fit = fit_scale(nets(1.3, operator_us=-4.0), ROWS, 3.0)
-    assert fit.operator_us == 0.0
-    assert fit.scale < 1.3
+def test_an_operator_may_cost_less_for_being_in_a_net() -> None:
+    """Where it stands alone it may carry changes of layout that a net does not have."""
+    fit = fit_scale(nets(1.05, operator_us=-1.0), ROWS, 3.0)
+    assert fit.in_net.operator_us == pytest.approx(-1.0, abs=0.1)
+    assert fit.mean_abs_error < 1e-3
 
 
 def test_the_interval_holds_the_scale_and_one_disturbed_net_does_not_move_it() -> None:
     measured = nets(1.07, noise=0.01)
     fit = fit_scale(measured, ROWS, 3.0)
-    assert fit.ci_low <= fit.scale <= fit.ci_high
-    assert fit.scale == pytest.approx(1.07, abs=0.03)
+    assert fit.ci_low <= fit.in_net.scale <= fit.ci_high
+    assert fit.in_net.scale == pytest.approx(1.07, abs=0.03)
     odd = [*measured[:-1], NetMeasurement("odd", measured[-1].operators, measured[-1].latency_us * 3)]
     with_odd = fit_scale(odd, ROWS, 3.0)
-    predicted = [predict_us([ROWS[n] for n in net.operators], 3.0, with_odd.scale, with_odd.operator_us) for net in odd]
+    predicted = [net_us(with_odd.in_net, net.operators) for net in odd]
     errors = [abs(guess / net.latency_us - 1) for guess, net in zip(predicted[:-1], odd[:-1], strict=True)]
     assert max(errors) < 0.03
 
@@ -81,7 +81,7 @@ def test_trials_judge_each_depth_by_its_own_rows() -> None:
     wrong["runtime_overhead"] = 3.0
     trials = try_depths((0, 3), measured, lambda depth: ROWS if depth == 3 else wrong, "runtime_overhead")
     assert [trial.depth for trial in trials] == [0, 3]
-    assert trials[1].mean_abs_error < 1e-9 < trials[0].mean_abs_error
+    assert trials[1].mean_abs_error < 1e-4 < trials[0].mean_abs_error
     assert choose_depth(trials).depth == 3
 
 
@@ -90,8 +90,8 @@ def test_what_all_nets_of_a_round_have_in_common_is_taken_out() -> None:
     rounds = {f"net{n}": {r: (100.0 + n) * factor for r, factor in factors.items()} for n in range(10)}
     found = without_common_drift(rounds)
     for n in range(10):
-        assert found[f"net{n}"] == pytest.approx([100.0 + n] * 5)
+        assert found[f"net{n}"] == pytest.approx(dict.fromkeys(factors, 100.0 + n))
 
 
 def test_rounds_of_few_nets_are_left_alone() -> None:
-    assert without_common_drift({"a": {0: 1.0, 1: 2.0, 2: 3.0}}) == {"a": [1.0, 2.0, 3.0]}
+    assert without_common_drift({"a": {0: 1.0, 1: 2.0, 2: 3.0}}) == {"a": {0: 1.0, 1: 2.0, 2: 3.0}}

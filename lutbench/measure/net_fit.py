@@ -1,0 +1,118 @@
+"""Fits what operators cost inside a net to whole nets, by terms that the nets have to ask for.
+
+Linear in scale, operator_us and the terms of `in_net`, on relative errors. Each has a normal prior: the scale around 1,
+the others around 0, as wide as that a term is expected to make up a share of a usual net's latency. How wide that share
+is, is found by the likelihood of the nets: where rows and nets agree but for a scale, terms stay near 0 and cost no
+accuracy; where they do not, a dozen nets are enough to tell. A net that was disturbed does not carry the others along
+(Huber).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lutbench.measure.in_net import TERMS, InNet, amounts
+
+Array = npt.NDArray[np.float64]
+
+_SCALE_SPREAD = 0.1
+_SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # of a usual net's latency, standard deviations to choose from
+_REWEIGHTINGS = 10
+_HUBER = 1.5  # standard deviations within which a net counts in full
+_LEAST_SPREAD = 1e-5  # of a net's relative error
+
+
+@dataclass(frozen=True)
+class NetMeasurement:
+    """A whole net that was measured beside its operators.
+
+    operators: names, in order, one entry per use.
+    """
+
+    net: str
+    operators: tuple[str, ...]
+    latency_us: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Nets as relative quantities: (nets, 2 + terms) of work, operators and terms; what is above the scale of 1.
+
+    latencies_us: of the nets.
+    """
+
+    columns: Array
+    targets: Array
+    latencies_us: Array
+
+    def without(self, number: int) -> Problem:
+        return Problem(*(np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us)))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Unknowns (scale minus 1, operator_us, terms), their covariance, and the spread of nets about the model.
+
+    evidence: the logarithm of the nets' likelihood under the prior's width, but for a constant.
+    """
+
+    unknowns: Array
+    covariance: Array
+    spread: float
+    evidence: float
+
+    @property
+    def in_net(self) -> InNet:
+        scale, operator_us, *terms = (float(value) for value in self.unknowns)
+        return InNet(1 + scale, operator_us, dict(zip(TERMS, terms, strict=True)))
+
+
+def problem_of(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> Problem:
+    latencies_us = np.array([net.latency_us for net in nets])
+    work_us = np.array([math.fsum(rows_us[name] - overhead_us for name in net.operators) for net in nets])
+    counts = np.array([len(net.operators) for net in nets], dtype=np.float64)
+    moved = np.array([np.sum([amounts(name) for name in net.operators], axis=0) for net in nets])
+    columns = np.column_stack([work_us, counts, moved]) / latencies_us[:, None]
+    return Problem(columns, (latencies_us - overhead_us - work_us) / latencies_us, latencies_us)
+
+
+def solve(problem: Problem) -> Solution:
+    """The unknowns under the prior's width that makes the nets likeliest."""
+    return max((_solve(problem, share) for share in _SHARES), key=lambda found: found.evidence)
+
+
+def _solve(problem: Problem, share: float) -> Solution:
+    columns, targets = problem.columns, problem.targets
+    usual = np.maximum(np.abs(columns).mean(axis=0), 1e-12)
+    prior = share / usual
+    prior[0] = _SCALE_SPREAD
+    spread = max(_LEAST_SPREAD, 1.4826 * float(np.median(np.abs(targets - np.median(targets)))))
+    weights = np.ones(len(targets))
+    for _ in range(_REWEIGHTINGS):
+        whitened = columns * (np.sqrt(weights) / spread)[:, None]
+        covariance: Array = np.asarray(np.linalg.inv(whitened.T @ whitened + np.diag(prior**-2)), dtype=np.float64)
+        unknowns = covariance @ whitened.T @ (targets * np.sqrt(weights) / spread)
+        errors = np.abs(targets - columns @ unknowns)
+        used = float(np.einsum("ij,jk,ik->", whitened, covariance, whitened))
+        free = max(1.0, len(targets) - used)
+        spread = max(_LEAST_SPREAD, 1.4826 * float(np.median(errors)) * math.sqrt(len(targets) / free))
+        weights = np.minimum(1.0, _HUBER * spread / np.maximum(errors, 1e-12))
+    spreads = np.diag(spread**2 / weights) + (columns * prior**2) @ columns.T
+    factor = np.linalg.cholesky(spreads)
+    whitened_targets = np.linalg.solve(factor, targets)
+    evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
+    return Solution(unknowns, covariance, spread, evidence)
+
+
+def left_out_errors(problem: Problem) -> list[float]:
+    """Each net's relative error, prediction over measurement minus 1, under what was fitted to the others."""
+    found = []
+    for number in range(len(problem.targets)):
+        unknowns = solve(problem.without(number)).unknowns
+        found.append(float(problem.columns[number] @ unknowns - problem.targets[number]))
+    return found

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lutbench.measure.in_net import TERMS, InNet, amounts
+from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
+from lutbench.measure.scale import fit_scale
+from lutbench.space.fbnet import fbnet
+from lutbench.space.operator import OVERHEAD
+from lutbench.space.sampling import random_nets
+
+SPACE = fbnet(224, 1.0)
+OVERHEAD_US = 2.0
+
+
+def rows_us() -> dict[str, float]:
+    """Rows that grow with the work, each with an oddity of its own."""
+    rng = random.Random(1)
+    return {
+        op.name: OVERHEAD_US + (10 + 30 * op.macs / 1e6 + 50 * op.touched / 1e6) * rng.uniform(0.8, 1.2)
+        for op in SPACE.operators
+        if op.is_measured and op != OVERHEAD
+    } | {OVERHEAD.name: OVERHEAD_US}
+
+
+def measured(truth: InNet, count: int, noise: float, seed: int = 0) -> list[NetMeasurement]:
+    rows, rng = rows_us(), random.Random(seed)
+    found = []
+    for net in random_nets(SPACE, count, seed, "test"):
+        names = tuple(op.name for op in net.operators)
+        latency_us = truth.net_us([(name, rows[name]) for name in names], OVERHEAD_US)
+        found.append(NetMeasurement(net.key, names, latency_us * (1 + rng.gauss(0, noise))))
+    return found
+
+
+def errors_of(in_net: InNet, nets: list[NetMeasurement]) -> list[float]:
+    rows = rows_us()
+    return [
+        in_net.net_us([(name, rows[name]) for name in net.operators], OVERHEAD_US) / net.latency_us - 1 for net in nets
+    ]
+
+
+def test_overhead_is_paid_once() -> None:
+    assert InNet().net_us([("a", 13.0), ("b", 23.0)], 3.0) == 3 + 10 + 20
+    assert InNet(1.1).net_us([("a", 13.0), ("b", 23.0)], 3.0) == pytest.approx(3 + 33)
+    assert InNet(1.1, 2.0).net_us([("a", 13.0), ("b", 23.0)], 3.0) == pytest.approx(3 + 33 + 4)
+    assert InNet(1.1, 2.0).net_us([], 3.0) == 3.0
+
+
+def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() -> None:
+    name = "ir_k5_e1_g2_16x112x112_16_s1"
+    weights, moved, grouped = amounts(name)
+    assert weights == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) / 1e6)
+    assert moved == grouped == pytest.approx(2 * 16 * 112 * 112 / 1e6)
+    assert amounts(name.replace("_g2_", "_g1_"))[2] == 0
+    assert InNet(1.0, 0.0, {"grouped": 100.0}).share_us(name, 50.0, 2.0) == pytest.approx(48 + 100 * moved)
+    assert amounts("foreign_x") == amounts("nothing") == (0.0,) * len(TERMS)
+
+
+def test_what_depends_on_layout_and_bytes_is_found_where_nets_ask_for_it() -> None:
+    truth = InNet(1.05, 3.0, {"weights": 60.0, "inputs_outputs": -20.0, "grouped": 300.0})
+    nets, unseen = measured(truth, 14, 0.005), measured(truth, 100, 0.0, seed=1)
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US)
+    plain = InNet(fit.in_net.scale, fit.in_net.operator_us)
+    with_terms, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, plain))
+    assert with_terms < 0.006 < 0.01 < without
+
+
+def test_where_nets_do_not_ask_for_terms_they_cost_nothing() -> None:
+    truth = InNet(1.02, 1.0)
+    unseen = measured(truth, 100, 0.0, seed=1)
+    worst = []
+    for seed in range(2, 8):
+        fit = fit_scale(measured(truth, 14, 0.01, seed), rows_us(), OVERHEAD_US)
+        worst.append(sum(map(abs, errors_of(fit.in_net, unseen))) / 100)
+    assert sum(worst) / len(worst) < 0.006
+
+
+def test_left_out_errors_are_of_nets_that_the_fit_has_not_seen() -> None:
+    nets = measured(InNet(1.02), 14, 0.01)
+    problem = problem_of(nets, rows_us(), OVERHEAD_US)
+    others = problem_of(nets[1:], rows_us(), OVERHEAD_US)
+    (expected,) = errors_of(solve(others).in_net, nets[:1])
+    assert left_out_errors(problem)[0] == pytest.approx(expected)
