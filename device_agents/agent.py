@@ -13,7 +13,7 @@ from lutbench.measure.protocol import Batch, Failure, Outcome
 
 UNREADABLE = "unreadable"
 CORE_CHOICE = "core_choice"  # of a phone's environment: AgentSettings.cores
-BUNDLE = "bundle"  # of a phone's environment: which build of the runner measured
+BUNDLE = "bundle"  # in the environment: which build of the runner measured, of a phone or where an entry names one
 FIXED_PERFORMANCE = "fixed_performance"  # in the environment, true, of a phone that was measured in that mode
 EMULATED = "emulated"  # in the environment, true, of a phone that says that it is none
 

@@ -5,6 +5,10 @@ kind = "host"
 threads = 2
 lut = "luts/bench-pi.csv"
 
+[devices.host-runner]
+kind = "host"
+bundle = "host-bundle"    # measured by that runner and not by a worker of Python
+
 [devices.pixel]
 kind = "android"
 serial = "8A2X0T3BQ"      # or address = "192.168.1.20:5555"
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
-PHONE_RUNTIMES = ("onnx", "executorch")
+RUNNER_RUNTIMES = ("onnx", "executorch")
 _MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle")
 _LIMIT_KEYS = ("ignore_zones", "max_temperature_c", "least_battery_percent")
@@ -64,7 +68,7 @@ class Device:
     usb, transport_id: as in Wanted, for phones of one serial.
     cores: they are measured on, as in AgentSettings.
     model: what it must be, a pattern such as SM-G950*, or "" for any.
-    bundle: a folder that `lutbench runner build -o` wrote, or "" for the usual one.
+    bundle: a folder that `lutbench runner build -o` wrote; "": the usual one of a phone, none of this machine.
     limits: of its heat and its battery.
     """
 
@@ -150,11 +154,11 @@ def check_measurable(device: Device, runtime: str) -> None:
         raise DeviceError(
             f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
         )
+    by_runner = device.kind == "android" or bool(device.bundle)
+    if by_runner and runtime not in RUNNER_RUNTIMES:
+        what = "phones run" if device.kind == "android" else f"a bundle's runner, which {device.name} has, runs"
+        raise UsageError(f"{what} {' and '.join(RUNNER_RUNTIMES)}, not {runtime}", remedy="give another --runtime")
     if device.kind == "android":
-        if runtime not in PHONE_RUNTIMES:
-            raise UsageError(
-                f"phones run {' and '.join(PHONE_RUNTIMES)}, not {runtime}", remedy="give another --runtime"
-            )
         check_attached(_wanted(device))
 
 
@@ -164,7 +168,12 @@ def open_agent(device: Device, settings: AgentSettings) -> Agent:
     return _AGENTS[device.kind](device, settings)
 
 
-def _open_host(_device: Device, settings: AgentSettings) -> Agent:
+def _open_host(device: Device, settings: AgentSettings) -> Agent:
+    if device.bundle:
+        from lutbench.device_agents.host.native import NativeHostAgent
+        from lutbench.device_agents.runner.bundle import read_bundle
+
+        return NativeHostAgent(settings, read_bundle(Path(device.bundle)))
     from lutbench.device_agents.host.agent import HostAgent
 
     return HostAgent(settings)
@@ -246,6 +255,7 @@ def _device(name: str, entry: Any, path: Path) -> Device:
         "description",
         "threads",
         *((*_PHONE_KEYS, *_LIMIT_KEYS) if entry.get("kind") == "android" else ()),
+        *(("bundle",) if entry.get("kind") == "host" else ()),
     )
     unknown = set(entry) - set(known)
     if unknown:

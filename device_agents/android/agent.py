@@ -18,10 +18,10 @@ from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.reference import Reference
-from lutbench.device_agents.android.seen import RunnerFacts
 from lutbench.device_agents.android.stored import runner_artifact, stored_files, why_not_stored
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.runner.bundle import Bundle
+from lutbench.device_agents.runner.facts import RunnerFacts
 from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
 from lutbench.errors import DeviceError
@@ -86,11 +86,10 @@ class AndroidAgent(Closing):
         watch = self._watch
         info = describe(read_state(self.connection), self.connection.kind, watch.cores, watch.thermometer)
         engine, bundle = self._settings.runtime, self._bundle
-        libc = f", {bundle.libc}" if bundle.libc else ""
         environment: dict[str, Any] = {
             **info.environment,
             CORE_CHOICE: self._settings.cores or "all",
-            BUNDLE: f"{bundle.target} ({bundle.abi}{libc}), runner {bundle.runner}, {bundle.runtimes[engine]}",
+            BUNDLE: bundle.said(engine),
             "bundle_sha256": bundle.digest(engine),
             **({FIXED_PERFORMANCE: True} if self._settings.fixed_performance else {}),
             **watch.seen(),

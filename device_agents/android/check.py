@@ -25,8 +25,8 @@ from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.opening import begin_changes, check_model, hold_phone, open_phone, reach_phone
 from lutbench.device_agents.android.process import end_jobs
-from lutbench.device_agents.android.seen import CLOCK_NS
 from lutbench.device_agents.android.zones import Thermometer
+from lutbench.device_agents.runner.facts import CLOCK_NS
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Samples

@@ -108,27 +108,24 @@ class HostAgent(Closing):
         cycles = [cycle for cycle in batch.cycles if all(name in self._artifacts for name in cycle.artifacts)]
         needed = {name for cycle in cycles for name in cycle.artifacts} | {c.artifact for c in batch.canaries}
         self._load_missing(needed & self._artifacts.keys())
+        timeout_s = INVOCATION_TIMEOUT_S + sum(self._expected_s(cycle) for cycle in cycles)
+        yield from list(self._answers(batch, cycles, timeout_s))  # all of a batch, or nothing of one that did not end
+
+    def _answers(self, batch: Batch, cycles: Sequence[Cycle], timeout_s: float) -> Iterator[Outcome]:
+        """What the worker says of these cycles of the batch; WorkerDiedError where it does not come to an end."""
         request = {
             "measure": [[cycle.artifacts, cycle.warmup, cycle.repeats, cycle.canary] for cycle in cycles],
             "canaries": {c.name: [c.artifact, c.invocations, c.quiet_below_ns] for c in batch.canaries},
             "patience": batch.patience,
         }
         self._send(request)
-        outcomes: list[Outcome] = []
-        timeout_s = INVOCATION_TIMEOUT_S + sum(self._expected_s(cycle) for cycle in cycles)
-        while True:
-            answer = self._receive(timeout_s)
-            if "runtime_ns" in answer:
-                break
-            cycle = cycles[answer["cycle"]]
-            if "ns" in answer:
-                for name, durations_ns in zip(cycle.artifacts, answer["ns"], strict=True):
-                    outcomes.append(
-                        Samples(name, cycle.depth, cycle.canary, tuple(durations_ns), tuple(answer["canary_ns"]))
-                    )
-            else:
-                outcomes.append(Failure(answer["failed"], answer["reason"]))
-        yield from outcomes
+        while "runtime_ns" not in (answer := self._receive(timeout_s)):
+            if "ns" not in answer:
+                yield Failure(answer["failed"], answer["reason"])
+                continue
+            cycle, canary_ns = cycles[answer["cycle"]], tuple(answer["canary_ns"])
+            for name, durations_ns in zip(cycle.artifacts, answer["ns"], strict=True):
+                yield Samples(name, cycle.depth, cycle.canary, tuple(durations_ns), canary_ns)
         yield Spent(answer["runtime_ns"])
 
     def _load_missing(self, names: Collection[str]) -> None:
@@ -199,14 +196,21 @@ class HostAgent(Closing):
                 self._artifacts.pop(artifact.name)
 
     def _send(self, request: dict[str, Any]) -> None:
+        self._send_line(json.dumps(request).encode() + b"\n")
+
+    def _send_line(self, line: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.write(line)
             self._process.stdin.flush()
         except OSError as error:
             raise WorkerDiedError(self._death()) from error
 
     def _receive(self, timeout_s: float) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._receive_line(timeout_s))
+        return answer
+
+    def _receive_line(self, timeout_s: float) -> bytes:
         assert self._process is not None and self._process.stdout is not None
         while b"\n" not in self._pending:
             with selectors.DefaultSelector() as selector:
@@ -218,8 +222,7 @@ class HostAgent(Closing):
                 raise WorkerDiedError(self._death())
             self._pending += chunk
         line, self._pending = self._pending.split(b"\n", 1)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return line
 
     def _death(self) -> str:
         assert self._process is not None

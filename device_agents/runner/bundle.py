@@ -77,6 +77,11 @@ class Bundle:
         self._check(engine)
         return f"{folder}/{self.libraries[engine]}" if engine in self.libraries else None
 
+    def said(self, engine: str) -> str:
+        """What a LUT says of it."""
+        libc = f", {self.libc}" if self.libc else ""
+        return f"{self.target} ({self.abi}{libc}), runner {self.runner}, {self.runtimes[engine]}"
+
     def digest(self, engine: str) -> str:
         """A content address of what an engine needs, 64 hex digits."""
         parts = [(file.name, file.sha256, file.executable) for file in self.needed(engine)]

@@ -1,6 +1,7 @@
 #include "follow.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,9 +10,11 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "session.hpp"
 #include "system.hpp"
@@ -57,6 +60,13 @@ void run_one(const std::string& text, const std::string& records, const std::str
   close(descriptor);
 }
 
+// A caller that is killed closes the input, and a job, or a runtime that hangs in it, is not to outlive it.
+void end_with_input() {
+  pollfd input{STDIN_FILENO, 0, 0};
+  while (poll(&input, 1, -1) < 0 && errno == EINTR) continue;
+  _exit(0);
+}
+
 }  // namespace
 
 void follow_jobs(const std::string& folder, const EngineTable& table, std::int64_t idle_s) {
@@ -76,6 +86,17 @@ void follow_jobs(const std::string& folder, const EngineTable& table, std::int64
     if (!exists(folder) || now_ns() - heard_ns > idle_s * 1'000'000'000) return;
     pause_since(heard_ns);
   }
+}
+
+void take_jobs(const EngineTable& table) {
+  const int output = dup(STDOUT_FILENO);
+  if (output < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {  // what a runtime prints must not mix with the records
+    throw OutputError(std::string("standard output: ") + std::strerror(errno));
+  }
+  std::thread(end_with_input).detach();
+  RecordWriter out(output);
+  Session session(table);
+  for (std::string line; std::getline(std::cin, line);) session.run(line, ".", out);
 }
 
 void await_job(const std::string& file, std::int64_t milliseconds) {

@@ -14,6 +14,10 @@ namespace lutbench {
 // records cannot be written.
 void follow_jobs(const std::string& folder, const EngineTable& table, std::int64_t idle_s);
 
+// Takes jobs on standard input, a line each, and writes their records to standard output. Ends the process as soon as
+// the input is closed, in the midst of a job too. OutputError where records cannot be written.
+void take_jobs(const EngineTable& table);
+
 // Waits until a job's file is gone, its folder's process (the file pid) has ended, or milliseconds have passed.
 void await_job(const std::string& file, std::int64_t milliseconds);
 

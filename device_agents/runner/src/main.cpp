@@ -44,7 +44,8 @@ constexpr char kHelp[] =
     "  --output RECORDS   the file its records go to, replaced, or - for standard output\n"
     "  --jobs FOLDER      take the jobs FOLDER/1.json, FOLDER/2.json, ... as they appear; their records go to\n"
     "                     FOLDER/1.jsonl and so on; a job's file is removed when it has ended. Ends where the folder\n"
-    "                     goes, or after 120 s without a job\n"
+    "                     goes, or after 120 s without a job. -: jobs on standard input, a line each, records on\n"
+    "                     standard output; ends at once where its input is closed, in the midst of a job too\n"
     "  --serve PORT       take jobs on 127.0.0.1:PORT, a line each, and answer with their records; each has to bring\n"
     "                     the token that the first line printed names\n"
     "  --library FILE     what a server's engine opens: its jobs may not name one\n"
@@ -117,6 +118,15 @@ int number_of(const std::string& text, int most) {
 
 using Options = std::map<std::string, std::string>;
 
+int run_jobs(const Options& options) {
+  if (options.at("--jobs") == "-") {
+    lutbench::take_jobs(lutbench::engines());
+  } else {
+    lutbench::follow_jobs(options.at("--jobs"), lutbench::engines(), kIdleS);
+  }
+  return kDone;
+}
+
 int run_server(const Options& options) {
   const int port = number_of(options.at("--serve"), 65535);
   if (port < 0) return wrong_use("not a port: " + options.at("--serve"));
@@ -141,10 +151,7 @@ struct Way {
 
 const Way kWays[] = {
     {{"--job", "--output"}, {}, [](const Options& o) { return run_batch(o.at("--job"), o.at("--output")); }},
-    {{"--jobs"}, {}, [](const Options& o) {
-       lutbench::follow_jobs(o.at("--jobs"), lutbench::engines(), kIdleS);
-       return kDone;
-     }},
+    {{"--jobs"}, {}, run_jobs},
     {{"--serve"}, {"--library"}, run_server},
     {{"--sha256"}, {}, [](const Options& o) { return print_sums(o.at("--sha256")); }},
     {{"--await", "--for"}, {}, run_await},
