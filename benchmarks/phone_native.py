@@ -1,10 +1,11 @@
 """Are times through adb the machine's own? A phone without emulation against the host agent, on one core in turn.
 
     PYTHONPATH=. python benchmarks/phone_native.py --folder FOLDER [--runtime onnx] [--resolution 224] [--rounds 24]
-                                                   [--nets 100] [--limit-s 540]
+                                                   [--nets 100] [--host-by runner] [--limit-s 540]
 
 The phone is Google's adbd for amd64 with mksh and toybox in namespaces of its own (tests/phone), the runner the one of
-`runner build --target android-x86_64`. Needs root.
+`runner build --target android-x86_64`. Needs root. The host is measured by the runner of `--target host`, as a device's
+entry with a bundle is, or by a worker of Python, as without one.
 
 1. `profile` on both, in one process: their batches take turns, so that a drift of the machine falls on both. Rows of
    the phone's LUT within 2 % of the host's: at least 95 %.
@@ -35,6 +36,7 @@ from _machine import machine
 from lutbench.device_agents.agent import Agent, AgentSettings
 from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.registry import Device, open_agent
+from lutbench.device_agents.runner.build import build_bundle
 from lutbench.events import Event, Note, RoundProgress
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
@@ -216,8 +218,9 @@ def judge(host: Lut, phone: Lut, spent: dict[str, float]) -> bool:
 
 
 def measure(arguments: argparse.Namespace, phone: Phone, until: float) -> None:
+    host_bundle = str(build_bundle("host", say=print).folder) if arguments.host_by == "runner" else ""
     devices = {
-        "host": Device("host", "host", arguments.folder / "host.csv", ""),
+        "host": Device("host", "host", arguments.folder / "host.csv", "", bundle=host_bundle),
         "phone": Device("native", "android", arguments.folder / "phone.csv", "", address=phone.address),
     }
     profile_both(devices, arguments, until)
@@ -241,6 +244,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--nets", type=int, default=100, help="of verify; 0: none")
+    parser.add_argument("--host-by", default="runner", choices=("runner", "python"), help="what measures on the host")
     parser.add_argument("--limit-s", type=float, default=540.0)
     arguments = parser.parse_args()
     until = time.monotonic() + arguments.limit_s
@@ -253,7 +257,8 @@ def main() -> None:
         sys.exit(5)
     finally:
         phone.close()
-    print(f"{arguments.runtime}, int8, FBNet at {arguments.resolution}, width {arguments.width}; {machine()}\n")
+    print(f"{arguments.runtime}, int8, FBNet at {arguments.resolution}, width {arguments.width}, host by"
+          f" {arguments.host_by}; {machine()}\n")  # fmt: skip
     print("| what | measured |\n|---|---|")
     luts = [read_lut(arguments.folder / name) for name in ("host.csv", "phone.csv")]
     sys.exit(0 if judge(*luts, json.loads((arguments.folder / "spent.json").read_text())) else 3)

@@ -152,7 +152,7 @@ class AndroidAgent(Closing):
                         continue
                     yield from Records(None, (), 0, False, cycles={record.cycle: record}).outcomes(part)
                     gone.add(record.cycle)
-                    self._watch.note(record.before, record.after)
+                    self._watch.note(*(state for state in (record.before, record.after) if state is not None))
                 elif isinstance(record, FailedRecord):
                     self._artifacts.pop(record.name, None)
                     yield Failure(record.name, record.reason)

@@ -21,6 +21,8 @@ from lutbench.reading.plain import show
 
 JOBS = f"{ROOT}/jobs"
 _SHORTEST_LOOK_S, _LONGEST_LOOK_S = 0.5, 5.0  # that a look waits on the phone for the job's end
+_EARLY_SHARE = 0.8  # of the records that the last job had: then those are brought while the rest is still measured
+_EARLY_BYTES = 1 << 14  # that this has to be, to be worth a look
 _FRESH_S = 60.0  # that a process without a job counts as there: it ends by itself after twice as long
 _END_GRACE_S = 3.0  # between asking the runner to end and ending it
 _END_PAUSE_S = 0.15
@@ -63,6 +65,7 @@ class RunnerProcess:
         self._number = 0  # of the job
         self._heard = 0.0  # when the process was last known to be there
         self._offset = 0
+        self._early = 0  # bytes of records at which a look is worth while, before the job's end
         self._partial = b""
         self._losses = connection.losses
 
@@ -95,6 +98,7 @@ class RunnerProcess:
             self._name, self._number, self._command = secrets.token_hex(12), 0, tuple(command)
         self._number += 1
         self._losses = self._connection.losses
+        self._early = round(_EARLY_SHARE * self._offset)  # the offset is still the last job's
         self._offset, self._partial = 0, b""
         self._connection.push(job, self.job_file)  # adb makes the folder
         if not there:
@@ -142,7 +146,7 @@ class RunnerProcess:
                 return
 
     def _look(self, wait_s: float) -> Look:
-        wait = command_line([*self._command, "--await", self.job_file, "--for", str(round(1000 * wait_s))])
+        wait = command_line([*self._command, *self._waiting(wait_s)])
         # built-in words of the shell but for two: every process takes some of the time of what is measured
         script = f"""cd {self.folder} || exit 1
 exec 2>/dev/null
@@ -168,6 +172,11 @@ true
         self._offset += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         return Look(tuple(lines), whole(status), gone == "1", done == "1")
+
+    def _waiting(self, wait_s: float) -> list[str]:
+        """The runner's options that wait for the job's end."""
+        early = ["--bytes", str(self._early)] if self._early >= max(_EARLY_BYTES, self._offset + 1) else []
+        return ["--await", self.job_file, "--for", str(round(1000 * wait_s)), *early]
 
     def _end(self) -> None:
         """Asks the runner to end, so that it says what it was running, and then ends it."""

@@ -83,6 +83,7 @@ class State:
 class CycleRecord:
     """The samples of the job's cycle of that number: ns per name, and the canary's reading for each sample.
 
+    before, after: the phone's state around it; None: as the records of the job had it last.
     clock_ns: what reading the clock took, already taken off the samples; None: an older runner, which did not.
     cores: those it ran on, as read back while it ran; empty where the system or an older runner does not say.
     """
@@ -90,8 +91,8 @@ class CycleRecord:
     cycle: int
     ns: tuple[tuple[int, ...], ...]
     canary_ns: tuple[int, ...]
-    before: State
-    after: State
+    before: State | None
+    after: State | None
     clock_ns: int | None = None
     cores: tuple[int, ...] = ()
 
@@ -270,8 +271,7 @@ def _cycle(entry: dict[str, Any]) -> CycleRecord:
     cores = [_integer(core) for core in _list(entry.get("cores", []))]
     known = () if any(core < 0 for core in cores) else tuple(sorted(set(cores)))  # -1: the system does not say
     clock_ns = _whole(entry["clock_ns"]) if "clock_ns" in entry else None
-    before = _state(entry["before"])
-    after = before if entry["after"] == entry["before"] else _state(entry["after"])  # it is seldom read anew
+    before, after = (_state(entry[key]) if key in entry else None for key in ("before", "after"))
     return CycleRecord(_whole(entry["cycle"]), samples, canaries, before, after, clock_ns, known)
 
 

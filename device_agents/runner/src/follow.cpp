@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,14 +23,53 @@
 namespace lutbench {
 namespace {
 
-constexpr std::int64_t kShortestPauseUs = 1000;  // between two looks
+constexpr std::int64_t kShortestPauseUs = 1000;  // between two looks, where nothing tells of a change
 constexpr std::int64_t kLongestPauseUs = 20'000;
 constexpr std::int64_t kPauseShare = 20;  // the part of the time waited so far that the next pause takes
 
-// Short jobs are answered at once, and long ones are not disturbed by whoever waits for them.
-void pause_since(std::int64_t began_ns) {
-  const std::int64_t share_us = (now_ns() - began_ns) / 1000 / kPauseShare;
-  usleep(static_cast<useconds_t>(std::clamp(share_us, kShortestPauseUs, kLongestPauseUs)));
+// Pauses that end where a file of the folder was written, brought there or removed, or where the folder goes: the system
+// tells of that. It looks time and again all the same, for not every file system does.
+class Pauses {
+ public:
+  explicit Pauses(const std::string& folder) : descriptor_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    if (descriptor_ < 0) return;
+    if (inotify_add_watch(descriptor_, folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0) {
+      close(descriptor_);
+      descriptor_ = -1;
+    }
+  }
+  Pauses(const Pauses&) = delete;
+  Pauses& operator=(const Pauses&) = delete;
+  ~Pauses() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+
+  // Short jobs are answered at once, and long ones are not disturbed by whoever waits for them.
+  void since(std::int64_t began_ns) const {
+    const std::int64_t share_us = (now_ns() - began_ns) / 1000 / kPauseShare;
+    const std::int64_t pause_us = std::clamp(share_us, kShortestPauseUs, kLongestPauseUs);
+    if (descriptor_ < 0) {
+      usleep(static_cast<useconds_t>(pause_us));
+      return;
+    }
+    pollfd changes{descriptor_, POLLIN, 0};
+    poll(&changes, 1, static_cast<int>(pause_us / 1000));
+    char told[4096];  // of what: it is looked at anew
+    while (read(descriptor_, told, sizeof told) > 0) continue;
+  }
+
+ private:
+  int descriptor_;
+};
+
+std::string folder_of(const std::string& file) {
+  const auto slash = file.rfind('/');
+  return slash == std::string::npos ? "." : file.substr(0, slash);
+}
+
+std::uintmax_t size_of(const std::string& path) {
+  struct stat about {};
+  return stat(path.c_str(), &about) == 0 ? static_cast<std::uintmax_t>(about.st_size) : 0;
 }
 
 bool exists(const std::string& path) {
@@ -71,6 +111,7 @@ void end_with_input() {
 
 void follow_jobs(const std::string& folder, const EngineTable& table, std::int64_t idle_s) {
   Session session(table);
+  const Pauses pauses(folder);
   std::int64_t heard_ns = now_ns();
   for (long number = 1;;) {
     const std::string job = folder + "/" + std::to_string(number);
@@ -84,7 +125,7 @@ void follow_jobs(const std::string& folder, const EngineTable& table, std::int64
     }
     unlink((folder + "/" + std::to_string(number - 1) + ".json").c_str());  // given again, as nobody saw it arrive
     if (!exists(folder) || now_ns() - heard_ns > idle_s * 1'000'000'000) return;
-    pause_since(heard_ns);
+    pauses.since(heard_ns);
   }
 }
 
@@ -99,16 +140,18 @@ void take_jobs(const EngineTable& table) {
   for (std::string line; std::getline(std::cin, line);) session.run(line, ".", out);
 }
 
-void await_job(const std::string& file, std::int64_t milliseconds) {
+void await_job(const std::string& file, std::int64_t milliseconds, std::uintmax_t bytes) {
   const std::int64_t began_ns = now_ns();
   const std::int64_t until = began_ns + milliseconds * 1'000'000;
-  const auto slash = file.rfind('/');
-  const std::string pid_file = (slash == std::string::npos ? "." : file.substr(0, slash)) + "/pid";
+  const std::string folder = folder_of(file);
+  const std::string records = file.substr(0, file.rfind('.')) + ".jsonl";
+  const Pauses pauses(folder);
   pid_t pid = 0;
   while (now_ns() < until && exists(file)) {
-    if (pid <= 0) std::ifstream(pid_file) >> pid;
+    if (bytes && size_of(records) >= bytes) return;
+    if (pid <= 0) std::ifstream(folder + "/pid") >> pid;
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) return;
-    pause_since(began_ns);
+    pauses.since(began_ns);
   }
 }
 

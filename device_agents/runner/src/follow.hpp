@@ -18,7 +18,8 @@ void follow_jobs(const std::string& folder, const EngineTable& table, std::int64
 // the input is closed, in the midst of a job too. OutputError where records cannot be written.
 void take_jobs(const EngineTable& table);
 
-// Waits until a job's file is gone, its folder's process (the file pid) has ended, or milliseconds have passed.
-void await_job(const std::string& file, std::int64_t milliseconds);
+// Waits until a job's file is gone, its folder's process (the file pid) has ended, its records (the file beside it) are
+// so many bytes (0: however many), or milliseconds have passed.
+void await_job(const std::string& file, std::int64_t milliseconds, std::uintmax_t bytes);
 
 }  // namespace lutbench

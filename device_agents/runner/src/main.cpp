@@ -51,6 +51,7 @@ constexpr char kHelp[] =
     "  --library FILE     what a server's engine opens: its jobs may not name one\n"
     "  --await JOB        wait until the file of a job of --jobs is gone, or the process that has it\n"
     "  --for MS           but no longer than that\n"
+    "  --bytes N          nor once its records are so many bytes\n"
     "  --sha256 LIST      print the SHA-256 of the files named in LIST, a line each, or - for standard input\n"
     "\n"
     "Exit status: 0 the job ran to its end, 1 it did not (its `fatal` record says why) or a file cannot be read,\n"
@@ -112,7 +113,7 @@ int print_sums(const std::string& list) {
 
 // A whole number from 0 to most; -1 for anything else.
 int number_of(const std::string& text, int most) {
-  const bool digits = !text.empty() && text.size() <= 6 && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool digits = !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
   return digits && std::stoi(text) <= most ? std::stoi(text) : -1;
 }
 
@@ -138,7 +139,10 @@ int run_server(const Options& options) {
 int run_await(const Options& options) {
   const int limit_ms = number_of(options.at("--for"), 60'000);
   if (limit_ms < 0) return wrong_use("not milliseconds, at most 60000: " + options.at("--for"));
-  lutbench::await_job(options.at("--await"), limit_ms);
+  const auto given = options.find("--bytes");
+  const int bytes = given == options.end() ? 0 : number_of(given->second, 1 << 30);
+  if (bytes < 0) return wrong_use("not a number of bytes: " + given->second);
+  lutbench::await_job(options.at("--await"), limit_ms, static_cast<std::uintmax_t>(bytes));
   return kDone;
 }
 
@@ -154,7 +158,7 @@ const Way kWays[] = {
     {{"--jobs"}, {}, run_jobs},
     {{"--serve"}, {"--library"}, run_server},
     {{"--sha256"}, {}, [](const Options& o) { return print_sums(o.at("--sha256")); }},
-    {{"--await", "--for"}, {}, run_await},
+    {{"--await", "--for"}, {"--bytes"}, run_await},
 };
 
 bool fits(const Way& way, const Options& options) {

@@ -59,21 +59,37 @@ Checksum check_run(Model& model, const std::string& name) {
   return sum;
 }
 
+// A state as a cycle's record has it: left out where it is the one that a record of this job had last, for it is read
+// seldom, and whoever reads the records has to read every byte.
+class States {
+ public:
+  void add(json& record, const char* key, const State& state) {
+    if (state.at_ms == told_ms_) return;
+    record[key] = state_record(state);
+    told_ms_ = state.at_ms;
+  }
+
+ private:
+  std::int64_t told_ms_ = -1;
+};
+
 std::int64_t measure(const Job& job, const Models& models, RecordWriter& out) {
   Measurement measurement(models, job.canaries, job.patience);
   StateReader system;
+  States states;
   for (std::size_t i = 0; i < job.cycles.size(); ++i) {
     try {
       const State before = system.read();
       measurement.wait(job.cycles[i]);
       const auto samples = measurement.run(job.cycles[i]);
-      out.write({{"cycle", i},
-                 {"ns", samples.samples_ns},
-                 {"canary_ns", samples.canary_ns},
-                 {"clock_ns", samples.clock_ns},
-                 {"cores", samples.cores},
-                 {"before", state_record(before)},
-                 {"after", state_record(system.read())}});
+      json record = {{"cycle", i},
+                     {"ns", samples.samples_ns},
+                     {"canary_ns", samples.canary_ns},
+                     {"clock_ns", samples.clock_ns},
+                     {"cores", samples.cores}};
+      states.add(record, "before", before);
+      states.add(record, "after", system.read());
+      out.write(record);
     } catch (...) {
       out.write({{"cycle", i}, {"failed", running()}, {"reason", reason()}});
     }

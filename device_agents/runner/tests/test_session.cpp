@@ -82,7 +82,8 @@ TEST_F(Sessions, AJobFromItsStartToItsEnd) {
   EXPECT_EQ(found[5]["cycle"], 0);
   EXPECT_EQ(found[5]["ns"].size(), 2U);
   EXPECT_EQ(found[5]["canary_ns"].size(), 2U);
-  EXPECT_TRUE(found[5]["before"].contains("temperature_mc") && found[5]["after"].contains("khz"));
+  EXPECT_TRUE(found[5]["before"].contains("temperature_mc") && found[5]["before"].contains("khz"));
+  EXPECT_FALSE(found[5].contains("after"));  // it has not been read anew
   EXPECT_EQ(found[6]["end"], "n1");
   EXPECT_EQ(found[6]["records"], 6);
   EXPECT_GT(found[6]["runtime_ns"], 0);

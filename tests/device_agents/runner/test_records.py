@@ -66,6 +66,15 @@ def test_every_kind_is_read() -> None:
     assert parse_record(line({"fatal": "refused", "syscall": 435})) == Fatal("refused", 435, None, None)
 
 
+def test_a_state_is_there_once() -> None:
+    """What the phone's state is has not been read anew where a cycle's record leaves it out."""
+    cycle = {"cycle": 1, "ns": [[7, 8]], "canary_ns": [2, 3]}
+    silent, after = parse_record(line(cycle)), parse_record(line({**cycle, "after": STATE}))
+    assert isinstance(silent, CycleRecord) and isinstance(after, CycleRecord)
+    assert (silent.before, silent.after, after.before) == (None, None, None)
+    assert after.after is not None and after.after.temperature_mc == {"cpu": -35200}
+
+
 def test_a_whole_file_becomes_the_batchs_outcomes() -> None:
     found = read_records(lines(RECORDS))
     assert found.complete("n") and not found.complete("m")
@@ -121,7 +130,7 @@ def test_who_was_running_when_the_runner_died() -> None:
         {"cycle": 0, "ns": [[True]], "canary_ns": [1], "before": STATE, "after": STATE},
         {"cycle": 0, "ns": [[1, 2]], "canary_ns": [1], "before": STATE, "after": STATE},
         {"cycle": 0, "ns": [], "canary_ns": [], "before": STATE, "after": STATE},
-        {"cycle": 0, "ns": [[1]], "canary_ns": [1], "before": STATE},
+        {"cycle": 0, "ns": [[1]], "canary_ns": [1], "before": None},
         {"cycle": 0, "ns": [[1]], "canary_ns": [1], "before": [], "after": STATE},
         {"loaded": "a", "first_ns": "5"},
         {"loaded": "a", "first_ns": 5, "output": {**OUTPUT, "sketch": [1]}},

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,7 @@ def test_sums_that_cannot_be_printed_are_an_exit_status(phone: Phone, tmp_path: 
         ["--jobs", "x", "--output", "x"],
         ["--jobs", "x", "--library", "x"],
         ["--await", "x", "--for", "-1"],
+        ["--await", "x", "--for", "1", "--bytes", "-1"],
         ["x"],
     ],
 )
@@ -338,9 +340,10 @@ def test_a_process_ends_with_its_folder(session: Session) -> None:
 def test_waiting_for_a_job_ends_with_the_job_or_its_process_or_in_time(phone: Phone, tmp_path: Path) -> None:
     job = tmp_path / "1.json"
 
-    def wait(milliseconds: int) -> float:
+    def wait(milliseconds: int, size: int = 0) -> float:
         began = time.monotonic()
-        subprocess.run(phone.command("--await", str(job), "--for", str(milliseconds)), check=True, timeout=60)
+        options = ["--await", str(job), "--for", str(milliseconds), *(["--bytes", str(size)] if size else [])]
+        subprocess.run(phone.command(*options), check=True, timeout=60)
         return time.monotonic() - began
 
     wait(60_000)  # there is no such job
@@ -352,6 +355,16 @@ def test_waiting_for_a_job_ends_with_the_job_or_its_process_or_in_time(phone: Ph
     wait(60_000)
     (tmp_path / "pid").write_text(f"{os.getpid()}\n")
     assert wait(300) >= 0.3
+    job.with_suffix(".jsonl").write_bytes(b"x" * 99)
+    assert wait(300, 100) >= 0.3
+    wait(60_000, 99)  # so much is there already
+    with job.with_suffix(".jsonl").open("ab") as records, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(wait, 60_000, 100)
+        time.sleep(0.1)
+        assert not waiting.done()
+        records.write(b"x")
+        records.flush()
+        waiting.result(LONG_S)
 
 
 def test_the_core_the_clock_and_what_was_allowed_are_in_the_records(phone: Phone) -> None:
@@ -362,6 +375,17 @@ def test_the_core_the_clock_and_what_was_allowed_are_in_the_records(phone: Phone
         assert record.cores == (0,)
         assert record.clock_ns is not None and 0 < record.clock_ns < 1_000_000
     assert found.end.wall_ns > found.end.runtime_ns > 0
+
+
+def test_the_systems_state_is_told_when_it_was_read(phone: Phone) -> None:
+    """It is read every 0.2 s at most, and records that repeat it are long to send and to read."""
+    batch = Batch(tuple(Cycle((CONV,), 0, 1, 200, "c") for _ in range(200)), BATCH.canaries)
+    status, found = phone.batch(phone.write(replace(phone.job, batch=batch)))
+    assert status == 0 and found.end is not None and len(found.cycles) == 200
+    states = [state for number in range(200) for r in [found.cycles[number]] for state in (r.before, r.after) if state]
+    moments = [state.at_ms for state in states]
+    assert found.cycles[0].before is not None and moments == sorted(set(moments))
+    assert len(moments) <= 2 + found.end.wall_ns / 200e6
 
 
 def fuzzed(phone: Phone, data: bytes) -> None:

@@ -1,0 +1,87 @@
+"""The runner's process on the phone: a phone that is this machine's shell, a runner that is a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lutbench.device_agents.android.connection import Connection
+from lutbench.device_agents.android.install import ROOT
+from lutbench.device_agents.android.lock import PhoneLock
+from lutbench.device_agents.android.process import RunnerProcess
+from tests.device_agents.android.local_phone import LocalLink
+
+# takes jobs as --jobs does, and waits as --await does: half of a job's records come at once, the others when they were
+# waited for a second time
+_RUNNER = """#!/bin/sh
+PATH=/usr/bin:/bin
+half() { head -c 20000 /dev/zero | tr '\\0' x | fold -w 99; echo; }
+if [ "$1" = --await ]; then
+  echo "$@" >> $(dirname "$2")/waits
+  [ $(wc -l < $(dirname "$2")/waits) -lt $MOST ] || touch "$2.go"
+  n=0
+  while [ -e "$2" ] && [ $n -lt 600 ]; do
+    size=$(wc -c < "${2%.json}.jsonl" 2>/dev/null || echo 0)
+    [ "$5" = --bytes ] && [ "$size" -ge "$6" ] && exit 0
+    n=$((n + 1)); sleep 0.05
+  done
+  exit 0
+fi
+cd "$2" || exit 1
+for n in 1 2 3; do
+  until [ -e $n.json ]; do [ -e pid ] || exit 0; sleep 0.02; done
+  half > $n.jsonl
+  [ $n = 1 ] || until [ -e $n.json.go ]; do sleep 0.02; done
+  half >> $n.jsonl
+  rm $n.json
+done
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> RunnerProcess:
+    link = LocalLink(tmp_path / "phone", "9")
+    (link.tmp / "lutbench").mkdir()
+    connection = Connection(link, "phone", reconnect_s=0.0)
+    lock = PhoneLock(connection, ROOT, "host")
+    lock.acquire()
+    return RunnerProcess(connection, lock)
+
+
+def test_most_records_are_read_while_the_rest_is_measured(process: RunnerProcess, tmp_path: Path) -> None:
+    """The second job's second half comes only after a second look: the first one has to end before the job does."""
+    runner = tmp_path / "runner"
+    runner.write_text(_RUNNER.replace("$MOST", "3"))
+    runner.chmod(0o755)
+    process.start(b"{}\n", [str(runner)])
+    first = list(process.follow(lambda: 20.0))
+    assert [look.done for look in first] == [True]
+    size = sum(len(line) + 1 for line in first[0].lines)
+    assert size > 40_000
+    process._early = 0
+    process.start(b"{}\n", [str(runner)])
+    process._early = size // 2 - 200  # as the first half is; a job is looked at when most of its records are there
+    looks = list(process.follow(lambda: 20.0))
+    assert [look.done for look in looks] == [False, True]
+    assert sum(len(line) + 1 for look in looks for line in look.lines) == size
+    waits = (Path(str(runner.parent)) / "phone/tmp/lutbench/jobs" / process._name / "waits").read_text().splitlines()
+    assert ["--bytes" in line for line in waits] == [False, True, False]
+
+
+def test_how_early_a_job_is_looked_at_is_known_by_the_last_one(process: RunnerProcess, tmp_path: Path) -> None:
+    runner = tmp_path / "runner"
+    runner.write_text(_RUNNER.replace("$MOST", "1"))
+    runner.chmod(0o755)
+    assert "--bytes" not in process._waiting(0.5)
+    process.start(b"{}\n", [str(runner)])
+    assert "--bytes" not in process._waiting(0.5)
+    (look,) = process.follow(lambda: 20.0)
+    process.start(b"{}\n", [str(runner)])
+    assert process._waiting(0.5)[-2:] == ["--bytes", str(round(0.8 * process_bytes(look.lines)))]
+    process._offset = 1 << 20  # more has come than that
+    assert "--bytes" not in process._waiting(0.5)
+
+
+def process_bytes(lines: tuple[bytes, ...]) -> int:
+    return sum(len(line) + 1 for line in lines)
