@@ -164,7 +164,9 @@ class AndroidAgent(Closing):
             left = [cycle for cycle in left if self._has(cycle)]
 
     def renew(self, names: Collection[str]) -> None:
-        """Nothing: each batch has a runner of its own, which loads what the batch needs."""
+        """The next batch is given to a new runner, which loads what the batch needs."""
+        del names
+        self._process.renew()
 
     def _has(self, cycle: Cycle) -> bool:
         return all(name in self._artifacts for name in cycle.artifacts)

@@ -104,6 +104,10 @@ class RunnerProcess:
         if not there:
             self._launch()
 
+    def renew(self) -> None:
+        """The next job is given to a new process, which ends this one as it starts."""
+        self._name = ""
+
     def _launch(self) -> None:
         run = command_line([*self._command, "--jobs", self.folder])
         script = f"echo $$ > pid; {run} > log 2>&1; echo $? > status\n"

@@ -85,3 +85,20 @@ def test_how_early_a_job_is_looked_at_is_known_by_the_last_one(process: RunnerPr
 
 def process_bytes(lines: tuple[bytes, ...]) -> int:
     return sum(len(line) + 1 for line in lines)
+
+
+def test_a_renewed_process_is_another_one(process: RunnerProcess, tmp_path: Path) -> None:
+    """Its memory lies elsewhere, which moves some operators' times; the one before it has ended."""
+    runner = tmp_path / "runner"
+    runner.write_text(_RUNNER.replace("$MOST", "1"))
+    runner.chmod(0o755)
+    pids = []
+    for _ in range(2):
+        process.start(b"{}\n", [str(runner)])
+        assert [look.done for look in process.follow(lambda: 20.0)] == [True]
+        pids.append(int((tmp_path / "phone/tmp/lutbench/jobs" / process._name / "pid").read_text()))
+        process.renew()
+    assert pids[0] != pids[1]
+    assert len(list((tmp_path / "phone/tmp/lutbench/jobs").iterdir())) == 1
+    stat = Path(f"/proc/{pids[0]}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(") ")[2][0] == "Z"
