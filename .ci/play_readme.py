@@ -3,8 +3,8 @@
     .venv/bin/python .ci/play_readme.py --columns 80 --folder DIR [--follow] [--only WORD]
 
 Each line of the README that begins with `lutbench` is run in a pseudo-terminal, with the short settings of SHORT (they
-are options of the commands; nothing of the line itself is changed but what stands for something of the reader's). Held
-of each, for a line that does not is a problem:
+are options of the commands; of the line itself only PATH, the reader's own, and the nets' variant change). What has to
+hold of each:
 
 - it ends with status 0;
 - something is on the screen within FIRST_S, or within STARTS times what `lutbench --version` took just before, on a
@@ -61,6 +61,7 @@ SHORT = {
     "export": ("--test-images", "20"),
 }
 PROFILE = ("--max-rounds", "12")
+SMALL, VARIANT = ("--resolution", "96", "--width", "0.35"), "@96x0.35"  # of the first profile, and of its nets
 OWN_SPACE = ("--space", "my_space.toml")  # for lines that say nothing of the space, but for the first
 READS = ("show", "predict", "diff", "nets", "devices")
 PIECES = ("ir_", "stem_", "conv_", "fc_", "pool_")  # that operators' names begin with
@@ -99,8 +100,10 @@ def shortened(words: Sequence[str]) -> tuple[str, ...]:
     words = tuple(word.replace("PATH", "photographs") for word in words)
     name = words[0]
     if name == "profile":
-        whole = "--space" in words or words[1:] == ("--device", "host")
-        return (*words, *(() if whole else OWN_SPACE), *PROFILE)
+        space = SMALL if words[1:] == ("--device", "host") else () if "--space" in words else OWN_SPACE
+        return (*words, *space, *PROFILE)
+    if name == "predict":
+        return tuple(word + VARIANT if re.fullmatch("fbnet_[a-c]", word) else word for word in words)
     if name == "train" and "photographs" in " ".join(words):
         return (*words, *SHORT["train"], "--resolution", "32", "--batch-size", "8")
     return (*words, *SHORT.get(name, ()))

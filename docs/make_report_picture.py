@@ -1,6 +1,8 @@
-"""Draws docs/pictures/report.png: the top of the page that `lutbench report` makes of a LUT, in a headless Chromium.
+"""Draws docs/pictures/report.png: the top of the page that `lutbench demo` makes, in a headless Chromium.
 
-python docs/make_report_picture.py luts/host.csv
+    python docs/make_report_picture.py [DEMO]
+
+DEMO: the folder of a demo that has run already; without it one runs first, some two minutes.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ from pathlib import Path
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from lutbench.cli.demo import PAGE
+
 WIDTH, HEIGHT = 1240, 2035
 SCALE = 0.75
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
-        subprocess.run([sys.executable, "-m", "lutbench", "report", *sys.argv[1:], "-o", str(page)], check=True)
+        demo = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
+        subprocess.run([sys.executable, "-m", "lutbench", "demo", "--no-open", "-o", str(demo)], check=True)
+        page = demo / PAGE
         options = ChromeOptions()
         options.binary_location = str(shutil.which("chromium"))
         for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder}/profile"):

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, device_option, device_options, device_use_options, json_option, round_options
+from lutbench.cli.options import (
+    LUT,
+    device_option,
+    device_options,
+    device_use_options,
+    json_option,
+    output_option,
+    round_options,
+)
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
 
@@ -106,12 +114,7 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     multiple=True,
     help="Time the nets of this table of FBNet's paper, and show its phones beside them.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the results as a CSV file, which `lutbench estimate` reads.",
-)
+@output_option("Write the results as a CSV file, which `lutbench estimate` reads.")
 @round_options
 @json_option
 def command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import INTEGERS, LUT, NUMBERS, json_option
+from lutbench.cli.options import INTEGERS, LUT, NUMBERS, json_option, output_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MOST_NETS_SHOWN = 20
 @click.argument("table")
 @click.option("--device", required=True, help="Name the device that the LUT is of, as `lutbench devices` lists it.")
 @click.option("--source-device", help="Use the table's rows of this device. [default: the name given to --device]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Write the LUT here.")
+@output_option("Write the LUT here.", required=True)
 @click.option("--prior", type=LUT, help="Start from this device's estimated LUT and scale it.")
 @click.option("--rows", default="", help="Also fit operators that were timed alone: a CSV, or `published` (the S8's).")
 @click.option(

@@ -9,7 +9,7 @@ import click
 
 from lutbench.cli.help import HelpCommand
 from lutbench.cli.next_steps import say_next
-from lutbench.cli.options import NAMES, folder_name, json_option
+from lutbench.cli.options import NAMES, folder_name, json_option, output_option
 from lutbench.export.exporters import EXPORTERS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of another export that the folder holds.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: exported/NET]")
+@output_option("Write into this folder. [default: exported/NET]")
 @json_option
 def command(
     net: str,

@@ -9,7 +9,7 @@ import click
 
 from lutbench.cli.help import HelpCommand
 from lutbench.cli.luts import what_it_is
-from lutbench.cli.options import json_option
+from lutbench.cli.options import json_option, output_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SHOWN = 3  # left-out rows that are named; the LUT's origin has them all
 @click.command("import", cls=HelpCommand)
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Write the LUT here.")
+@output_option("Write the LUT here.", required=True)
 @click.option("--select", default="", help="Take this part of the file: a device (hw-nas-bench) or an op_dtype (nni).")
 @click.option("--unit", default="", help="Read latencies in this unit: s, ms, us or ns. [default: the format's own]")
 @click.option("--device", default="", help="Name the device. [default: what the file says, else unknown]")

@@ -7,19 +7,13 @@ from pathlib import Path
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, json_option
+from lutbench.cli.options import LUT, json_option, output_option
 from lutbench.cli.out import say
 
 
 @click.command("merge", cls=HelpCommand)
 @click.argument("paths", nargs=-1, required=True, type=LUT, metavar="A B...")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Write the merged LUT here; not over one of A B....",
-)
+@output_option("Write the merged LUT here; not over one of A B....", required=True)
 @click.option(
     "--conflict",
     type=click.Choice(["narrower", "refuse"]),

@@ -104,6 +104,13 @@ fixed_performance_option = click.option(
 no_heat_wait_option = click.option(
     "--no-heat-wait", is_flag=True, help="Measure a phone however hot it is. The LUT says so."
 )
+
+
+def output_option(text: str, required: bool = False) -> Callable[[Any], Any]:
+    """-o, the file or folder that a command writes: text says which. The command gets it as output, a Path or None."""
+    return click.option("-o", "--output", type=click.Path(path_type=Path), required=required, help=text)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 

@@ -11,6 +11,7 @@ from lutbench.units import format_seconds
 
 Step = ExportProgress | RoundProgress | StepProgress
 LEAST_SHOWN_S = 1.0  # what would be shown as "0.0 s left" is over, or was estimated wrong
+_TELLING = 0.1  # the share of an estimate that has to be over before it says how good the estimate is
 
 
 def stage_of(event: Step) -> str:
@@ -29,7 +30,7 @@ class Pace:
         self._stage = ""
         self._began_s = self._heard_s = 0.0
         self._done_before = 0
-        self._left_s = math.nan
+        self._left_s = self._first_own_s = math.nan
 
     def hear(self, event: Step) -> None:
         """Takes in how far the phase is."""
@@ -37,7 +38,15 @@ class Pace:
         if stage_of(event) != self._stage:
             self._stage, self._began_s, self._done_before = stage_of(event), now, event.done
         own_s = math.nan if isinstance(event, ExportProgress) else event.remaining_s
-        self._left_s = own_s if math.isfinite(own_s) else self._at_this_pace(event, now)
+        if now == self._began_s:
+            self._first_own_s = own_s
+        self._left_s = self._corrected(own_s, now) if math.isfinite(own_s) else self._at_this_pace(event, now)
+
+    def _corrected(self, own_s: float, now: float) -> float:
+        """An event's own estimate times how much too short it was in this phase until now."""
+        gone_s = self._first_own_s - own_s
+        is_known = gone_s > _TELLING * self._first_own_s
+        return own_s * max(1.0, (now - self._began_s) / gone_s) if is_known else own_s
 
     def _at_this_pace(self, event: Step, now: float) -> float:
         came = event.done - self._done_before

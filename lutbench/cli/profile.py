@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from lutbench.cli.options import (
     device_options,
     device_use_options,
     json_option,
+    output_option,
     round_options,
 )
 from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
@@ -44,12 +44,7 @@ from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
     help="Multiply all widths by each of these, such as 1.0,0.5. [default: 1.0]",
 )
 @device_use_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the LUT here. [default: the device's, such as luts/host.csv]",
-)
+@output_option("Write the LUT here. [default: the device's, such as luts/host.csv]")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed the order within rounds and the choice of tuning nets."
 )

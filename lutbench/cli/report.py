@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT
+from lutbench.cli.options import LUT, output_option
 from lutbench.cli.out import say
 
 
 @click.command("report", cls=HelpCommand)
 @click.argument("lut_paths", nargs=-1, required=True, type=LUT, metavar="LUT [LUT2]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the page here, such as page.html.")
+@output_option("Write the page here, such as page.html.")
 @click.option(
     "--plot",
     "plots",

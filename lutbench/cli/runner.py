@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import json_option
+from lutbench.cli.options import json_option, output_option
 from lutbench.cli.out import say
 
 TARGETS = ("android-arm64", "android-x86_64", "host")
@@ -36,12 +36,7 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Take libonnxruntime.so for arm64-v8a from this folder; needs --ndk.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the bundle into this folder. [default: it stays in the cache]",
-)
+@output_option("Write the bundle into this folder. [default: it stays in the cache]")
 @json_option
 def build(target: str, ndk: Path | None, libraries: Path | None, output: Path | None, as_json: bool) -> None:
     """Build the runner and its bundle: the folder that is pushed to a phone.

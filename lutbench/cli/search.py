@@ -20,6 +20,7 @@ from lutbench.cli.options import (
     learning_options,
     lut_batch_option,
     machine_options,
+    output_option,
     several,
 )
 from lutbench.cli.out import say
@@ -107,9 +108,7 @@ _schedule_options = several(
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, gates, order and draws."
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: searched/LUT_TARGETms]"
-)
+@output_option("Write into this folder. [default: searched/LUT_TARGETms]")
 @learning_options
 @click.option("--compile", "compiled", is_flag=True, help="Compile soft passes with torch.compile.")
 @machine_options

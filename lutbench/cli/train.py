@@ -17,6 +17,7 @@ from lutbench.cli.options import (
     json_option,
     learning_options,
     machine_options,
+    output_option,
     several,
 )
 
@@ -50,7 +51,7 @@ _recipe_options = several(
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed weights, order and augmentation."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: trained/NET]")
+@output_option("Write into this folder. [default: trained/NET]")
 @learning_options
 @click.option("--compile", "compiled", is_flag=True, help="Compile the net with torch.compile first.")
 @click.option(

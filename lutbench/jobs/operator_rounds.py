@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
+_TRIAL = "choosing how operators are timed"
 NET_ROUNDS = 12  # in three processes: more nets tell more than more rounds of each
 MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
@@ -90,11 +92,11 @@ class Campaign:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
         if self._nets:
             while self._data.rounds_ended < TRIAL_ROUNDS:
-                self._round(TRIAL_DEPTHS, self._alive(self.operators), "choosing how operators are timed")
+                self._round(TRIAL_DEPTHS, self._alive(self.operators))
         trials = self._decided_trials()
         depth = choose_depth(trials).depth if trials else 0
         while (wanted := self.unfinished(depth)) or self._unfinished_nets:
-            self._round((depth,), wanted, "measuring")
+            self._round((depth,), wanted)
         nets = self._measured_nets
         fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
         return Context(depth, trials, fit, self._net_noise(nets))
@@ -168,7 +170,7 @@ class Campaign:
     def _overhead_us(self, depth: int) -> float:
         return self._rows_us(depth)[OVERHEAD.name]
 
-    def _round(self, depths: Sequence[int], wanted: Sequence[str], stage: str) -> None:
+    def _round(self, depths: Sequence[int], wanted: Sequence[str]) -> None:
         number = self._data.current_round
         if number in FRESH_AT:
             self._processes.renew(
@@ -193,18 +195,21 @@ class Campaign:
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
         outcome = measure_round(self._agent.measure, self._journal, cycles, keep, self._protocol)
-        self._report(self._progress(stage, outcome.number, depths[0], outcome.disturbed))
+        if len(depths) > 1:
+            self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
+        else:
+            self._report(self._progress(outcome.number, depths[0], outcome.disturbed))
 
     def _latency_us(self, depth: int, name: str) -> float | None:
         summary = self._data.summary(name, depth)
         return summary.latency_us if summary else None
 
-    def _progress(self, stage: str, number: int, depth: int, disturbed: float) -> RoundProgress:
+    def _progress(self, number: int, depth: int, disturbed: float) -> RoundProgress:
         unfinished = self.unfinished(depth)
         summaries = [(name, self._data.summary(name, depth)) for name in unfinished]
         widths = sorted(((s.half_width, name) for name, s in summaries if s), reverse=True)
         return RoundProgress(
-            stage=stage,
+            stage="measuring",
             round_number=number,
             done=len(self.operators) - len(unfinished),
             total=len(self.operators),

@@ -25,7 +25,7 @@ def _measure(cache: Path, locks: Path, folder: Path) -> None:
     environment = {**os.environ, **own}
     arguments = ["profile", "--device", "host", "--space", "tiny.toml", "-o", "tiny.csv", "--max-rounds", "30"]
     done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "x (row - overhead)) over a net's operators" in done.stdout

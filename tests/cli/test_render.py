@@ -70,6 +70,18 @@ def test_the_time_left_that_an_event_says_itself_goes_first() -> None:
     assert pace.said == "about 33 s left"
 
 
+def test_the_time_left_that_an_event_says_is_corrected_by_how_wrong_it_was() -> None:
+    """On a machine that others use too, a round takes longer than the runtime's part of it."""
+    clock = Clock()
+    pace = Pace(clock)
+    pace.hear(RoundProgress("measuring", 0, 0, 10, 60.0))
+    clock.now_s += 30
+    pace.hear(RoundProgress("measuring", 5, 2, 10, 45.0))  # 15 s of work took 30
+    assert pace.said == "about 90 s left"
+    pace.hear(RoundProgress("measuring", 6, 2, 10, 70.0))  # intervals turned out wider
+    assert pace.said == "about 70 s left"
+
+
 @pytest.mark.parametrize("columns", [30, 79, 80, 120])
 def test_a_bar_and_its_line_keep_to_the_terminal(columns: int) -> None:
     """What does not fit beside the bar stands below it in one piece."""
