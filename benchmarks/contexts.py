@@ -26,11 +26,13 @@ from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.tuning import choose_canaries
+from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
+from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import measure_round
-from lutbench.measure.scale import NetMeasurement, fit_scale, predict_us, without_common_drift
+from lutbench.measure.scale import fit_scale, without_common_drift
 from lutbench.measure.schedule import net_cycles, operator_cycles
 from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space
@@ -88,7 +90,8 @@ def main() -> None:
     space = fbnet(224, 1.0)
     nets = random_nets(space, arguments.nets, 0, "contexts")
     data = measure(space, nets, arguments.rounds)
-    rounds_us = without_common_drift({net.key: data.round_medians_us(net.key, 0) for net in nets})
+    drift_free = without_common_drift({net.key: data.round_medians_us(net.key, 0) for net in nets})
+    rounds_us = {net: list(values.values()) for net, values in drift_free.items()}
     measured = [
         NetMeasurement(net.key, tuple(op.name for op in net.operators), median(rounds_us[net.key])) for net in nets
     ]
@@ -105,20 +108,19 @@ def main() -> None:
         overhead = rows[OVERHEAD.name]
         fit = fit_scale(measured[:FITTED], rows, overhead)
 
-        def errors(
-            scale: float, operator_us: float, chosen: list[NetMeasurement], rows: dict[str, float] = rows
-        ) -> list[float]:
+        def errors(in_net: InNet, chosen: list[NetMeasurement], rows: dict[str, float] = rows) -> list[float]:
             overhead = rows[OVERHEAD.name]
             return [
-                predict_us([rows[n] for n in net.operators], overhead, scale, operator_us) / net.latency_us - 1
+                in_net.net_us([(name, rows[name]) for name in net.operators], overhead) / net.latency_us - 1
                 for net in chosen
             ]
 
-        plain = fmean(errors(1.0, 0.0, measured))
-        judged = [abs(error) for error in errors(fit.scale, fit.operator_us, measured[FITTED:])]
+        plain = fmean(errors(InNet(), measured))
+        judged = [abs(error) for error in errors(fit.in_net, measured[FITTED:])]
         narrow = [summary.half_width <= 0.01 for summary in summaries.values() if summary]
         print(
-            f"| {depth} | {100 * plain:+.1f} % | {fit.scale:.3f} | {fit.operator_us:.1f} | {100 * fmean(judged):.2f} %"
+            f"| {depth} | {100 * plain:+.1f} % | {fit.in_net.scale:.3f} | {fit.in_net.operator_us:.1f}"
+            f" | {100 * fmean(judged):.2f} %"
             f" | {100 * max(judged):.2f} % | {100 * fmean(narrow):.0f} % |"
         )
     print(f"\nnoise floor of the nets (two interleaved halves): mean {100 * fmean(noise):.2f} %,", end=" ")

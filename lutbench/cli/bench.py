@@ -290,7 +290,9 @@ def _row(result: BenchResult, with_lut: bool, with_inputs: bool, with_status: bo
         "-" if result.gmacs_per_s is None else f"{result.gmacs_per_s:.1f}",
     ]
     if with_lut:
-        cells.append("-" if predicted_us is None else format_latency(predicted_us))
+        half = result.predicted_half_width
+        interval = f" ±{format_percent(half)}" if half is not None else ""
+        cells.append("-" if predicted_us is None else format_latency(predicted_us) + interval)
         cells.append("-" if error is None else format_percent(error, 2))
     if with_inputs:
         cells.append(said_inputs(result.net.inputs) or "-")

@@ -27,6 +27,7 @@ from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.jobs.search import FoundNets
+    from lutbench.lut.table import Lut
 
 PICTURE = "nets.svg"
 _schedule_options = several(
@@ -167,7 +168,7 @@ def command(
     if as_json:
         print_json(_summary(found))
     else:
-        _print(found, request.folder / PICTURE)
+        _print(found, request.folder / PICTURE, opened)
         best = found.nets[0].path
         say_next([one.path for one in found.nets], ["train", best], ["bench", best])
 
@@ -200,7 +201,16 @@ def _summary(found: FoundNets) -> dict[str, Any]:
     }
 
 
-def _print(found: FoundNets, picture: Path) -> None:
+def _holds(lut: Lut) -> str:
+    """How far a LUT's predictions hold; "" where it does not tell."""
+    from lutbench.lut.predict import net_half_width
+    from lutbench.units import format_percent
+
+    half = net_half_width(lut)
+    return f"; {lut.metadata.device}: 95 % of nets are within ±{format_percent(half)} of the prediction" if half else ""
+
+
+def _print(found: FoundNets, picture: Path, luts: Sequence[Lut]) -> None:
     from lutbench.cli.luts import batch_text
     from lutbench.cli.render import print_table
     from lutbench.search.data.find import is_toy
@@ -225,7 +235,8 @@ def _print(found: FoundNets, picture: Path) -> None:
         ],
         caption=f"accuracy: under the supernet's weights, on {found.images:,} images of {found.data} at"
         f" {found.train_resolution} x {found.train_resolution}, {found.classes} classes{looks};"
-        f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}",
+        f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}"
+        + "".join(_holds(lut) for lut in luts),
     )
     if is_toy(found.data):
         say(

@@ -59,6 +59,14 @@ def summary(lut: Lut) -> dict[str, Any]:
     }
 
 
+def _interval_text(lut: Lut) -> str:
+    from lutbench.lut.predict import net_half_width
+    from lutbench.units import format_percent
+
+    half = net_half_width(lut)
+    return f", 95 % within ±{format_percent(half)}" if half else ""
+
+
 def print_summary(lut: Lut, slowest: int) -> None:
     """The same for people."""
     from lutbench.cli.luts import threads_text
@@ -79,7 +87,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
         "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x (row - overhead))"
-        f" over a net's operators; nets left out of the fit: mean error {format_percent(context.net_error, 2)}",
+        f" over a net's operators{', and by what they move' if any(context.terms.values()) else ''};"
+        f" nets left out of the fit: mean error {format_percent(context.net_error, 2)}{_interval_text(lut)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
     disturbed = meta.quality.get("disturbed_share")

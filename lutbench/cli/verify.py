@@ -89,6 +89,8 @@ def _print(found: VerifyReport, results: list[NetResult]) -> None:
         f"Spearman {found.spearman:.4f}; device drift since the LUT {format_percent(found.drift, 2)}"
         f" (without taking it in: mean error {format_percent(found.uncorrected_mean_abs_error, 2)})"
     )
+    if found.within_interval is not None:
+        say(f"inside the predictions' 95 % intervals: {format_percent(found.within_interval)} of the nets")
     print_table(
         "",
         {"worst nets": False, "predicted": True, "measured": True, "error": True, "its noise": True},

@@ -24,7 +24,7 @@ from lutbench.jobs.measure_request import MeasureRequest
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.net_rounds import Measuring
 from lutbench.jobs.tuning import choose_canaries
-from lutbench.lut.predict import predict
+from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
@@ -70,6 +70,7 @@ class BenchResult:
 
     summary: its figures, or None where it failed.
     predicted_us: None where no LUT covers it.
+    predicted_half_width: half its 95 % interval, a fraction; None where the LUT does not tell.
     """
 
     net: BenchNet
@@ -77,6 +78,7 @@ class BenchResult:
     summary: Summary | None
     counts: Counts
     predicted_us: float | None
+    predicted_half_width: float | None = None
 
     @property
     def gmacs_per_s(self) -> float | None:
@@ -212,7 +214,8 @@ def _result(net: BenchNet, found: Mapping[str, Summary | str], request: BenchReq
     outcome = found[net.artifact.name] if net.artifact else net.reason
     if isinstance(outcome, str):
         return BenchResult(net, f"failed: {' '.join(outcome.split())}{_hint(net)}", None, Counts(None, None), None)
-    return BenchResult(net, OK, outcome, net.counts(request.batch), _predicted_us(net, request))
+    half_width = net_half_width(request.lut) if request.lut else None
+    return BenchResult(net, OK, outcome, net.counts(request.batch), _predicted_us(net, request), half_width)
 
 
 def _predicted_us(net: BenchNet, request: BenchRequest) -> float | None:

@@ -20,8 +20,10 @@ from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
+from lutbench.units import format_percent
 
 _UNDELEGATED_SHOWN = 3
+NOTEWORTHY_ERROR = 0.01  # of nets left out, above their noise
 
 
 def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +85,21 @@ def context_section(
         nets_us=tuple(nets_us.values()),
         canaries=tuple(operator.name for operator in canaries.operators),
         trials=tuple({"depth": t.depth, "mean_abs_error": t.mean_abs_error, "scale": t.scale} for t in context.trials),
+    )
+
+
+def warn_of_error(context: Context, report: Report) -> None:
+    """Says where nets are further from their predictions than the device is from itself."""
+    fit = context.fit
+    if fit is None or fit.mean_abs_error <= context.net_noise + NOTEWORTHY_ERROR:
+        return
+    report(
+        Note(
+            f"sums of these rows do not hold well for whole nets: those left out of the fit are off by"
+            f" {format_percent(fit.mean_abs_error, 1)} on average, and differ from themselves by"
+            f" {format_percent(context.net_noise, 1)}; predictions carry an interval of it",
+            warning=True,
+        )
     )
 
 

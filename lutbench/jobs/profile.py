@@ -33,6 +33,7 @@ from lutbench.jobs.lut_sections import (
     environment_section,
     lut_rows,
     quality_section,
+    warn_of_error,
 )
 from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
@@ -159,6 +160,7 @@ def _measure(
             install_artifacts(agent, artifacts, failures, journal, canaries)
             campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report)
             context = campaign.run()
+            warn_of_error(context, report)
             rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
             wall_s = time.monotonic() - started
             metadata = replace(

@@ -26,7 +26,7 @@ from lutbench.jobs.verify_rounds import VerifyRounds
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder
-from lutbench.lut.predict import predict
+from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.shipped import check_own
 from lutbench.lut.table import Lut, timestamp
 from lutbench.lut.verify_file import NetResult, results_path, write_results
@@ -66,8 +66,11 @@ class VerifyRequest(DeviceRequest):
 class VerifyReport:
     """Prediction against measurement over nets; fractions. noise_*: the same nets' two interleaved halves compared.
 
-    drift: how much slower the LUT's tuning nets, timed again beside the others, are now; scale and operator_us are
-    fitted to them anew for the predictions; uncorrected_mean_abs_error is without that.
+    drift: how much slower the LUT's tuning nets, timed again beside the others, are now, and predictions with them;
+    uncorrected_mean_abs_error is without that.
+    corrected: how the predictions were corrected for drift in each group of nets (none, ratio, fit), which the tuning
+        nets decide, joined by commas.
+    within_interval: share of the nets that were measured inside the interval of their prediction.
     left_out: nets that never ran while the machine was quiet, which nets does not count.
     """
 
@@ -90,10 +93,13 @@ class VerifyReport:
     uncorrected_mean_abs_error: float
     disturbed_share: float
     left_out: int
+    corrected: str = "none"
+    within_interval: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """What goes into a LUT's [quality.additivity]."""
-        return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: round(value, 5) if isinstance(value, float) else value for key, value in known.items()}
 
 
 def verify(
@@ -138,7 +144,12 @@ def verify(
         disturbed = rounds.measure(*named)
         results = rounds.results
         _tell_left_out(rounds.left_out, len(results), report)
-        found = summarize_nets(results, request, median(rounds.drifts), disturbed, len(rounds.left_out))
+        judged = summarize_nets(results, request, median(rounds.drifts), disturbed, len(rounds.left_out))
+        found = replace(
+            judged,
+            corrected=",".join(rounds.corrections),
+            within_interval=share_inside(results, net_half_width(lut)),
+        )
         quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}
         write_results(results, written)
         write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
@@ -266,6 +277,13 @@ def summarize_nets(
         disturbed_share=disturbed,
         left_out=left_out,
     )
+
+
+def share_inside(results: Sequence[NetResult], half_width: float | None) -> float | None:
+    """The share of the nets that were measured inside their prediction's 95 % interval; None where there is none."""
+    if half_width is None:
+        return None
+    return fmean(abs(result.measured_us / result.predicted_us - 1) <= half_width for result in results)
 
 
 def worst(results: Sequence[NetResult], count: int = WORST_SHOWN) -> list[NetResult]:

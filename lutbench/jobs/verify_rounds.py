@@ -15,15 +15,15 @@ from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity
 from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
-from lutbench.lut.context import fitted_fields
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
+from lutbench.measure.drift import correct
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us
 from lutbench.measure.rounds import RoundReport
-from lutbench.measure.scale import FEWEST_NETS, fit_scale, without_common_drift
+from lutbench.measure.scale import without_common_drift
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
@@ -57,6 +57,7 @@ class VerifyRounds(GroupedNets):
         self._journal = journal
         self.results: list[NetResult] = []
         self.drifts: list[float] = []
+        self.corrections: list[str] = []
         self.left_out: list[str] = []
 
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
@@ -118,7 +119,7 @@ class VerifyRounds(GroupedNets):
         return median(ratios) - 1 if ratios else 0.0
 
     def _lut_now(self, journal: Journal) -> Lut:
-        """The LUT with the scale and operator_us that its tuning nets ask for now; as it is where it has none."""
+        """The LUT with what its tuning nets, timed again, say that operators cost inside nets now."""
         measured = self._medians_us(journal)
         rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         nets = [
@@ -126,13 +127,17 @@ class VerifyRounds(GroupedNets):
             for net in self._tuning
             if net.key in measured
         ]
-        if len(nets) < FEWEST_NETS:
-            return self._lut
-        fit = fit_scale(nets, rows_us, self._lut.overhead_us)
         metadata = self._lut.metadata
+        corrected = correct(nets, rows_us, self._lut.overhead_us, metadata.context.in_net)
+        self.corrections.append(corrected.how)
+        found = corrected.in_net
         context = replace(
             metadata.context,
-            **fitted_fields(fit),
+            scale=found.scale,
+            scale_ci_low=found.scale,
+            scale_ci_high=found.scale,
+            operator_us=found.operator_us,
+            terms=found.terms,
         )
         return replace(self._lut, metadata=replace(metadata, context=context))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lutbench.errors import LutError
 from lutbench.lut.table import Lut
-from lutbench.measure.statistics import Z_95
+from lutbench.measure.statistics import Z_95, student_95
 from lutbench.space.net import Net
 
 # of a normal error: standard deviations of the interval over a mean absolute error of 0.8 standard deviations
@@ -16,10 +16,10 @@ _HALF_WIDTH_PER_MEAN_ERROR = Z_95 / 0.798
 
 @dataclass(frozen=True)
 class Prediction:
-    """A net's predicted latency, microseconds, and the 95 % interval that rows and the fit to nets leave open.
+    """A net's predicted latency, microseconds, and the 95 % interval of what the net itself would be measured at.
 
-    The interval holds what is uncertain about the LUT's own numbers; how far sums of operators are from whole nets on
-    top of that is what `lutbench verify` measures. It is NaN where a row of an imported LUT has no interval.
+    Its width is how far the LUT's tuning nets were from predictions made without them. A LUT that does not say so has
+    intervals of its own numbers alone; they are NaN where a row of an imported LUT has no interval.
     """
 
     net: Net
@@ -36,6 +36,10 @@ def predict(lut: Lut, net: Net) -> Prediction:
     overhead_us = lut.overhead_us
     rows_us = [(operator.name, lut.latency_us(operator)) for operator in net.operators]
     latency_us = context.in_net.net_us(rows_us, overhead_us)
+    half_width = net_half_width(lut)
+    if half_width is not None:
+        half_us = half_width * latency_us
+        return Prediction(net, latency_us, max(0.0, latency_us - half_us), latency_us + half_us)
     halves_us: dict[str, float] = {}
     for operator in net.operators:  # an operator used twice is wrong twice in the same direction
         row = lut.by_operator[operator.name]
@@ -46,6 +50,12 @@ def predict(lut: Lut, net: Net) -> Prediction:
     half_us = math.hypot(fit_half_us, *halves_us.values())
     low_us = latency_us - half_us
     return Prediction(net, latency_us, low_us if math.isnan(low_us) else max(0.0, low_us), latency_us + half_us)
+
+
+def net_half_width(lut: Lut) -> float | None:
+    """Half the 95 % interval of any net, a fraction of its latency; None where the LUT does not tell."""
+    context = lut.metadata.context
+    return student_95(len(context.nets) - 1) * context.net_spread if context.net_spread else None
 
 
 def _check_operators(lut: Lut, net: Net) -> None:

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lutbench.errors import LutError
+from lutbench.lut.context import fitted_fields
 from lutbench.lut.predict import predict
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
+from lutbench.space.net import Net
+from lutbench.space.sampling import random_nets
 from lutbench.space.zoo import find_net
 
 SPACE = fbnet(224, 1.0)
 OVERHEAD_US = 2.0
+ROW_FIGURES = ("ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us")
 
 
 def lut_of_ones(scale: float = 1.0, operator_us: float = 0.0) -> Lut:
@@ -47,6 +54,37 @@ def test_intervals_of_rows_and_scale_reach_the_prediction() -> None:
     wide = tuple(replace(row, ci_low_us=row.ci_low_us * 0.9) if row.latency_us else row for row in lut.rows)
     prediction = predict(replace(lut, rows=wide), find_net("fbnet_c", (SPACE,)))
     assert prediction.ci_low_us < prediction.latency_us < prediction.ci_high_us
+
+
+@pytest.mark.parametrize("noise", [0.004, 0.02])
+def test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets(noise: float) -> None:
+    """Over 20 LUTs, each fitted to its own 22 nets, of rows that are each a little wrong; judged by 60 others each."""
+    rng = random.Random(5)
+    truth = {op.name: 10 + 30 * rng.random() for op in SPACE.operators if op.is_measured} | {"runtime_overhead": 2.0}
+    unseen = random_nets(SPACE, 60, 0, "judged", varied=True)
+    held = []
+    for seed in range(20):
+        rows_us = {name: us * (1 + rng.gauss(0, 0.02)) for name, us in truth.items()}
+
+        def measured_us(net: Net) -> float:
+            return sum(truth[op.name] for op in net.operators) * (1 + rng.gauss(0, noise))
+
+        nets = {net: measured_us(net) for net in random_nets(SPACE, 22, seed, "tune", varied=True)}
+        names = [NetMeasurement(net.key, tuple(op.name for op in net.operators), us) for net, us in nets.items()]
+        fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"]))
+        lut = lut_of_ones()
+        rows = tuple(
+            replace(row, **dict.fromkeys(("latency_us", *ROW_FIGURES), rows_us[row.operator]))
+            if row.latency_us
+            else row
+            for row in lut.rows
+        )
+        context = ContextSection(**fields, nets=tuple(net.key for net in nets), nets_us=tuple(nets.values()))
+        fitted = replace(lut, rows=rows, metadata=replace(lut.metadata, context=context))
+        for net in unseen:
+            found = predict(fitted, net)
+            held.append(found.ci_low_us <= measured_us(net) <= found.ci_high_us)
+    assert 0.93 <= sum(held) / len(held) <= 0.97
 
 
 def test_a_missing_operator_is_an_error_that_says_how_to_measure_it() -> None:
