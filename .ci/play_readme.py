@@ -43,6 +43,7 @@ sys.path.insert(0, str(ROOT))
 from lutbench.errors import LutbenchError  # noqa: E402
 from lutbench.space.operator import parse_operator  # noqa: E402
 from tests.docs_files import put_what_readers_have  # noqa: E402
+from tests.onnx_models import convolution  # noqa: E402
 
 FIRST_S = 4.0
 STARTS = 10
@@ -257,10 +258,12 @@ def put_files(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     put_what_readers_have(folder, but="luts/host.csv")
+    convolution(folder / "my_model.onnx", ("N", 3, 32, 32))
     for name in ("a.csv", "b.csv"):
         shutil.copy(folder / "luts" / "s8.csv", folder / "luts" / name)
     shutil.copy(folder / "own.toml", folder / "my_space.toml")
-    head, *rows = (ROOT / "lutbench" / "space" / "published_latency.csv").read_text().splitlines()
+    published = (ROOT / "lutbench" / "space" / "published_latency.csv").read_text().splitlines()
+    head, *rows = [line for line in published if not line.startswith("#")]
     of_one = [row for row in rows if ",s8," in row]
     (folder / "nets.csv").write_text("\n".join([head, *of_one]) + "\n")
     for part, count in (("train", 16), ("val", 8)):

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import sys
+import textwrap
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lutbench.cli.out import echo_drawn, say
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _ENDLESS = 10_000  # columns
 _BAR = 30  # characters of a progress bar
+_SHORT = 18  # characters: what is no longer stays in its cell
+_ID = "#10"  # as wide as ids are
+_LEAST_TEXT = 12  # characters: a text of words is not told in lines that are shorter
 _BETWEEN = 3  # characters between two columns
 LOADING = "loading PyTorch"
 PLAIN_EVERY_S = 5.0  # without a terminal: a line this often
@@ -45,15 +50,17 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
 
     columns: name -> whether it holds numbers.
 
-    In a terminal it keeps to its width and tears no name: one that would not leave room for the rest, such as a net by
-    its candidates, stands below under a short id. Elsewhere a row is a line, however long, and nothing is padded: what
-    reads it (grep, awk, a file) has no width.
+    In a terminal it keeps to its width and tears no name. Where it is too wide, headers go over lines, and what is
+    longest, such as a net by its candidates or why one failed, stands below under a short id. Elsewhere a row is a
+    line, however long, and nothing is padded: what reads it (grep, awk, a file) has no width.
     """
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
     console = Console(highlight=False) if terminal else Console(width=_ENDLESS, highlight=False, color_system=None)
-    rows, below = _with_short_ids(columns, rows, console.width) if terminal else (rows, {})
+    below: dict[str, str] = {}
+    if terminal:
+        columns, rows, below = _fitted(columns, rows, console.width)
     table = _table(columns, rows, console.width)
     with console.capture() as drawn:
         console.print(table)
@@ -62,22 +69,44 @@ def print_table(title: str, columns: dict[str, bool], rows: list[list[str]], cap
     if title:
         say(title)
     echo_drawn(apart + "\n".join(lines).strip("\n") + apart)
-    for text, short in below.items():
-        say(f"{short}  {text}", wrapped=False)
+    for short, text in below.items():
+        say(f"{short}  {text}", wrapped=" " in text)
     if caption:
         say(caption)
 
 
-def _with_short_ids(
+def _widths(columns: Iterable[str], rows: list[list[str]]) -> list[int]:
+    """The characters that each column takes with the gap behind it: its names, or the least for texts to be read."""
+    widths = []
+    for header, *cells in zip(columns, *rows, strict=True):
+        longest = max([0, *(min(len(cell), _LEAST_TEXT) if " " in cell else len(cell) for cell in cells)])
+        widths.append(max(longest, *map(len, header.split("\n"))) + _BETWEEN)
+    return widths
+
+
+def _narrow(header: str, cells: Iterable[str]) -> str:
+    """A header over lines no wider than the cells, where its words let it be."""
+    widest = max([1, *map(len, cells)])
+    return "\n".join(textwrap.wrap(header, widest, break_long_words=False, break_on_hyphens=False))
+
+
+def _fitted(
     columns: dict[str, bool], rows: list[list[str]], width: int
-) -> tuple[list[list[str]], dict[str, str]]:
-    """The rows with ids in the place of names that take half the width, where the table is too wide; name -> id."""
-    widest = [max(map(len, cells)) + _BETWEEN for cells in zip(columns, *rows, strict=True)]
-    if sum(widest) <= width:
-        return rows, {}
-    names = [cell for row in rows for cell in row if len(cell) > width // 2 and " " not in cell]
-    ids = {name: f"#{number}" for number, name in enumerate(dict.fromkeys(names), start=1)}
-    return [[ids.get(cell, cell) for cell in row] for row in rows], ids
+) -> tuple[dict[str, bool], list[list[str]], dict[str, str]]:
+    """Columns and rows that fit, by headers over lines and ids in the place of the longest cells; id -> cell."""
+    if sum(_widths(columns, rows)) - _BETWEEN <= width:
+        return columns, rows, {}
+    headers = [_narrow(name, [row[place] for row in rows]) for place, name in enumerate(columns)]
+    ids: dict[str, str] = {}
+    for text in sorted({cell for row in rows for cell in row if len(cell) > _SHORT}, key=len, reverse=True):
+        if sum(_widths(headers, [[ids.get(cell, cell) for cell in row] for row in rows])) - _BETWEEN <= width:
+            break
+        ids[text] = _ID
+    for number, text in enumerate(dict.fromkeys(cell for row in rows for cell in row if cell in ids), start=1):
+        ids[text] = f"#{number}"
+    fitted = [[ids.get(cell, cell) for cell in row] for row in rows]
+    below = {short: text for text, short in ids.items()}
+    return dict(zip(headers, columns.values(), strict=True)), fitted, dict(sorted(below.items()))
 
 
 def _table(columns: dict[str, bool], rows: list[list[str]], width: int) -> Table:
@@ -89,7 +118,7 @@ def _table(columns: dict[str, bool], rows: list[list[str]], width: int) -> Table
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     cells = {name: [clean(row[place]) for row in rows] for place, name in enumerate(columns)}
     whole = {name for name, texts in cells.items() if columns[name] or not any(" " in text for text in texts)}
-    fits = sum(max(map(len, [name, *cells[name]])) + _BETWEEN for name in whole) <= width
+    fits = sum(max(map(len, [*name.split("\n"), *cells[name]])) + _BETWEEN for name in whole) - _BETWEEN <= width
     for name, numeric in columns.items():
         table.add_column(
             Text(clean(name)), justify="right" if numeric else "left", overflow="fold", no_wrap=fits and name in whole

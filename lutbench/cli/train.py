@@ -87,6 +87,7 @@ def command(
     from lutbench.jobs.train import find_trainable, train_net, train_request
     from lutbench.report.charts.curves import TRAINING, draw_curves
     from lutbench.report.charts.style import save
+    from lutbench.search.data.find import is_built_in
     from lutbench.search.recipe import Recipe
 
     find_trainable(net)  # before torch loads
@@ -108,7 +109,11 @@ def command(
         print_json(_summary(net, found))
     else:
         _print(net, found)
-        say_next([found.result.weights, request.folder / CURVES], ["export", net, "--weights", found.result.weights])
+        data = (
+            [] if is_built_in(request.images.data) else ["--data", request.images.data]
+        )  # a file's path to them is not followed
+        wrote = [found.result.weights, request.folder / CURVES]
+        say_next(wrote, ["export", net, "--weights", found.result.weights, *data])
 
 
 def _summary(text: str, found: Trained) -> dict[str, Any]:

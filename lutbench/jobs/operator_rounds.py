@@ -121,7 +121,8 @@ class Campaign:
                 depth = choose_depth(trials).depth
                 self._report(
                     Note(
-                        f"operators are timed {_behind(depth)} (whole nets left out of the fit, by how many: {errors})"
+                        f"operators are timed {_behind(depth)}; mean error of whole nets that were left out of the fit,"
+                        f" by how many others stand before an operator: {errors}"
                     )
                 )
         notes = self._journal.notes[_TRIALS_NOTE]

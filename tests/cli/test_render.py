@@ -130,6 +130,35 @@ def test_a_net_by_its_candidates_gets_a_short_id_in_a_terminal(
     assert f"{net}  ok" in re.sub(" +", "  ", capsys.readouterr().out)
 
 
+def test_headers_go_over_lines_before_a_name_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {"net": False, **dict.fromkeys(("accuracy", "predicted, android-s8", "MMACs", "params (M)"), True)}
+    row = ["searched/s8_15ms/s8_15ms_0.json", "11.2 %", "14.986 ms", "147.63", "2.851"]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table("", columns, [row])
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert any("searched/s8_15ms/s8_15ms_0.json   " in line for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_why_a_net_failed_stands_below_where_its_column_would_be_a_word_wide(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {"net": False, **dict.fromkeys(("latency", "±", "MMACs", "params (M)", "GMAC/s"), True), "status": False}
+    why = "failed: input x is (N, 3, H, W): open sizes; give it: --shape x=1,3,N,N with a number for each N"
+    rows = [
+        ["my_model.onnx", "-", "-", "-", "-", "-", why],
+        ["m", "11.553 ms", "27.4 %", "300.77", "3.471", "26.0", "ok"],
+    ]
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table("", columns, rows)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert f"#1  {why}" in " ".join(text.replace("#1  ", "#1~~").split()).replace("#1~~", "#1  ")
+
+
 def test_a_pipe_gets_a_line_a_row_and_no_padding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
