@@ -58,6 +58,7 @@ SHORT = {
         *("--epochs", "2", "--warmup", "1", "--draws", "2", "--rounds", "1", "--nets", "2"),
         *("--train-resolution", "8", "--batch-size", "32"),
     ),
+    "derive": ("--scored", "8"),
     "train": ("--epochs", "1"),
     "export": ("--test-images", "20"),
 }

@@ -35,7 +35,7 @@ def save_checkpoint(path: Path, identity: dict[str, Any], state: dict[str, Any])
 
 def load_checkpoint(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any]:
     """The state that was saved; CheckpointError where the file is damaged or of a job that differs in identity."""
-    own, state = _read(path, device, "leave --resume out to start", "start anew with --fresh, or give another -o")
+    own, state = load_run(path, "leave --resume out to start", "start anew with --fresh, or give another -o", device)
     if differing := changes(own, identity):
         raise CheckpointError(
             f"is of another job: {differing}",
@@ -63,7 +63,7 @@ class Weights:
 
 def load_weights(path: Path) -> Weights:
     """The weights in a training's checkpoint or its last file; CheckpointError where there are none."""
-    identity, state = _read(path, "cpu", "`lutbench train` writes them", "`lutbench train` makes another")
+    identity, state = load_run(path, "`lutbench train` writes them", "`lutbench train` makes another")
     types = {"net": str, "data": str, "resolution": int, "classes": int, "data_seed": int}
     whole = all(
         isinstance(identity.get(name), kind) and not isinstance(identity.get(name), bool)
@@ -74,8 +74,8 @@ def load_weights(path: Path) -> Weights:
     return Weights(**{name: identity[name] for name in types}, state=state["net"])
 
 
-def _read(path: Path, device: str, none: str, wrong: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Identity and state.
+def load_run(path: Path, none: str, wrong: str, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Identity and state of whatever run it is; CheckpointError where there is none, or it is damaged.
 
     none, wrong: what to do where there is no file, or one that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""From theta to nets: draws them from P_theta, within a budget where there is one, and ranks them."""
+"""From theta to nets: draws them from P_theta, within a budget where there is one, and ranks them by the supernet."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from lutbench.units import format_percent
 
 CALIBRATION_BATCHES = 10
 VIEWS_SEED = 0  # the same in every search
-_ELITE = 10  # nets, near which further rounds draw
-_ELITE_SHARE = 0.8  # of a round's probabilities; the rest is P_theta
 _TRIES_PER_NET = 50
 
 
@@ -63,14 +61,14 @@ class Ranking:
 
     def score(self, net: Net) -> Score:
         """Scores a net with the supernet's weights; taken from scores where it stands there."""
-        known = self.scores.get(net.candidates_text) if self.scores else None
+        known = self.scores.get(net.candidates_text) if self.scores is not None else None
         if known is not None:
             return known
         device = str(self.supernet.theta.device)
         alone = subnet(self.supernet, choice_positions(net))
         calibrate(alone, self.data, self.batch_size, device)
         score = evaluate(alone, self.batches(), device)
-        if self.scores:
+        if self.scores is not None:
             self.scores.keep(net.candidates_text, score)
         return score
 
@@ -139,47 +137,23 @@ def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "
     net.eval()
 
 
-def best_nets(
-    ranking: Ranking, draws: int, rounds: int, seed: int, targets_us: Sequence[float] | None = None
-) -> tuple[Derived, ...]:
-    """All nets drawn, best first: in the first round from P_theta, then near the best so far.
-
-    P_theta holds each layer's choice apart from the others', and a supernet's loss can be had of any net: further
-    rounds draw from the shares that candidates have among the best nets, mixed with P_theta (cross-entropy method).
-    """
-    ranked: tuple[Derived, ...] = ()
-    for number in range(rounds):
-        near = _near(ranked[:_ELITE], ranking.probabilities) if ranked else ranking.probabilities
-        drawn = draw_nets(near, ranking.models, draws, (seed, number), targets_us)
-        seen = {one.net.choice for one in ranked}
-        stage = "ranking" if rounds == 1 else f"ranking, round {number + 1} of {rounds}"
-        ranked = rank(ranking, [net for net in drawn if net.choice not in seen], ranked, stage)
-    return ranked
-
-
-def _near(best: Sequence[Derived], probabilities: Tensor) -> Tensor:
-    """(layers, candidates): the candidates' shares among the best nets, and some of P_theta."""
-    shares = torch.zeros_like(probabilities)
-    for one in best:
-        positions = list(choice_positions(one.net))
-        shares[range(len(positions)), positions] += 1 / len(best)
-    return _ELITE_SHARE * shares + (1 - _ELITE_SHARE) * probabilities
-
-
 def rank(
-    ranking: Ranking, nets: Sequence[Net], before: Sequence[Derived] = (), stage: str = "ranking"
+    ranking: Ranking, nets: Sequence[Net], before: Sequence[Derived] = (), stage: str = "ranking", total: int = 0
 ) -> tuple[Derived, ...]:
     """The nets, with those ranked before, by the search's own loss on theta's share of the data, best first.
 
     That is cross entropy times the latency's factor, and under a budget cross entropy alone: on a few hundred
     images many nets have the same accuracy, and their cross entropy still differs.
+
+    total: nets that will have been ranked in the end, where they come one by one; 0: these alone are counted.
     """
     found = [*before]
     for number, net in enumerate(nets):
         derived = _derived(ranking, net)
         found.append(derived)
         detail = f"{net.name}: accuracy {format_percent(derived.score.accuracy)}"
-        ranking.report(StepProgress(stage, number + 1, len(nets), "nets", detail))
+        done = (len(found), total) if total else (number + 1, len(nets))
+        ranking.report(StepProgress(stage, *done, "nets", detail))
     of_net = ranking.objective.of_net
     return tuple(sorted(found, key=lambda one: of_net(one.score.loss, [*one.predicted_us.values()])))
 

@@ -24,9 +24,11 @@ from lutbench.search.schedule import Schedule
 from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
 from lutbench.search.tally import Tally
+from lutbench.space.macro import Space
 from lutbench.units import format_latency, format_percent
 
 SearchMode = Literal["soft", "hard", "mixed"]
+SHARED = "shared"  # what a checkpoint says of weights that a layer's candidates share
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
 
@@ -83,6 +85,11 @@ class SearchResult:
     def probabilities(self) -> Tensor:
         """P_theta (layers, candidates), on the CPU."""
         return probabilities(self.supernet.theta.detach(), self.supernet.mask).cpu()
+
+
+def space_identity(space: Space) -> str:
+    """What a checkpoint says of the space that its supernet is of."""
+    return f"{space.name}@{space.label}, {'|'.join(c.name for c in space.candidates)}"
 
 
 def search(setup: SearchSetup, report: Report) -> SearchResult:
@@ -153,12 +160,12 @@ class _Search:
         costs = self._costs_us.sum((1, 2)).tolist()
         return {
             "job": "search",
-            "space": f"{space.name}@{space.label}, {'|'.join(c.name for c in space.candidates)}",
+            "space": space_identity(space),
             "devices": ", ".join(model.device for model in setup.models),
             "latencies": ", ".join(f"{total:.3f}" for total in costs),
             "objective": setup.objective.name,
             "mode": setup.mode,
-            "weights": "shared" if setup.shared else "of each candidate's own",
+            "weights": SHARED if setup.shared else "of each candidate's own",
             **images_identity(setup.data),
             "seed": setup.seed,
             "bf16": setup.hardware.bf16,

@@ -37,6 +37,9 @@ class Scores:
         if path.stat().st_size > lines[-1][1]:  # a line was cut short: the next one must not go on with it
             self._append(b"\n")
 
+    def __len__(self) -> int:
+        return len(self._scores)
+
     def get(self, candidates: str) -> Score | None:
         """The score of the net of these candidates (`Net.candidates_text`); None where it has none yet."""
         return self._scores.get(candidates)

@@ -67,6 +67,8 @@ HEAVY_ALLOWED = (
     "lutbench.search.dnas",
     "lutbench.search.hardware",
     "lutbench.search.epochs",
+    "lutbench.search.finders",
+    "lutbench.search.finished",
     "lutbench.search.fused",
     "lutbench.search.gates",
     "lutbench.search.initial",

@@ -57,7 +57,7 @@ HELP = {
             "What to search": ("--lut", "--target-ms", "--nets", "--batch", "--resolution", "--width"),
             OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
-            "How nets are chosen": ("--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
+            "How nets are chosen": ("--method", "--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
             "Schedule": (
                 *("--epochs", "--warmup", "--batch-size", "--mode", "--separate-weights"),
                 *("--w-rate", "--w-momentum", "--w-decay", "--w-clip"),
@@ -68,6 +68,19 @@ HELP = {
         (
             "lutbench search --lut s8 --target-ms 15",
             "lutbench search --lut s8 --lut iphonex --data imagefolder:PATH --classes 100 -o found",
+        ),
+    ),
+    "derive": Help(
+        {
+            "What to derive": ("--lut", "--target-ms", "--nets", "--resolution"),
+            OUTPUT: ("--output", "--json"),
+            DATA: ("--data", "--workers", "--skip-broken"),
+            "How nets are chosen": ("--method", "--scored", "--views", "--seed"),
+            MACHINE: ("--threads", "--accelerator", "--bf16"),
+        },
+        (
+            "lutbench derive searched/s8_15ms --lut iphonex --target-ms 8,12,16",
+            "lutbench derive searched/s8_15ms --lut s8 --lut iphonex --target-ms 12 --nets 3 -o derived/both",
         ),
     ),
     "train": Help(

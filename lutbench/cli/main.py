@@ -33,6 +33,7 @@ COMMANDS = {
         "Add up a LUT's rows: how long nets take that nobody has run.",
     ),
     "search": ("lutbench.cli.search:command", "Find nets for the devices of LUTs by differentiable search."),
+    "derive": ("lutbench.cli.derive:command", "Find nets for other devices and budgets in a finished search."),
     "train": ("lutbench.cli.train:command", "Train a net from scratch, by the paper's recipe."),
     "export": ("lutbench.cli.export:command", "Write a trained net as ONNX, ExecuTorch or TorchScript files."),
     "diff": ("lutbench.cli.diff:command", "Compare two LUTs: what is slower, and whether that is certain."),
@@ -64,7 +65,7 @@ GROUPS = {
     "Begin": ("demo",),
     "Measure a device": ("profile", "verify", "bench"),
     "Look at latencies": ("show", "predict", "diff", "report", "nets"),
-    "Find and make nets": ("search", "train", "export"),
+    "Find and make nets": ("search", "derive", "train", "export"),
     "LUTs from other sources": ("estimate", "import", "merge"),
     "Devices": ("devices", "runner"),
 }

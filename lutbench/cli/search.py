@@ -76,6 +76,12 @@ _schedule_options = several(
 @click.option("--resolution", type=int, help="Search nets of this resolution. [default: the LUT's first]")
 @click.option("--width", type=float, help="Search nets of this width. [default: the LUT's first]")
 @click.option(
+    "--method",
+    type=click.Choice(["dnas", "mixed", "random", "evolution", "uniform"]),
+    help="Find nets by theta, trained as in the paper (dnas) or beside equal paths (mixed); or in the same supernet by"
+    " chance, by evolution, or one candidate everywhere. [default: dnas; mixed below 20,000 images]",
+)
+@click.option(
     "--mode",
     type=click.Choice(["soft", "hard", "mixed"]),
     help="Run all candidates weighted (soft), one path (hard), or one for weights and all for theta (mixed)."

@@ -28,10 +28,19 @@ if TYPE_CHECKING:
     from lutbench.search.hardware import Hardware
     from lutbench.search.metrics import Record
     from lutbench.search.objective import Objective
+    from lutbench.search.scores import Scores
 
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 SMALL_ROUNDS = 8
+# how nets are found: the mode in which the supernet is trained (None: the default for so many images), then the finder
+METHODS: dict[str, tuple[SearchMode | None, str]] = {
+    "dnas": ("soft", "theta"),
+    "mixed": ("mixed", "theta"),
+    "random": (None, "random"),
+    "evolution": (None, "evolution"),
+    "uniform": (None, "uniform"),
+}
 ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figures)
 
 
@@ -87,8 +96,10 @@ class Draws:
     draws: nets drawn and ranked in a round.
     rounds: the first draws from P_theta, others near the best so far.
     views: `Ranking`. None means the default for so many images.
+    method: of METHODS; None means the one whose mode is the default for so many images.
     """
 
+    method: str | None = None
     nets: int = NETS
     draws: int = DRAWS
     rounds: int | None = None
@@ -186,13 +197,14 @@ def search_name(luts: Sequence[Lut], targets_ms: Sequence[float]) -> str:
     return f"{name}_{'-'.join(f'{target:g}' for target in targets_ms)}ms" if targets_ms else name
 
 
-def net_path(request: SearchRequest, number: int) -> Path:
+def net_path(folder: Path, name: str, number: int) -> Path:
     """The file of the net that came out as number, 0 the best: s8_15ms_0.json.
 
     A net keeps its name in the folders of what is made of it (trained/s8_15ms_0), so no two searches share one.
+
+    name: of the search.
     """
-    name = search_name(request.luts, request.goal.targets_ms)
-    return request.folder / f"{name}_{number}.json"
+    return folder / f"{name}_{number}.json"
 
 
 def space_of(request: SearchRequest) -> tuple[Space, str]:
@@ -223,7 +235,7 @@ def check_request(request: SearchRequest) -> None:
     space, _ = space_of(request)
     request.goal.objective(latency_models(request.luts, space))
     schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not
-    check_writable(net_path(request, 0))
+    check_writable(net_path(request.folder, search_name(request.luts, request.goal.targets_ms), 0))
 
 
 def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> FoundNets | None:
@@ -238,7 +250,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     data = open_images(request.images, request.computing, hardware, report)
     objective = request.goal.objective(models, data.count("all"))
     schedule = schedule_for(data.count("all"), request.learning.schedule)
-    mode = request.learning.mode or default_mode(data.count("all"))
+    mode = mode_of(request, data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data)))
     batches = {model.device: lut.metadata.batch for model, lut in zip(models, request.luts, strict=True)}
@@ -289,7 +301,9 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
 
 def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches: Mapping[str, int]) -> dict[str, Any]:
     """How the nets were searched for, as their files say it."""
+    method = request.draws.method
     return {
+        **({"method": method} if method else {}),
         "mode": setup.mode,
         "objective": setup.objective.name,
         "data": data.name,
@@ -304,6 +318,12 @@ def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches:
 def default_mode(images: int) -> SearchMode:
     """The paper's; for few images the one that gets through their many epochs in minutes."""
     return "soft" if images >= SMALL_SET else "mixed"
+
+
+def mode_of(request: SearchRequest, images: int) -> SearchMode:
+    """The mode that is asked for, else the method's, else the default for so many images."""
+    own = METHODS[request.draws.method][0] if request.draws.method else None
+    return request.learning.mode or own or default_mode(images)
 
 
 def default_rounds(images: int) -> int:
@@ -330,34 +350,50 @@ def _proxy_note(space: Space, data: SplitSource) -> str:
 def _derive(
     request: SearchRequest, found: SearchResult, setup: SearchSetup, views: int, report: Report
 ) -> tuple[Derived, ...]:
-    from lutbench.search.checkpoint import CHECKPOINT
-    from lutbench.search.derive import Ranking, best_nets
-    from lutbench.search.scores import SCORES, Scores
+    from lutbench.search.derive import Ranking
+    from lutbench.search.finders import FINDERS, Effort
 
     data, batch_size = setup.data, setup.schedule.batch_size
-    ranked_with = {
-        "checkpoint": file_sha256(request.folder / CHECKPOINT),  # the supernet's weights, and which images
-        "views": views,
-        "batch_size": batch_size,
-    }
-    scores = Scores(request.folder / SCORES, ranked_with)
+    scores = supernet_scores(request.folder, views, batch_size)
     ranking = Ranking(
         found.supernet, setup.models, found.probabilities, data, batch_size, setup.objective, report, views, scores
     )
     asked = request.draws
     draws, rounds = max(asked.draws, asked.nets), asked.rounds or default_rounds(data.count("all"))
-    nets = best_nets(ranking, draws, rounds, request.seed, request.goal.targets_us or None)
+    find = FINDERS[METHODS[asked.method][1] if asked.method else "theta"]
+    nets = find(ranking, Effort(draws, rounds, request.seed, request.goal.targets_us or None))
     if len(nets) < asked.nets:
-        report(Note(f"P_theta is so certain that only {len(nets)} different nets were drawn"))
+        report(Note(f"only {len(nets)} different nets were found: {_few(asked.method)}"))
     return nets
+
+
+def supernet_scores(folder: Path, views: int, batch_size: int) -> Scores:
+    """The scores of nets under the supernet of a search's folder, which searches and derivations from it share."""
+    from lutbench.search.checkpoint import CHECKPOINT
+    from lutbench.search.scores import SCORES, Scores
+
+    ranked_with = {
+        "checkpoint": file_sha256(folder / CHECKPOINT),  # the supernet's weights, and which images
+        "views": views,
+        "batch_size": batch_size,
+    }
+    return Scores(folder / SCORES, ranked_with)
+
+
+def _few(method: str | None) -> str:
+    """Why there are fewer nets than were asked for."""
+    if method == "uniform":
+        return "there is one for each candidate"
+    return "so few are within the target" if method in ("random", "evolution") else "P_theta is so certain"
 
 
 def _write(
     request: SearchRequest, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]
 ) -> tuple[FoundNet, ...]:
     found = []
+    name = search_name(request.luts, request.goal.targets_ms)
     for number, derived in enumerate(nets):
-        path = net_path(request, number)
+        path = net_path(request.folder, name, number)
         net = replace(derived.net, name=f"{path.stem}@{derived.net.space.label}")
         score = derived.score
         own = {"supernet_accuracy": round(score.accuracy, 6), "supernet_cross_entropy": round(score.loss, 6)}

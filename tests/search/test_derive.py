@@ -13,7 +13,8 @@ from lutbench.events import Event, StepProgress
 from lutbench.search.budget import WINDOW
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
-from lutbench.search.derive import Derived, Ranking, best_nets, calibrate, draw_nets, rank, subnet
+from lutbench.search.derive import Derived, Ranking, calibrate, draw_nets, rank, subnet
+from lutbench.search.finders import Effort, from_theta
 from lutbench.search.gates import candidate_mask, fixed_path, probabilities
 from lutbench.search.latency import choice_positions, latency_model, net_at
 from lutbench.search.objective import Budget, Objective, budget, product
@@ -139,10 +140,10 @@ def test_further_rounds_find_better_nets(targeted: bool) -> None:
 
     def nets(rounds: int) -> tuple[Derived, ...]:
         ranking = Ranking(supernet, [MODEL], shares, data, 16, objective, lambda _: None)
-        found = best_nets(ranking, 4, rounds, 0, targets_us)
+        found = from_theta(ranking, Effort(4, rounds, 0, targets_us))
         assert (
             len({one.net.choice for one in found}) == len(found)
-            and best_nets(ranking, 4, rounds, 0, targets_us) == found
+            and from_theta(ranking, Effort(4, rounds, 0, targets_us)) == found
         )
         if targeted:
             assert all(WINDOW * high_us < one.predicted_us["host"] <= high_us for one in found)

@@ -1,0 +1,171 @@
+"""`lutbench derive`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lutbench.cli.help import HelpCommand
+from lutbench.cli.next_steps import say_next
+from lutbench.cli.options import LUT, NUMBERS, folder_name, json_option, machine_options
+
+if TYPE_CHECKING:
+    from lutbench.jobs.derive import DerivedNets
+
+
+@click.command("derive", cls=HelpCommand)
+@click.argument("search", type=click.Path(path_type=Path))
+@click.option(
+    "--lut",
+    "luts",
+    type=LUT,
+    multiple=True,
+    help="Derive nets for the device of this LUT: a path or a name. Repeat it for several, each by itself."
+    " [default: luts/host.csv]",
+)
+@click.option(
+    "--target-ms",
+    "targets_ms",
+    type=NUMBERS,
+    required=True,
+    help="Derive nets for each of these milliseconds, such as 8,12,16, on each LUT's device.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["theta", "random", "evolution", "uniform"]),
+    default="evolution",
+    show_default=True,
+    help="Find nets by evolution, near theta's probabilities, by chance, or with one candidate everywhere.",
+)
+@click.option("--resolution", type=int, help="Derive nets of this resolution. [default: the LUT's first]")
+@click.option("--nets", type=click.IntRange(1), default=1, show_default=True, help="Write so many nets for a target.")
+@click.option(
+    "--scored", type=click.IntRange(8), default=60, show_default=True, help="Score so many nets for a target."
+)
+@click.option("--data", default="", help="Read the search's images from here, where they lie at a path.")
+@click.option(
+    "--workers", type=click.IntRange(0), help="Decode photographs in so many processes. [default: one a core]"
+)
+@click.option("--skip-broken", is_flag=True, help="Leave out photographs that cannot be read, instead of stopping.")
+@click.option(
+    "--views", type=click.IntRange(0), help="Look at each image this many times. [default: enough for 1,000 looks]"
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed the choice of nets.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write into this folder. [default: derived/SEARCH]"
+)
+@machine_options
+@json_option
+def command(
+    search: Path,
+    luts: tuple[Path, ...],
+    output: Path | None,
+    threads: int | None,
+    accelerator: Any,
+    bf16: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find nets for other devices and budgets in the supernet of a search, without training.
+
+    SEARCH is the folder of a search that has come to its end. What its supernet says of a net does not depend on a
+    device: any LUT of its space will do, and as many targets as there are. Each net takes between 0.97 of its target
+    and the target. Nets that were scored before, by the search or for another target, are not scored again.
+    """
+    from lutbench.cli.luts import lut_or_own, open_lut
+    from lutbench.cli.render import LOADING, Progress, print_json
+    from lutbench.jobs.derive import DeriveRequest, derive_nets
+    from lutbench.jobs.learning import Computing
+
+    opened = tuple(open_lut(path) for path in luts or (lut_or_own(None),))
+    folder = output or Path("derived") / folder_name(search.resolve().name)
+    request = DeriveRequest(search=search, luts=opened, folder=folder, computing=Computing(threads=threads), **options)
+    with Progress(first=LOADING) as progress:
+        from lutbench.search.hardware import Hardware
+
+        found = derive_nets(request, Hardware(accelerator, bf16), progress)
+    pictures = _draw(found, folder)
+    if as_json:
+        print_json(_summary(found))
+    else:
+        _print(found)
+        wrote = [path for part in found.parts for path in part.paths]
+        say_next([*wrote, *pictures], ["train", wrote[0]], ["bench", *wrote])
+
+
+def _summary(found: DerivedNets) -> dict[str, Any]:
+    """Everything as plain values; fractions, milliseconds in targets, microseconds else."""
+    return {
+        "nets": [
+            {
+                "path": str(path),
+                "device": part.device,
+                "target_ms": part.target_ms,
+                "candidates": one.net.candidates_text,
+                "accuracy": one.score.accuracy,
+                "cross_entropy": one.score.loss,
+                "predicted_us": one.predicted_us[part.device],
+                "mmacs": one.net.macs / 1e6,
+                "params_m": one.net.params / 1e6,
+            }
+            for part in found.parts
+            for one, path in zip(part.written, part.paths, strict=True)
+        ],
+        "data": found.data,
+        "images": found.images,
+        "views": found.views,
+        "scored": found.scored,
+    }
+
+
+def _print(found: DerivedNets) -> None:
+    from lutbench.cli.render import print_table
+    from lutbench.units import format_latency, format_percent
+
+    columns = {"net": False, "device": False}
+    columns |= dict.fromkeys(("target", "predicted", "accuracy", "MMACs", "params (M)"), True)
+    looks = f", augmented {found.views} times" if found.views else ""
+    print_table(
+        "",
+        columns,
+        [
+            [
+                str(path),
+                part.device,
+                f"{part.target_ms:g} ms",
+                format_latency(one.predicted_us[part.device]),
+                format_percent(one.score.accuracy),
+                f"{one.net.macs / 1e6:.2f}",
+                f"{one.net.params / 1e6:.3f}",
+            ]
+            for part in found.parts
+            for one, path in zip(part.written, part.paths, strict=True)
+        ],
+        caption=f"accuracy: under the supernet's weights, on {found.images:,} images of {found.data}{looks};"
+        f" `lutbench train` tells how good a net is; {found.scored} nets were scored that had not been before",
+    )
+
+
+def _draw(found: DerivedNets, folder: Path) -> list[Path]:
+    """Accuracy against latency on each device: all nets that were looked at, and those that were written."""
+    from lutbench.report.charts.ranking import Ranked, draw_ranking
+    from lutbench.report.charts.style import save
+
+    pictures = []
+    for device in dict.fromkeys(part.device for part in found.parts):
+        own = [part for part in found.parts if part.device == device]
+        chosen = [
+            Ranked(path.stem, one.predicted_us[device], one.score.accuracy)
+            for part in own
+            for one, path in zip(part.written, part.paths, strict=True)
+        ]
+        others = [
+            Ranked(one.net.name, one.predicted_us[device], one.score.accuracy)
+            for part in own
+            for one in part.nets[len(part.paths) :]
+        ]
+        pictures.append(folder / f"front_{folder_name(device)}.svg")
+        save(draw_ranking(device, others, chosen, None), pictures[-1])
+    return pictures

@@ -1,0 +1,108 @@
+"""A finished search, opened again: its supernet scores nets for any device and budget, without further training."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lutbench.errors import CheckpointError
+from lutbench.search.checkpoint import CHECKPOINT, load_run, restoring
+from lutbench.search.data.source import DataSource
+from lutbench.search.dnas import SHARED, space_identity
+from lutbench.search.epochs import images_identity
+from lutbench.search.gates import probabilities
+from lutbench.search.supernet import Supernet
+from lutbench.space.macro import Space
+
+_SPACE = re.compile(r"(?P<name>.+)@(?P<resolution>\d{1,5})x(?P<width>[\d.]{1,8}), .+", re.ASCII | re.DOTALL)
+_FIELDS = {"space": str, "data": str, "weights": str, "resolution": int, "classes": int, "data_seed": int}
+_FIELDS |= {"epochs": int, "batch_size": int}
+
+
+@dataclass(frozen=True)
+class FinishedSearch:
+    """What a search's checkpoint says of itself, and the supernet's weights.
+
+    resolution, classes, data, data_seed: of the images it was trained on.
+    batch_size: of its steps, which the statistics of batch norms are taken with.
+    """
+
+    path: Path
+    space: str
+    data: str
+    resolution: int
+    classes: int
+    data_seed: int
+    batch_size: int
+    is_shared: bool
+    identity: dict[str, Any] = field(repr=False)
+    state: dict[str, Any] = field(repr=False)
+
+    @property
+    def width(self) -> float:
+        """Of the nets that were searched; the supernet's channels follow from it."""
+        found = _SPACE.fullmatch(self.space)
+        assert found is not None  # read_search has looked
+        return float(found["width"])
+
+    def check_space(self, space: Space) -> None:
+        """CheckpointError where the supernet is of another space; the nets' resolution may be another."""
+        found = _SPACE.fullmatch(self.space)
+        assert found is not None  # read_search has looked
+        own = space_identity(replace(space, resolution=int(found["resolution"])))
+        if own != self.space:
+            raise CheckpointError(
+                f"its supernet is of space {self.space}, and the LUT of {space_identity(space)}",
+                path=self.path,
+                remedy="give a LUT of its space, or search with this one",
+            )
+
+    def check_images(self, data: DataSource) -> None:
+        """CheckpointError where the images are not those that the supernet was trained on."""
+        now = images_identity(data)
+        differing = [key for key, value in now.items() if key != "data" and self.identity.get(key) != value]
+        if differing:
+            changes = ", ".join(f"{key} was {self.identity.get(key)} and is {now[key]}" for key in differing)
+            raise CheckpointError(
+                f"its supernet was trained on other images: {changes}",
+                path=self.path,
+                remedy="give the same --data, or search anew",
+            )
+
+    def supernet(self, space: Space, device: str) -> Supernet:
+        """The supernet with its weights; CheckpointError where they are of another."""
+        found = Supernet(space, self.classes, self.resolution, seed=0, shared=self.is_shared)
+        with restoring(self.path):
+            found.load_state_dict(self.state["net"])
+        return found.to(device).eval()
+
+    @staticmethod
+    def probabilities(supernet: Supernet) -> Tensor:
+        """P_theta (layers, candidates), on the CPU."""
+        return probabilities(supernet.theta.detach(), supernet.mask).cpu()
+
+
+def read_search(folder: Path) -> FinishedSearch:
+    """The finished search in a folder; CheckpointError where there is none, or it has not come to its end."""
+    path = folder / CHECKPOINT
+    identity, state = load_run(path, "`lutbench search` makes one", "`lutbench search --fresh` makes another")
+    fits = all(type(identity.get(name)) is kind for name, kind in _FIELDS.items())
+    if identity.get("job") != "search" or not fits or not _SPACE.fullmatch(identity["space"]):
+        raise CheckpointError("is no checkpoint of a search", path=path, remedy="`lutbench search` writes them")
+    with restoring(path):
+        done = len(state["history"])
+    if done < identity["epochs"]:
+        raise CheckpointError(
+            f"the search has come to {done} of {identity['epochs']} epochs",
+            path=path,
+            remedy="start its command again: it goes on to its end",
+        )
+    names = ("space", "data", "resolution", "classes", "data_seed", "batch_size")
+    is_shared = identity["weights"] == SHARED
+    return FinishedSearch(
+        path=path, is_shared=is_shared, identity=identity, state=state, **{name: identity[name] for name in names}
+    )

@@ -1,0 +1,73 @@
+"""Random nets within targets: all there are, each as often as any other."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from lutbench.errors import UsageError
+from lutbench.search.budget import WINDOW
+from lutbench.search.chance import random_within
+from lutbench.search.latency import LatencyModel, choice_positions, latency_model
+from lutbench.space.fbnet import fbnet
+from tests.search.made import SMALL, made_lut
+
+MODEL = latency_model(made_lut(), SMALL)
+FBNET = fbnet(224, 1.0)
+FBNET_MODEL = latency_model(made_lut(FBNET), FBNET)
+
+
+def all_within(model: LatencyModel, target_us: float) -> set[tuple[int, ...]]:
+    every = product(*(range(len(row)) for row in model.cost_us))
+    sums = {p: model.fixed_us + sum(row[i] for row, i in zip(model.cost_us, p, strict=True)) for p in every}
+    return {p for p, us in sums.items() if WINDOW * target_us < us <= target_us}
+
+
+@pytest.mark.parametrize("factor", [1.05, 1.25, 1.5])
+def test_every_net_within_the_target_is_found_and_no_other(factor: float) -> None:
+    target_us = factor * MODEL.net_us(MODEL.fastest)
+    found = random_within([MODEL], 10_000, np.random.default_rng(0), [target_us])
+    assert {choice_positions(net) for net in found} == all_within(MODEL, target_us)
+    assert len({net.name for net in found}) == len(found)
+
+
+def test_each_comes_as_often_as_any_other() -> None:
+    target_us = 1.5 * MODEL.net_us(MODEL.fastest)
+    nets = sorted(all_within(MODEL, target_us))
+    counts = dict.fromkeys(nets, 0)
+    for seed in range(3000):
+        (one,) = random_within([MODEL], 1, np.random.default_rng(seed), [target_us])
+        counts[choice_positions(one)] += 1
+    expected = 3000 / len(nets)
+    chi_squared = sum((count - expected) ** 2 / expected for count in counts.values())
+    assert chi_squared < len(nets) + 4 * (2 * len(nets)) ** 0.5  # mean and four standard deviations
+
+
+@pytest.mark.parametrize("factor", [1.02, 1.1, 1.6, 3.0])
+def test_targets_that_one_net_in_millions_meets(factor: float) -> None:
+    target_us = factor * FBNET_MODEL.net_us(FBNET_MODEL.fastest)
+    found = random_within([FBNET_MODEL], 20, np.random.default_rng(1), [target_us])
+    assert found and all(WINDOW * target_us < FBNET_MODEL.net_us(net) <= target_us for net in found)
+
+
+def test_two_targets() -> None:
+    models = [latency_model(made_lut(FBNET, seed, device=f"d{seed}"), FBNET) for seed in (0, 1)]
+    targets_us = [3.0 * model.net_us(model.fastest) for model in models]
+    found = random_within(models, 20, np.random.default_rng(1), targets_us)
+    assert len(found) == 20
+    for net in found:
+        assert WINDOW < max(m.net_us(net) / target for m, target in zip(models, targets_us, strict=True)) <= 1
+
+
+def test_without_targets_any_net() -> None:
+    found = random_within([MODEL], 50, np.random.default_rng(1), None)
+    assert len({net.choice for net in found}) == 50
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 50.0])
+def test_targets_that_no_net_meets_are_one_error(factor: float) -> None:
+    target_us = factor * MODEL.net_us(MODEL.fastest)
+    with pytest.raises(UsageError, match="none meets all targets"):
+        random_within([MODEL], 3, np.random.default_rng(0), [target_us])
