@@ -17,6 +17,7 @@ from lutbench.search.budget import best_within
 from lutbench.search.chance import Positions, are_within, random_within
 from lutbench.search.derive import Derived, Ranking, draw_nets, rank
 from lutbench.search.latency import LatencyModel, choice_positions, net_at
+from lutbench.space.net import Net
 
 _ELITE = 10  # nets, near which further rounds draw
 _ELITE_SHARE = 0.8  # of a round's probabilities; the rest is P_theta
@@ -136,7 +137,7 @@ def _child(
 def uniform(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
     """A net for each candidate, which has it in as many layers as the targets allow: what is made without a search."""
     space = ranking.models[0].space
-    nets = {}
+    nets: dict[Positions, Net] = {}
     for candidate in dict.fromkeys(c for layer in space.layers for c in layer.candidates):
         has = [np.array([float(c == candidate) for c in layer.candidates]) for layer in space.layers]
         if effort.targets_us is None:
