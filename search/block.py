@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lutbench.nn.modules import InvertedResidual, conv_bn
+from lutbench.nn.graph import InvertedResidual
+from lutbench.nn.parts import conv_bn
+from lutbench.space.graph import Node
 from lutbench.space.operator import Operator
 
 Weights = Sequence[Tensor]  # of each of the three convolutions: weight, gain and shift of its batch norm
@@ -62,14 +64,23 @@ class Share:
             view.add_(gradient.reshape(view.shape))
 
 
+def _layers(operator: Operator) -> list[Node]:
+    return [node for node in operator.graph.nodes[1:] if node.kind not in ("shuffle", "add")]
+
+
+def _share(operator: Operator) -> Share:
+    first, depthwise, _ = _layers(operator)
+    return Share(depthwise.shape[0], depthwise.kernel, first.groups)
+
+
 class SharedBlock(nn.Module):
     """The largest of some blocks of one shape (`ir` operators), and where in it each of them lies."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         super().__init__()
         first = operators[0]
-        channels, kernel = max(op.mid_channels for op in operators), max(op.kernel for op in operators)
-        self.shares = [Share(op.mid_channels, op.kernel, op.groups) for op in operators]
+        self.shares = [_share(op) for op in operators]
+        channels, kernel = (max(getattr(share, name) for share in self.shares) for name in ("channels", "kernel"))
         self.stride, self.keeps = first.stride, first.has_residual
         self._operators = list(operators)
         parts = [
@@ -79,6 +90,20 @@ class SharedBlock(nn.Module):
         ]
         self.convs = nn.ModuleList(conv for conv, _ in parts)
         self.norms = nn.ModuleList(norm for _, norm in parts)
+
+    @staticmethod
+    def fits(operator: Operator) -> bool:
+        """Whether an operator's layers are those of a share: FBNet's block, whatever it is called."""
+        if operator.is_own_code:
+            return False
+        layers = _layers(operator)
+        kinds = [(node.kind, node.norm, node.bias, node.activation) for node in layers]
+        relu, plain = ("conv", True, False, "relu"), ("conv", True, False, "none")
+        if kinds != [relu, relu, plain] or not operator.graph.is_depthwise(layers[1]):
+            return False
+        first, _, last = layers
+        shuffled = any(node.kind == "shuffle" for node in operator.graph.nodes)
+        return first.kernel == last.kernel == 1 and first.groups == last.groups and shuffled == (first.groups > 1)
 
     def weights(self) -> list[Tensor]:
         return [tensor for conv, norm in self._parts() for tensor in (conv.weight, norm.weight, norm.bias)]
@@ -109,7 +134,7 @@ class SharedBlock(nn.Module):
     @torch.no_grad()
     def copy_of(self, position: int) -> InvertedResidual:
         """The candidate alone, with a copy of its weights and statistics."""
-        block = InvertedResidual(self._operators[position]).to(self.weights()[0]).train(self.training)
+        block = InvertedResidual(self._operators[position].graph).to(self.weights()[0]).train(self.training)
         share = self.shares[position]
         w1, s1, b1, w2, s2, b2, w3, s3, b3 = share.weights(self.weights())
         (mean, variance), two, three = self.statistics(position)

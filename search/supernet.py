@@ -8,7 +8,9 @@ the layer is
 
     y = x + sum over i of m[i] * f_i(x)        f_i: the candidate without its residual, 0 for a skip
 
-which is the paper's sum, and a skip costs nothing. The candidates of a layer share their weights (`block`).
+which is the paper's sum, and a skip costs nothing. A layer of which some candidate is no branch beside its input (a
+plain convolution) sums the candidates as they are. FBNet's blocks share their weights (`block`); a candidate of any
+other kind is the module of its graph, with weights of its own.
 
 In hard mode the gradient of gate i is <dL/dy, f_i(x)> for the candidate that ran and 0 for the others, then through the
 softmax: theta_k gets sum over i of <dL/dy, f_i(x)> * dm[i]/dtheta_k with that one term. What candidates that did not
@@ -26,7 +28,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lutbench.nn.modules import empty_operator
+from lutbench.nn.graph import GraphModule, InvertedResidual
+from lutbench.nn.modules import empty_operator, empty_operators
 from lutbench.search import fused
 from lutbench.search.block import SharedBlock
 from lutbench.search.gates import Gates, candidate_mask
@@ -51,7 +54,7 @@ class Supernet(nn.Module):
         tail = trained.tail(trained.head_channels)
         self.stem = empty_operator(trained.stem)
         self.layers = nn.ModuleList(SuperLayer(layer, shared) for layer in trained.layers)
-        self.tail = nn.Sequential(*(empty_operator(operator) for operator in tail))
+        self.tail = empty_operators(tail)
         self.theta = nn.Parameter(torch.zeros(candidate_mask(space).shape))
         self.mask: Tensor
         self.register_buffer("mask", candidate_mask(space), persistent=False)
@@ -84,13 +87,15 @@ class SuperLayer(nn.Module):
     def __init__(self, layer: Layer, shared: bool) -> None:
         super().__init__()
         operators = [layer.operator(candidate) for candidate in layer.candidates]
-        blocks = [position for position, operator in enumerate(operators) if operator.kind == "ir"]
+        blocks = [position for position, operator in enumerate(operators) if SharedBlock.fits(operator)]
         groups = [blocks] if shared and blocks else [[position] for position in blocks]
         self.blocks = nn.ModuleList(SharedBlock([operators[p] for p in positions]) for positions in groups)
         self._places = {p: (b, place) for b, positions in enumerate(groups) for place, p in enumerate(positions)}
         others = {p: empty_operator(op) for p, op in enumerate(operators) if p not in self._places}
         self.others = nn.ModuleDict({str(position): module for position, module in others.items()})
-        self._keeps = layer.stride == 1 and layer.c_in == layer.c_out
+        carries = [operator.has_residual or not operator.is_measured for operator in operators]
+        self._carries = tuple(carries)
+        self._keeps = all(carries)
 
     def forward(self, x: Tensor, gates: Tensor, chosen: Iterable[int], fast: bool) -> Tensor:
         """gates (candidates,); of them only the chosen run. (N, C, H, W) -> (N, C_out, H_out, W_out)"""
@@ -99,8 +104,8 @@ class SuperLayer(nn.Module):
         for position in chosen:
             if position in self._places:
                 of_blocks.setdefault(self._places[position][0], []).append(position)
-            elif not isinstance(self.others[str(position)], nn.Identity):
-                parts.append(gates[position] * self.others[str(position)](x))
+            else:
+                parts += self._other(x, gates[position], position)
         for number, positions in of_blocks.items():
             block = cast(SharedBlock, self.blocks[number])
             places = [self._places[position][1] for position in positions]
@@ -108,7 +113,18 @@ class SuperLayer(nn.Module):
                 parts.append(fused.branches(block, x, gates[positions], places))
             else:
                 parts += [block.plain(x, gates[p], place) for p, place in zip(positions, places, strict=True)]
+            if not self._keeps:
+                parts += [gates[position] * x for position in positions if self._carries[position]]
         return sum(parts[1:], start=parts[0])
+
+    def _other(self, x: Tensor, gate: Tensor, position: int) -> list[Tensor]:
+        """What a candidate that shares no weights adds: its branch where all candidates carry x, else all of it."""
+        module = self.others[str(position)]
+        if not self._keeps:
+            return [gate * module(x)]
+        if isinstance(module, nn.Identity):
+            return []
+        return [gate * cast("InvertedResidual | GraphModule", module).branch(x)]
 
     @property
     def candidates(self) -> int:

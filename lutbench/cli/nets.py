@@ -120,7 +120,7 @@ def _print_sizes(nets: list[Net | Model]) -> None:
 
 
 def _size_cells(size: NetSize) -> list[str]:
-    from lutbench.space.macro import format_width
+    from lutbench.space.scale import format_width
 
     variant = f"{size.resolution}x{format_width(size.width)}"
     cells = [size.net.split("@")[0], variant, f"{size.mmacs:.2f}", f"{size.params_m:.3f}"]

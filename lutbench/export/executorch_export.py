@@ -32,7 +32,7 @@ from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
 from lutbench.export.quantisation import Quantisation
 from lutbench.nn.fold import norms_folded
-from lutbench.nn.modules import initialised
+from lutbench.nn.parts import initialised
 from lutbench.nn.workload import Fitted, build_workload, sample_input
 from lutbench.private.executorch_calls import (
     LoadedProgram,

@@ -29,7 +29,7 @@ from lutbench.export.onnx_graph import initialisers_of_their_own
 from lutbench.export.onnx_integers import INPUT, NCHW, NHWC, OUTPUT, integer_inputs_outputs
 from lutbench.export.onnx_norms import norms_as_convolutions
 from lutbench.export.quantisation import Quantisation
-from lutbench.nn.modules import seed_of
+from lutbench.nn.parts import seed_of
 from lutbench.nn.workload import Fitted, build_workload, input_shape
 from lutbench.space.operator import Operator
 from lutbench.space.workload import Workload, workload_name

@@ -18,7 +18,8 @@ from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import Schedule, schedule_for
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import kept_spaces
-from lutbench.space.macro import Space, format_width
+from lutbench.space.macro import Space
+from lutbench.space.scale import format_width
 from lutbench.units import US_PER_MS
 
 if TYPE_CHECKING:

@@ -69,7 +69,10 @@ def choose_canaries(spaces: Sequence[Space], protocol: Protocol, batch: int = 1)
         key=lambda operator: (operator.macs, operator.name),
     )
     small = blocks[len(blocks) // 4] if blocks else space.stem
-    classifier = space.tail(space.head_channels)[-1]
+    tail = space.tail(space.head_channels)
+    classifier = (
+        tail[-1] if tail and tail[-1].params else max(space.searchable_operators, key=lambda operator: operator.params)
+    )
     limit = protocol.memory_limit
     return Canaries(
         Canary("small", small.name, _SMALL_INVOCATIONS, protocol.compute_limit),

@@ -50,12 +50,14 @@ def layer_work(graph: Graph, node: Node, dtype: str) -> dict[str, float]:
     moved = (graph.read(node) + math.prod(node.shape)) * element_bytes / 1e6
     found = {LAYER: 1.0, MOVED: moved}
     if weights := graph.node_weights(node):
-        found |= {WEIGHTS: weights * element_bytes / 1e6, mac_kind(graph, node): graph.node_macs(node) / 1e6}
+        found[WEIGHTS] = weights * element_bytes / 1e6
+    if macs := graph.node_macs(node):
+        found[mac_kind(graph, node)] = macs / 1e6
     return found
 
 
 def mac_kind(graph: Graph, node: Node) -> str:
-    """What kind of multiply-accumulates a layer with weights does."""
+    """What kind of multiply-accumulates a layer does; those of attention are like a pointwise convolution's."""
     if node.kind == "fc":
         return "classifier"
     if graph.is_depthwise(node):
@@ -63,4 +65,6 @@ def mac_kind(graph: Graph, node: Node) -> str:
         return kind if kind in PRIOR_US else "depthwise_other"
     if node.kernel > 1:
         return "spatial"
+    if node.kind == "attention":
+        return "pointwise"
     return "pointwise" if node.groups == 1 else "grouped_pointwise"

@@ -25,7 +25,8 @@ from lutbench.lut.table import (
     PART_COLUMNS,
     ColumnRows,
 )
-from lutbench.space.operator import NAMES, parse_operator
+from lutbench.space.blocks.table import KINDS
+from lutbench.space.operator import name_template, parse_operator
 
 LARGE = 2000  # lines from which reading columns pays for importing numpy
 
@@ -36,9 +37,7 @@ _FIGURES = (*LATENCY_COLUMNS, *COUNT_COLUMNS, "status")  # the columns that are 
 
 # the kinds whose names are made of columns; the others' rows are looked at one by one
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
-    kind: (template, fields)
-    for kind, (template, fields) in NAMES.items()
-    if fields and set(fields) <= set(PART_COLUMNS)
+    name: name_template(kind) for name, kind in KINDS.items() if kind.by_columns
 }
 _LARGEST_PART = {"kernel": 99, "stride": 99, "groups": 999}  # more digits than an operator's name may have
 _LARGEST = 1 << 20
@@ -132,12 +131,13 @@ def _check_run(parts: dict[str, tuple[Any, ...]], texts: _Texts) -> None:
     """That rows of one kind are named after their parts, and that those make an operator."""
     kind, names = parts["kind"][0], texts["operator"]
     if kind not in _NAMES:
-        for place, name in enumerate(names):
-            found = parse_operator(name)
-            _require(all(parts[column][place] == getattr(found, column) for column in PART_COLUMNS))
+        _check_each(names, parts)
         return
     template, filled = _NAMES[kind]
-    _require(names == tuple(map(template.__mod__, zip(*(texts[column] for column in filled), strict=True))))
+    plain = tuple(map(template.__mod__, zip(*(texts[column] for column in filled), strict=True)))
+    if names != plain:  # some have further options in their names
+        _check_each(names, parts)
+        return
     same = parse_operator(names[0])  # what the name does not say is the same for all of a kind
     for column in PART_COLUMNS:
         values = set(parts[column])
@@ -149,8 +149,14 @@ def _check_run(parts: dict[str, tuple[Any, ...]], texts: _Texts) -> None:
         _require(parts["c_out"] == parts["c_in"])
     if "kernel" in filled:
         _require(all(value % 2 for value in set(parts["kernel"])))
-    if kind == "ir":
+    if "groups" in filled:
         _check_groups(parts)
+
+
+def _check_each(names: Sequence[str], parts: dict[str, tuple[Any, ...]]) -> None:
+    for place, name in enumerate(names):
+        found = parse_operator(name)
+        _require(all(parts[column][place] == getattr(found, column) for column in PART_COLUMNS))
 
 
 def _check_groups(parts: dict[str, tuple[Any, ...]]) -> None:

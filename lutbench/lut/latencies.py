@@ -22,9 +22,10 @@ from lutbench.reading.sheet import Columns, read_sheet
 from lutbench.reading.text import read_text
 from lutbench.space.architecture import SUFFIX
 from lutbench.space.graph import Model
-from lutbench.space.macro import Space, format_width
+from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.published import PUBLISHED_FILE, published_text
+from lutbench.space.scale import format_width
 from lutbench.space.zoo import find_whole_net
 from lutbench.units import US_PER_MS, us_from_s
 

@@ -26,10 +26,14 @@ def build_factory_net(net: FactoryNet) -> nn.Module:
     Random weights are seeded by the net's name; weights that the factory loads stay as they are. UsageError for a
     module that cannot be imported, a name it does not have, and a factory that raises or makes something else.
     """
-    factory = _attribute(_imported(net), net)
-    module = _made(factory, net)
+    module = _made(load_factory(net), net)
     _check_output(module, net)
     return module
+
+
+def load_factory(net: FactoryNet) -> Any:
+    """What the name stands for; UsageError where it is not there."""
+    return _attribute(_imported(net), net)
 
 
 def _imported(net: FactoryNet) -> ModuleType:
@@ -59,7 +63,7 @@ def _attribute(module: ModuleType, net: FactoryNet) -> Any:
 def _made(factory: Any, net: FactoryNet) -> nn.Module:
     import torch
 
-    from lutbench.nn.modules import seed_of
+    from lutbench.nn.parts import seed_of
 
     if isinstance(factory, torch.nn.Module) or not callable(factory):
         raise UsageError(

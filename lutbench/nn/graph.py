@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, islice
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lutbench.nn.modules import ChannelShuffle, initialised
+from lutbench.nn.parts import ChannelShuffle, initialised
 from lutbench.space.graph import Graph, Model, Node
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -18,6 +19,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
     "swish": nn.SiLU,
+    "gelu": nn.GELU,
     "sigmoid": nn.Sigmoid,
     "hsigmoid": nn.Hardsigmoid,
 }
@@ -58,6 +60,32 @@ class _Gather(nn.Module):
         return given.index_select(1, self.indices)
 
 
+class _LayerNorm(nn.LayerNorm):
+    """Over the channels of each place."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)"""
+        return super().forward(given.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class _Attention(nn.Module):
+    """Softmax of queries times keys, times values, over all places; keys and values of one head serve all heads."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(N, heads * D, H, W), (N, D or heads * D, h, w) twice -> (N, heads * D, H, W)"""
+        n, channels, height, width = queries.shape
+        depth = channels // self.heads
+        asked = queries.reshape(n, self.heads, depth, height * width).transpose(2, 3)
+        keyed, valued = (given.reshape(n, -1, depth, given.shape[2] * given.shape[3]) for given in (keys, values))
+        shares = (asked * depth**-0.5 @ keyed).softmax(-1)
+        found: Tensor = (shares @ valued.transpose(2, 3)).transpose(2, 3).reshape(n, channels, height, width)
+        return found
+
+
 class _Linear(nn.Linear):
     """On (N, C, 1, 1), the shape that a graph's nodes have."""
 
@@ -81,6 +109,8 @@ def _pool(kind: type[nn.Module], node: Node) -> nn.Module:
 _BUILDERS: dict[str, Callable[[Node, int], nn.Module]] = {
     "conv": _conv,
     "norm": lambda node, _c_in: nn.BatchNorm2d(node.shape[0]),
+    "layer_norm": lambda node, _c_in: _LayerNorm(node.shape[0]),
+    "attention": lambda node, _c_in: _Attention(node.groups),
     "fc": lambda node, c_in: _Linear(c_in, node.shape[0]),
     "max_pool": lambda node, _c_in: _pool(nn.MaxPool2d, node),
     "avg_pool": lambda node, _c_in: _pool(nn.AvgPool2d, node),
@@ -108,6 +138,7 @@ class GraphModule(nn.Module):
         self.layers = nn.ModuleList(_BUILDERS[n.kind](n, channels[n.inputs[0]]) for n in graph.nodes[1:])
         branches = {node.inputs[1] for node in graph.nodes if node.kind == "add"}
         self._branches = [p for p in sorted(branches) if _ends_in_norm(graph.nodes[p])]
+        self.has_residual = graph.ends_in_residual
         self.activations = nn.ModuleList(_ACTIVATIONS[node.activation]() for node in graph.nodes[1:])
 
     def norm(self, position: int) -> nn.BatchNorm2d:
@@ -122,10 +153,66 @@ class GraphModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, classes) where the last node is a classifier, else (N, C, H, W)"""
+        return self._run(x, len(self._inputs))
+
+    def branch(self, x: Tensor) -> Tensor:
+        """The output without the residual of a graph that ends in one."""
+        return self._run(x, len(self._inputs) - self.has_residual)
+
+    def _run(self, x: Tensor, count: int) -> Tensor:
         values = [x]
-        for inputs, layer, activation in zip(self._inputs, self.layers, self.activations, strict=True):
+        steps = zip(self._inputs, self.layers, self.activations, strict=True)
+        for inputs, layer, activation in islice(steps, count):
             values.append(activation(layer(*(values[position] for position in inputs))))
         return values[-1]
+
+
+class InvertedResidual(nn.Module):
+    """A chain of layers, and where the graph says so its input added to what it makes: FBNet's block is one."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.has_residual = graph.ends_in_residual
+        nodes = graph.nodes[1:-1] if self.has_residual else graph.nodes[1:]
+        self.body = nn.Sequential(*chain.from_iterable(_layers(graph, node) for node in nodes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))"""
+        y: Tensor = self.body(x)
+        return x + y if self.has_residual else y
+
+    def branch(self, x: Tensor) -> Tensor:
+        """The output without the residual."""
+        y: Tensor = self.body(x)
+        return y
+
+
+def graph_module(graph: Graph, flat: bool = False) -> nn.Module:
+    """The graph's module as torch initialises it; flat: one whose last layer is a pool or a classifier gives (N, C).
+
+    A single layer is itself and a chain of layers is a sequence, for exporters name an artifact's layers by how
+    modules lie in each other; anything else runs node by node.
+    """
+    nodes = graph.nodes[1:]
+    if not nodes:
+        return nn.Identity()
+    if len(nodes) == 1:
+        (node,) = nodes
+        layers = [nn.Linear(graph.nodes[0].shape[0], node.shape[0])] if node.kind == "fc" else _layers(graph, node)
+        layers += [_ACTIVATIONS[node.activation]()] if node.kind == "fc" and node.activation != "none" else []
+        layers += [nn.Flatten()] if flat and node.kind != "fc" else []
+        return layers[0] if len(layers) == 1 and node.kind == "fc" else nn.Sequential(*layers)
+    straight = nodes[:-1] if graph.ends_in_residual else nodes
+    if all(node.inputs == (place,) for place, node in enumerate(straight)):
+        return InvertedResidual(graph)
+    return GraphModule(graph)
+
+
+def _layers(graph: Graph, node: Node) -> list[nn.Module]:
+    """The modules of one node, one behind the other."""
+    made = _BUILDERS[node.kind](node, graph.nodes[node.inputs[0]].shape[0])
+    parts = list(made) if isinstance(made, nn.Sequential) else [made]
+    return parts if node.activation == "none" else [*parts, _ACTIVATIONS[node.activation]()]
 
 
 def build_model(model: Model) -> nn.Module:

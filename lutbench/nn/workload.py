@@ -9,9 +9,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from lutbench.nn import modules
 from lutbench.nn.factory import build_factory_net
-from lutbench.nn.graph import GraphModule, build_model
-from lutbench.nn.modules import InvertedResidual, build_net, build_operator, empty_operator, seed_of
+from lutbench.nn.graph import GraphModule, InvertedResidual, build_model
+from lutbench.nn.modules import build_net, build_operator
+from lutbench.nn.parts import seed_of
 from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
@@ -35,7 +37,7 @@ def empty_net(net: Net | Model) -> nn.Module:
     """The net's module as torch initialises it, for training; of any batch size."""
     if isinstance(net, Model):
         return GraphModule(net.graph)
-    return nn.Sequential(*(empty_operator(operator) for operator in net.operators))
+    return modules.empty_net(net)
 
 
 def branch_norms(module: nn.Module) -> Iterator[nn.BatchNorm2d]:

@@ -92,7 +92,4 @@ def typical_ratio(pairs: Sequence[Pair]) -> float:
 
 def candidate_of(operator: Operator) -> str:
     """The candidate that an operator is a layer's instance of; one name for all others."""
-    if operator.kind == "ir":
-        groups = f" g{operator.groups}" if operator.groups > 1 else ""
-        return f"k{operator.kernel} e{operator.expansion:g}{groups}"
-    return "fixed, 1×1"
+    return operator.candidate.name.replace("_", " ") if operator.candidate else "fixed, 1×1"

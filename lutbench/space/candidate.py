@@ -1,4 +1,4 @@
-"""Candidate: one of the block kinds that a layer may take (FBNet, table 2)."""
+"""Candidate: one of the blocks that a layer may take (FBNet, table 2)."""
 
 from __future__ import annotations
 
@@ -6,40 +6,57 @@ import re
 from dataclasses import dataclass
 
 from lutbench.errors import SpaceError
+from lutbench.space.blocks.kind import DEFAULT_KIND, OWN_FIELDS, Kind, Value
+from lutbench.space.blocks.table import BLOCKS, find_block
 
-_PATTERN = re.compile(r"k(?P<kernel>\d{1,2})_?e(?P<expansion>\d{1,3}(?:\.\d{1,6})?)(?:_?g(?P<groups>\d{1,3}))?")
+_LABELLED = re.compile(r"(?P<kind>[a-z]+)_(?P<label>[A-Za-z0-9:._/-]{1,200})")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An inverted residual block (kernel, expansion, groups of its 1x1 convolutions), or skip (kernel 0)."""
+    """A block without its layer's shape, or skip (kind ir, kernel 0).
+
+    kernel, expansion, groups: where its kind has them.
+    label: of a block of a user's own code.
+    options: what its name says beside these, in the order of its kind's; what it leaves open is its stage's.
+    """
 
     kernel: int = 0
     expansion: float = 0
     groups: int = 1
+    kind: str = DEFAULT_KIND
+    label: str = ""
+    options: tuple[tuple[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_skip:
-            if self.expansion or self.groups != 1:
-                raise SpaceError(f"a skip has no expansion or groups: {self}")
+            if self.expansion or self.groups != 1 or self.options:
+                raise SpaceError(f"a skip has no expansion, groups or options: {self}")
             return
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise SpaceError(f"kernel {self.kernel} is not a positive odd number")
-        if self.expansion <= 0:
-            raise SpaceError(f"expansion {self.expansion:g} is not positive")
-        if self.groups < 1:
-            raise SpaceError(f"groups {self.groups} is not positive")
+        kind = find_block(self.kind, self.kind)
+        given = self._values
+        for option in kind.options:
+            value = given.get(option.name, option.default)
+            if value is not None:
+                option.check(value, "candidate" if kind.name == DEFAULT_KIND else kind.name)
 
     @property
     def is_skip(self) -> bool:
-        return self.kernel == 0
+        return self.kind == DEFAULT_KIND and self.kernel == 0
+
+    @property
+    def _values(self) -> dict[str, Value]:
+        own: dict[str, Value] = {"kernel": self.kernel, "expansion": self.expansion, "groups": self.groups}
+        return own | dict(self.options)
 
     @property
     def name(self) -> str:
         if self.is_skip:
             return "skip"
-        groups = f"_g{self.groups}" if self.groups > 1 else ""
-        return f"k{self.kernel}_e{self.expansion:g}{groups}"
+        if self.label:
+            return f"{self.kind}_{self.label}"
+        words = BLOCKS[self.kind].words(self._values, whole=False)
+        return "_".join(words if self.kind == DEFAULT_KIND else [self.kind, *words])
 
     def __str__(self) -> str:
         return self.name
@@ -49,12 +66,24 @@ SKIP = Candidate()
 
 
 def parse_candidate(text: str) -> Candidate:
-    """The candidate that `k5_e6`, `k3_e1_g2`, `k3e1g2` or `skip` names; SpaceError for anything else."""
-    if text.strip() == "skip":
+    """The candidate that `k5_e6`, `k3e1g2`, `ir_k3_e1`, `uib_a3_k5_e4_hswish` or `skip` names; SpaceError for none."""
+    text = text.strip()
+    if text == "skip":
         return SKIP
-    match = _PATTERN.fullmatch(text.strip())
-    if match is None:
-        raise SpaceError(
-            f"{text.strip()!r} is not a candidate", remedy="write k<kernel>_e<expansion>[_g<groups>] or skip"
-        )
-    return Candidate(int(match["kernel"]), float(match["expansion"]), int(match["groups"] or 1))
+    match = _LABELLED.fullmatch(text)
+    if match and match["kind"] in BLOCKS and BLOCKS[match["kind"]].labelled:
+        return Candidate(kind=match["kind"], label=match["label"])
+    words = re.sub(r"(?<=[0-9])(?=[a-z])", "_", text).split("_")
+    kind = _kind(words, text)
+    values = kind.read(words[1:] if words[0] == kind.name else words, text)
+    own = {name: values.pop(name) for name in OWN_FIELDS if name in values}
+    others = tuple((option.name, values[option.name]) for option in kind.options if option.name in values)
+    return Candidate(kind=kind.name, options=others, **own)  # type: ignore[arg-type]
+
+
+def _kind(words: list[str], text: str) -> Kind:
+    """FBNet's block where the first word is one of its options, else the kind that it names."""
+    usual = BLOCKS[DEFAULT_KIND]
+    if any(option.read(words[0]) is not None for option in usual.options):
+        return usual
+    return find_block(words[0], text)

@@ -1,5 +1,7 @@
 """Spaces that a user writes as a TOML file: a macro table and candidates. Errors name the line that is wrong.
 
+docs/how-to/own-space.md has every key.
+
 name = "my_space"
 resolution = 224
 candidates = ["k3_e1", "k3_e6", "k5_e6", "skip"]
@@ -18,6 +20,7 @@ channels = 1280
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +31,9 @@ from lutbench.reading.kinds import SPACE
 from lutbench.reading.plain import show
 from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
+from lutbench.space.blocks.kind import ACTIVATIONS, Value
 from lutbench.space.candidate import Candidate, parse_candidate
-from lutbench.space.macro import Space, Stage
+from lutbench.space.macro import HeadLayer, Space, Stage, head_operator
 
 _Path = tuple[str | int, ...]
 _LARGEST = 1 << 16
@@ -37,27 +41,40 @@ _MOST_LAYERS, _MOST_CANDIDATES = 512, 256
 _REQUIRED: Any = object()
 
 # table -> key -> (type, default); what is not here is refused, so that a misspelt key is not silently ignored
-_KEYS: dict[str, dict[str, tuple[type, Any]]] = {
+_KEYS: dict[str, dict[str, tuple[Any, Any]]] = {
     "": {
         "name": (str, _REQUIRED),
-        "resolution": (int, 224),
+        "resolution": ((int, list), 224),
         "input_channels": (int, 3),
         "classes": (int, 1000),
         "candidates": (list, _REQUIRED),
         "stem": (dict, _REQUIRED),
         "stage": (list, _REQUIRED),
-        "head": (dict, _REQUIRED),
+        "head": ((dict, list), _REQUIRED),
+        "counts": (dict, {}),
     },
-    "stem": {"channels": (int, _REQUIRED), "kernel": (int, 3), "stride": (int, 2)},
+    "stem": {"channels": (int, _REQUIRED), "kernel": (int, 3), "stride": (int, 2), "activation": (str, "relu")},
     "stage": {
         "channels": (int, _REQUIRED),
         "layers": (int, 1),
         "stride": (int, 1),
         "candidates": (list, None),
+        "block": (str, None),
+        "activation": (str, None),
+        "se": (float, None),
     },
     "head": {"channels": (int, _REQUIRED)},
+    "head layer": {"block": (str, _REQUIRED), "channels": (int, None)},
 }
-_TYPE_NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "a table"}
+_TYPE_NAMES: dict[Any, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+    (int, list): "a whole number, or a list of height and width",
+    (dict, list): "a table, or [[head]] tables",
+}
 
 
 def read_space(path: Path) -> Space:
@@ -84,7 +101,8 @@ class _Reader:
         if not top["stage"]:
             raise self._error("there is no [[stage]]", ("stage",))
         stem = self._table(top["stem"], "stem", ("stem",))
-        head = self._table(top["head"], "head", ("head",))
+        resolution, aspect = self._input_size(top["resolution"])
+        head, head_channels = self._head(top["head"])
         stages = tuple(self._stage(raw, ("stage", number)) for number, raw in enumerate(top["stage"]))
         candidates = self._candidates(top["candidates"], ("candidates",))
         if sum(stage.layers for stage in stages) > _MOST_LAYERS:
@@ -93,18 +111,23 @@ class _Reader:
         def up_to(count: int) -> Space:
             return Space(
                 name=top["name"],
-                resolution=top["resolution"],
+                resolution=resolution,
+                aspect=aspect,
+                stem_activation=stem["activation"],
+                head=head,
+                counts=self._counts(top["counts"]),
                 width=1.0,
                 stem_channels=stem["channels"],
                 stem_kernel=stem["kernel"],
                 stem_stride=stem["stride"],
                 stages=stages[:count],
                 candidates=candidates,
-                head_channels=head["channels"],
+                head_channels=head_channels,
                 classes=top["classes"],
                 input_channels=top["input_channels"],
             )
 
+        self._check_activation(stem["activation"], ("stem", "activation"))
         try:
             return up_to(len(stages))
         except SpaceError as error:
@@ -131,7 +154,67 @@ class _Reader:
             raise self._error("candidates is empty", (*where, "candidates"))
         if found["stride"] > 8:
             raise self._error(f"stride {found['stride']} is larger than 8", (*where, "stride"))
-        return Stage(found["channels"], found["layers"], found["stride"], candidates)
+        if found["block"] is not None:
+            if found["candidates"] is not None:
+                raise self._error("block is for a stage that is not searched: leave candidates out", (*where, "block"))
+            candidates = self._candidates([found["block"]], (*where, "block"))
+        usual = self._usual(found, where)
+        return Stage(found["channels"], found["layers"], found["stride"], candidates, usual, found["block"] is not None)
+
+    def _usual(self, found: dict[str, Any], where: _Path) -> tuple[tuple[str, Value], ...]:
+        """What the blocks of a stage have where their names leave it open."""
+        usual: list[tuple[str, Value]] = []
+        if found["activation"] is not None:
+            self._check_activation(found["activation"], (*where, "activation"))
+            usual.append(("activation", found["activation"]))
+        if found["se"] is not None:
+            if not 0 <= found["se"] <= 4:
+                raise self._error(f"se {found['se']} is not between 0 and 4", (*where, "se"))
+            usual.append(("squeeze", float(found["se"])))
+        return tuple(usual)
+
+    def _check_activation(self, word: str, where: _Path) -> None:
+        if word not in ACTIVATIONS:
+            near = difflib.get_close_matches(word, ACTIVATIONS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise self._error(f"activation {show(word)} is none of {', '.join(ACTIVATIONS)}{hint}", where)
+
+    def _input_size(self, raw: int | list[Any]) -> tuple[int, float]:
+        """Height, and width over height."""
+        if isinstance(raw, int):
+            return raw, 1.0
+        sizes = [size for size in raw if isinstance(size, int) and not isinstance(size, bool)]
+        if len(raw) != 2 or len(sizes) != 2 or not all(1 <= size <= _LARGEST for size in sizes):
+            raise self._error(f"resolution {show(raw)} is not a height and a width", ("resolution",))
+        return sizes[0], sizes[1] / sizes[0]
+
+    def _head(self, raw: dict[str, Any] | list[Any]) -> tuple[tuple[HeadLayer, ...] | None, int]:
+        """The layers of a head of several, and the channels that nets are named with: its first convolution's."""
+        if isinstance(raw, dict):
+            return None, self._table(raw, "head", ("head",))["channels"]
+        layers = []
+        for number, one in enumerate(raw):
+            where = ("head", number)
+            if not isinstance(one, dict):
+                raise self._error("a layer of the head must be a [[head]] table", where)
+            found = self._table(one, "head layer", where)
+            layer = HeadLayer(found["block"], found["channels"] or 0)
+            try:
+                head_operator(layer, 840, 1, 1, 1)  # the space's own shapes come later; 840 divides into many groups
+            except SpaceError as error:
+                raise self._error(str(error), (*where, "block")) from error
+            layers.append(layer)
+        return tuple(layers), next((layer.channels for layer in layers if layer.channels), 0)
+
+    def _counts(self, raw: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        """Multiply-accumulates and parameters of operators of a user's own code, as `profile` counted them."""
+        found = {}
+        for name, figures in raw.items():
+            whole = isinstance(figures, list) and len(figures) == 2 and all(isinstance(n, int) for n in figures)
+            if not whole or min(figures) < 0:
+                raise self._error(f"counts of {show(name)} are not multiply-accumulates and parameters", ("counts",))
+            found[name] = (figures[0], figures[1])
+        return found
 
     def _candidates(self, raw: list[Any], where: _Path) -> tuple[Candidate, ...]:
         if not raw:
@@ -162,9 +245,11 @@ class _Reader:
             value = raw.get(key, default)
             if value is _REQUIRED:
                 raise self._error(f"{key} is missing", where)
+            if kind is float and isinstance(value, int):
+                value = float(value) if not isinstance(value, bool) else value
             if key in raw and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise self._error(f"{key} must be {_TYPE_NAMES[kind]}, not {show(value)}", (*where, key))
-            if kind is int and not 1 <= value <= _LARGEST:
+            if isinstance(value, int) and not 1 <= value <= _LARGEST:
                 raise self._error(f"{key} {value} is not between 1 and {_LARGEST}", (*where, key))
             found[key] = value
         return found

@@ -13,13 +13,15 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from lutbench.errors import SpaceError
-from lutbench.space.macro import format_width
+from lutbench.space.scale import format_width
 
 NodeKind = Literal[
     "input",
     "conv",
     "norm",
+    "layer_norm",
     "fc",
+    "attention",
     "max_pool",
     "avg_pool",
     "global_pool",
@@ -30,7 +32,7 @@ NodeKind = Literal[
     "gather",
     "shuffle",
 ]
-Activation = Literal["none", "relu", "relu6", "hswish", "swish", "sigmoid", "hsigmoid"]
+Activation = Literal["none", "relu", "relu6", "hswish", "swish", "gelu", "sigmoid", "hsigmoid"]
 Shape = tuple[int, int, int]
 
 
@@ -43,9 +45,11 @@ class Node:
 
     conv: KxK, padding (kernel - 1) // 2, then batch norm (norm) or a bias (bias).
 
-    norm: a batch norm that stands alone. fc: classifier with bias. mul: the second input is broadcast over H and W.
-        slice: channels start to start + C. gather: channel i is the input's channel indices[i], which may occur more
-        than once or not at all. shuffle: channels interleaved over groups.
+    norm: a batch norm that stands alone. layer_norm: over the channels of each place. fc: classifier with bias.
+        attention: of queries, keys and values (three inputs), in `groups` heads; keys and values may be of fewer
+        places, and of one head for all. mul: the second input is broadcast over H and W. slice: channels start to
+        start + C. gather: channel i is the input's channel indices[i], which may occur more than once or not at all.
+        shuffle: channels interleaved over groups.
     activation: applied to the output.
     """
 
@@ -75,7 +79,7 @@ class Graph:
 
     @cached_property
     def macs(self) -> int:
-        """Multiply-accumulates of the convolutions and the classifier, one image."""
+        """Multiply-accumulates of the convolutions, the classifier and attention's two products, one image."""
         return sum(self.node_macs(node) for node in self.nodes)
 
     @cached_property
@@ -88,7 +92,10 @@ class Graph:
         return _WEIGHTS[node.kind](self.nodes[node.inputs[0]].shape, node) if node.kind in _WEIGHTS else 0
 
     def node_macs(self, node: Node) -> int:
-        _, height, width = node.shape
+        channels, height, width = node.shape
+        if node.kind == "attention":
+            queries, keys, _ = (self.nodes[position].shape for position in node.inputs)
+            return height * width * keys[1] * keys[2] * (queries[0] + channels)
         return self.node_weights(node) * height * width
 
     def node_params(self, node: Node) -> int:
@@ -96,6 +103,17 @@ class Graph:
 
     def is_depthwise(self, node: Node) -> bool:
         return node.kind == "conv" and node.groups > 1 and node.groups == self.nodes[node.inputs[0]].shape[0]
+
+    @cached_property
+    def between(self) -> int:
+        """Elements that layers with weights write, but for the last of them."""
+        return sum(math.prod(node.shape) for node in [n for n in self.nodes if n.kind in _WEIGHTS][:-1])
+
+    @property
+    def ends_in_residual(self) -> bool:
+        """Whether the last layer adds the input to what all others made of it."""
+        last = self.nodes[-1]
+        return last.kind == "add" and last.inputs == (0, len(self.nodes) - 2) and last.activation == "none"
 
     def read(self, node: Node) -> int:
         """Elements of its inputs."""
@@ -150,12 +168,36 @@ class GraphBuilder:
         shape = (channels, windows(height, kernel, stride), windows(width, kernel, stride))
         return self._add(Node("conv", (given,), shape, kernel, stride, groups, norm, bias, activation))
 
-    def depthwise(self, given: int, kernel: int, stride: int = 1, activation: Activation = "none") -> int:
+    def depthwise(
+        self,
+        given: int,
+        kernel: int,
+        stride: int = 1,
+        activation: Activation = "none",
+        norm: bool = True,
+        bias: bool = False,
+    ) -> int:
         channels = self.shape(given)[0]
-        return self.conv(given, channels, kernel, stride, channels, activation)
+        return self.conv(given, channels, kernel, stride, channels, activation, norm, bias)
 
     def norm(self, given: int, activation: Activation) -> int:
         return self._add(Node("norm", (given,), self.shape(given), norm=True, activation=activation))
+
+    def layer_norm(self, given: int) -> int:
+        return self._add(Node("layer_norm", (given,), self.shape(given)))
+
+    def attention(self, queries: int, keys: int, values: int, heads: int) -> int:
+        """Softmax of queries times keys, times values, in so many heads; keys and values of one head serve all."""
+        (wide, height, width), keyed, valued = (self.shape(given) for given in (queries, keys, values))
+        if heads < 1 or wide % heads:
+            raise SpaceError(f"{wide} channels do not divide into {heads} heads")
+        shared = keyed[0] == wide // heads
+        if not shared and (keyed[0] != wide or valued[0] % heads):
+            raise SpaceError(f"keys of {keyed[0]} channels do not fit {heads} heads of {wide // heads}")
+        if keyed[1:] != valued[1:]:
+            raise SpaceError(f"keys of {keyed} and values of {valued} are not of the same places")
+        channels = valued[0] * heads if shared else valued[0]
+        return self._add(Node("attention", (queries, keys, values), (channels, height, width), groups=heads))
 
     def pool(self, kind: Literal["max_pool", "avg_pool"], given: int, kernel: int, stride: int) -> int:
         channels, height, width = self.shape(given)
@@ -176,10 +218,10 @@ class GraphBuilder:
             raise SpaceError(f"cannot add {self.shape(one)} and {self.shape(other)}")
         return self._add(Node("add", (one, other), self.shape(one), activation=activation))
 
-    def mul(self, given: int, gate: int) -> int:
+    def mul(self, given: int, gate: int, activation: Activation = "none") -> int:
         if self.shape(gate) != (self.shape(given)[0], 1, 1):
             raise SpaceError(f"a gate of {self.shape(gate)} does not fit {self.shape(given)}")
-        return self._add(Node("mul", (given, gate), self.shape(given)))
+        return self._add(Node("mul", (given, gate), self.shape(given), activation=activation))
 
     def concat(self, given: Sequence[int]) -> int:
         channels = sum(self.shape(position)[0] for position in given)

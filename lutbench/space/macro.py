@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from lutbench.errors import SpaceError
-from lutbench.space.candidate import Candidate
-from lutbench.space.operator import OVERHEAD, Operator, block_operator
-
-CHANNEL_MULTIPLE = 8
-
-
-def scaled_channels(channels: int, width: float) -> int:
-    """channels x width, rounded up to a multiple of 8.
-
-    The rule that gives the released FBNet-96-0.35-1 its stages 8, 16, 16, 24, 40, 72, 128; width 1 changes nothing.
-    """
-    if width == 1:
-        return channels
-    multiples = math.ceil(channels * width / CHANNEL_MULTIPLE - 1e-9)  # 1e-9: 0.35 is not exactly .35
-    return max(1, multiples) * CHANNEL_MULTIPLE
-
-
-def format_width(width: float) -> str:
-    """A width multiplier as names have it: 1.0, 0.35."""
-    return f"{width:.12g}" if width % 1 else f"{width:.1f}"
+from lutbench.space.blocks.kind import Value
+from lutbench.space.blocks.table import KINDS
+from lutbench.space.candidate import Candidate, parse_candidate
+from lutbench.space.operator import OVERHEAD, Operator, block_operator, fields_of
+from lutbench.space.scale import format_width, scaled_channels
 
 
 @dataclass(frozen=True)
 class Stage:
-    """layers blocks with the same output channels; the first has the stride. No candidates: the space's own."""
+    """layers blocks with the same output channels; the first has the stride. No candidates: the space's own.
+
+    usual: options (activation, squeeze) of the blocks whose names leave them open.
+    is_fixed: whether its one candidate is no choice: nets are written without it.
+    """
 
     channels: int
     layers: int
     stride: int
     candidates: tuple[Candidate, ...] = ()
+    usual: tuple[tuple[str, Value], ...] = ()
+    is_fixed: bool = False
+
+
+@dataclass(frozen=True)
+class HeadLayer:
+    """A layer behind the last stage: pool, fc or a block; channels 0: as many as it gets, and of fc the classes."""
+
+    block: str
+    channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,13 @@ class Layer:
     c_out: int
     stride: int
     candidates: tuple[Candidate, ...]
+    usual: tuple[tuple[str, Value], ...] = ()
+    is_fixed: bool = False
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def operator(self, candidate: Candidate) -> Operator:
-        return block_operator(candidate, self.c_in, self.h_in, self.w_in, self.c_out, self.stride)
+        found = block_operator(candidate, *self.shape, dict(self.usual))
+        return replace(found, counted=self.counts.get(found.name)) if found.is_own_code else found
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
@@ -71,6 +74,10 @@ class Space:
     head_channels: of the 1x1 convolution before the pool.
     other_heads: further head widths that published nets of the space use; their operators are part of the space,
         random nets do not draw them.
+    head: layers behind the last stage, where they are not that convolution, a pool and a classifier; None: those.
+    stem_activation: behind the stem's convolution.
+    aspect: the input's width for a height of 1; resolution is its height.
+    counts: multiply-accumulates and parameters of operators of a user's own code, by name.
 
     >>> from lutbench.space.fbnet import fbnet
     >>> space = fbnet(resolution=224, width=1.0)
@@ -92,6 +99,10 @@ class Space:
     other_heads: tuple[int, ...] = ()
     classes: int = 1000
     input_channels: int = 3
+    head: tuple[HeadLayer, ...] | None = None
+    stem_activation: str = "relu"
+    aspect: float = 1.0
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -109,19 +120,26 @@ class Space:
 
     @property
     def stem(self) -> Operator:
+        usual: tuple[tuple[str, Value], ...] = (("activation", self.stem_activation),)
         return Operator(
             "stem",
             self.input_channels,
             self.resolution,
-            self.resolution,
+            round(self.resolution * self.aspect),
             self.stem_channels,
             self.stem_kernel,
             self.stem_stride,
+            options=usual if self.stem_activation != "relu" else (),
         )
+
+    @property
+    def searched(self) -> tuple[Layer, ...]:
+        """The layers that a net is a choice for."""
+        return tuple(layer for layer in self.layers if not layer.is_fixed)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers to be searched, in order."""
+        """The layers between stem and head in order, those of fixed stages among them."""
         return tuple(self._layers())
 
     def _layers(self) -> Iterator[Layer]:
@@ -132,19 +150,30 @@ class Space:
             for repeat in range(stage.layers):
                 stride = stage.stride if repeat == 0 else 1
                 candidates = stage.candidates or self.candidates
-                yield Layer(index, number, channels, height, width, stage.channels, stride, candidates)
+                place = channels, height, width, stage.channels, stride
+                yield Layer(index, number, *place, candidates, stage.usual, stage.is_fixed, self.counts)
                 channels, height, width = stage.channels, -(-height // stride), -(-width // stride)
                 index += 1
 
-    def tail(self, head_channels: int) -> tuple[Operator, Operator, Operator]:
-        """Head convolution, pool and classifier for this head width."""
+    def tail(self, head_channels: int) -> tuple[Operator, ...]:
+        """What follows the last stage: head convolution, pool and classifier for this head width, or the own head."""
         last = self.layers[-1]
         height, width = -(-last.h_in // last.stride), -(-last.w_in // last.stride)
+        if self.head is not None:
+            if head_channels != self.head_channels:
+                raise SpaceError(f"space {self.name} has one head, of {self.head_channels} channels")
+            return tuple(self._own_tail(last.c_out, height, width))
         return (
             Operator("conv", last.c_out, height, width, head_channels, 1, 1),
             Operator("pool", head_channels, height, width, head_channels),
             Operator("fc", head_channels, 1, 1, self.classes),
         )
+
+    def _own_tail(self, channels: int, height: int, width: int) -> Iterator[Operator]:
+        for layer in self.head or ():
+            operator = head_operator(layer, channels, height, width, self.classes)
+            yield operator
+            channels, height, width = operator.c_out, operator.h_out, operator.w_out
 
     @cached_property
     def searchable_operators(self) -> tuple[Operator, ...]:
@@ -180,7 +209,26 @@ class Space:
             stages=tuple(replace(s, channels=scaled_channels(s.channels, width)) for s in self.stages),
             head_channels=scaled_channels(self.head_channels, width),
             other_heads=tuple(scaled_channels(head, width) for head in self.other_heads),
+            head=self.head and tuple(_scaled_layer(layer, width) for layer in self.head),
         )
+
+
+def _scaled_layer(layer: HeadLayer, width: float) -> HeadLayer:
+    return replace(layer, channels=scaled_channels(layer.channels, width)) if layer.channels else layer
+
+
+def head_operator(layer: HeadLayer, channels: int, height: int, width: int, classes: int) -> Operator:
+    """The operator of a head's layer behind a map of this shape; SpaceError for what cannot stand there."""
+    first, *rest = layer.block.split("_")
+    if first in ("pool", "fc"):
+        kind = KINDS[first]
+        options: Any = fields_of(kind, kind.read(rest, layer.block))
+        if first == "pool":
+            return Operator("pool", channels, height, width, channels, **options)
+        if (height, width) != (1, 1):
+            raise SpaceError(f"{layer.block} needs a pool before it")
+        return Operator("fc", channels, 1, 1, layer.channels or classes, **options)
+    return block_operator(parse_candidate(layer.block), channels, height, width, layer.channels or channels, 1)
 
 
 def distinct_operators(spaces: Iterable[Space]) -> tuple[Operator, ...]:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from lutbench.errors import SpaceError, UsageError
 from lutbench.space.candidate import Candidate, parse_candidate
-from lutbench.space.macro import Space
+from lutbench.space.macro import Layer, Space
 from lutbench.space.operator import Operator
 
 
@@ -37,7 +37,8 @@ class Net:
         layers = self.space.layers
         if len(self.choice) != len(layers):
             raise SpaceError(
-                f"net {self.name}: {len(self.choice)} candidates, but space {self.space.name} has {len(layers)} layers"
+                f"net {self.name}: {len(self.choice)} candidates, but space {self.space.name} has"
+                f" {len(self.space.searched)} layers"
             )
         for layer, candidate in zip(layers, self.choice, strict=True):
             if candidate not in layer.candidates:
@@ -56,8 +57,8 @@ class Net:
 
     @property
     def candidates_text(self) -> str:
-        """The choice as text that parse_net reads: candidates joined by commas, stages by |."""
-        pairs = zip(self.space.layers, self.choice, strict=True)
+        """The choice as text that parse_net reads: candidates joined by commas, stages by |, without fixed blocks."""
+        pairs = [(layer, c) for layer, c in zip(self.space.layers, self.choice, strict=True) if not layer.is_fixed]
         stages = groupby(pairs, key=lambda pair: pair[0].stage)
         return "|".join(",".join(candidate.name for _, candidate in stage) for _, stage in stages)
 
@@ -83,10 +84,29 @@ class Net:
 
 
 def parse_net(text: str, space: Space, name: str = "", head_channels: int | None = None) -> Net:
-    """The net that a string of candidates names; they are separated by commas, blanks or |."""
-    words = [word for word in re.split(r"[\s,|]+", text) if word]
-    choice = tuple(parse_candidate(word) for word in words)
-    return Net(name or text, space, choice, head_channels or space.head_channels)
+    """The net that a string of candidates names; they are separated by commas, blanks or |.
+
+    Candidates may be numbers, counted from 0 among those of their layer. Fixed blocks may be left out.
+    """
+    words = [word for word in re.split(r"[\s,|\[\]]+", text) if word]
+    layers = space.searched if len(words) == len(space.searched) else space.layers
+    if len(words) == len(layers) and all(word.isdecimal() for word in words):
+        named = [_numbered(layer, word, name or text) for layer, word in zip(layers, words, strict=True)]
+    else:
+        named = [parse_candidate(word) for word in words]
+    if len(named) == len(space.searched):
+        given = iter(named)
+        named = [layer.candidates[0] if layer.is_fixed else next(given) for layer in space.layers]
+    return Net(name or text, space, tuple(named), head_channels or space.head_channels)
+
+
+def _numbered(layer: Layer, word: str, name: str) -> Candidate:
+    if int(word) >= len(layer.candidates):
+        raise SpaceError(
+            f"net {name}: layer {layer.index + 1} has no candidate {word}",
+            remedy=f"they are counted from 0 to {len(layer.candidates) - 1}",
+        )
+    return layer.candidates[int(word)]
 
 
 def net_of_key(key: str, spaces: Sequence[Space]) -> Net:

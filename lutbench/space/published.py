@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from lutbench.space.macro import format_width
+from lutbench.space.scale import format_width
 
 PUBLISHED_FILE = "published_latency.csv"
 PUBLISHED_OPERATORS_FILE = "published_operators.csv"

@@ -13,13 +13,14 @@ from lutbench.space.architecture import SUFFIX, read_architecture
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
 from lutbench.space.graph import Graph, Model
-from lutbench.space.macro import Space, format_width
+from lutbench.space.macro import Space
 from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
 from lutbench.space.models.fbnetv2 import FBNETV2
 from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2
 from lutbench.space.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from lutbench.space.models.shufflenet import SHUFFLENET_V2_WIDTHS, shufflenet_v2
 from lutbench.space.net import Net, net_of_key, parse_net
+from lutbench.space.scale import format_width
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         width = float(variant["width"] or 1)
         space = fbnet(int(variant["resolution"]), width)
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
-    if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"k\d+_?e\d.*", base):
+    if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"(ir_?)?k\d+_?e\d.*", base):
         return parse_net(base, _space_at(variant, spaces, text), text)
     if base in MODELS or parse_factory_net(text):
         raise UsageError(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lutbench.nn.modules import ChannelShuffle, build_net, build_operator
+from lutbench.nn.modules import build_net, build_operator
+from lutbench.nn.parts import ChannelShuffle
 from lutbench.space.macro import Space
 from lutbench.space.operator import parse_operator
 from lutbench.space.sampling import random_nets

@@ -9,9 +9,9 @@ import pytest
 from lutbench.errors import SpaceError, UsageError
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.find import find_spaces
-from lutbench.space.macro import scaled_channels
 from lutbench.space.net import parse_net
 from lutbench.space.sampling import chains, random_nets
+from lutbench.space.scale import scaled_channels
 from lutbench.space.zoo import ZOO, find_net, zoo_nets
 
 # computed with the paper's rules: multiply-accumulates of convolutions and classifier (M), parameters (M)

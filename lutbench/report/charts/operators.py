@@ -121,14 +121,14 @@ def _strip(axes: Axes, place: int, group: Sequence[Pair]) -> None:
 
 def _series_of(operator: Operator) -> str:
     """A name of _SERIES, which is a colour's too."""
-    if operator.kind != "ir":
+    if operator.candidate is None:
         return "k1"
     name = f"k{operator.kernel}"
     return name if name in ("k3", "k5") else "k7"
 
 
-def _order(operator: Operator) -> tuple[bool, int, float, int]:
-    return operator.kind != "ir", operator.kernel, operator.expansion, operator.groups
+def _order(operator: Operator) -> tuple[bool, int, float, int, str]:
+    return operator.candidate is None, operator.kernel, operator.expansion, operator.groups, candidate_of(operator)
 
 
 def _log_ticks(axes: Axes) -> None:

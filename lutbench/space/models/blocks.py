@@ -1,39 +1,14 @@
-"""What several families share: the rounding of channel counts and the inverted residual block.
-
-Channel counts are made divisible by 8 as most authors' code does: to the nearest multiple, by at most 10 % down.
-"""
+"""What several families share: the inverted residual block as their authors have it, and nets made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lutbench.space.blocks.parts import Squeeze, squeeze_excite
 from lutbench.space.graph import Activation, Graph, GraphBuilder
 
 CLASSES = 1000
-
-
-def divisible(channels: float, divisor: int = 8, at_least: float = 0.9) -> int:
-    """channels rounded to the nearest multiple of divisor, the one above where that is below at_least of it."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < at_least * channels else rounded
-
-
-@dataclass(frozen=True)
-class Squeeze:
-    """Squeeze-and-excitation: pool, 1x1 to channels with activation, 1x1 back with gate, multiply."""
-
-    channels: int
-    activation: Activation = "relu"
-    gate: Activation = "hsigmoid"
-
-
-def squeeze_excite(net: GraphBuilder, given: int, squeeze: Squeeze) -> int:
-    """given times its gate; both 1x1 convolutions have biases and no batch norm."""
-    channels = net.shape(given)[0]
-    last = net.global_pool(given)
-    last = net.conv(last, squeeze.channels, activation=squeeze.activation, norm=False, bias=True)
-    return net.mul(given, net.conv(last, channels, activation=squeeze.gate, norm=False, bias=True))
 
 
 def inverted_residual(

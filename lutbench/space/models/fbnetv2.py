@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from lutbench.space.blocks.parts import Squeeze, divisible
 from lutbench.space.graph import Activation, Graph, GraphBuilder
-from lutbench.space.models.blocks import CLASSES, Squeeze, divisible, inverted_residual
+from lutbench.space.models.blocks import CLASSES, inverted_residual
 
 _F1 = """
 k5 e1 c8

@@ -6,9 +6,10 @@ multiply-accumulates that FBNet's table 4 gives it.
 
 from __future__ import annotations
 
+from lutbench.space.blocks.parts import Squeeze, divisible
 from lutbench.space.graph import Graph
-from lutbench.space.macro import scaled_channels
-from lutbench.space.models.blocks import MBConv, Squeeze, divisible, mobile
+from lutbench.space.models.blocks import MBConv, mobile
+from lutbench.space.scale import scaled_channels
 
 _MOBILENET_V2 = (
     MBConv(1, 3, 16, 1, 1),

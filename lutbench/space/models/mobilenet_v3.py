@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lutbench.space.blocks.parts import Squeeze, divisible
 from lutbench.space.graph import Activation, Graph, GraphBuilder
-from lutbench.space.models.blocks import CLASSES, Squeeze, divisible, inverted_residual
+from lutbench.space.models.blocks import CLASSES, inverted_residual
 
 
 @dataclass(frozen=True)

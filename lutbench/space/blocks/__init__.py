@@ -1,0 +1,1 @@
+"""Kinds of blocks, one file each; `table` lists them."""
