@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from lutbench.errors import SpaceFileError, UsageError
@@ -14,7 +16,17 @@ from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space
 
-SPACES: dict[str, tuple[int, Callable[[int, float], Space]]] = {"fbnet": (FBNET.resolution, fbnet)}
+_FILES = ("fbnet-cifar", "fbnetv2", "proxyless", "ofa-mobilenetv3", "mobilenetv4-conv", "spos-shufflenet")
+SPACES = (FBNET.name, *_FILES)  # that come along; all but FBNet's own are files in spaces/
+
+
+@cache
+def known_space(name: str) -> Space:
+    """A space that comes along, at its own resolution and width 1."""
+    if name == FBNET.name:
+        return FBNET
+    path = Path(f"{name}.toml")
+    return parse_space((files("lutbench.space") / "spaces" / path.name).read_text("utf-8"), path)
 
 
 def find_spaces(name: str, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[tuple[Space, ...], str]:
@@ -48,8 +60,9 @@ def kept_spaces(
         raise UsageError(
             f"no space is called {show(name)}", remedy=f"{hint}known: {', '.join(SPACES)}, or a .toml file"
         )
-    own, build = SPACES[name]
-    return tuple(build(r, w) for r in resolutions or (own,) for w in widths)
+    if name == FBNET.name:
+        return tuple(fbnet(r, w) for r in resolutions or (FBNET.resolution,) for w in widths)
+    return _scaled(known_space(name), resolutions, widths)
 
 
 def _scaled(base: Space, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[Space, ...]:

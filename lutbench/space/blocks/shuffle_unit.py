@@ -1,8 +1,8 @@
 """ShuffleNetV2's unit, as single-path one-shot searches use it.
 
 Half of the channels pass by, the other half goes through a branch, then all are shuffled. A unit that changes the shape
-sends all channels through both: past the branch they stay as many, the branch gives the rest of the output. The branch is 1x1, depthwise KxK, 1x1; d3 is the searches' Xception unit, three
-depthwise convolutions each with a 1x1 behind it.
+sends all channels through both: past the branch they stay as many, the branch gives the rest of the output. The branch
+is 1x1, depthwise KxK, 1x1; d3 is the searches' Xception unit, three depthwise convolutions each with a 1x1 behind it.
 """
 
 from __future__ import annotations
