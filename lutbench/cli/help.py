@@ -49,7 +49,7 @@ HELP = {
         {"What to show": ("--slowest", "--json")}, ("lutbench show s8", "lutbench show luts/host.csv --slowest 30")
     ),
     "predict": Help(
-        {"What to predict": ("--lut", "--batch"), OUTPUT: ("--json",)},
+        {"What to predict": ("--lut", "--space", "--batch"), OUTPUT: ("--json",)},
         ("lutbench predict --lut s8 fbnet_a fbnet_c", "lutbench predict --lut luts/host.csv searched/host/host_0.json"),
     ),
     "search": Help(
@@ -175,6 +175,9 @@ HELP = {
             "lutbench import ofa pixel1.yaml -o luts/pixel1.csv",
             "lutbench import hw-nas-bench HW-NAS-Bench-v1_0.pickle --select pixel3 -o luts/pixel3.csv",
         ),
+    ),
+    "space": Help(
+        {"What to show": ("--kinds", "--json")}, ("lutbench space proxyless", "lutbench space my_space.toml --json")
     ),
     "nets": Help({"What to show": ("--json",)}, ("lutbench nets", "lutbench nets fbnet_a@192x0.5")),
     "devices": Help(

@@ -47,6 +47,7 @@ COMMANDS = {
     ),
     "import": ("lutbench.cli.import_:command", "Make a LUT of a latency table that others published."),
     "nets": ("lutbench.cli.nets:command", "List the published nets and their sizes, or one net's layers."),
+    "space": ("lutbench.cli.space:command", "Show a search space: layers, candidates, what there is to measure."),
     "runner": ("lutbench.cli.runner:command", "Build the program that measures on phones."),
     "devices": ("lutbench.cli.devices:command", "List the devices that lutbench knows, and check or clean a phone."),
 }
@@ -64,7 +65,7 @@ _REFUSALS = {
 GROUPS = {
     "Begin": ("demo",),
     "Measure a device": ("profile", "verify", "bench"),
-    "Look at latencies": ("show", "predict", "diff", "report", "nets"),
+    "Look at latencies": ("show", "predict", "diff", "report", "nets", "space"),
     "Find and make nets": ("search", "derive", "train", "export"),
     "LUTs from other sources": ("estimate", "import", "merge"),
     "Devices": ("devices", "runner"),

@@ -17,8 +17,16 @@ from lutbench.cli.options import LUT, json_option, lut_batch_option
 )
 @click.argument("nets", nargs=-1, required=True, metavar="NET...")
 @lut_batch_option
+@click.option(
+    "--space",
+    "space_name",
+    metavar="NAME|FILE",
+    help="Read candidates as those of this space. [default: the LUT's]",
+)
 @json_option
-def command(lut_path: Path | None, nets: tuple[str, ...], batch: int | None, as_json: bool) -> None:
+def command(
+    lut_path: Path | None, nets: tuple[str, ...], batch: int | None, space_name: str | None, as_json: bool
+) -> None:
     """Add up a LUT's rows: how long a net takes that nobody has run.
 
     NET is a name of the zoo (fbnet_a, or fbnet_a@192x0.5 at another resolution and width), an architecture file that
@@ -28,13 +36,14 @@ def command(lut_path: Path | None, nets: tuple[str, ...], batch: int | None, as_
     from lutbench.cli.luts import batch_text, check_batch, lut_or_own, open_lut
     from lutbench.cli.render import print_json, print_table
     from lutbench.lut.predict import predict
+    from lutbench.space.find import find_spaces
     from lutbench.space.zoo import find_net
     from lutbench.units import format_latency
 
     lut = open_lut(lut_or_own(lut_path))
     check_batch(lut, batch)
     images = lut.metadata.batch
-    spaces = lut.covered(lut.metadata.space.spaces)
+    spaces = find_spaces(space_name, (), (1.0,))[0] if space_name else lut.covered(lut.metadata.space.spaces)
     found = [predict(lut, find_net(text, spaces)) for text in nets]
     if as_json:
         print_json(

@@ -20,7 +20,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
 from lutbench.space.factory import FactoryNet
-from lutbench.space.workload import Workload, workload_name
+from lutbench.space.workload import Workload, is_own_code, workload_name
 
 Result = tuple[Workload, Artifact | ExportError]
 Exporting = Callable[[Exporter, str, Workload, ArtifactCache], Artifact | ExportError]
@@ -36,11 +36,11 @@ def export_all(
 ) -> Iterator[Result]:
     """Every workload's artifact, or why it has none, as they come; cached ones first.
 
-    A factory's net is exported each time: the code behind its name may have changed.
+    What a user's code makes is exported each time: the code behind its name may have changed.
     """
     missing = []
     for workload in workloads:
-        known = not isinstance(workload, FactoryNet)
+        known = not is_own_code(workload)
         artifact = cache.get(exporter.recipe(workload, dtype), exporter.suffix) if known else None
         if artifact is None:
             missing.append(workload)
@@ -113,7 +113,7 @@ class _Workers(Closing):
         except (EOFError, OSError):
             self._lose(child)
             return None
-        if isinstance(workload, FactoryNet):  # its code may have changed what others rely on: torch's defaults, streams
+        if is_own_code(workload):  # its code may have changed what others rely on: torch's defaults, streams
             child.kill()
         else:
             self._idle.append(child)
@@ -134,7 +134,7 @@ class _Workers(Closing):
 
 
 def _work(workload: Workload) -> float:
-    return math.inf if isinstance(workload, FactoryNet) else workload.macs
+    return math.inf if isinstance(workload, FactoryNet) or is_own_code(workload) else workload.macs
 
 
 def _serve(

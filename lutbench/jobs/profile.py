@@ -17,6 +17,7 @@ from lutbench.events import Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.own_code import with_counts
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import (
     batch_identity,
@@ -110,7 +111,7 @@ def profile(
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, request.engine, request.batch)
     check_writable(request.lut_path)
-    spaces, definition = find_spaces(request.space, request.resolutions, request.widths)
+    spaces, definition = with_counts(*find_spaces(request.space, request.resolutions, request.widths))
     base = Metadata(
         device=request.device.name,
         runtime=exporter.runtime_version,
@@ -203,6 +204,12 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
         )
     if _without_version(old.runtime) != _without_version(base.runtime):
         raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")
+    if old.space.name == base.space.name and old.space.definition != base.space.definition:
+        raise UsageError(
+            f"the LUT there was measured with another definition of the space {old.space.name}",
+            path=path,
+            remedy="give another -o, or another name to the space",
+        )
     if old.space != base.space:
         raise UsageError(
             f"the LUT there covers {old.space.name} at {list(old.space.resolutions)} x {list(old.space.widths)}",

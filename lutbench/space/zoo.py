@@ -10,8 +10,10 @@ from pathlib import Path
 
 from lutbench.errors import SpaceError, UsageError
 from lutbench.space.architecture import SUFFIX, read_architecture
+from lutbench.space.candidate import parse_candidate
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
+from lutbench.space.find import SPACES, kept_spaces
 from lutbench.space.graph import Graph, Model
 from lutbench.space.macro import Space
 from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
@@ -179,7 +181,7 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         width = float(variant["width"] or 1)
         space = fbnet(int(variant["resolution"]), width)
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
-    if re.search(r"[\s,|]", base) or base == "skip" or re.fullmatch(r"(ir_?)?k\d+_?e\d.*", base):
+    if re.search(r"[\s,|]", base) or base == "skip" or _is_candidate(base):
         return parse_net(base, _space_at(variant, spaces, text), text)
     if base in MODELS or parse_factory_net(text):
         raise UsageError(
@@ -195,11 +197,19 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
     raise UsageError(f"no net is called {text!r}", remedy=remedy)
 
 
+def _is_candidate(text: str) -> bool:
+    try:
+        parse_candidate(text)
+    except SpaceError:
+        return re.match(r"k\d+_?e\d", text) is not None
+    return True
+
+
 def _space_of_key(key: re.Match[str]) -> tuple[Space, ...]:
     """The space that comes along where a key names it, in the key's variant; the others are a LUT's or a file's own."""
-    if key["space"] != FBNET.name:
+    if key["space"] not in SPACES:
         return ()
-    return (fbnet(int(key["resolution"]), float(key["width"])),)
+    return kept_spaces(key["space"], (int(key["resolution"]),), (float(key["width"]),))
 
 
 def _zoo_head(entry: ZooEntry, space: Space) -> int:

@@ -35,10 +35,61 @@ def test_nets_are_written_without_fixed_blocks_and_as_numbers() -> None:
     space = known_space("proxyless")
     net = parse_net(",".join(["k3_e3"] * 21), space, "slim")
     assert len(net.choice) == 22
-    assert net.choice[0].name == "k3_e0_relu6"
-    assert net.operators[1].name == "ir_k3_e0_g1_relu6_32x112x112_16_s1"
+    assert net.choice[0].name == "k3_e0"
+    assert net.operators[1].name == "ir_k3_e0_g1_32x112x112_16_s1"
     assert parse_net(net.candidates_text, space, "slim") == net
     assert parse_net(str([0] * 21), space, "slim") == net
     assert parse_net("ir_k3_e3 " * 21, space, "slim") == net
     with pytest.raises(SpaceError, match="layer 2 has no candidate 6"):
         parse_net("6 " * 21, space, "slim")
+
+
+# net -> multiply-accumulates and parameters that timm 1.0.30's builder has for it, batch norms counting nothing
+OFA = ("k7_e6", 4, 566170656, 7624216), ("k3_e3", 2, 121278672, 3400136)
+PROXYLESS = ("k7_e6", 4, 606590720, 5054664), ("k3_e3", 2, 154160000, 2484984)
+CONV_M = (
+    "a3_k5_e4 a3_k3_e2 | a3_k5_e6 a3_k3_e4 a3_k3_e4 a3_k5_e4 a3_k3_e4 a3_k0_e4 a0_k0_e2 a3_k0_e4 | a5_k5_e6 a5_k5_e4"
+    " a3_k5_e4 a3_k5_e4 a0_k0_e4 a3_k0_e4 a3_k5_e2 a5_k5_e4 a0_k0_e4 a0_k0_e4 a5_k0_e2"
+)
+
+
+@pytest.mark.parametrize(("block", "depth", "macs", "params"), OFA)
+def test_once_for_alls_nets(block: str, depth: int, macs: int, params: int) -> None:
+    text = "|".join(",".join([block] * depth + ["skip"] * (4 - depth)) for _ in range(5))
+    net = parse_net(text, known_space("ofa-mobilenetv3"))
+    assert (net.macs, net.params) == (macs, params)
+
+
+@pytest.mark.parametrize(("block", "depth", "macs", "params"), PROXYLESS)
+def test_proxylessnass_nets(block: str, depth: int, macs: int, params: int) -> None:
+    text = "|".join(",".join([block] * depth + ["skip"] * (4 - depth)) for _ in range(5)) + f"|{block}"
+    net = parse_net(text, known_space("proxyless"))
+    assert (net.macs, net.params) == (macs, params)
+
+
+def test_mobilenetv4s_conv_m() -> None:
+    words = [word if word == "|" else f"uib_{word}" for word in CONV_M.split()]
+    net = parse_net(" ".join(words), known_space("mobilenetv4-conv"))
+    assert (net.macs, net.params) == (827649984, 9647608)
+
+
+def test_single_path_one_shots_net_by_hand() -> None:
+    """The supernet's first candidate everywhere: 3x3 units; channels 16, 64, 160, 320, 640, 1024."""
+    net = parse_net("0 " * 20, known_space("spos-shufflenet"))
+    macs, params, c_in, size = 27 * 16 * 112**2, 27 * 16, 16, 112
+    for channels, layers in ((64, 4), (160, 4), (320, 8), (640, 4)):
+        half, out = channels // 2, size // 2
+        past = (9 * c_in, c_in * c_in)
+        branch = (c_in * half, 9 * half, half * (channels - c_in))
+        macs += branch[0] * size**2 + (sum(past) + sum(branch[1:])) * out**2
+        unit = 2 * half * half + 9 * half
+        macs += (layers - 1) * unit * out**2
+        params += sum(past) + sum(branch) + (layers - 1) * unit
+        c_in, size = channels, out
+    assert (net.macs, net.params) == (macs + 640 * 1024 * 49 + 1024000, params + 640 * 1024 + 1025 * 1000)
+
+
+def test_hw_nas_benchs_space() -> None:
+    space = known_space("fbnet-cifar")
+    assert [layer.h_in for layer in space.layers] == [32] * 6 + [16] * 4 + [8] * 8 + [4] * 4
+    assert parse_net(str([8] * 22), space).operators[-1].name == "fc_1504_100"

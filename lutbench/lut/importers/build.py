@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,7 +21,7 @@ from lutbench.measure.statistics import Z_95
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.space.fbnet import FBNET, fbnet
-from lutbench.space.find import find_spaces
+from lutbench.space.find import SPACES, find_spaces, known_space
 from lutbench.space.macro import Space
 from lutbench.space.operator import parse_operator
 from lutbench.units import TO_US
@@ -57,6 +58,9 @@ class ImportRequest:
         for name, value in (("device", self.device), ("runtime", self.runtime), ("dtype", self.dtype)):
             if not value.isprintable():
                 raise UsageError(f"--{name} {value!r} holds characters that cannot be printed")
+
+
+_WIDTHS = (1.0, 1.2)  # once-for-all's tables are of its MobileNetV3 of width 1.2
 
 
 def import_table(request: ImportRequest) -> Lut:
@@ -155,7 +159,10 @@ def _half_width(entry: Entry) -> float:
 
 
 def _space(rows: Sequence[Row], section: SpaceSection | None, spaces: Sequence[Space]) -> SpaceSection:
-    """A space where every operator to be searched is there: the one asked for, or FBNet's at any resolution."""
+    """A space where every operator to be searched is there: the one asked for, or any that comes along.
+
+    FBNet's at any resolution, the others at their own and the widths that tables are published of.
+    """
     there = {row.operator for row in rows}
     if section is not None:
         whole = all(op.name in there for space in spaces for op in space.searchable_operators if op.is_measured)
@@ -169,7 +176,13 @@ def _space(rows: Sequence[Row], section: SpaceSection | None, spaces: Sequence[S
         searchable = fbnet(resolution, 1.0).searchable_operators
         if all(operator.name in there for operator in searchable if operator.is_measured):
             found.append(resolution)
-    return SpaceSection(FBNET.name, tuple(found), (1.0,)) if found else SpaceSection(IMPORTED_SPACE, (), ())
+    if found:
+        return SpaceSection(FBNET.name, tuple(found), (1.0,))
+    for own, width in product((known_space(name) for name in SPACES if name != FBNET.name), _WIDTHS):
+        space = own.scaled(own.resolution, width)
+        if all(operator.name in there for operator in space.searchable_operators if operator.is_measured):
+            return SpaceSection(space.name, (space.resolution,), (width,))
+    return SpaceSection(IMPORTED_SPACE, (), ())
 
 
 def _origin(

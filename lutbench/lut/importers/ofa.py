@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lutbench.lut.importers.entry import Collector, Reading, decode, known, matched, number_or_nan
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.reading.plain import show
 from lutbench.reading.yaml_text import top_level_pairs
+from lutbench.space.blocks.kind import Value
 from lutbench.space.operator import Operator
 
 _IN = r"input:(?P<h>\d{1,6})x(?P<w>\d{1,6})x(?P<c>\d{1,6})"
@@ -29,7 +31,7 @@ _BLOCK = re.compile(
 )
 _PLAIN = re.compile(rf"[A-Za-z0-9_]+-{_IN}-{_OUT}", re.ASCII)
 _LOGITS = re.compile(rf"Logits-{_IN}-output:(?:1x1x)?(?P<co>\d{{1,6}})", re.ASCII)
-# of a MobileNetV3's table: the convolutions around its blocks end in a hard swish, which lutbench's do not
+# of a MobileNetV3's table: the convolutions around its blocks end in a hard swish
 _V3_SIGN = re.compile(r"-hs:[01]|^Conv_2-|^AvgPool2D-")
 
 
@@ -60,21 +62,28 @@ def _std(value: dict[object, object]) -> float:
 
 def _operator(key: str, is_v3: bool) -> Operator | None:
     name = key.partition("-")[0]
-    if name not in _OPERATORS or (is_v3 and name in ("Conv", "Conv_1")):
+    if name not in _OPERATORS:
         return None
-    return known(lambda: _OPERATORS[name](key))
+    hard = is_v3 and name in ("Conv", "Conv_1", "Conv_2")
+
+    def made() -> Operator | None:
+        op = _OPERATORS[name](key)
+        return replace(op, options=(("activation", "hswish"),)) if op and hard else op
+
+    return known(made)
 
 
 def _block(key: str) -> Operator | None:
-    """An inverted residual block without squeeze-and-excitation and hard swish, skipped over where ours is."""
+    """An inverted residual block, skipped over where ours is; expansion 1 has no first 1x1 convolution there."""
     parts = matched(_BLOCK, key)
-    if parts is None or parts.get("se") or parts.get("hs") or not parts["expand"] * parts["c"]:
+    if parts is None or not parts["expand"] * parts["c"]:
         return None
     mid = parts["expand"] if parts["expand"] >= parts["c"] else parts["expand"] * parts["c"]
-    if mid == parts["c"]:
-        return None  # expansion 1 has no first 1x1 convolution there
-    expansion = float(f"{mid / parts['c']:g}")
-    op = Operator("ir", parts["c"], parts["h"], parts["w"], parts["co"], parts["kernel"], parts["stride"], expansion, 1)
+    expansion = float(f"{mid / parts['c']:g}") if mid != parts["c"] else 0
+    options: list[tuple[str, Value]] = [("activation", "hswish")] if parts.get("hs") else []
+    options += [("squeeze", 0.25)] if parts.get("se") else []
+    shape = parts["c"], parts["h"], parts["w"], parts["co"]
+    op = Operator("ir", *shape, parts["kernel"], parts["stride"], expansion, options=tuple(options))
     fits = op.mid_channels == mid and (op.h_out, op.w_out) == (parts["ho"], parts["wo"])
     return op if fits and op.has_residual == bool(parts["idskip"]) else None
 
@@ -93,6 +102,14 @@ def _head(key: str) -> Operator | None:
     if parts is None or (parts["h"], parts["w"]) != (parts["ho"], parts["wo"]):
         return None
     return Operator("conv", parts["c"], parts["h"], parts["w"], parts["co"], 1, 1)
+
+
+def _hidden(key: str) -> Operator | None:
+    """A 1x1 convolution behind the pool, which is a fully connected layer."""
+    parts = matched(_PLAIN, key)
+    if parts is None or {parts[name] for name in ("h", "w", "ho", "wo")} != {1}:
+        return None
+    return Operator("fc", parts["c"], 1, 1, parts["co"])
 
 
 def _pool(key: str) -> Operator | None:
@@ -114,6 +131,7 @@ _OPERATORS: dict[str, Callable[[str], Operator | None]] = {
     "expanded_conv": _block,
     "Conv": _stem,
     "Conv_1": _head,
+    "Conv_2": _hidden,
     "AvgPool2D": _pool,
     "Logits": _classifier,
 }

@@ -12,15 +12,15 @@ from lutbench.space.blocks.kind import ACTIVATION, EXPANSION, GROUPS, KERNEL, Ki
 from lutbench.space.blocks.parts import activation_of
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _inner(op: Operator) -> int:
+def _inner(op: Shaped) -> int:
     return round(op.c_out * op.expansion)
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given, activation = net.last, activation_of(op)
     last = net.conv(given, _inner(op), activation=activation)
     last = net.conv(last, _inner(op), op.kernel, op.stride, op.groups, activation)
@@ -29,7 +29,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
     net.add(shortcut, last, activation)
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if _inner(op) < 1:
         raise SpaceError(f"bottleneck: expansion {op.expansion:g} leaves no channel of {op.c_out}")
     check_divides(op, {"inner": _inner(op)}, op.groups, "groups")

@@ -11,11 +11,11 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import EXPANSION, KERNEL, Kind
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     if not op.keeps_shape:
         net.conv(net.last, op.c_out, 3 if op.stride > 1 else 1, op.stride)
     given = net.last
@@ -24,7 +24,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
     net.add(given, net.conv(last, op.c_out, norm=False, bias=True))
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if round(op.c_out * op.expansion) < 1:
         raise SpaceError(f"convnext: expansion {op.expansion:g} is not positive")
 

@@ -12,19 +12,19 @@ from lutbench.space.blocks.kind import ACTIVATION, GROUPS, KERNEL, Kind, Option,
 from lutbench.space.blocks.parts import activation_of
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _BIASED = Option("norm", words=("biased",), default="normed")
 _OPTIONS = (KERNEL, GROUPS, ACTIVATION, _BIASED)
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     biased = op.option("norm") == "biased"
     net.conv(net.last, op.c_out, op.kernel, op.stride, op.groups, activation_of(op), norm=not biased, bias=biased)
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     check_divides(op, {"input": op.c_in, "output": op.c_out}, op.groups, "groups")
 
 

@@ -10,21 +10,21 @@ from lutbench.space.blocks.kind import ACTIVATION, Kind, Option
 from lutbench.space.blocks.parts import activation_of
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _same_channels(op: Operator) -> None:
+def _same_channels(op: Shaped) -> None:
     if op.c_in != op.c_out:
         raise SpaceError(f"{op.kind} cannot change {op.c_in} channels into {op.c_out}")
 
 
-def _no_path(op: Operator) -> None:
+def _no_path(op: Shaped) -> None:
     if "/" in op.label:
         raise SpaceError(f"foreign: {op.label!r} cannot be its label")
 
 
-def _fc(net: GraphBuilder, op: Operator) -> None:
+def _fc(net: GraphBuilder, op: Shaped) -> None:
     net.fc(net.last, op.c_out, activation_of(op))
 
 

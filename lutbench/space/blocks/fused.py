@@ -13,11 +13,11 @@ from lutbench.space.blocks.kind import ACTIVATION, EXPANSION, GROUPS, KERNEL, Ki
 from lutbench.space.blocks.parts import MULTIPLE, SQUEEZE, SQUEEZE_OF_INPUT, activation_of, expanded, squeezed
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given = net.last
     last = net.conv(given, expanded(op), op.kernel, op.stride, op.groups, activation_of(op))
     last = net.conv(squeezed(net, last, op), op.c_out)
@@ -25,7 +25,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
         net.add(given, last)
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if round(op.c_in * op.expansion) < 1:
         raise SpaceError(f"fused: expansion {op.expansion:g} leaves no channel of {op.c_in}")
     check_divides(op, {"input": op.c_in, "expanded": expanded(op)}, op.groups, "groups")

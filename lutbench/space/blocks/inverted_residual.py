@@ -14,11 +14,11 @@ from lutbench.space.blocks.kind import ACTIVATION, DEFAULT_KIND, EXPANSION, GROU
 from lutbench.space.blocks.parts import MULTIPLE, SQUEEZE, SQUEEZE_OF_INPUT, activation_of, expanded, squeezed
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given = last = net.last
     activation = activation_of(op)
     if op.expansion:
@@ -31,7 +31,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
         net.add(given, last)
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if expanded(op) < 1:
         raise SpaceError(f"ir: expansion {op.expansion:g} leaves no channel of {op.c_in}")
     check_divides(op, {"input": op.c_in, "expanded": expanded(op), "output": op.c_out}, op.groups, "groups")

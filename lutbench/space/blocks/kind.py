@@ -9,18 +9,44 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lutbench.errors import SpaceError
 
 if TYPE_CHECKING:
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 Value = int | float | str
 # what follows an operator's block: CxHxW_C_sS, CxHxW, C_C, or nothing
 Form = Literal["block", "same", "flat", "none"]
 OWN_FIELDS: Mapping[str, Value] = {"kernel": 0, "expansion": 0, "groups": 1}  # of every operator, and columns of a LUT
+
+
+class Shaped(Protocol):
+    """A block in a layer's shape: what a kind reads of an operator."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def c_in(self) -> int: ...
+    @property
+    def c_out(self) -> int: ...
+    @property
+    def kernel(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
+    @property
+    def expansion(self) -> float: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether input and output are of one shape."""
+
+    def option(self, name: str) -> Value:
+        """The value of an option of its kind."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +117,8 @@ class Kind:
     name: str
     about: str
     options: tuple[Option, ...] = ()
-    draw: Callable[[GraphBuilder, Operator], object] | None = None
-    check: Callable[[Operator], object] | None = None
+    draw: Callable[[GraphBuilder, Shaped], object] | None = None
+    check: Callable[[Shaped], object] | None = None
     form: Form = "block"
     candidate: bool = True
     labelled: bool = False
@@ -119,7 +145,7 @@ class Kind:
             )
         return found
 
-    def check_options(self, operator: Operator) -> None:
+    def check_options(self, operator: Shaped) -> None:
         """SpaceError for values of options that cannot be."""
         for option in self.options:
             option.check(operator.option(option.name), self.name)
@@ -153,7 +179,7 @@ GROUPS = Option("groups", "g", default=1, digits=3)
 ACTIVATION = Option("activation", words=ACTIVATIONS, default="relu")
 
 
-def check_divides(operator: Operator, channels: Mapping[str, int], parts: int, of: str) -> None:
+def check_divides(operator: Shaped, channels: Mapping[str, int], parts: int, of: str) -> None:
     """SpaceError where any of the channel counts does not divide into so many parts."""
     for label, count in channels.items():
         if parts < 1 or count % parts:

@@ -12,8 +12,8 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import Kind, Option
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _HEADS = Option("heads", "h")
 _DEPTH = Option("depth", "d", digits=3)
@@ -21,7 +21,7 @@ _SMALLER = Option("smaller", "r", default=1, digits=1)
 _KERNEL = Option("reducing_kernel", "k", default=3, odd=True)
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given = net.last
     heads, depth, smaller = (int(op.option(name)) for name in ("heads", "depth", "smaller"))
     last = net.norm(given, "none")
@@ -36,7 +36,7 @@ def _reduced(net: GraphBuilder, given: int, kernel: int, smaller: int) -> int:
     return net.depthwise(given, kernel, smaller) if smaller > 1 else given
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if not op.keeps_shape:
         raise SpaceError(f"mqa: attention keeps its shape, not {op.c_in} to {op.c_out} channels by stride {op.stride}")
 

@@ -14,13 +14,13 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import Kind
 
 if TYPE_CHECKING:
-    from lutbench.space.operator import Operator
+    from lutbench.space.blocks.kind import Shaped
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _FACTORY = re.compile(rf"{_NAME}(?:\.{_NAME})*:{_NAME}")
 
 
-def _check_module(op: Operator) -> None:
+def _check_module(op: Shaped) -> None:
     if not _FACTORY.fullmatch(op.label):
         raise SpaceError(f"{op.label[:80]!r} names no factory", remedy="write module_package.module:factory")
 

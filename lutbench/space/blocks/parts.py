@@ -9,7 +9,7 @@ from lutbench.space.blocks.kind import Option
 from lutbench.space.graph import Activation, GraphBuilder
 
 if TYPE_CHECKING:
-    from lutbench.space.operator import Operator
+    from lutbench.space.blocks.kind import Shaped
 
 SQUEEZE = Option("squeeze", "se", default=0, digits=1, decimals=True, least=0)
 SQUEEZE_OF_INPUT = Option("squeeze_of_input", "si", default=0, digits=1, decimals=True, least=0)
@@ -22,13 +22,13 @@ def divisible(channels: float, divisor: int = 8, at_least: float = 0.9) -> int:
     return rounded + divisor if rounded < at_least * channels else rounded
 
 
-def activation_of(operator: Operator) -> Activation:
+def activation_of(operator: Shaped) -> Activation:
     """The operator's own, relu unless its name says another."""
     word = operator.option("activation")
     return "none" if word == "linear" else cast(Activation, word)
 
 
-def expanded(operator: Operator) -> int:
+def expanded(operator: Shaped) -> int:
     """Channels inside: expansion x the input's, or the input's where nothing expands them."""
     if not operator.expansion:
         return operator.c_in
@@ -55,7 +55,7 @@ def squeeze_excite(net: GraphBuilder, given: int, squeeze: Squeeze, activation: 
     return net.mul(given, gate, activation)
 
 
-def squeezed(net: GraphBuilder, given: int, operator: Operator) -> int:
+def squeezed(net: GraphBuilder, given: int, operator: Shaped) -> int:
     """given, times its gate where the operator has squeeze-and-excitation.
 
     se: a part of the channels it stands behind, to multiples of 8 (MobileNetV3). si: a part of the block's input

@@ -11,13 +11,13 @@ from lutbench.space.blocks.kind import ACTIVATION, KERNEL, Kind, Option
 from lutbench.space.blocks.parts import Squeeze, activation_of, squeeze_excite
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _SQUEEZE = Option("squeeze", "se", default=0, digits=1, decimals=True, least=0)
 
 
-def _activated(net: GraphBuilder, channels: int, op: Operator, kernel: int, stride: int, groups: int) -> None:
+def _activated(net: GraphBuilder, channels: int, op: Shaped, kernel: int, stride: int, groups: int) -> None:
     ratio, activation = float(op.option("squeeze")), activation_of(op)
     own = "none" if ratio else activation
     last = net.conv(net.last, channels, kernel, stride, groups, own, norm=False, bias=True)
@@ -25,12 +25,12 @@ def _activated(net: GraphBuilder, channels: int, op: Operator, kernel: int, stri
         squeeze_excite(net, last, Squeeze(max(1, int(channels * ratio)), "relu", "sigmoid"), activation)
 
 
-def _draw_mobileone(net: GraphBuilder, op: Operator) -> None:
+def _draw_mobileone(net: GraphBuilder, op: Shaped) -> None:
     _activated(net, op.c_in, op, op.kernel, op.stride, op.c_in)
     _activated(net, op.c_out, op, 1, 1, 1)
 
 
-def _draw_repvgg(net: GraphBuilder, op: Operator) -> None:
+def _draw_repvgg(net: GraphBuilder, op: Shaped) -> None:
     _activated(net, op.c_out, op, op.kernel, op.stride, 1)
 
 

@@ -8,11 +8,11 @@ from lutbench.space.blocks.kind import ACTIVATION, KERNEL, Kind
 from lutbench.space.blocks.parts import SQUEEZE, activation_of, squeezed
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     activation = activation_of(op)
     last = squeezed(net, net.depthwise(net.last, op.kernel, op.stride, activation), op)
     net.conv(last, op.c_out, activation=activation)

@@ -13,13 +13,13 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import KERNEL, Kind, Option, check_divides
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _DEPTH = Option("depth", "d", default=1, digits=1)
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given, half = net.last, op.c_out // 2
     if op.keeps_shape:
         left, right = net.slice(given, 0, half), net.slice(given, half, half)
@@ -29,7 +29,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
     net.shuffle(net.concat([left, _branch(net, right, op)]), 2)
 
 
-def _branch(net: GraphBuilder, given: int, op: Operator) -> int:
+def _branch(net: GraphBuilder, given: int, op: Shaped) -> int:
     half, depth = op.c_out // 2, int(op.option("depth"))
     branch_out = half if op.keeps_shape else op.c_out - op.c_in
     if depth == 1:
@@ -42,7 +42,7 @@ def _branch(net: GraphBuilder, given: int, op: Operator) -> int:
     return last
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     check_divides(op, {"output": op.c_out}, 2, "halves")
     if not op.keeps_shape and op.c_out <= op.c_in:
         raise SpaceError(f"shuffle: a unit that changes its shape cannot make {op.c_out} channels of {op.c_in}")

@@ -12,13 +12,13 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import EXPANSION, Kind, Option, check_divides
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _HEADS = Option("heads", "h")
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     if not op.keeps_shape:
         net.conv(net.last, op.c_out, 3 if op.stride > 1 else 1, op.stride)
     given = net.last
@@ -30,7 +30,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
     net.add(given, net.conv(wide, op.c_out, norm=False, bias=True))
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     if round(op.c_out * op.expansion) < 1:
         raise SpaceError(f"vit: expansion {op.expansion:g} is not positive")
     check_divides(op, {"output": op.c_out}, int(op.option("heads")), "heads")

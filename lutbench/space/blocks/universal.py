@@ -15,14 +15,14 @@ from lutbench.space.blocks.kind import ACTIVATION, EXPANSION, KERNEL, Kind, Opti
 from lutbench.space.blocks.parts import activation_of, divisible
 
 if TYPE_CHECKING:
+    from lutbench.space.blocks.kind import Shaped
     from lutbench.space.graph import GraphBuilder
-    from lutbench.space.operator import Operator
 
 _FIRST = Option("first", "a", least=0, odd=True)
 _INNER = replace(KERNEL, least=0)
 
 
-def _draw(net: GraphBuilder, op: Operator) -> None:
+def _draw(net: GraphBuilder, op: Shaped) -> None:
     given = last = net.last
     first, activation = int(op.option("first")), activation_of(op)
     if first:
@@ -35,7 +35,7 @@ def _draw(net: GraphBuilder, op: Operator) -> None:
         net.add(given, last)
 
 
-def _check(op: Operator) -> None:
+def _check(op: Shaped) -> None:
     first = int(op.option("first"))
     if not op.expansion:
         raise SpaceError("uib: expansion 0 leaves no channel")

@@ -1,0 +1,128 @@
+"""A block that is in none of the kinds, as docs/how-to/own-space.md shows it: profiled, verified, searched with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lutbench.lut.file import read_lut
+from lutbench.space.architecture import read_architecture
+
+BLOCK = """\
+import torch
+from torch import nn
+
+
+class Split(nn.Module):
+    def __init__(self, c_in, c_out, stride):
+        super().__init__()
+        self.rows = nn.Conv2d(c_in, c_out, (1, 3), stride, (0, 1), bias=False)
+        self.columns = nn.Conv2d(c_in, c_out, (3, 1), stride, (1, 0), bias=False)
+        self.norm = nn.BatchNorm2d(c_out)
+
+    def forward(self, x):
+        return torch.relu(self.norm(self.rows(x) + self.columns(x)))
+
+
+def make(c_in, h, w, c_out, stride):
+    return Split(c_in, c_out, stride)
+
+
+def wrong_shape(c_in, h, w, c_out, stride):
+    return Split(c_in, c_out + 1, stride)
+
+
+calls = 0
+
+
+def changing(c_in, h, w, c_out, stride):
+    global calls
+    calls += 1
+    return nn.Conv2d(c_in, c_out, 2 * calls + 1, stride, calls)
+
+
+def failing(c_in, h, w, c_out, stride):
+    raise KeyError("no such width")
+"""
+SPACE = """\
+name = "split"
+resolution = 16
+classes = 5
+candidates = ["k3_e1", "module_own_blocks:make"]
+
+[stem]
+channels = 8
+
+[[stage]]
+channels = 8
+layers = 2
+
+[[stage]]
+channels = 16
+stride = 2
+
+[head]
+channels = 16
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own_blocks.py").write_text(BLOCK)
+    (tmp_path / "split.toml").write_text(SPACE)
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "LUTBENCH_CACHE": str(folder / "cache")}
+    return subprocess.run(
+        [sys.executable, "-m", "lutbench", *words],
+        capture_output=True, text=True, cwd=folder, env=environment, timeout=280,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_block_of_ones_own(folder: Path) -> None:
+    measured = run(folder, "profile", "--space", "split.toml", "-o", "split.csv", "--max-rounds", "12")
+    assert measured.returncode == 0, measured.stderr
+    lut = read_lut(folder / "split.csv")
+    row = lut.by_operator["module_own_blocks:make_8x8x8_16_s2"]
+    assert row.is_ok and row.latency_us > 0
+    (space,) = lut.metadata.space.spaces
+    last = space.layers[-1]
+    own = last.operator(last.candidates[1])
+    assert (own.macs, own.params) == (2 * 3 * 8 * 16 * 16, 2 * 3 * 8 * 16)
+
+    judged = run(folder, "verify", "--lut", "split.csv", "--nets", "3", "--rounds", "4")
+    assert judged.returncode == 0, judged.stderr
+    found = run(
+        folder, "search", "--lut", "split.csv", "--data", "shapes:240@16",
+        "--epochs", "1", "--warmup", "0", "--batch-size", "40",
+        "--draws", "2", "--nets", "1", "-o", "found",
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    (path,) = (folder / "found").glob("*.json")
+    assert read_architecture(path).net.space.name == "split"
+
+
+@pytest.mark.parametrize(
+    ("factory", "problem"),
+    [
+        ("wrong_shape", "gives (1, 9, 8, 8), but the layer asks for (1, 8, 8, 8)"),
+        ("changing", "makes another module when it is called again"),
+        ("failing", "failed: KeyError: 'no such width'"),
+        ("makes", "has no makes; did you mean make?"),
+    ],
+)
+def test_one_line_for_a_factory_that_is_wrong(folder: Path, factory: str, problem: str) -> None:
+    (folder / "split.toml").write_text(SPACE.replace(":make", f":{factory}"))
+    ended = run(folder, "profile", "--space", "split.toml", "-o", "split.csv")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.strip().splitlines()
+    assert problem in line
+    assert not (folder / "split.csv").exists()
