@@ -21,7 +21,7 @@ from lutbench.reading.plain import show
 
 JOBS = f"{ROOT}/jobs"
 _SHORTEST_LOOK_S, _LONGEST_LOOK_S = 0.5, 5.0  # that a look waits on the phone for the job's end
-_EARLY_SHARE = 0.8  # of the records that the last job had: then those are brought while the rest is still measured
+_EARLY_SHARE = 0.5  # of the bytes that the last job had: those are brought while the rest is still measured
 _EARLY_BYTES = 1 << 14  # that this has to be, to be worth a look
 _FRESH_S = 60.0  # that a process without a job counts as there: it ends by itself after twice as long
 _END_GRACE_S = 3.0  # between asking the runner to end and ending it

@@ -78,7 +78,7 @@ def test_how_early_a_job_is_looked_at_is_known_by_the_last_one(process: RunnerPr
     assert "--bytes" not in process._waiting(0.5)
     (look,) = process.follow(lambda: 20.0)
     process.start(b"{}\n", [str(runner)])
-    assert process._waiting(0.5)[-2:] == ["--bytes", str(round(0.8 * process_bytes(look.lines)))]
+    assert process._waiting(0.5)[-2:] == ["--bytes", str(round(0.5 * process_bytes(look.lines)))]
     process._offset = 1 << 20  # more has come than that
     assert "--bytes" not in process._waiting(0.5)
 
