@@ -29,7 +29,7 @@ from lutbench.cli.out import say
 @click.option(
     "--each-operator",
     is_flag=True,
-    help="Let --fail-over look at single operators too, where their intervals do not overlap.",
+    help="Let --fail-over look at single operators too, where they differ significantly.",
 )
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every operator's row to a CSV file.")
 @click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write an HTML page of both LUTs.")
@@ -48,8 +48,9 @@ def command(
 ) -> None:
     """Show what is slower or faster in LUT B than in LUT A.
 
-    Ratios are B / A: 1.25 is a quarter slower in B. A ratio is significant where the 95 % intervals of the two
-    latencies do not overlap. Operators that are in one LUT only, or failed, are listed and never fail a check.
+    Ratios are B / A: 1.25 is a quarter slower in B. A ratio is significant where it is beyond the 95 % intervals of
+    both latencies together, and beyond what the clock explains. Operators that are in one LUT only, or failed, are
+    listed and never fail a check.
     """
     from lutbench.cli.diff_text import diff_json, print_diff, write_rows
     from lutbench.cli.luts import open_lut

@@ -31,6 +31,7 @@ def change_json(change: Change, kind: str) -> dict[str, Any]:
     kind: what the change is of, operator or net.
     """
     values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
+    del values["clock"]  # of all alike, and there as clock_ratio
     return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
 
 
@@ -97,7 +98,7 @@ def print_diff(found: Diff, top: int) -> None:
         say(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
     _print_groups(found, top)
     _print_operators(found, top)
-    say("±: half the 95 % interval; * significant: the two intervals do not overlap")
+    say("±: half the 95 % interval; * significant: beyond the intervals of both and the clock")
 
 
 def _describe(lut: Lut) -> str:

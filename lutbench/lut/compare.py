@@ -6,7 +6,7 @@ What `lutbench diff` prints and what the report draws both come from here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -18,17 +18,40 @@ if TYPE_CHECKING:
 
     Places: TypeAlias = NDArray[np.int64]
 
+_LONGEST_US = 1e12  # beyond it a canary's time is junk
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
 
 
-def apart(a_low_us: Any, a_high_us: Any, b_low_us: Any, b_high_us: Any) -> Any:
-    """Whether two intervals do not overlap, of numbers or element by element; never where a bound is NaN."""
-    return (b_low_us > a_high_us) | (a_low_us > b_high_us)
+def differ(figures_us: Any, clock: float) -> Any:
+    """Whether the 95 % interval of the difference does not hold 0, of Change's figures as numbers or as arrays.
+
+    It is that of two measurements that know nothing of each other: the root of both halves' squares. What the clock
+    explains is no difference: one has to be there as measured and, in the same direction, with B over the clock's
+    ratio. Never where a bound is NaN.
+    """
+    a_us, a_low_us, a_high_us, *b_figures_us = figures_us
+    as_measured, without_clock = (
+        _direction((a_us, a_low_us, a_high_us), [us / ratio for us in b_figures_us]) for ratio in (1.0, clock)
+    )
+    return (as_measured != 0) & (as_measured == without_clock)
+
+
+def _direction(a_us: Sequence[Any], b_us: Sequence[Any]) -> Any:
+    """1 where B is slower beyond both intervals, -1 where it is faster, 0 elsewhere."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # a file may hold 1e300
+        slower = b_us[0] - a_us[0] > np.hypot(a_us[2] - a_us[0], b_us[0] - b_us[1])
+        faster = a_us[0] - b_us[0] > np.hypot(a_us[0] - a_us[1], b_us[2] - b_us[0])
+    return slower * 1 - faster * 1
 
 
 @dataclass(frozen=True)
 class Change:
-    """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds."""
+    """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds.
+
+    clock: of B's run over A's, by the canary that both timed; 1 where it is not known.
+    """
 
     name: str
     a_us: float
@@ -37,6 +60,7 @@ class Change:
     b_us: float
     b_ci_low_us: float
     b_ci_high_us: float
+    clock: float = 1.0
 
     @property
     def ratio(self) -> float:
@@ -45,17 +69,19 @@ class Change:
 
     @property
     def significant(self) -> bool:
-        """Whether the intervals do not overlap."""
-        return bool(apart(self.a_ci_low_us, self.a_ci_high_us, self.b_ci_low_us, self.b_ci_high_us))
+        """Whether they differ by more than two such measurements of one thing, and by more than the clock explains."""
+        a_us = self.a_us, self.a_ci_low_us, self.a_ci_high_us
+        return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.clock))
 
 
 class Changes(Sequence[Change]):
     """Operators by ratio, largest first.
 
     figures_us: shape (6, operators), in the order of Change's fields.
+    clock: as in Change.
     """
 
-    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64]) -> None:
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], clock: float = 1.0) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):  # a file may hold 1e300
@@ -67,8 +93,8 @@ class Changes(Sequence[Change]):
         self.figures_us = figures_us[:, order]
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
-        _, a_low_us, a_high_us, _, b_low_us, b_high_us = self.figures_us
-        self.significant = apart(a_low_us, a_high_us, b_low_us, b_high_us)
+        self._clock = clock
+        self.significant = differ(self.figures_us, clock)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -80,11 +106,15 @@ class Changes(Sequence[Change]):
     def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
         if isinstance(index, slice):
             return tuple(self[number] for number in range(len(self))[index])
-        return Change(self._names[self.order[index]], *self.figures_us[:, index].tolist())
+        return self._change(self._names[self.order[index]], self.figures_us[:, index].tolist())
 
     def __iter__(self) -> Iterator[Change]:
         names = (self._names[place] for place in self.order.tolist())
-        return (Change(name, *us) for name, us in zip(names, self.figures_us.T.tolist(), strict=True))
+        return (self._change(name, us) for name, us in zip(names, self.figures_us.T.tolist(), strict=True))
+
+    def _change(self, name: str, us: Sequence[float]) -> Change:
+        a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us = us
+        return Change(name, a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us, self._clock)
 
 
 @dataclass(frozen=True)
@@ -115,13 +145,14 @@ def common(a: Lut, b: Lut) -> Common:
 
 
 def changes(a: Lut, b: Lut, shared: Common) -> Changes:
-    """What changes from a to b, for the operators that are timed in both."""
+    """What changes from a to b, for the operators that are timed in both; the clock's part is no change."""
     import numpy as np
 
     places = (a, shared.in_a[shared.timed]), (b, shared.in_b[shared.timed])
     figures_us = [_column(lut, name)[where] for lut, where in places for name in _FIGURES]
     names = a.columns["operator"]
-    return Changes([names[place] for place in places[0][1].tolist()], np.array(figures_us))
+    clock = clock_ratio(a, b) or 1.0
+    return Changes([names[place] for place in places[0][1].tolist()], np.array(figures_us), clock)
 
 
 def geometric_mean(log_ratios: Iterable[float]) -> float:
@@ -145,3 +176,24 @@ def _is_ok(lut: Lut) -> NDArray[np.bool_]:
     import numpy as np
 
     return np.array([status == OK for status in lut.columns["status"]], dtype=np.bool_)
+
+
+def clock_ratio(a: Lut, b: Lut) -> float | None:
+    """B's small canary over A's, where both were timed on the same device and with the same operator."""
+    one, other = a.metadata, b.metadata
+    same = (
+        one.provenance == other.provenance == "measured"
+        and one.device == other.device
+        and one.runtime == other.runtime
+        and one.environment.get("cpu") == other.environment.get("cpu")
+        and one.context.canaries[:1] == other.context.canaries[:1]
+    )
+    times_us = [_small_canary_us(lut) for lut in (a, b)]
+    return times_us[1] / times_us[0] if same and min(times_us) > 0 else None
+
+
+def _small_canary_us(lut: Lut) -> float:
+    """0 where the LUT keeps no sane one."""
+    canaries = lut.metadata.quality.get("canary_us")
+    value = canaries.get("small") if isinstance(canaries, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0

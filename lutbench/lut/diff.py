@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.compare import Change, Changes, changes, common, exponential, geometric_mean
+from lutbench.lut.compare import Change, Changes, changes, clock_ratio, common, exponential, geometric_mean
 from lutbench.lut.predict import Prediction, predict
 from lutbench.lut.table import Lut
 from lutbench.space.operator import OVERHEAD
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lutbench.lut.compare import Places
 
 CLOCK_TOLERANCE = 0.01  # of a canary's time, a fraction: closer than that, two runs had the same clock
-_LONGEST_US = 1e12  # beyond it a canary's time is junk
 _MUST_AGREE = ("dtype", "threads", "batch")
 
 
@@ -128,7 +127,7 @@ def worst_over(found: Diff, limit: float, each_operator: bool = False) -> str:
 
     The overall geometric mean and each net are looked at.
 
-    each_operator: and each operator whose intervals do not overlap. Of a hundred operators one or the other differs
+    each_operator: and each operator that differs significantly. Of a hundred operators one or the other differs
         between two runs on an unchanged machine, sums of them do not (docs/how-to/diff.md has the rates).
     """
     places = ((found.operators.ratio > limit) & found.operators.significant).nonzero()[0].tolist()
@@ -254,24 +253,3 @@ def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
 
 def _net_change(a: Prediction, b: Prediction) -> Change:
     return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, b.latency_us, b.ci_low_us, b.ci_high_us)
-
-
-def clock_ratio(a: Lut, b: Lut) -> float | None:
-    """B's small canary over A's, where both were timed on the same device and with the same operator."""
-    one, other = a.metadata, b.metadata
-    same = (
-        one.provenance == other.provenance == "measured"
-        and one.device == other.device
-        and one.runtime == other.runtime
-        and one.environment.get("cpu") == other.environment.get("cpu")
-        and one.context.canaries[:1] == other.context.canaries[:1]
-    )
-    times_us = [_small_canary_us(lut) for lut in (a, b)]
-    return times_us[1] / times_us[0] if same and min(times_us) > 0 else None
-
-
-def _small_canary_us(lut: Lut) -> float:
-    """0 where the LUT keeps no sane one."""
-    canaries = lut.metadata.quality.get("canary_us")
-    value = canaries.get("small") if isinstance(canaries, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 from lutbench import __version__
 from lutbench.errors import SpaceFileError, UsageError
 from lutbench.files import file_sha256
+from lutbench.lut.compare import clock_ratio
 from lutbench.lut.context import fitted_fields
-from lutbench.lut.diff import CLOCK_TOLERANCE, clock_ratio
+from lutbench.lut.diff import CLOCK_TOLERANCE
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale

@@ -46,7 +46,7 @@ class Pair:
 
     @property
     def is_significant(self) -> bool | None:
-        """Whether the 95 % intervals do not overlap; None where there is no ratio, or an interval is not known."""
+        """Whether they differ as in `diff`; None where there is no ratio, or an interval is not known."""
         if self.a is None or self.b is None or self.change is None or not math.isfinite(self.ratio):
             return None
         if not (has_interval(self.a) and has_interval(self.b)):

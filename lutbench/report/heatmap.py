@@ -86,7 +86,7 @@ def latency_legend(found: LatencyMaps) -> Html:
 def ratio_legend(colours: ColourRange) -> Html:
     labels = [f"B faster {times(colours.low)}×", "1×", f"{times(colours.high)}× B slower"]
     keys = [
-        ("unsure", "1.0", "not significant: intervals overlap, or are unknown"),
+        ("unsure", "1.0", "not significant, or intervals are unknown"),
         ("identity", "0", "skip, 0 in both"),
     ]
     return _legend(colours, labels, keys, "diverging")

@@ -64,14 +64,27 @@ def test_rows_are_sorted_by_ratio_and_groups_say_what_changed() -> None:
     assert sum(kinds.values()) == len(found.operators)
 
 
-def test_significant_only_where_intervals_do_not_overlap() -> None:
+def test_significant_only_where_the_difference_is_beyond_both_intervals() -> None:
     a = with_row(made_lut(), Row(BLOCK, 10.0, 9.0, 11.0, 10.0, 10.0, 10.0, 36, 12))
-    for low_us, high_us, expected in ((11.0, 13.0, False), (11.001, 13.0, True), (7.0, 9.0, False), (7.0, 8.999, True)):
+    cases = ((10.41, 12.41, False), (10.42, 12.42, True), (7.59, 9.59, False), (7.58, 9.58, True))
+    for low_us, high_us, expected in cases:
         us = (low_us + high_us) / 2
         found = diff(a, with_row(made_lut(), Row(BLOCK, us, low_us, high_us, us, us, us, 36, 12)))
         (row,) = (row for row in found.operators if row.name == BLOCK)
         assert row.significant is expected and (row.ratio == us / 10)
         assert int(found.operators.significant.sum()) == expected
+
+
+def test_what_the_clock_explains_is_no_difference() -> None:
+    """All rows and the canary 5 % slower: none differs; one that is 5 % slower beyond that does."""
+    a = clocked(made_lut(), 40.0)
+    slower = clocked(made_lut(lambda _: 1.05), 42.0)
+    assert not diff(a, slower).operators.significant.any()
+    assert diff(made_lut(), made_lut(lambda _: 1.05)).operators.significant.all()
+    one = clocked(made_lut(lambda op: 1.1025 if op.name == BLOCK else 1.05), 42.0)
+    assert [row.name for row in diff(a, one).operators if row.significant] == [BLOCK]
+    unchanged = clocked(made_lut(), 42.0)  # as fast as before although the clock is slower: said by the note alone
+    assert not diff(a, unchanged).operators.significant.any()
 
 
 def test_nets_are_predicted_by_each_luts_own_fit() -> None:

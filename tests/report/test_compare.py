@@ -24,7 +24,7 @@ def test_a_twice_as_slow_device() -> None:
     ("factor", "is_significant", "verdict"),
     [
         (1.0, False, "not significant"),
-        (1.015, False, "not significant"),
+        (1.013, False, "not significant"),
         (1.03, True, "B slower"),
         (0.9, True, "B faster"),
     ],
