@@ -54,11 +54,11 @@ def random_nets(
 
 
 def _taste(rng: random.Random) -> Callable[[Candidate], float]:
-    """How much likelier a net takes a candidate than another: by whether it skips, expansion, kernel and groups."""
+    """How much likelier a net takes a candidate than another: by whether it skips, kind, expansion, kernel, groups."""
     found: dict[tuple[str, float], float] = {}
 
     def weight(candidate: Candidate) -> float:
-        traits = [("skip", float(candidate.is_skip))]
+        traits = [("skip", float(candidate.is_skip)), (candidate.kind, 0.0)]
         if not candidate.is_skip:
             traits += [
                 ("expansion", candidate.expansion),
