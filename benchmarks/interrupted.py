@@ -48,7 +48,7 @@ class Phase:
 PHASES = (
     Phase("exporting operators", r"exporting: \d", ("profile", *SPACE, "-o", "new.csv"), ("cache", "new.csv")),
     Phase("measuring operators", r"measuring: \d", ("profile", *SPACE, "-o", "again.csv", "--fresh")),
-    Phase("timing nets", r"timing .*: \d", ("verify", "--lut", "host.csv", "--rounds", "1000", "--nets", "10")),
+    Phase("timing nets", r"verifying: \d", ("verify", "--lut", "host.csv", "--rounds", "1000", "--nets", "10")),
     Phase("loading PyTorch", "loading PyTorch", (*SEARCH, "-o", "loaded")),
     Phase("searching", "searching", (*SEARCH, "--epochs", "40", "-o", "searched")),
     Phase("ranking", "ranking", (*SEARCH, "--epochs", "2", "-o", "ranked")),

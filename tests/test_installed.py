@@ -7,32 +7,37 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lutbench.cli.main import COMMANDS
 from lutbench.lut.shipped import SHIPPED
-from tests.conftest import TINY_TOML
+from tests.conftest import TINY_TOML, made_once
 
 ROOT = Path(__file__).parent.parent
 IN_THE_WAY = ("lutbench.py", "search.py", "device_agents.py", "luts.py", "jobs.py")
 BUILT_FROM = ("lutbench", "device_agents", "search", "luts", "pyproject.toml", "README.md", "LICENSE")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def wheel(run_folder: Path) -> Path:
     """The wheel of this tree, made by way of the sdist as `python -m build` does."""
-    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    (found,) = made_once(run_folder, "wheel", _build).glob("dist/*.whl")
+    return found
+
+
+def _build(folder: Path) -> None:
+    source = folder / "source"
+    source.mkdir()
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.journal"))
         else:
             shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(made), str(source)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(source)]
     subprocess.run(command, check=True, capture_output=True, text=True)
-    (found,) = made.glob("*.whl")
-    return found
 
 
 @pytest.mark.slow
@@ -46,16 +51,18 @@ def test_the_wheel_has_one_top_level_name_and_all_that_is_read_at_run_time(wheel
                 assert f"{package}/{path.relative_to(ROOT / folder)}" in names
 
 
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def installed(wheel: Path, run_folder: Path) -> Path:
     """The command of an environment that holds the wheel, and beside it what this one has of other packages."""
-    folder = tmp_path_factory.mktemp("environment")
+    return made_once(run_folder, "environment", partial(_install, wheel)) / "bin" / "lutbench"
+
+
+def _install(wheel: Path, folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "shared.pth").write_text("\n".join(p for p in sys.path if p.endswith("site-packages")))
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--ignore-installed", wheel]
     subprocess.run(pip, check=True, capture_output=True)
-    return folder / "bin" / "lutbench"
 
 
 @pytest.fixture

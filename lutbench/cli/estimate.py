@@ -75,7 +75,7 @@ def command(
     and the LUT says everywhere that it is an estimate.
     """
     from lutbench.cli.luts import open_lut
-    from lutbench.cli.render import print_json
+    from lutbench.cli.render import Progress, print_json
     from lutbench.files import check_writable
     from lutbench.lut.estimate import EstimateRequest, estimate
     from lutbench.lut.file import check_replaces, write_lut
@@ -95,7 +95,8 @@ def command(
         dtype=dtype,
         threads=threads,
     )
-    found = estimate(request, output)
+    with Progress(first="fitting the costs of each kind of work to the nets"):
+        found = estimate(request, output)
     write_lut(found.lut, output)
     if as_json:
         print_json({"lut": str(output), "rows": len(found.lut.rows), **found.lut.metadata.origin})

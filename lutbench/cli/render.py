@@ -218,12 +218,11 @@ class _Drawn:
 
         head, *rest = _lines(self._event, self._pace.said)
         bar, head = ProgressBar(total=self._event.total, completed=self._event.done, width=_BAR), clean(head)
-        if len(head) + _BAR + 1 > options.max_width:
-            yield bar
+        beside = len(head) + _BAR + 1 <= options.max_width
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(bar, *([Text(head)] if beside else []))
+        yield grid
+        if not beside:
             yield Text(head)
-        else:
-            grid = Table.grid(padding=(0, 1))
-            grid.add_row(bar, Text(head))
-            yield grid
         for line in rest:
             yield Text(f"  {clean(line)}", style="dim")

@@ -85,11 +85,11 @@ def test_measuring(disk: Path) -> None:
 
 def test_epochs(disk: Path) -> None:
     checkpoint = disk / "made" / "checkpoint.pt"
-    command = ("train", "net.json", "-o", "made", "--epochs", "40", "--batch-size", "512")
+    command = ("train", "net.json", "-o", "made", "--epochs", "12", "--batch-size", "512")
     line = filled(disk, checkpoint.exists, *command)
     assert "the same command" in line
     (disk / "filler").unlink()
     done = run(*command, "--json", cwd=disk)
     assert done.returncode == 0, done.stderr
     epochs = [json.loads(line)["epoch"] for line in (disk / "made" / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == list(range(1, 41)) and json.loads(done.stdout)["epochs"] == 40
+    assert epochs == list(range(1, 13)) and json.loads(done.stdout)["epochs"] == 12

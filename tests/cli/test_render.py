@@ -93,7 +93,8 @@ def test_a_bar_and_its_line_keep_to_the_terminal(columns: int) -> None:
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert all(len(line.rstrip()) <= columns for line in lines)
     if columns > 50:
-        assert any("measuring: 53 of 113 done, round 12, about 42 s left" in line for line in lines)
+        (line,) = [line for line in lines if "measuring: 53 of 113 done, round 12, about 42 s left" in line]
+        assert ("━" in line) == (columns >= 31 + len("measuring: 53 of 113 done, round 12, about 42 s left"))
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int | None) -> str:

@@ -26,6 +26,7 @@ from lutbench.search.schedule import Schedule
 from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
 from lutbench.search.train import TrainSetup, start_net, train
+from tests.conftest import made_once
 from tests.search.made import SMALL, Blobs, made_lut
 
 ROOT = Path(__file__).parents[2]
@@ -64,10 +65,13 @@ def run_here(folder: Path) -> None:
     torch.save([net.state_dict(), list(result.history)], folder / f"train{hardware.rank}.pt")
 
 
-@pytest.fixture(scope="module")
-def distributed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def distributed(run_folder: Path) -> Path:
     """A folder with what two processes made."""
-    folder = tmp_path_factory.mktemp("distributed")
+    return made_once(run_folder, "distributed", _distribute)
+
+
+def _distribute(folder: Path) -> None:
     code = f"import sys; from pathlib import Path; from {__name__} import run_here; run_here(Path(sys.argv[1]))"
     script = folder / "job.py"
     script.write_text(code)
@@ -77,7 +81,6 @@ def distributed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*torchrun, str(script), str(folder)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 def kept(folder: Path, job: str) -> list[tuple[dict[str, Tensor], list[dict[str, float]]]]:
