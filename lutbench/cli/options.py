@@ -86,7 +86,8 @@ cores_option = click.option(
 force_option = click.option(
     "--force",
     is_flag=True,
-    help="Measure on a phone that is not the model its name stands for. The LUT says what it was.",
+    help="Measure on a phone that is not the model its name stands for (the LUT says what it was), and with several"
+    " threads on cores that others use.",
 )
 batch_option = click.option(
     "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Run this many images at once."

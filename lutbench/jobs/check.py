@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lutbench.device_agents.agent import AgentSettings, unheard
 from lutbench.device_agents.android.check import FAILED, OK, Check, PhoneReport
+from lutbench.device_agents.host.free_cores import check_free
 from lutbench.device_agents.registry import Device, check_device, check_measurable, phone_label
 from lutbench.errors import DeviceError
 from lutbench.events import Note
@@ -45,7 +46,12 @@ def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[
 
 
 def look_first_at_phone(device: Device, settings: AgentSettings, artifact: Artifact | None) -> None:
-    """Before the first run on a phone: the list, through settings.report. DeviceError where a check failed."""
+    """Before the first run on a phone: the list, through settings.report. DeviceError where a check failed.
+
+    Before every run of several threads on this machine: whether their cores are free, unless settings.force.
+    """
+    if device.kind == "host" and not settings.force:
+        check_free(settings.threads)
     if device.kind != "android" or artifact is None or _record(device).exists():
         return
 

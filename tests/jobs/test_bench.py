@@ -115,7 +115,9 @@ def test_a_lut_predicts_the_nets_it_covers(
     errors = [result.error for result in found.results]
     assert all(error is not None and abs(error) < 0.005 for error in errors)
     assert not [event for event in events if isinstance(event, Note) and event.warning]
-    bench(replace(request, dtype="fp32", threads=2, nets=nets[:1]), events.append, additive_device(scale=1.06))
+    bench(
+        replace(request, dtype="fp32", threads=2, force=True, nets=nets[:1]), events.append, additive_device(scale=1.06)
+    )
     warnings = [event.text for event in events if isinstance(event, Note) and event.warning]
     assert len(warnings) == 2
     assert "dtype is int8, here it is fp32" in warnings[0] and "threads is 1, here it is 2" in warnings[1]
@@ -235,7 +237,7 @@ def test_results_that_could_not_be_told_are_not_measured_again(host: Device, fil
     def full(_found: BenchReport) -> None:
         raise OutputError("no space")
 
-    request = BenchRequest(device=host, nets=files, protocol=max_and_min(12), threads=4)
+    request = BenchRequest(device=host, nets=files, protocol=max_and_min(12), threads=4, force=True)
     before = journals()
     with pytest.raises(OutputError):
         bench(request, QUIET, device(), tell=full)
@@ -251,7 +253,7 @@ def test_results_that_could_not_be_told_are_not_measured_again(host: Device, fil
 
 
 def test_fresh_puts_the_journal_aside(host: Device, files: tuple[str, str]) -> None:
-    request = BenchRequest(device=host, nets=files, threads=3, protocol=max_and_min(12), fresh=True)
+    request = BenchRequest(device=host, nets=files, threads=3, force=True, protocol=max_and_min(12), fresh=True)
     before = journals()
     with pytest.raises(InterruptedRunError):
         bench(request, QUIET, device(crash_at=9))
