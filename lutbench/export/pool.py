@@ -113,7 +113,7 @@ class _Workers(Closing):
         except (EOFError, OSError):
             self._lose(child)
             return None
-        if is_own_code(workload):  # its code may have changed what others rely on: torch's defaults, streams
+        if isinstance(workload, FactoryNet):  # its code may have changed what others rely on: torch's defaults, streams
             child.kill()
         else:
             self._idle.append(child)

@@ -219,12 +219,12 @@ def build_model(model: Model) -> nn.Module:
     """The model's module, weights seeded by its key; (1, 3, R, R) -> (1, classes)."""
     module = GraphModule(model.graph)
     initialised(module, model.key)
-    _level(module, model.graph)
+    level(module, model.graph)
     return module
 
 
 @torch.no_grad()
-def _level(module: GraphModule, graph: Graph) -> None:
+def level(module: nn.Module, graph: Graph) -> None:
     """Keeps activations from growing with depth, by constants, so that the weights are the same on every machine.
 
     Random weights double the variance in a convolution without activation, a residual adds its branch's to it, and a
@@ -232,9 +232,11 @@ def _level(module: GraphModule, graph: Graph) -> None:
     would say nothing about the artifact.
     """
     branches = {node.inputs[1] for node in graph.nodes if node.kind == "add"}
-    for position, node in enumerate(graph.nodes):
-        if node.kind != "conv" or not node.norm or node.activation != "none":
+    normed = [(position, node) for position, node in enumerate(graph.nodes) if node.norm]
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+    for (position, node), norm in zip(normed, norms, strict=True):
+        if node.kind != "conv" or node.activation != "none":
             continue
         factor = 0.35 if position in branches else 0.7
         gated = graph.nodes[node.inputs[0]].kind == "mul"
-        module.norm(position).weight.mul_(2 * factor if gated else factor)
+        norm.weight.mul_(2 * factor if gated else factor)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from lutbench.nn.graph import graph_module
+from lutbench.nn.graph import graph_module, level
 from lutbench.nn.own_code import own_module
 from lutbench.nn.parts import initialised
+from lutbench.space.blocks.kind import DEFAULT_KIND
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
@@ -42,4 +43,17 @@ def empty_operators(operators: Sequence[Operator]) -> nn.Sequential:
 
 def build_net(net: Net) -> nn.Module:
     """The net's module, weights seeded by its key; (1, 3, R, R) -> (1, classes)."""
-    return initialised(empty_net(net), net.key)
+    module = empty_net(net)
+    initialised(module, net.key)
+    if not all(map(_is_fbnets, net.operators)):  # whose weights stay as they were
+        parts = [part for part in module if not isinstance(part, nn.Flatten)]
+        for operator, part in zip(net.operators, parts, strict=True):
+            if not operator.is_own_code:
+                level(part, operator.graph)
+    return module
+
+
+def _is_fbnets(operator: Operator) -> bool:
+    """Whether FBNet's nets have such an operator."""
+    block = operator.candidate
+    return not operator.options and (block is None or (block.kind == DEFAULT_KIND and operator.expansion > 0))

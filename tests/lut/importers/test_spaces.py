@@ -30,7 +30,7 @@ def ofa_key(op: Operator) -> str:
 
 
 def milliseconds(op: Operator) -> float:
-    return max(op.macs / 1e7, 5.0) / 1000
+    return max(op.macs / 1e7, 0.005)
 
 
 def table(space: Space) -> str:
