@@ -28,10 +28,10 @@ def test_a_file_and_one_line_for_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(text + "[head]\nchannels = 16\n")
     wrong = run("space", "own.toml", cwd=tmp_path)
     assert wrong.returncode == 4
-    assert "own.toml:2" in one_line(wrong) and "did you mean fused" in one_line(wrong)
+    assert "own.toml:2" in one_line(wrong, 4) and "did you mean fused" in one_line(wrong, 4)
     (tmp_path / "own.toml").write_text((text + "[head]\nchannels = 16\n").replace("fussed", "fused"))
     assert json.loads(run("space", "own.toml", "--json", cwd=tmp_path).stdout)["layers"] == 1
-    assert "did you mean proxyless" in one_line(run("space", "proxles", cwd=tmp_path))
+    assert "did you mean proxyless" in one_line(run("space", "proxles", cwd=tmp_path), 2)
 
 
 def test_the_kinds(tmp_path: Path) -> None:
