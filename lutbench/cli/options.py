@@ -65,7 +65,22 @@ class Ratio(click.ParamType[float]):
         return found
 
 
+class Duration(click.ParamType[float]):
+    """A time as people write it, in seconds: 90s, 10m, 1h, or a number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|min|h)?", str(value).strip(), re.ASCII)
+        if found is None:
+            self.fail(f"{value!r} is no time: 90s, 10m or 1h", param, ctx)
+        return float(found[1]) * {"s": 1, None: 1, "m": 60, "min": 60, "h": 3600}[found[2]]
+
+
 LUT = LutPath()
+DURATION = Duration()
 RATIO = Ratio()
 NAMES = CommaList("names", str)
 INTEGERS = CommaList("integers", int)
@@ -106,6 +121,15 @@ no_heat_wait_option = click.option(
     "--no-heat-wait", is_flag=True, help="Measure a phone however hot it is. The LUT says so."
 )
 
+wait_quiet_option = click.option(
+    "--wait-quiet",
+    "wait_quiet_s",
+    type=DURATION,
+    default=0.0,
+    metavar="TIME",
+    help="Wait up to this time, such as 10m, until the machine is as fast as in its earlier runs.",
+)
+
 
 def output_option(text: str, required: bool = False) -> Callable[[Any], Any]:
     """-o, the file or folder that a command writes: text says which. The command gets it as output, a Path or None."""
@@ -143,6 +167,7 @@ device_use_options = several(  # what bench and profile are told alike of how a 
     force_option,
     fixed_performance_option,
     no_heat_wait_option,
+    wait_quiet_option,
 )
 round_options = several(  # how long bench and profile measure: fresh, target, max_rounds
     click.option(

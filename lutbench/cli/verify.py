@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.options import LUT, cores_option, force_option, json_option, lut_batch_option, no_heat_wait_option
+from lutbench.cli.options import (
+    LUT,
+    cores_option,
+    force_option,
+    json_option,
+    lut_batch_option,
+    no_heat_wait_option,
+    wait_quiet_option,
+)
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 @cores_option
 @force_option
 @no_heat_wait_option
+@wait_quiet_option
 @click.option("--max-error", type=float, help="Exit with 1 where the mean absolute error is above this fraction.")
 @json_option
 def command(
@@ -36,6 +45,7 @@ def command(
     device_name: str | None,
     batch: int | None,
     no_heat_wait: bool,
+    wait_quiet_s: float,
     max_error: float | None,
     as_json: bool,
     **options: Any,
@@ -60,6 +70,7 @@ def command(
         lut_path=lut_path,
         device=device,
         heat_wait=not no_heat_wait,
+        wait_quiet_s=wait_quiet_s,
         **options,  # named as the request's fields are
     )
     with Progress() as progress:

@@ -23,6 +23,7 @@ from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.measure_request import MeasureRequest
 from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.net_rounds import Measuring
+from lutbench.jobs.quiet import Waiting
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.table import Lut
@@ -155,6 +156,7 @@ def bench(
             protocol=request.protocol,
             open_device=open_device,
             look_first=look_first,
+            waiting=Waiting(request.wait_quiet_s),
         )
         nets, loaded = prepare_nets(wanted, canaries.operators, exporter, request.dtype, request.inputs, report)
         texts = {net.artifact.name: net.text for net in nets if net.artifact}

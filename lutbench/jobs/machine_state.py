@@ -70,8 +70,7 @@ def note_state(identity: dict[str, Any], canary_us: float, report: Report, folde
     """
     if not canary_us > 0:
         return 1.0
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    path = (folder or default_cache_folder()) / "machine" / f"{digest[:32]}.json"
+    path = _path(identity, folder)
     earlier = _read(path)
     now = Reading(timestamp(), canary_us)
     kept = [*earlier, now][-_KEPT:]
@@ -81,22 +80,37 @@ def note_state(identity: dict[str, Any], canary_us: float, report: Report, folde
         report(Note(f"the machine's state is not kept for later runs: {error}", warning=True))
     if not earlier:
         return 1.0
-    usual_us = quantile(sorted(one.us for one in earlier), _USUAL_SHARE)
-    ratio = canary_us / usual_us
+    usual = _usual_us(earlier)
+    ratio = canary_us / usual
     if ratio > SLOWER:
-        report(Note(_said(ratio, now, earlier, usual_us), warning=True))
+        report(Note(_said(ratio, now, earlier, usual), warning=True))
     return ratio
 
 
-def _said(ratio: float, now: Reading, earlier: list[Reading], usual_us: float) -> str:
+def usual_us(identity: dict[str, Any], folder: Path | None = None) -> float | None:
+    """What a canary usually takes here, by its earlier runs, microseconds; None where there is none."""
+    earlier = _read(_path(identity, folder))
+    return _usual_us(earlier) if earlier else None
+
+
+def _usual_us(earlier: Sequence[Reading]) -> float:
+    return quantile(sorted(one.us for one in earlier), _USUAL_SHARE)
+
+
+def _path(identity: dict[str, Any], folder: Path | None) -> Path:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return (folder or default_cache_folder()) / "machine" / f"{digest[:32]}.json"
+
+
+def _said(ratio: float, now: Reading, earlier: list[Reading], usual: float) -> str:
     since = now.at
     for one in reversed(earlier):
-        if one.us <= SLOWER * usual_us:
+        if one.us <= SLOWER * usual:
             break
         since = one.at
     return (
         f"the machine is {ratio:.2f} times as slow as in its earlier runs: the canary, a small net beside every sample,"
-        f" takes {format_latency(now.us)}, usually {format_latency(usual_us)} ({len(earlier)} runs)"
+        f" takes {format_latency(now.us)}, usually {format_latency(usual)} ({len(earlier)} runs)"
         f"{f'; so since {since}' if since != now.at else ''}; these times are of that state"
     )
 

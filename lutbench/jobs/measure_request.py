@@ -19,12 +19,14 @@ class DeviceRequest:
     """Which device, and how it is used.
 
     cores, force, heat_wait: as in AgentSettings; no cores means the device's, or the LUT's.
+    wait_quiet_s: wait as long as this until the machine is as fast as it usually is (`jobs.quiet`).
     """
 
     device: Device
     cores: str = ""
     force: bool = False
     heat_wait: bool = True
+    wait_quiet_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

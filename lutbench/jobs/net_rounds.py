@@ -20,6 +20,7 @@ from lutbench.jobs.device_hold import OpenAgent
 from lutbench.jobs.journal_notes import report_journal
 from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.processes import Processes
+from lutbench.jobs.quiet import Waiting, wait_for_quiet
 from lutbench.jobs.tuning import Canaries
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
@@ -33,7 +34,7 @@ PROCESSES = 4  # that a net's rounds are spread over
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """The device that nets are timed on, and the rules by which."""
+    """The device that nets are timed on, and the rules by which. waiting: for a quiet machine, before each group."""
 
     device: Device
     settings: AgentSettings
@@ -41,6 +42,7 @@ class Measuring:
     protocol: Protocol
     open_device: OpenAgent
     look_first: LookFirst
+    waiting: Waiting
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class GroupedNets(ABC):
                 with Journal(path, identity, how.canaries.all) as journal:
                     report_journal(journal, how.settings.report)
                     self.install(agent, [*loaded, *beside, *canaries], journal)
+                    wait_for_quiet(how.waiting, agent, how.canaries.nets, canaries, how.device, how.settings)
                     self._rounds(agent, group, journal)
                     self.read(group, journal)
                     note_canary(how.settings, how.device, described, canaries, how.canaries.nets, journal.measurements)

@@ -40,6 +40,7 @@ from lutbench.jobs.machine_state import note_canary
 from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, MeasureRequest
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.processes import process_starts
+from lutbench.jobs.quiet import Waiting, wait_for_quiet
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
@@ -159,6 +160,7 @@ def _measure(
         with Journal(journal_path, _identity(base, request, artifacts, before), canaries.all) as journal:
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
+            wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
             campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report)
             context = campaign.run()
             warn_of_error(context, report)

@@ -21,6 +21,7 @@ from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.measure_request import DeviceRequest
 from lutbench.jobs.net_rounds import Measuring
+from lutbench.jobs.quiet import Waiting
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.jobs.verify_rounds import VerifyRounds
 from lutbench.locks import folder_lock
@@ -128,6 +129,7 @@ def verify(
         protocol=request.protocol,
         open_device=open_device,
         look_first=look_first,
+        waiting=Waiting(request.wait_quiet_s),
     )
     written = results_path(request.lut_path, lut.metadata.revision)
     for path in (request.lut_path, written):

@@ -11,6 +11,7 @@ import pytest
 
 from lutbench.cli.help import HELP
 from lutbench.cli.main import COMMANDS, cli
+from lutbench.cli.options import DURATION
 
 OF_CLICK = {"--help"}
 VAGUE = re.compile(r"^(Of|As|To|That|How|What|Where|Which|From|At|With|The|An?)\b|\bnone:")
@@ -85,3 +86,16 @@ def test_an_option_of_a_number_or_a_name_says_what_stands_behind_it(name: str) -
 def test_only_what_is_clicks_own_stands_in_no_group(name: str) -> None:
     grouped = {text for names in HELP[name].groups.values() for text in names}
     assert not [option.opts for option in options(FOUND[name]) if not grouped & set(option.opts)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("2min", 120), ("1h", 3600), ("45", 45), ("1.5m", 90), ("0", 0)]
+)
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5s", "10 minutes", "1d", "٣s", "nan", "1e9"])
+def test_what_is_no_time_is_said(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time: 90s, 10m or 1h"):
+        DURATION.convert(text, None, None)
