@@ -18,7 +18,7 @@ import click
 
 from lutbench import __version__
 from lutbench.cli.out import say
-from lutbench.cli.signals import handle_signals, interrupted_status, is_interrupted
+from lutbench.cli.signals import handle_signals, interrupted_status, is_interrupted, leave_at_once
 from lutbench.errors import InterruptedRunError, LutbenchError, UsageError
 from lutbench.shown import one_line
 from lutbench.streams import guard_streams, status_of_output
@@ -134,6 +134,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     debug = "--debug" in (arguments if arguments is not None else sys.argv)
     status = _status_of(lambda: run_command(arguments), debug)
     of_output = _status_of(status_of_output, debug)  # said even where another status is given
+    if is_interrupted():
+        leave_at_once(status or of_output)
     sys.exit(status or of_output)
 
 

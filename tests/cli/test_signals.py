@@ -135,3 +135,27 @@ main.main(["nets"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (STATUSES[number], "lutbench: interrupted\n")
+
+
+LEAVING = """
+import atexit, os, signal, sys
+from lutbench.cli.main import main
+class Slow:
+    def __del__(self):
+        os.write(2, b"taken apart")
+sys.modules["kept"] = Slow()
+atexit.register(lambda: print("registered"))
+import lutbench.cli.main as module
+def stopped(arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+module.run_command = stopped
+main(["demo"])
+"""
+
+
+def test_an_interrupted_command_does_what_is_registered_and_is_not_taken_apart() -> None:
+    """PyTorch gives back its memory for seconds, while the person who pressed Ctrl-C waits."""
+    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (143, "registered\n")
+    assert "taken apart" not in done.stderr and done.stderr.count("\n") == 1
