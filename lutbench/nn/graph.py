@@ -220,6 +220,7 @@ def build_model(model: Model) -> nn.Module:
     module = GraphModule(model.graph)
     initialised(module, model.key)
     level(module, model.graph)
+    _level_without_norms(module, model.graph)
     return module
 
 
@@ -231,7 +232,7 @@ def level(module: nn.Module, graph: Graph) -> None:
     gate halves what it multiplies. Over the 60 layers of a net values would saturate, and what int8 makes of them
     would say nothing about the artifact.
     """
-    branches = {node.inputs[1] for node in graph.nodes if node.kind == "add"}
+    branches = _branch_ends(graph)
     normed = [(position, node) for position, node in enumerate(graph.nodes) if node.norm]
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     for (position, node), norm in zip(normed, norms, strict=True):
@@ -240,3 +241,30 @@ def level(module: nn.Module, graph: Graph) -> None:
         factor = 0.35 if position in branches else 0.7
         gated = graph.nodes[node.inputs[0]].kind == "mul"
         norm.weight.mul_(2 * factor if gated else factor)
+
+
+def _branch_ends(graph: Graph) -> set[int]:
+    """The layers whose output a residual adds, those side by side where it adds several."""
+    ends = {node.inputs[1] for node in graph.nodes if node.kind == "add"}
+    parts = {given for end in ends if graph.nodes[end].kind == "concat" for given in graph.nodes[end].inputs}
+    return ends | parts
+
+
+@torch.no_grad()
+def _level_without_norms(module: GraphModule, graph: Graph) -> None:
+    """The same for convolutions that have no batch norm to scale: a re-parameterised net's, and attention's.
+
+    What reads the image or a rectified norm keeps its variance as it is.
+    """
+    branches = _branch_ends(graph)
+    gated = {node.inputs[0] for node in graph.nodes if node.kind == "mul"}
+    for position, node in enumerate(graph.nodes[1:], start=1):
+        given = graph.nodes[node.inputs[0]]
+        steady = given.kind == "input" or (given.kind == "norm" and given.activation != "none")
+        if node.kind != "conv" or node.norm or steady:
+            continue
+        factor = 2.0 if given.kind == "mul" else 1.0
+        if node.activation == "none" and position not in gated:
+            factor *= 0.35 if position in branches else 0.7
+        if factor != 1:
+            cast(nn.Conv2d, module.layers[position - 1]).weight.mul_(factor)

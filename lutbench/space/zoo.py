@@ -17,9 +17,14 @@ from lutbench.space.find import SPACES, kept_spaces
 from lutbench.space.graph import Graph, Model
 from lutbench.space.macro import Space
 from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
+from lutbench.space.models.efficientnet_lite import EFFICIENTNET_LITE
 from lutbench.space.models.fbnetv2 import FBNETV2
+from lutbench.space.models.ghostnet import ghostnet
 from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2
 from lutbench.space.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from lutbench.space.models.mobilenet_v4 import MOBILENET_V4
+from lutbench.space.models.mobileone import MOBILEONE_NETS
+from lutbench.space.models.repvit import REPVIT
 from lutbench.space.models.shufflenet import SHUFFLENET_V2_WIDTHS, shufflenet_v2
 from lutbench.space.net import Net, net_of_key, parse_net
 from lutbench.space.scale import format_width
@@ -103,7 +108,12 @@ _MODEL_ENTRIES = (
     ModelEntry("mobilenet_v3_large", mobilenet_v3_large, ((224, 1.0), (224, 0.75), (224, 1.25))),
     ModelEntry("mobilenet_v3_small", mobilenet_v3_small, ((224, 1.0), (224, 0.75))),
     ModelEntry("efficientnet_b0", efficientnet_b0, widths=(1.0,)),
-    *(ModelEntry(name, build, ((resolution, 1.0),), (1.0,)) for name, (build, resolution) in FBNETV2.items()),
+    *(
+        ModelEntry(name, build, ((resolution, 1.0),), (1.0,))
+        for name, (build, resolution) in (FBNETV2 | EFFICIENTNET_LITE | MOBILENET_V4).items()
+    ),
+    *(ModelEntry(name, build, widths=(1.0,)) for name, build in (MOBILEONE_NETS | REPVIT).items()),
+    ModelEntry("ghostnet", ghostnet, widths=(1.0,)),
 )
 MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
 

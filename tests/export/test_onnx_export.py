@@ -135,6 +135,22 @@ def test_a_published_model_in_fp32(name: str) -> None:
     assert export_onnx(find_whole_net(name, (fbnet(32, 1.0),)), "fp32").check_error < 1e-5
 
 
+SMALLEST = (
+    "efficientnet_lite0",
+    "mobilenet_v4_conv_s",
+    "mobilenet_v4_hybrid_m",
+    "mobileone_s0",
+    "repvit_m0_9",
+    "ghostnet",
+)
+
+
+@pytest.mark.slow
+def test_the_smallest_published_net_of_each_newer_family_in_fp32() -> None:
+    for name in SMALLEST:
+        assert export_onnx(find_whole_net(f"{name}@32", ()), "fp32").check_error < 1e-5, name
+
+
 def every_layer() -> Model:
     """Squeeze-and-excitation with hsigmoid and sigmoid gates, swish, a batch norm that stands alone, every pool."""
     net = GraphBuilder(3, 32, 32)

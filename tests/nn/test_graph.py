@@ -82,6 +82,33 @@ def test_parameters_equal_those_torchvision_documents(name: str, params: int) ->
     assert sum(p.numel() for p in shapeless(model(name)).parameters()) == params
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("efficientnet_lite0", 4_652_008),
+        ("efficientnet_lite1", 5_416_680),
+        ("efficientnet_lite2", 6_092_072),
+        ("efficientnet_lite3", 8_197_096),
+        ("efficientnet_lite4", 13_006_568),
+        ("mobilenet_v4_conv_s", 3_774_024),
+        ("mobilenet_v4_conv_m", 9_715_512),
+        ("mobilenet_v4_conv_l", 32_590_864),
+        ("mobilenet_v4_hybrid_m", 11_074_648 - 6_176),  # without layer scale, which is folded
+        ("ghostnet", 5_182_508),
+        ("mobileone_s0", 2_078_504),
+        ("mobileone_s1", 4_764_840),
+        ("mobileone_s2", 7_808_168),
+        ("mobileone_s3", 10_078_312),
+        ("mobileone_s4", 14_838_352),
+        ("repvit_m0_9", 5_067_056),
+        ("repvit_m1_1", 8_244_312),
+    ],
+)
+def test_parameters_equal_those_of_timm(name: str, params: int) -> None:
+    """As counted of timm 1.0.31's modules, re-parameterised where they can be, batch norms counted."""
+    assert sum(p.numel() for p in shapeless(model(name)).parameters()) == params
+
+
 def test_gather_and_slice_and_shuffle_move_the_channels_they_say() -> None:
     net = GraphBuilder(4, 2, 2)
     net.shuffle(net.slice(net.gather(0, [3, 1, 1, 0, 2]), 1, 4), 2)

@@ -19,6 +19,7 @@ from lutbench.report.compare import compare_rows
 from lutbench.report.maps import latency_map, spread
 from lutbench.report.plots import write_plots
 from lutbench.report.side import sides_of
+from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import parse_net
 from lutbench.space.zoo import zoo_nets
@@ -89,6 +90,18 @@ def test_nets_are_drawn_with_a_box_per_layer_that_is_not_skipped(tiny: Space) ->
     assert draw_nets([parse_net("k3_e1,skip,skip,k5_e2", tiny)]).axes
     with pytest.raises(ValueError, match="no net"):
         draw_nets([])
+
+
+def test_a_block_without_a_kernel_is_drawn_with_that_of_its_convolutions() -> None:
+    """A universal inverted bottleneck whose one depthwise convolution is the first, or that has none at all."""
+    (space,) = kept_spaces("mobilenetv4-conv", (224,), (1.0,))
+    layers = [[c for c in layer.candidates if c.name != "skip"] for layer in space.layers]
+    for wanted, told in (("uib_a5_k0_e4", {"3×3", "5×5"}), ("uib_a0_k0_e4", {"1×1", "3×3"})):
+        choice = [next((c for c in found if c.name == wanted), None) for found in layers]
+        names = [one.name if one else found[0].name for one, found in zip(choice, layers, strict=True)]
+        figure = draw_nets([parse_net(",".join(names), space)])
+        texts = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+        assert told <= texts and "0×0" not in texts
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.1), (0.5, 1.05), (0.2, 9.0), (0.001, 2000.0), (0.95, 60.0)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.report.charts.style import COLOURS, colour, new_figure, styled
 from lutbench.report.text import short
+from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer
 from lutbench.space.net import Net
 
@@ -75,7 +76,7 @@ def _boxes(axes: Axes, net: Net, largest: float, name: str) -> None:
     axes.plot([-0.6, len(net.choice) - 0.4], [0, 0], color=colour("line"), lw=1.2, clip_on=False, zorder=1)
     for layer, candidate in zip(net.space.layers, net.choice, strict=True):
         if not candidate.is_skip:
-            _box(axes, layer, candidate.kernel, candidate.expansion / largest, candidate.groups, name)
+            _box(axes, layer, _kernel(layer, candidate), candidate.expansion / largest, candidate.groups, name)
         elif layer.operator(candidate).is_measured:
             _box(axes, layer, 1, _SHAPED_SKIP, 1, name)
 
@@ -89,6 +90,14 @@ def _box(axes: Axes, layer: Layer, kernel: int, height: float, groups: int, name
         axes.text(x, height + 0.04, f"g{groups}", ha="center", va="bottom", fontsize=7.5, color=colour("muted"))
 
 
+def _kernel(layer: Layer, candidate: Candidate) -> int:
+    """The block's kernel, or the largest of its convolutions where its name has none; 0 for a user's own code."""
+    operator = layer.operator(candidate)
+    if candidate.kernel or operator.of_kind.draw is None:
+        return candidate.kernel
+    return max((node.kernel for node in operator.graph.nodes if node.kind == "conv"), default=1)
+
+
 def _colour_name(kernel: int) -> str:
     return f"k{kernel}" if f"k{kernel}" in COLOURS else _OTHER_KERNEL
 
@@ -96,10 +105,11 @@ def _colour_name(kernel: int) -> str:
 def _legend(figure: Figure, nets: Sequence[Net], largest: float) -> None:
     from matplotlib.patches import Patch
 
-    kernels = sorted({c.kernel for net in nets for c in net.choice if not c.is_skip})
+    pairs = [pair for net in nets for pair in zip(net.space.layers, net.choice, strict=True)]
+    kernels = sorted({_kernel(layer, candidate) for layer, candidate in pairs if not candidate.is_skip})
     labels: dict[str, list[str]] = {}
     for kernel in kernels:
-        labels.setdefault(_colour_name(kernel), []).append(f"{kernel}×{kernel}")
+        labels.setdefault(_colour_name(kernel), []).append(f"{kernel}×{kernel}" if kernel else "own code")
     handles = [Patch(facecolor=colour(name), label=", ".join(texts)) for name, texts in labels.items()]
     if any(c.groups > 1 for net in nets for c in net.choice):
         handles.append(

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lutbench.space.blocks.parts import Squeeze, squeeze_excite
+from lutbench.space.candidate import parse_candidate
 from lutbench.space.graph import Activation, Graph, GraphBuilder
+from lutbench.space.operator import block_operator, draw
 
 CLASSES = 1000
 
@@ -45,6 +47,7 @@ class MBConv:
 
 def mobile(
     resolution: int,
+    stem: int,
     width: Callable[[int], int],
     stages: Sequence[MBConv],
     head: int,
@@ -53,11 +56,12 @@ def mobile(
 ) -> Graph:
     """Stem, stages of blocks, 1x1 head, pool, classifier.
 
+    stem, head: channels of this net's.
     width: from a published channel count to this net's.
     squeeze: from a block's input channels to what stands in it.
     """
     net = GraphBuilder(3, resolution, resolution)
-    last = net.conv(0, width(32), 3, 2, activation=activation)
+    last = net.conv(0, stem, 3, 2, activation=activation)
     for stage in stages:
         for repeat in range(stage.repeats):
             c_in = net.shape(last)[0]
@@ -74,3 +78,21 @@ def mobile(
     last = net.conv(last, head, activation=activation)
     net.fc(net.global_pool(last), CLASSES)
     return net.graph()
+
+
+@dataclass(frozen=True)
+class Row:
+    """repeats blocks as search spaces write them (`uib_a3_k5_e4`); the first has the stride."""
+
+    candidate: str
+    channels: int
+    repeats: int = 1
+    stride: int = 1
+
+
+def rows(net: GraphBuilder, blocks: Sequence[Row]) -> None:
+    """Adds blocks of a search space's kinds behind the last layer."""
+    for row in blocks:
+        for repeat in range(row.repeats):
+            stride = row.stride if repeat == 0 else 1
+            draw(net, block_operator(parse_candidate(row.candidate), *net.shape(net.last), row.channels, stride))

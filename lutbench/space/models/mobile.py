@@ -25,7 +25,7 @@ _MOBILENET_V2 = (
 def mobilenet_v2(resolution: int, width: float) -> Graph:
     """MobileNetV2 (CVPR 2018, table 2); the head of 1280 is not made narrower."""
     head = divisible(1280 * max(1.0, width))
-    return mobile(resolution, lambda c: divisible(c * width), _MOBILENET_V2, head, "relu6")
+    return mobile(resolution, divisible(32 * width), lambda c: divisible(c * width), _MOBILENET_V2, head, "relu6")
 
 
 _MNASNET = (
@@ -41,10 +41,11 @@ _MNASNET = (
 
 def mnasnet(resolution: int, width: float) -> Graph:
     """MnasNet's first version, without squeeze-and-excitation (arXiv 1807.11626v1, figure 7)."""
-    return mobile(resolution, lambda c: scaled_channels(c, width), _MNASNET, 1280, "relu")
+    stem = scaled_channels(32, width)
+    return mobile(resolution, stem, lambda c: scaled_channels(c, width), _MNASNET, 1280, "relu")
 
 
-_EFFICIENTNET_B0 = (
+EFFICIENTNET_B0 = (
     MBConv(1, 3, 16, 1, 1),
     MBConv(6, 3, 24, 2, 2),
     MBConv(6, 5, 40, 2, 2),
@@ -59,8 +60,9 @@ def efficientnet_b0(resolution: int, width: float) -> Graph:
     """EfficientNet-B0 (ICML 2019, table 1); a block squeezes to a quarter of its input's channels."""
     return mobile(
         resolution,
+        divisible(32 * width),
         lambda c: divisible(c * width),
-        _EFFICIENTNET_B0,
+        EFFICIENTNET_B0,
         divisible(1280 * width),
         "swish",
         lambda c_in: Squeeze(max(1, c_in // 4), "swish", "sigmoid"),
