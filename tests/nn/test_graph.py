@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lutbench.nn import graph as graph_module
 from lutbench.nn.graph import GraphModule, build_model
 from lutbench.space.fbnet import fbnet
 from lutbench.space.graph import GraphBuilder, Model
@@ -36,8 +37,15 @@ def run(module: GraphModule, size: int) -> tuple[list[torch.Size], int]:
         assert isinstance(layer, (nn.Conv2d, nn.Linear))
         macs += layer.weight.numel() * output.numel() // output.shape[1]
 
+    def attend(_layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal macs
+        queries, keys, _values = given
+        macs += queries[0, 0].numel() * keys[0, 0].numel() * (queries.shape[1] + output.shape[1])
+
     for layer in module.layers:
         layer.register_forward_hook(hook)
+        if isinstance(layer, graph_module._Attention):
+            layer.register_forward_hook(attend)
     for part in module.modules():
         if isinstance(part, (nn.Conv2d, nn.Linear)):
             part.register_forward_hook(count)
