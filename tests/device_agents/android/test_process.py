@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ cd "$2" || exit 1
 for n in 1 2 3; do
   until [ -e $n.json ]; do [ -e pid ] || exit 0; sleep 0.02; done
   half > $n.jsonl
-  [ $n = 1 ] || until [ -e $n.json.go ]; do sleep 0.02; done
+  [ $n = 1 ] || until [ -e $n.json.go ]; do [ -e pid ] || exit 0; sleep 0.02; done
   half >> $n.jsonl
   rm $n.json
 done
@@ -40,13 +41,15 @@ done
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> RunnerProcess:
+def process(tmp_path: Path) -> Iterator[RunnerProcess]:
     link = LocalLink(tmp_path / "phone", "9")
     (link.tmp / "lutbench").mkdir()
     connection = Connection(link, "phone", reconnect_s=0.0)
     lock = PhoneLock(connection, ROOT, "host")
     lock.acquire()
-    return RunnerProcess(connection, lock)
+    yield RunnerProcess(connection, lock)
+    for pid in (tmp_path / "phone/tmp/lutbench/jobs").glob("*/pid"):
+        pid.unlink()  # without which the script ends
 
 
 def test_most_records_are_read_while_the_rest_is_measured(process: RunnerProcess, tmp_path: Path) -> None:
