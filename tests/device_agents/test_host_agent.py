@@ -97,9 +97,12 @@ def test_the_artifact_that_kills_its_worker_is_the_one_that_fails(
     send = agent._send
 
     def send_and_kill(request: dict[str, object]) -> None:
+        kills = NAMES[1] in str(request.get("measure"))
+        assert agent._process is not None
+        if kills:
+            os.kill(agent._process.pid, signal.SIGSTOP)  # or it might have answered before it is killed
         send(request)  # type: ignore[arg-type]
-        if NAMES[1] in str(request.get("measure")):
-            assert agent._process is not None
+        if kills:
             os.kill(agent._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(agent, "_send", send_and_kill)
