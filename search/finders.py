@@ -29,7 +29,7 @@ _CHILDREN = 2000  # that are tried at once
 
 @dataclass(frozen=True)
 class Effort:
-    """How many nets are scored: rounds of so many draws.
+    """The number of nets that are scored: rounds of so many draws.
 
     targets_us: every net is within them (`best_within`), one per device; None: none is held to any.
     """
@@ -53,7 +53,7 @@ Finder = Callable[[Ranking, Effort], tuple[Derived, ...]]  # all nets that were 
 
 
 def from_theta(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
-    """In the first round draws from P_theta, then near the best so far.
+    """Draws from P_theta in the first round, then near the best so far.
 
     P_theta holds each layer's choice apart from the others', and a supernet's loss can be had of any net: further
     rounds draw from the shares that candidates have among the best nets, mixed with P_theta (cross-entropy method).

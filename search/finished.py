@@ -44,7 +44,7 @@ class FinishedSearch:
 
     @property
     def width(self) -> float:
-        """Of the nets that were searched; the supernet's channels follow from it."""
+        """The width of the nets that were searched; the supernet's channels follow from it."""
         found = _SPACE.fullmatch(self.space)
         assert found is not None  # read_search has looked
         return float(found["width"])

@@ -87,7 +87,8 @@ class DerivedFor:
 class DerivedNets:
     """All that was derived, LUT by LUT and target by target.
 
-    scored: nets that were scored in this run; images, views: what each was scored on.
+    scored: nets that were scored in this run.
+    images, views: what each was scored on.
     """
 
     parts: tuple[DerivedFor, ...]

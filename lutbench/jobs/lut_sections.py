@@ -34,7 +34,10 @@ def environment_section(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 def lut_rows(
     spaces: Sequence[Space], context: Context, measurements: Measurements, process_starts: Sequence[int]
 ) -> tuple[Row, ...]:
-    """process_starts: the rounds at which a worker process began, whose differences the intervals have in."""
+    """A row for each operator of the spaces.
+
+    process_starts: the rounds at which a worker process began, whose differences the intervals have in.
+    """
     rows = []
     medians = {
         op.name: process_medians(measurements.round_medians_us(op.name, context.depth), process_starts)

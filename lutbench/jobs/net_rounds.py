@@ -34,7 +34,10 @@ PROCESSES = 4  # that a net's rounds are spread over
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """The device that nets are timed on, and the rules by which. waiting: for a quiet machine, before each group."""
+    """The device that nets are timed on, and the rules by which.
+
+    waiting: for a quiet machine, before each group.
+    """
 
     device: Device
     settings: AgentSettings
@@ -128,7 +131,7 @@ class GroupedNets(ABC):
     @property
     @abstractmethod
     def rounds_a_process(self) -> int:
-        """How many rounds a worker process lasts: a net's place in memory is part of what it takes."""
+        """The rounds that a worker process lasts: a net's place in memory is part of what it takes."""
 
     @abstractmethod
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:

@@ -29,7 +29,7 @@ _PAUSE_S = 5.0
 
 @dataclass(frozen=True)
 class Waiting:
-    """How long to wait, and by which clock; tests give another one."""
+    """A time to wait, and the clock to wait by; tests give another one."""
 
     limit_s: float
     now: Callable[[], float] = time.monotonic

@@ -39,7 +39,7 @@ TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
 
 @lru_cache(maxsize=1 << 16)
 def amounts(operator: str) -> tuple[float, ...]:
-    """Of each of TERMS, million elements; none of an operator whose shape is not known."""
+    """Million elements of each of TERMS; none of an operator whose shape is not known."""
     try:
         found = parse_operator(operator)
         return tuple(amount(found) / _MILLION for amount in TERMS.values())
@@ -65,7 +65,7 @@ class InNet:
         return self.operator_us + self.scale * (row_us - overhead_us) + more_us
 
     def times(self, ratio: float) -> InNet:
-        """Where every operator takes so many times as long."""
+        """The fit where every operator takes so many times as long."""
         return InNet(self.scale * ratio, self.operator_us * ratio, {n: us * ratio for n, us in self.terms.items()})
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:

@@ -36,7 +36,11 @@ class ProcessMedians:
 
 
 def process_medians(rounds_us: Mapping[int, float], starts: Sequence[int]) -> ProcessMedians:
-    """rounds_us: round -> median. starts: the rounds at which a new process began, in order."""
+    """The medians of each process's rounds.
+
+    rounds_us: round -> median.
+    starts: the rounds at which a new process began, in order.
+    """
     by_process: dict[int, list[float]] = {}
     for number, value in rounds_us.items():
         by_process.setdefault(bisect_right(starts, number), []).append(value)

@@ -18,7 +18,7 @@ _STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2
 
 
 def student_95(freedom: float) -> float:
-    """How many standard deviations hold 95 %, where the deviation was estimated with so many degrees of freedom."""
+    """The number of standard deviations that hold 95 %, for a deviation with so many degrees of freedom."""
     if freedom <= len(_STUDENT_95):
         return _STUDENT_95[max(0, int(freedom) - 1)]
     return Z_95 + 2.4 / freedom + 3.0 / freedom**2  # within .002 of the table

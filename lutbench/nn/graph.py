@@ -188,7 +188,9 @@ class InvertedResidual(nn.Module):
 
 
 def graph_module(graph: Graph, flat: bool = False) -> nn.Module:
-    """The graph's module as torch initialises it; flat: one whose last layer is a pool or a classifier gives (N, C).
+    """The graph's module as torch initialises it.
+
+    flat: one whose last layer is a pool or a classifier gives (N, C).
 
     A single layer is itself and a chain of layers is a sequence, for exporters name an artifact's layers by how
     modules lie in each other; anything else runs node by node.

@@ -105,7 +105,7 @@ def glyphs(size: DrawnSize, options: DataOptions, report: Report) -> SplitSource
 
 
 def split_fonts(fonts: Sequence[Font], seed: int) -> tuple[list[Font], list[Font]]:
-    """To train and to test with: no design is in both."""
+    """The fonts to train and to test with: no design is in both."""
     designs = sorted({font.design for font in fonts})
     if len(designs) < FEWEST_DESIGNS:
         names = f" ({', '.join(designs)})" if designs else ""

@@ -146,7 +146,7 @@ def test_the_runner_killed_on_the_phone(
 
     jobs = at_job(3, kill)
     profiler.check(profiler.run())
-    assert jobs[0] > 5
+    assert jobs[0] > 3  # it went on after the job that was killed
 
 
 def test_a_runner_that_hangs(profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]) -> None:
@@ -222,12 +222,14 @@ def test_corrupted_result_lines(
 
     def damage(process: RunnerProcess, wait_s: float) -> Look:
         job, records = (phone.tmp / path[16:] for path in (process.job_file, process.records_file))
-        if jobs == [3] and not damaged:
+        if jobs[0] >= 3 and not damaged:
             deadline = time.monotonic() + 60
             while job.exists() and time.monotonic() < deadline:  # it is removed when the job has ended
                 time.sleep(0.05)
             lines = records.read_bytes().splitlines(keepends=True)
             cycles = [number for number, line in enumerate(lines) if line.startswith(b'{"after')]
+            if not cycles:  # a job that loads, and measures nothing
+                return look(process, wait_s)
             changed = re.sub(rb'"ns":\[\[\d+', b'"ns":[[777777777', lines[cycles[0]])
             damaged.extend([lines[cycles[0]], changed])
             lines[cycles[0]] = changed

@@ -56,9 +56,11 @@ class Option:
     name: what it is called.
     letters: what stands before its number; none where it is one of words.
     default: what it is where a name lacks it; None: every name has it.
-    digits: of its number; decimals: whether that may be a fraction.
+    digits: of its number.
+    decimals: whether that may be a fraction.
     always: whether an operator's name has it where it is the default, too.
-    least: the smallest number that can be. odd: whether it cannot be even, unless it is 0.
+    least: the smallest number that can be.
+    odd: whether it cannot be even, unless it is 0.
     """
 
     name: str
@@ -151,7 +153,10 @@ class Kind:
             option.check(operator.option(option.name), self.name)
 
     def words(self, values: Mapping[str, Value], whole: bool) -> list[str]:
-        """The words of the values; whole: as an operator's name has them, defaults left out or always there."""
+        """The words of the values.
+
+        whole: as an operator's name has them, defaults left out or always there.
+        """
         found = []
         for option in self.options:
             value = values.get(option.name, option.default)
@@ -164,7 +169,7 @@ class Kind:
 
     @property
     def form_text(self) -> str:
-        """How a candidate of this kind is written."""
+        """The way in which a candidate of this kind is written."""
         first = "" if self.name == DEFAULT_KIND else f"_{self.name}"
         text = first + "".join(f"_{o}" if o.default is None else f"[_{o}]" for o in self.options)
         return text.removeprefix("_") if not self.labelled else f"{self.name}_<{self.about.split(':')[0]}>"
