@@ -23,7 +23,7 @@ class Processes:
         return process_starts(self._journal)
 
     def renew(self, number: int, names: Collection[str]) -> None:
-        """Starts another process, with these artifacts, which measures from this round on; none where one just began."""
+        """Starts another process, with these artifacts, that measures from this round on; none where one just began."""
         if number not in self.starts:
             self._agent.renew(names)
             self._begin(number)
