@@ -84,7 +84,7 @@ class SearchResult:
     @property
     def probabilities(self) -> Tensor:
         """P_theta (layers, candidates), on the CPU."""
-        return probabilities(self.supernet.theta.detach(), self.supernet.mask).cpu()
+        return self.supernet.probabilities
 
 
 def space_identity(space: Space) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from lutbench.errors import CheckpointError
+from lutbench.files import file_sha256
+from lutbench.reading.plain import changes
 from lutbench.search.checkpoint import CHECKPOINT, load_run, restoring
 from lutbench.search.data.source import DataSource
 from lutbench.search.dnas import SHARED, space_identity
 from lutbench.search.epochs import images_identity
-from lutbench.search.gates import probabilities
 from lutbench.search.supernet import Supernet
 from lutbench.space.macro import Space
 
@@ -29,6 +29,7 @@ class FinishedSearch:
 
     resolution, classes, data, data_seed: of the images it was trained on.
     batch_size: of its steps, which the statistics of batch norms are taken with.
+    net_resolution, width: of the nets that were searched; the supernet's channels follow from the width.
     """
 
     path: Path
@@ -38,22 +39,20 @@ class FinishedSearch:
     classes: int
     data_seed: int
     batch_size: int
+    net_resolution: int
+    width: float
     is_shared: bool
     identity: dict[str, Any] = field(repr=False)
     state: dict[str, Any] = field(repr=False)
 
-    @property
-    def width(self) -> float:
-        """The width of the nets that were searched; the supernet's channels follow from it."""
-        found = _SPACE.fullmatch(self.space)
-        assert found is not None  # read_search has looked
-        return float(found["width"])
+    @cached_property
+    def sha256(self) -> str:
+        """The checkpoint's hash. Its file is as large as a supernet: it is read once."""
+        return file_sha256(self.path)
 
     def check_space(self, space: Space) -> None:
         """CheckpointError where the supernet is of another space; the nets' resolution may be another."""
-        found = _SPACE.fullmatch(self.space)
-        assert found is not None  # read_search has looked
-        own = space_identity(replace(space, resolution=int(found["resolution"])))
+        own = space_identity(replace(space, resolution=self.net_resolution))
         if own != self.space:
             raise CheckpointError(
                 f"its supernet is of space {self.space}, and the LUT of {space_identity(space)}",
@@ -63,12 +62,10 @@ class FinishedSearch:
 
     def check_images(self, data: DataSource) -> None:
         """CheckpointError where the images are not those that the supernet was trained on."""
-        now = images_identity(data)
-        differing = [key for key, value in now.items() if key != "data" and self.identity.get(key) != value]
-        if differing:
-            changes = ", ".join(f"{key} was {self.identity.get(key)} and is {now[key]}" for key in differing)
+        now = {key: value for key, value in images_identity(data).items() if key != "data"}
+        if differing := changes({key: self.identity.get(key) for key in now}, now):
             raise CheckpointError(
-                f"its supernet was trained on other images: {changes}",
+                f"its supernet was trained on other images: {differing}",
                 path=self.path,
                 remedy="give the same --data, or search anew",
             )
@@ -80,18 +77,14 @@ class FinishedSearch:
             found.load_state_dict(self.state["net"])
         return found.to(device).eval()
 
-    @staticmethod
-    def probabilities(supernet: Supernet) -> Tensor:
-        """P_theta (layers, candidates), on the CPU."""
-        return probabilities(supernet.theta.detach(), supernet.mask).cpu()
-
 
 def read_search(folder: Path) -> FinishedSearch:
     """The finished search in a folder; CheckpointError where there is none, or it has not come to its end."""
     path = folder / CHECKPOINT
     identity, state = load_run(path, "`lutbench search` makes one", "`lutbench search --fresh` makes another")
     fits = all(type(identity.get(name)) is kind for name, kind in _FIELDS.items())
-    if identity.get("job") != "search" or not fits or not _SPACE.fullmatch(identity["space"]):
+    label = _SPACE.fullmatch(identity["space"]) if fits else None
+    if identity.get("job") != "search" or label is None:
         raise CheckpointError("is no checkpoint of a search", path=path, remedy="`lutbench search` writes them")
     with restoring(path):
         done = len(state["history"])
@@ -102,7 +95,12 @@ def read_search(folder: Path) -> FinishedSearch:
             remedy="start its command again: it goes on to its end",
         )
     names = ("space", "data", "resolution", "classes", "data_seed", "batch_size")
-    is_shared = identity["weights"] == SHARED
     return FinishedSearch(
-        path=path, is_shared=is_shared, identity=identity, state=state, **{name: identity[name] for name in names}
+        path=path,
+        net_resolution=int(label["resolution"]),
+        width=float(label["width"]),
+        is_shared=identity["weights"] == SHARED,
+        identity=identity,
+        state=state,
+        **{name: identity[name] for name in names},
     )

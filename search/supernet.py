@@ -32,7 +32,7 @@ from lutbench.nn.graph import GraphModule, InvertedResidual
 from lutbench.nn.modules import empty_operator, empty_operators
 from lutbench.search import fused
 from lutbench.search.block import SharedBlock
-from lutbench.search.gates import Gates, candidate_mask
+from lutbench.search.gates import Gates, candidate_mask, probabilities
 from lutbench.search.initial import initialise
 from lutbench.space.macro import Layer, Space
 
@@ -68,6 +68,11 @@ class Supernet(nn.Module):
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter but theta."""
         return (parameter for parameter in self.parameters() if parameter is not self.theta)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """P_theta (layers, candidates), on the CPU."""
+        return probabilities(self.theta.detach(), self.mask).cpu()
 
     def forward(self, images: Tensor, gates: Gates) -> Tensor:
         """(N, 3, R, R) -> (N, classes)"""

@@ -29,6 +29,10 @@ class Help:
 
 _DATA_SOURCE = ("--classes", "--data-seed", "--workers", "--skip-broken")
 _MACHINE = ("--accelerator", "--threads", "--bf16", "--compile")
+_DEVICE_USE = (
+    *("--threads", "--batch", "--cores", "--force"),
+    *("--fixed-performance", "--no-heat-wait", "--wait-quiet"),
+)
 _INTERVAL = ("--target", "--max-rounds", "--fresh")
 
 HELP = {
@@ -38,15 +42,7 @@ HELP = {
             "What to measure": ("--device", "--space", "--resolution", "--width", "--dtype", "--runtime", "--engine"),
             OUTPUT: ("--output", "--json"),
             LENGTH: (*_INTERVAL, "--seed"),
-            MACHINE: (
-                "--threads",
-                "--batch",
-                "--cores",
-                "--force",
-                "--fixed-performance",
-                "--no-heat-wait",
-                "--wait-quiet",
-            ),
+            MACHINE: _DEVICE_USE,
         },
         (
             "lutbench profile --device host",
@@ -134,15 +130,7 @@ HELP = {
             "What a file is fed": ("--shape", "--value", "--input"),
             OUTPUT: ("--output", "--json"),
             LENGTH: _INTERVAL,
-            MACHINE: (
-                "--threads",
-                "--batch",
-                "--cores",
-                "--force",
-                "--fixed-performance",
-                "--no-heat-wait",
-                "--wait-quiet",
-            ),
+            MACHINE: _DEVICE_USE,
         },
         (
             "lutbench bench fbnet_a mobilenet_v2@192x0.5 --lut luts/host.csv",

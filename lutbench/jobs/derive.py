@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import UsageError
 from lutbench.events import Note, Report
-from lutbench.files import check_writable, file_sha256
+from lutbench.files import check_writable
 from lutbench.jobs.learning import Computing, Images, open_images
 from lutbench.jobs.search import default_views, latency_models, net_path, search_name, supernet_scores
 from lutbench.lut.table import Lut
@@ -23,7 +23,7 @@ from lutbench.space.find import kept_spaces
 from lutbench.units import US_PER_MS
 
 if TYPE_CHECKING:
-    from lutbench.search.data.source import SplitSource
+    from lutbench.search.data.source import DataSource, SplitSource
     from lutbench.search.derive import Derived, Ranking
     from lutbench.search.finished import FinishedSearch
     from lutbench.search.hardware import Hardware
@@ -118,7 +118,7 @@ def derive_nets(request: DeriveRequest, hardware: Hardware, report: Report) -> D
         parts = []
         for lut, model in zip(request.luts, models, strict=True):
             ranking = _ranking(found, supernet, model, data, views, scores, report)
-            parts += [_derive(request, lut, ranking, target_ms, data) for target_ms in request.targets_ms]
+            parts += [_derive(request, lut, ranking, target_ms, found) for target_ms in request.targets_ms]
     return DerivedNets(tuple(parts), data.name, data.count("theta"), views, len(scores) - before)
 
 
@@ -182,7 +182,7 @@ def _ranking(
     return Ranking(
         supernet=supernet,
         models=(model,),
-        probabilities=found.probabilities(supernet),
+        probabilities=supernet.probabilities,
         data=data,
         batch_size=found.batch_size,
         objective=budget((model,), (any_us,)),
@@ -192,7 +192,7 @@ def _ranking(
     )
 
 
-def _derive(request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float, data: SplitSource) -> DerivedFor:
+def _derive(request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float, found: FinishedSearch) -> DerivedFor:
     from lutbench.search.finders import FINDERS, Effort
 
     device = ranking.models[0].device
@@ -207,7 +207,7 @@ def _derive(request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float
     for number, one in enumerate(nets[: request.nets]):
         path = _path(request, lut, target_ms, number)
         net = replace(one.net, name=f"{path.stem}@{one.net.space.label}")
-        how = _how(request, lut, data, one)
+        how = _how(request, lut, ranking.data, found, one)
         definition = lut.metadata.space.definition
         write_architecture(Architecture(net, one.predicted_us, request.seed, definition, how), path)
         paths.append(path)
@@ -219,11 +219,11 @@ def _named(event: Any, stage: str) -> Any:
     return replace(event, stage=stage + event.stage) if hasattr(event, "stage") else event
 
 
-def _how(request: DeriveRequest, lut: Lut, data: SplitSource, one: Derived) -> Mapping[str, Any]:
+def _how(request: DeriveRequest, lut: Lut, data: DataSource, found: FinishedSearch, one: Derived) -> Mapping[str, Any]:
     """How a net was found, as its file says it."""
     return {
         "method": request.method,
-        "supernet": file_sha256(request.search / "checkpoint.pt"),
+        "supernet": found.sha256,
         "data": data.name,
         "train_resolution": data.resolution,
         "classes": data.classes,

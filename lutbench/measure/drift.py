@@ -43,16 +43,17 @@ def correct(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhe
     others = [median(ratios[:place] + ratios[place + 1 :]) for place in range(len(ratios))]
     by_ratio_us = [overhead_us + ratio * (us - overhead_us) for ratio, us in zip(others, predicted_us, strict=True)]
     problem = problem_of(nets, rows_us, overhead_us)
+    fitted = solve(problem)
     errors: dict[Correction, list[float]] = {
         "none": _errors(predicted_us, latencies_us),
         "ratio": _errors(by_ratio_us, latencies_us),
-        "fit": [abs(error) for error in left_out_errors(problem)],
+        "fit": [abs(error) for error in left_out_errors(problem, fitted)],
     }
     how: Correction = "none"
     for further in errors:
         if further != how and _clearly_smaller(errors[further], errors[how]):
             how = further
-    by_how: dict[Correction, InNet] = {"none": was, "ratio": was.times(median(ratios)), "fit": solve(problem).in_net}
+    by_how: dict[Correction, InNet] = {"none": was, "ratio": was.times(median(ratios)), "fit": fitted.in_net}
     return Corrected(how, by_how[how])
 
 

@@ -111,14 +111,13 @@ def _solve(problem: Problem, share: float) -> Solution:
     return Solution(unknowns, covariance, spread, share, evidence)
 
 
-def left_out_errors(problem: Problem) -> list[float]:
+def left_out_errors(problem: Problem, found: Solution) -> list[float]:
     """Each net's relative error, prediction over measurement minus 1, under what was fitted to the others.
 
-    The prior's width is that of all nets together: one of them hardly moves it, and it is what takes the time.
+    found: of all nets together, whose prior's width is taken: one net hardly moves it, and it is what takes the time.
     """
-    found = []
-    share = solve(problem).share
+    errors = []
     for number in range(len(problem.targets)):
-        unknowns = _solve(problem.without(number), share).unknowns
-        found.append(float(problem.columns[number] @ unknowns - problem.targets[number]))
-    return found
+        unknowns = _solve(problem.without(number), found.share).unknowns
+        errors.append(float(problem.columns[number] @ unknowns - problem.targets[number]))
+    return errors

@@ -57,7 +57,7 @@ def fit_scale(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], over
     problem = problem_of(nets, rows_us, overhead_us)
     found = solve(problem)
     half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
-    errors = left_out_errors(problem)
+    errors = left_out_errors(problem, found)
     scale = found.in_net.scale
     return ScaleFit(
         in_net=found.in_net,
@@ -108,6 +108,7 @@ def try_depths(
     for depth in depths:
         rows_us = rows_at(depth)
         problem = problem_of(nets, rows_us, rows_us[overhead_name])
-        errors = tuple(map(abs, left_out_errors(problem)))
-        trials.append(DepthTrial(depth, errors, solve(problem).in_net.scale))
+        found = solve(problem)
+        errors = tuple(map(abs, left_out_errors(problem, found)))
+        trials.append(DepthTrial(depth, errors, found.in_net.scale))
     return trials

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,10 @@ import numpy.typing as npt
 from lutbench.errors import DataError, OutputError, UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.files import default_cache_folder
+from lutbench.search.data.images import ArrayImages
 from lutbench.search.data.options import MAX_RESOLUTION, MIN_RESOLUTION
+from lutbench.search.data.source import LabelledImages
+from lutbench.search.data.split import IntArray
 
 MAX_IMAGES = 10_000_000
 TEST_SHARE = 0.5  # of the training images, drawn beside them: enough to tell nets apart that differ by 2 %
@@ -73,6 +77,32 @@ def parse_size(text: str | None, kind: Drawing, resolution: int | None) -> Drawn
             remedy=f"the side is between {MIN_RESOLUTION} and {MAX_RESOLUTION}",
         )
     return DrawnSize(images, side)
+
+
+class Recipe(Protocol):
+    """All that decides the images of a part, "train" or "test". key: changes with anything that changes a pixel."""
+
+    @property
+    def images(self) -> int: ...
+
+    @property
+    def resolution(self) -> int: ...
+
+    @property
+    def part(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+
+def drawn_part(
+    kind: Drawing, recipe: Recipe, labels: IntArray, draw: Callable[[], Iterable[npt.NDArray[np.uint8]]], report: Report
+) -> LabelledImages:
+    """A part of a source: what draw yields by the recipe, or what it drew before."""
+    shape = (recipe.images, 3, recipe.resolution, recipe.resolution)
+    what = f"{kind.name} to {recipe.part} with"
+    pixels = drawn_once(f"{kind.name}-{recipe.key}", shape, draw, what, report)
+    return LabelledImages(ArrayImages(pixels), labels, np.arange(recipe.images))
 
 
 def drawn_once(

@@ -19,9 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 from lutbench.errors import DataError
 from lutbench.events import Note, Report
 from lutbench.search.data.augment import ShiftAugmentation
-from lutbench.search.data.drawn import Drawing, DrawnSize, drawn_once
+from lutbench.search.data.drawn import Drawing, DrawnSize, drawn_part
 from lutbench.search.data.fonts import CHARACTERS, Font, find_fonts
-from lutbench.search.data.images import ArrayImages
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import LabelledImages, SplitSource
 from lutbench.search.data.split import IntArray, choose_classes
@@ -81,10 +80,7 @@ def glyphs(size: DrawnSize, options: DataOptions, report: Report) -> SplitSource
 
     def part(name: str, images: int) -> LabelledImages:
         recipe = GlyphsRecipe(images, size.resolution, options.seed, name, chosen, tuple(fonts[name]))
-        shape = (images, 3, size.resolution, size.resolution)
-        draw = partial(draw_glyphs, recipe)
-        pixels = drawn_once(f"glyphs-{recipe.key}", shape, draw, f"glyphs to {name} with", report)
-        return LabelledImages(ArrayImages(pixels), glyph_labels(recipe), np.arange(images))
+        return drawn_part(GLYPHS, recipe, glyph_labels(recipe), partial(draw_glyphs, recipe), report)
 
     return SplitSource(
         f"glyphs:{size.images}@{size.resolution}",

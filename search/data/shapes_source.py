@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
 from lutbench.events import Report
 from lutbench.search.data.augment import ShapesAugmentation
-from lutbench.search.data.drawn import Drawing, DrawnSize, drawn_once
-from lutbench.search.data.images import ArrayImages
+from lutbench.search.data.drawn import Drawing, DrawnSize, drawn_part
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.shapes import CLASS_NAMES, ShapesRecipe, draw_shapes, shape_labels
 from lutbench.search.data.source import LabelledImages, SplitSource
@@ -24,10 +21,7 @@ def shapes(size: DrawnSize, options: DataOptions, report: Report) -> SplitSource
 
     def part(name: str, images: int) -> LabelledImages:
         recipe = ShapesRecipe(images, size.resolution, options.seed, name, chosen)
-        shape = (recipe.images, 3, recipe.resolution, recipe.resolution)
-        draw = partial(draw_shapes, recipe)
-        pixels = drawn_once(f"shapes-{recipe.key}", shape, draw, f"shapes to {name} with", report)
-        return LabelledImages(ArrayImages(pixels), shape_labels(recipe), np.arange(images))
+        return drawn_part(SHAPES, recipe, shape_labels(recipe), partial(draw_shapes, recipe), report)
 
     return SplitSource(
         f"shapes:{size.images}@{size.resolution}",

@@ -81,10 +81,11 @@ def test_where_nets_do_not_ask_for_terms_they_cost_nothing() -> None:
 def test_left_out_errors_are_of_nets_that_the_fit_has_not_seen() -> None:
     nets = measured(InNet(1.02), 14, 0.01)
     odd = [NetMeasurement("odd", nets[0].operators, 2 * nets[0].latency_us), *nets[1:]]
-    assert left_out_errors(problem_of(odd, rows_us(), OVERHEAD_US))[0] == pytest.approx(-0.5, abs=0.03)
-    seen = solve(problem_of(nets, rows_us(), OVERHEAD_US)).in_net
+    problem = problem_of(odd, rows_us(), OVERHEAD_US)
+    assert left_out_errors(problem, solve(problem))[0] == pytest.approx(-0.5, abs=0.03)
+    problem = problem_of(nets, rows_us(), OVERHEAD_US)
+    found = solve(problem)
     spread, in_sample = (
-        sum(error**2 for error in errors)
-        for errors in (left_out_errors(problem_of(nets, rows_us(), OVERHEAD_US)), errors_of(seen, nets))
+        sum(error**2 for error in errors) for errors in (left_out_errors(problem, found), errors_of(found.in_net, nets))
     )
     assert spread > in_sample
