@@ -119,6 +119,6 @@ def command(folder: Path, opened: bool) -> None:
         say(f"$ lutbench {' '.join(step.words)}", wrapped=False)
         run_command(list(step.words))
     page = (folder / PAGE).resolve()
-    say(f"\n{time.monotonic() - began:.0f} s. Everything is in {folder}; the page: {page.as_uri()}", wrapped=False)
+    say(f"\n{time.monotonic() - began:.0f} s. Everything is in {folder}; the page: {page.as_uri()}")
     if opened and sys.stdout.isatty():
         click.launch(page.as_uri())
