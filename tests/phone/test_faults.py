@@ -222,14 +222,12 @@ def test_corrupted_result_lines(
 
     def damage(process: RunnerProcess, wait_s: float) -> Look:
         job, records = (phone.tmp / path[16:] for path in (process.job_file, process.records_file))
-        if jobs[0] >= 3 and not damaged:
+        if jobs == [3] and not damaged:
             deadline = time.monotonic() + 60
             while job.exists() and time.monotonic() < deadline:  # it is removed when the job has ended
                 time.sleep(0.05)
             lines = records.read_bytes().splitlines(keepends=True)
-            cycles = [number for number, line in enumerate(lines) if line.startswith(b'{"after')]
-            if not cycles:  # a job that loads, and measures nothing
-                return look(process, wait_s)
+            cycles = [number for number, line in enumerate(lines) if b'"ns":[[' in line]
             changed = re.sub(rb'"ns":\[\[\d+', b'"ns":[[777777777', lines[cycles[0]])
             damaged.extend([lines[cycles[0]], changed])
             lines[cycles[0]] = changed
