@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,14 @@ from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, InterruptedRunError, LutError, UsageError
 from lutbench.events import Note
 from lutbench.export.artifact import Artifact
+from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.tuning import TUNING_NETS
 from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.verify_file import NetResult, read_results
+from lutbench.measure.protocol import Failure
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 
@@ -141,6 +144,38 @@ def test_a_machine_that_is_never_quiet_is_one_error(
     nets = {result.net for result in verify(request_, QUIET, additive_device(scale=1.06))[1]}
     with pytest.raises(DeviceError, match="never quiet while 20 of 20 nets ran"):
         verify(request_, QUIET, busy_while(nets.__contains__, additive_device(scale=1.06)))
+
+
+def not_exported(monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], bool]) -> None:
+    """Exports fail for the workloads whose names are refused."""
+
+    def export(workloads: Any, *arguments: Any) -> tuple[list[Artifact], list[Failure]]:
+        artifacts, failures = export_workloads(workloads, *arguments)
+        gone = [Failure(one.name, "too far off") for one in artifacts if refused(one.name)]
+        return [one for one in artifacts if not refused(one.name)], [*failures, *gone]
+
+    monkeypatch.setattr("lutbench.jobs.verify.export_workloads", export)
+
+
+def test_a_net_that_cannot_be_exported_costs_itself(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = [result.net for result in verify(request_, QUIET, additive_device(scale=1.06))[1]]
+    not_exported(monkeypatch, lambda name: name == judged[3])
+    events: list[object] = []
+    found, results = verify(request_, events.append, additive_device(scale=1.06))
+    assert [result.net for result in results] == [net for net in judged if net != judged[3]] and found.nets == 19
+    (note,) = [event.text for event in events if isinstance(event, Note) and event.warning]
+    assert note == f"{judged[3]} cannot be exported, and is not judged: too far off"
+
+
+def test_a_tuning_net_that_cannot_be_exported_ends_the_run(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = read_lut(request_.lut_path).metadata.context.nets[0]
+    not_exported(monkeypatch, lambda name: name == tuning)
+    with pytest.raises(DeviceError, match="a net cannot be exported: too far off"):
+        verify(request_, QUIET, additive_device(scale=1.06))
 
 
 def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
