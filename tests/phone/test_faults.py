@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -23,6 +24,12 @@ from tests.phone.emulated import Phone
 from tests.phone.profiling import SPACE_TOML, Profiler
 
 Fault = Callable[[], None]
+
+
+class AtJob(Protocol):
+    def __call__(self, number: int, fault: Fault, *, before: bool = False) -> list[int]: ...
+
+
 RUNNER = "lutbench-runner"
 
 
@@ -38,19 +45,23 @@ def profiler(device: Device, tmp_path: Path) -> Profiler:
 
 
 @pytest.fixture
-def at_job(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Fault], list[int]]:
+def at_job(monkeypatch: pytest.MonkeyPatch) -> AtJob:
     """Injects a fault in the midst of the job of that number: it has started, and its first look is still to come.
+
+    before: the fault comes before the job is given, for a job may be done by the time that a fault takes effect.
 
     Returns a list whose one number counts the jobs.
     """
 
-    def arrange(number: int, fault: Fault) -> list[int]:
+    def arrange(number: int, fault: Fault, *, before: bool = False) -> list[int]:
         start, count = RunnerProcess.start, [0]
 
         def start_and_break(process: RunnerProcess, job: bytes, command: list[str]) -> None:
-            start(process, job, command)
             count[0] += 1
-            if count[0] == number:
+            if count[0] == number and before:
+                fault()
+            start(process, job, command)
+            if count[0] == number and not before:
                 fault()
 
         monkeypatch.setattr(RunnerProcess, "start", start_and_break)
@@ -67,7 +78,7 @@ def wait_for(phone: Phone, text: str, timeout_s: float = 20.0) -> list[int]:
     return found
 
 
-def test_nothing_wrong(profiler: Profiler, at_job: Callable[[int, Fault], list[int]]) -> None:
+def test_nothing_wrong(profiler: Profiler, at_job: AtJob) -> None:
     """Two batches a round and one job for each, after the one that loads everything."""
     jobs = at_job(0, lambda: None)
     lut = profiler.run()
@@ -78,9 +89,7 @@ def test_nothing_wrong(profiler: Profiler, at_job: Callable[[int, Fault], list[i
     assert "emulated" in profiler.notes
 
 
-def test_adbd_killed_and_back_two_seconds_later(
-    profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]
-) -> None:
+def test_adbd_killed_and_back_two_seconds_later(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
     jobs = at_job(3, lambda: phone.kill_adbd(back_after_s=2))
     try:
         profiler.check(profiler.run())
@@ -89,7 +98,7 @@ def test_adbd_killed_and_back_two_seconds_later(
     assert jobs == [5]  # the job went on meanwhile: nothing was measured again
 
 
-def test_adbd_gone_for_good(profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]) -> None:
+def test_adbd_gone_for_good(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
     profiler.patience = Patience(reconnect_s=2.0)
     at_job(4, lambda: phone.kill_adbd(back_after_s=None))
     with pytest.raises(DeviceError, match="does not answer any more") as caught:
@@ -123,9 +132,7 @@ def test_the_usb_mode_is_switched_while_artifacts_are_loaded(
     assert jobs == [2 + 5]
 
 
-def test_network_down_for_three_seconds(
-    profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]
-) -> None:
+def test_network_down_for_three_seconds(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
     def lose() -> None:
         def down() -> None:
             with phone.network_down():
@@ -137,9 +144,7 @@ def test_network_down_for_three_seconds(
     profiler.check(profiler.run())
 
 
-def test_the_runner_killed_on_the_phone(
-    profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]
-) -> None:
+def test_the_runner_killed_on_the_phone(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
     def kill() -> None:
         for pid in wait_for(phone, f"{RUNNER}\0--job"):
             os.kill(pid, signal.SIGKILL)
@@ -149,14 +154,15 @@ def test_the_runner_killed_on_the_phone(
     assert jobs[0] > 3  # it went on after the job that was killed
 
 
-def test_a_runner_that_hangs(profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]) -> None:
+def test_a_runner_that_hangs(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
+    """At the second job: the process that loaded everything is still the one that is given it."""
     profiler.patience = Patience(load_s=12.0, invocation_s=12.0, reconnect_s=15.0)
 
     def stop() -> None:
         for pid in wait_for(phone, f"{RUNNER}\0--job"):
             os.kill(pid, signal.SIGSTOP)
 
-    jobs = at_job(3, stop)
+    jobs = at_job(2, stop, before=True)
     profiler.check(profiler.run())
     assert jobs[0] > 5
     assert phone.processes(f"{RUNNER}\0--job") == []
@@ -186,9 +192,7 @@ def test_a_full_disk_before_anything_is_installed(profiler: Profiler, phone: Pho
     profiler.check(profiler.run())
 
 
-def test_a_disk_that_fills_up_in_mid_batch(
-    profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]]
-) -> None:
+def test_a_disk_that_fills_up_in_mid_batch(profiler: Profiler, phone: Phone, at_job: AtJob) -> None:
     def take_all() -> None:
         wait_for(phone, f"{RUNNER}\0--job")
         fill(phone)
@@ -213,7 +217,7 @@ def test_a_truncated_push(profiler: Profiler, phone: Phone) -> None:
 
 
 def test_corrupted_result_lines(
-    profiler: Profiler, phone: Phone, at_job: Callable[[int, Fault], list[int]], monkeypatch: pytest.MonkeyPatch
+    profiler: Profiler, phone: Phone, at_job: AtJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A digit of a sample changes, and a whole line vanishes: what they said is measured again and never written."""
     jobs = at_job(0, lambda: None)
@@ -291,9 +295,7 @@ def test_a_dead_runs_lock_and_job_are_cleared(profiler: Profiler, phone: Phone) 
     assert not lock.exists()
 
 
-def test_the_adb_server_killed(
-    profiler: Profiler, phone: Phone, adb_server: list[str], at_job: Callable[[int, Fault], list[int]]
-) -> None:
+def test_the_adb_server_killed(profiler: Profiler, phone: Phone, adb_server: list[str], at_job: AtJob) -> None:
     profiler.device = replace(profiler.device, address="", serial=phone.address)
     kill = [*adb_server, "kill-server"]
 
