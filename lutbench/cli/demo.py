@@ -47,7 +47,7 @@ def steps(folder: Path) -> tuple[Step, ...]:
     """The demo's commands, in their order."""
     from lutbench.lut.verify_file import results_path
 
-    lut, net, weights = folder / "host.csv", folder / "searched" / "host_0.json", folder / "trained" / "weights.pt"
+    lut, net, weights = folder / "host.csv", folder / "searched" / "host_demo_0.json", folder / "trained" / "weights.pt"
     int8, table, page = folder / "exported" / "int8.onnx", folder / "nets.csv", folder / PAGE
     return (
         Step(

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -166,6 +167,18 @@ def _prepare_worker() -> None:
         os.dup2(nowhere.fileno(), 1)
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact
     torch.set_num_threads(1)
+    _give_bars_a_lock()
+
+
+def _give_bars_a_lock() -> None:
+    """Keeps tqdm, whose bars torch's passes make, from a lock over processes.
+
+    That is a semaphore of the system, and Python tells the user of each that was left when a worker is killed.
+    """
+    with contextlib.suppress(ModuleNotFoundError):
+        from tqdm import tqdm
+
+        tqdm.set_lock(threading.RLock())
 
 
 def _export_one(exporter: Exporter, dtype: str, workload: Workload, cache: ArtifactCache) -> Artifact | ExportError:

@@ -193,8 +193,14 @@ class FoundNets:
 
 
 def search_name(luts: Sequence[Lut], targets_ms: Sequence[float]) -> str:
-    """What a search is called by, and its folder and nets: its LUTs and targets, such as s8_15ms."""
-    name = "-".join(lut.path.stem if lut.path else lut.metadata.device for lut in luts)
+    """What a search is called by, and its folder and nets: its LUTs and targets, such as s8_15ms.
+
+    A space other than FBNet's is named too: LUTs of one device are often called alike, and their searches must not meet
+    in one folder.
+    """
+    stems = "-".join(lut.path.stem if lut.path else lut.metadata.device for lut in luts)
+    space = luts[0].metadata.space.name
+    name = stems if space in ("fbnet", stems) else f"{stems}_{space}"
     return f"{name}_{'-'.join(f'{target:g}' for target in targets_ms)}ms" if targets_ms else name
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -111,3 +113,18 @@ def test_a_cache_folder_that_cannot_be_is_known_first(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pool, "Child", None)
     with pytest.raises(OutputError, match="LUTBENCH_CACHE names another"):
         list(pool.export_all(OPERATORS, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path / "file")))
+
+
+def test_bars_of_a_worker_leave_no_semaphore_behind() -> None:
+    """A worker is killed when its work is done; Python would tell the user of a semaphore that it had."""
+    code = (
+        "from multiprocessing import resource_tracker as tracker, set_start_method\n"
+        "set_start_method('spawn')\n"
+        "from lutbench.export import pool\n"
+        "pool._prepare_worker()\n"
+        "from tqdm import tqdm\n"
+        "list(tqdm([1], disable=True)), list(tqdm([1]))\n"
+        "assert tracker._resource_tracker._fd is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
