@@ -1,56 +1,39 @@
-"""The Android agent: artifacts on a phone, jobs for its runner, and what to do when either goes away."""
+"""The Android agent: what is the phone's own way of storing, being described and being let go of."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from lutbench.closing import Closing
 from lutbench.device_agents.agent import BUNDLE, CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
-from lutbench.device_agents.android.connection import RECONNECT_S, Connection
+from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import describe, read_state
-from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, install_files
-from lutbench.device_agents.android.job import Ending, RunnerJobRun
-from lutbench.device_agents.android.link import PushError
+from lutbench.device_agents.android.install import ROOT, check_space, install_files
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
-from lutbench.device_agents.android.reference import Reference
-from lutbench.device_agents.android.stored import runner_artifact, stored_files, why_not_stored
 from lutbench.device_agents.android.watch import PhoneWatch
+from lutbench.device_agents.remote.agent import Patience, RemoteAgent, RunnerPlace
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.device_agents.runner.bundle import Bundle
-from lutbench.device_agents.runner.facts import RunnerFacts
-from lutbench.device_agents.runner.job import RunnerJob
-from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, LoadedRecord, Record, Records, Start
 from lutbench.errors import DeviceError
-from lutbench.export.artifact import Artifact
-from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Spent
 
-_SLOWER = 5  # than its first run an invocation may be
-_FRUITLESS = 3  # attempts in a row without a single cycle, before something has to be wrong
 _RECORDS_BYTES = 1 << 20  # that a job's records may need
 
 
-@dataclass(frozen=True)
-class Patience:
-    """The seconds to wait before giving up.
-
-    load, invocation: of one artifact, before the runner counts as hanging.
-    reconnect: to a phone.
-    """
-
-    load_s: float = 60.0
-    invocation_s: float = 30.0
-    reconnect_s: float = RECONNECT_S
-
-
-class AndroidAgent(Closing):
-    """Times artifacts on a phone.
+class AndroidAgent(RemoteAgent):
+    """Times artifacts on a phone that adb reaches.
 
     held: what is let go of when it is closed.
     """
+
+    refused_remedy = (
+        "this phone needs the runner built for Android's own C library: lutbench runner build --target"
+        ' android-arm64 --ndk NDK --libraries FOLDER -o BUNDLE, then bundle = "BUNDLE" in devices.toml'
+    )
+    link_remedy = "set the phone's USB to charging only, leave USB debugging on and try another cable"
+    dead_remedy = "restart the phone if it stays so"
 
     def __init__(
         self,
@@ -65,16 +48,16 @@ class AndroidAgent(Closing):
         self.connection = connection
         self._lock = lock
         self._bundle = bundle
-        self._settings = settings
-        self._watch = watch
-        self._patience = patience
+        self._engine = settings.runtime
+        self._bundle_place = f"bundles/{bundle.digest(settings.runtime)[:32]}"
+        folder = f"{ROOT}/{self._bundle_place}"
+        place = RunnerPlace(
+            ROOT, bundle.library(settings.runtime, folder), tuple(bundle.command(settings.runtime, folder))
+        )
+        self._chosen = settings
+        self._phone = watch
         self._held = held
-        self._artifacts: dict[str, Artifact] = {}
-        self._first_s: dict[str, float] = {}  # how long each artifact's first run took
-        self._facts = RunnerFacts()
-        self._process = RunnerProcess(connection, lock)
-        self.runner_s = 0.0  # that the jobs took, by the phone's clock
-        self.installed_files = 0  # that were not on the phone before
+        super().__init__(connection.label, settings, watch, patience, RunnerProcess(connection, lock), place)
 
     def close(self) -> None:
         """Ends what still runs and lets go of the phone; a phone that has gone is left as it is."""
@@ -83,222 +66,29 @@ class AndroidAgent(Closing):
             end_jobs(self.connection)
 
     def describe(self) -> DeviceInfo:
-        watch = self._watch
+        watch = self._phone
         info = describe(read_state(self.connection), self.connection.kind, watch.cores, watch.thermometer)
-        engine, bundle = self._settings.runtime, self._bundle
         environment: dict[str, Any] = {
             **info.environment,
-            CORE_CHOICE: self._settings.cores or "all",
-            BUNDLE: bundle.said(engine),
-            "bundle_sha256": bundle.digest(engine),
-            **({FIXED_PERFORMANCE: True} if self._settings.fixed_performance else {}),
+            CORE_CHOICE: self._chosen.cores or "all",
+            BUNDLE: self._bundle.said(self._engine),
+            "bundle_sha256": self._bundle.digest(self._engine),
+            **({FIXED_PERFORMANCE: True} if self._chosen.fixed_performance else {}),
             **watch.seen(),
-            **self._facts.environment,
+            **self.facts.environment,
         }
         return replace(info, environment=environment)
 
-    def install(self, artifacts: Sequence[Artifact]) -> Iterator[Failure]:
-        """Brings artifacts to the phone, loads each once there, and compares what it computes with this machine.
+    def store(self, files: Sequence[StoredFile]) -> int:
+        return install_files(self.connection, [*self._bundle_files(), *files])
 
-        Yields those that the runtime refuses or dies of, and those that compute something else.
-        """
-        for artifact in artifacts:
-            if why := why_not_stored(artifact):
-                yield Failure(artifact.name, why)
-        artifacts = [artifact for artifact in artifacts if not why_not_stored(artifact)]
-        files = [*self._bundle_files(), *(file for artifact in artifacts for file in stored_files(artifact))]
-        self.installed_files += install_files(self.connection, files)
-        with Reference(self._settings.runtime, artifacts) as reference:
-            yield from self._load({artifact.name: artifact for artifact in artifacts}, reference)
-
-    def _load(self, left: dict[str, Artifact], reference: Reference) -> Iterator[Failure]:
-        suspects: list[str] = []
-        fruitless = 0
-        while left:
-            before = len(left)
-            run = self._job_run(lambda: self._patience.load_s)
-            for record in self._records(run, tuple(left.values()), None, check=True):
-                if isinstance(record, LoadedRecord):
-                    artifact = left.pop(record.name)
-                    self._first_s[record.name] = record.first_ns / 1e9
-                    wrong = reference.wrong(artifact, record.output)
-                    if wrong:
-                        yield Failure(record.name, wrong)
-                    else:
-                        self._artifacts[record.name] = artifact
-                elif isinstance(record, FailedRecord):
-                    left.pop(record.name)
-                    yield Failure(record.name, record.reason)
-            if left:
-                fruitless = 0 if len(left) < before else fruitless + 1
-                yield from self._after_load(run.ending, left, suspects, fruitless)
-
-    def measure(self, batch: Batch) -> Iterator[Outcome]:
-        """Runs the batch, again for what a dead runner or a damaged record left out; yields samples as they come."""
-        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
-        yield from (Failure(name, "it is not loaded") for name in names if name not in self._artifacts)
-        left = [cycle for cycle in batch.cycles if self._has(cycle)]
-        fruitless = 0
-        while left:
-            self._watch.wait()
-            self._check_canaries(batch)
-            part = replace(batch, cycles=tuple(left))
-            before, gone = len(left), set[int]()
-            run = self._job_run(lambda part=part: self._silence_s(part))  # type: ignore[misc]
-            for record in self._records(run, self._needed(part), part, check=False):
-                if isinstance(record, CycleRecord):
-                    self._facts.cycle(record)
-                    if self._watch.moved(record.cores):
-                        continue
-                    yield from Records(None, (), 0, False, cycles={record.cycle: record}).outcomes(part)
-                    gone.add(record.cycle)
-                    self._watch.note(*(state for state in (record.before, record.after) if state is not None))
-                elif isinstance(record, FailedRecord):
-                    self._artifacts.pop(record.name, None)
-                    yield Failure(record.name, record.reason)
-            yield Spent(self._spent_ns)
-            left = [cycle for number, cycle in enumerate(left) if number not in gone]
-            if left:
-                fruitless = 0 if len(left) < before else fruitless + 1
-                yield from self._after_death(run.ending, left, fruitless)
-            left = [cycle for cycle in left if self._has(cycle)]
-
-    def renew(self, names: Collection[str]) -> None:
-        """The next batch is given to a new runner, which loads what the batch needs."""
-        del names
-        self._process.renew()
-
-    def _has(self, cycle: Cycle) -> bool:
-        return all(name in self._artifacts for name in cycle.artifacts)
-
-    def _check_canaries(self, batch: Batch) -> None:
-        for canary in batch.canaries:
-            if canary.artifact not in self._artifacts:
-                raise DeviceError("the canary does not run any more", operator=canary.artifact)
-
-    def _needed(self, batch: Batch) -> tuple[Artifact, ...]:
-        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
-        names |= dict.fromkeys(canary.artifact for canary in batch.canaries)
-        return tuple(self._artifacts[name] for name in sorted(names))
-
-    def _after_load(
-        self, ending: Ending, left: dict[str, Artifact], suspects: list[str], fruitless: int
-    ) -> Iterator[Failure]:
-        """Which artifact a loading runner died of: the second time at the same one, it is that one's fault."""
-        self._raise_if_hopeless(ending)
-        if self._died_with_the_link(ending, fruitless):
-            return
-        culprit = ending.culprit if ending.culprit in left else next(iter(left))
-        if culprit in suspects:
-            left.pop(culprit)
-            yield Failure(culprit, ending.why or "its record is damaged time and again")
-        suspects.append(culprit)
-
-    def _after_death(self, ending: Ending, left: Sequence[Cycle], fruitless: int) -> Iterator[Failure]:
-        """Which artifact a runner died of in mid-batch, if any: it must die of it alone, too."""
-        self._raise_if_hopeless(ending)
-        if not ending.why:
-            if fruitless >= _FRUITLESS:
-                self._watch.raise_if_moved()
-                raise DeviceError("the phone's records arrive damaged time and again", device=self.connection.label)
-            return
-        if self._died_with_the_link(ending, fruitless):
-            return
-        suspects = [ending.culprit] if ending.culprit else list(left[0].artifacts) if fruitless else []
-        for name in suspects:
-            why = self._dies_alone(name) if name in self._artifacts else ""
-            if why:
-                self._artifacts.pop(name)
-                yield Failure(name, why)
-                return
-        if fruitless >= _FRUITLESS:
-            raise DeviceError(
-                f"{ending.why}, {fruitless} times in a row", device=self.connection.label,
-                remedy="the same command goes on; restart the phone if it stays so",
-            )  # fmt: skip
-
-    def _died_with_the_link(self, ending: Ending, fruitless: int) -> bool:
-        """Whether the connection broke too, which is no artifact's fault; DeviceError where that goes on."""
-        if not (ending.why and ending.link_lost):
-            return False
-        if fruitless >= _FRUITLESS:
-            raise DeviceError(
-                f"{ending.why} while the connection was lost, {fruitless} times in a row", device=self.connection.label,
-                remedy="set the phone's USB to charging only, leave USB debugging on and try another cable; the same"
-                " command goes on",
-            )  # fmt: skip
-        return True
-
-    def _dies_alone(self, name: str) -> str:
-        """Why the runner ends when it runs nothing but this; "" where it does not."""
-        alone = Batch((Cycle((name,), 0, 1, 3, name),), (Canary(name, name, 1, 1.0),))
-        run = self._job_run(lambda: self._silence_s(alone))
-        for record in self._records(run, (self._artifacts[name],), alone, check=False):
-            if isinstance(record, FailedRecord):
-                return record.reason
-        return "" if run.ending.link_lost else run.ending.why
-
-    def _raise_if_hopeless(self, ending: Ending) -> None:
-        """DeviceError where running it again would end the same way."""
-        if ending.refused:
-            raise DeviceError(
-                ending.why, device=self.connection.label,
-                remedy="this phone needs the runner built for Android's own C library: lutbench runner build --target"
-                " android-arm64 --ndk NDK --libraries FOLDER -o BUNDLE, then bundle = \"BUNDLE\" in devices.toml",
-            )  # fmt: skip
-        if ending.unwritten:
-            check_space(self.connection, _RECORDS_BYTES)
-        if ending.fatal is not None and ending.fatal.signal is None:
-            raise DeviceError(ending.fatal.reason, device=self.connection.label)
-
-    def _job_run(self, limit_s: Callable[[], float]) -> RunnerJobRun:
-        return RunnerJobRun(self._process, limit_s)
-
-    def _records(
-        self, run: RunnerJobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
-    ) -> Iterator[Record]:
-        """A job's records from its start to its ending."""
-        engine = self._settings.runtime
-        folder = f"{ROOT}/{self._bundle_place}"
-        job = RunnerJob(
-            secrets.token_hex(16),
-            engine,
-            self._settings.threads,
-            tuple(runner_artifact(artifact, ROOT) for artifact in artifacts),
-            library=self._bundle.library(engine, folder),
-            cores=self._watch.cores,
-            check=check,
-            batch=batch,
-        )
-        self._spent_ns = 0
-        try:
-            for record in run.run(job, self._bundle.command(engine, folder)):
-                if isinstance(record, Start):
-                    self._facts.start(record)
-                yield record
-        except PushError as error:
-            check_space(self.connection, _RECORDS_BYTES, otherwise=f"the phone does not store the job: {error}")
-        if run.end is not None:
-            self._facts.end(run.end)
-        self.runner_s += run.wall_s
-        self._spent_ns = run.spent_ns
-
-    def _silence_s(self, batch: Batch) -> float:
-        """How long the runner may write nothing: its slowest cycle, and its waiting for the canary, generously."""
-        expected = [
-            (cycle.warmup + cycle.repeats) * sum(0.1 + _SLOWER * self._first_s.get(n, 0.0) for n in cycle.artifacts)
-            for cycle in batch.cycles
-        ]
-        return max(self._patience.load_s, self._patience.invocation_s + max(expected) + batch.patience * sum(expected))
-
-    @property
-    def _bundle_place(self) -> str:
-        return f"bundles/{self._bundle.digest(self._settings.runtime)[:32]}"
+    def check_records_space(self, otherwise: str = "") -> None:
+        check_space(self.connection, _RECORDS_BYTES, otherwise)
 
     def _bundle_files(self) -> list[StoredFile]:
         return [
             StoredFile(
                 self._bundle.folder / file.name, f"{self._bundle_place}/{file.name}", file.sha256, file.size_bytes
             )
-            for file in self._bundle.needed(self._settings.runtime)
+            for file in self._bundle.needed(self._engine)
         ]

@@ -13,19 +13,20 @@ from statistics import median
 from typing import Any
 
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo, unheard
-from lutbench.device_agents.android.agent import Patience
 from lutbench.device_agents.android.awake import AWAKE, StayAwake, why_asleep
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.cores import settle_cores
 from lutbench.device_agents.android.describe import State, describe, processor_heat, read_state
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.android.heat import battery_hindrance, heat_hindrance, is_capped
-from lutbench.device_agents.android.install import ROOT, StoredFile, check_space, free_bytes, install_files
+from lutbench.device_agents.android.install import ROOT, check_space, free_bytes, install_files
 from lutbench.device_agents.android.limits import Limits
-from lutbench.device_agents.android.link import PushError
 from lutbench.device_agents.android.opening import begin_changes, check_model, hold_phone, open_phone, reach_phone
 from lutbench.device_agents.android.process import end_jobs
 from lutbench.device_agents.android.zones import Thermometer
+from lutbench.device_agents.remote.agent import Patience
+from lutbench.device_agents.remote.link import PushError
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.device_agents.runner.facts import CLOCK_NS
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lutbench.device_agents.android.link import EncryptedError, LinkLostError, PushError, UnauthorizedError
+from lutbench.device_agents.android.link import EncryptedError, UnauthorizedError
 from lutbench.device_agents.android.usb import usb_errors
+from lutbench.device_agents.remote.link import LinkLostError, PushError
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0  # for one packet of the phone's

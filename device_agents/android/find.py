@@ -13,9 +13,10 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport
 from lutbench.device_agents.android.keys import signers
 from lutbench.device_agents.android.limits import Limits
-from lutbench.device_agents.android.link import Link, LinkLostError, UnauthorizedError
+from lutbench.device_agents.android.link import Link, UnauthorizedError
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_phones
 from lutbench.device_agents.android.usb import usb_phones, usb_transport
+from lutbench.device_agents.remote.link import LinkLostError
 from lutbench.errors import DeviceError, UsageError
 
 READY = "device"  # adb's word for a phone that can be used

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lutbench.device_agents.android.describe import State, processor_heat
 from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.zones import Thermometer
+from lutbench.device_agents.remote.waiting import Hindrance
 from lutbench.reading.numbers import whole
 
 COOL_BY_C = 5.0  # below the limit before it goes on: at the limit it would be hot again at once
 COOL_DOWN = "take it out of its case, off its charger and out of the sun, and close what runs on it"
-
-
-@dataclass(frozen=True)
-class Hindrance:
-    """Why a phone is not measured now.
-
-    what: one clause.
-    remedy: what a person does.
-    is_heat: --no-heat-wait passes over it.
-    sensor: whose reading says so; "" where none does.
-    hopeless: waiting alone will not end it.
-    """
-
-    what: str
-    remedy: str
-    is_heat: bool = False
-    sensor: str = ""
-    hopeless: bool = False
 
 
 def heat_hindrance(

@@ -10,11 +10,10 @@ import io
 import secrets
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from lutbench.device_agents.android.connection import Connection
-from lutbench.device_agents.android.link import PushError
+from lutbench.device_agents.remote.link import PushError
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.errors import DeviceError
 from lutbench.reading.numbers import whole
 from lutbench.reading.plain import show
@@ -29,20 +28,6 @@ _ATTEMPTS = 3
 _ALGORITHMS = ("sha256", "sha1", "md5")
 _HASH_TIMEOUT_S = 180.0
 _SPARE_BYTES = 4 << 20  # for jobs and their records
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file for the phone.
-
-    place: below ROOT, plain characters only.
-    sha256: of its content.
-    """
-
-    path: Path
-    place: str
-    sha256: str
-    size: int
 
 
 def install_files(connection: Connection, files: Sequence[StoredFile]) -> int:

@@ -7,14 +7,6 @@ from typing import Protocol
 from lutbench.errors import DeviceError
 
 
-class LinkLostError(Exception):
-    """The connection broke, or the phone did not answer in time; it may come back."""
-
-
-class PushError(Exception):
-    """The phone refused to store a file."""
-
-
 class UnauthorizedError(DeviceError):
     """The phone does not trust this machine's key."""
 

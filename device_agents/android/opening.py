@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lutbench.device_agents.agent import UNREADABLE, AgentSettings, unheard
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.awake import StayAwake
 from lutbench.device_agents.android.changes import Changes
 from lutbench.device_agents.android.connection import Connection
@@ -20,6 +20,7 @@ from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.lock import PhoneLock, host_id, phone_id
 from lutbench.device_agents.android.process import end_jobs
 from lutbench.device_agents.android.watch import PhoneWatch
+from lutbench.device_agents.remote.agent import Patience
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle, read_bundle
 from lutbench.errors import DeviceError

@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.shell import command_line
+from lutbench.device_agents.remote.process import Look
 from lutbench.errors import DeviceError
 from lutbench.reading.numbers import whole
 from lutbench.reading.plain import show
@@ -35,22 +35,6 @@ for job in *; do
   rm -rf "$job"
 done
 """
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one look at a job found.
-
-    lines: whole new ones.
-    status: of the process once it has ended, or None.
-    gone: the process is there no more.
-    done: the job has ended, and all its records are written.
-    """
-
-    lines: tuple[bytes, ...]
-    status: int | None
-    gone: bool
-    done: bool
 
 
 class RunnerProcess:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lutbench.device_agents.android.link import LinkLostError, PushError
+from lutbench.device_agents.remote.link import LinkLostError, PushError
 
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT_S = 10.0

@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lutbench.device_agents.remote.link import LinkLostError
+
 COMMAND_BYTES = 4096 - len("exec:") - 1  # adb servers up to 2017, and adbd up to Android 6, take no longer request
 
 
-class CutOffError(Exception):
+class CutOffError(LinkLostError):
     """A command's output ended before its end marker: the status is not known."""
 
 

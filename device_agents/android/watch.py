@@ -11,19 +11,17 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import State, processor_heat, read_state
 from lutbench.device_agents.android.heat import (
     COOL_BY_C,
-    Hindrance,
     battery_hindrance,
     heat_hindrance,
     is_capped,
 )
 from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.zones import Heat, Thermometer, Zone
+from lutbench.device_agents.remote.waiting import LOOK_EVERY_S, Hindrance, Waiting
 from lutbench.device_agents.runner.records import State as RunnerState
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 
-LONGEST_WAIT_S = 1200.0
-_LOOK_EVERY_S = 5.0  # while it is waited for
 _ASK_EVERY_S = 30.0  # while it is not
 # a processor that does nothing does not keep its temperature for so long, a minute where others change, else five
 _STUCK_LOOKS, _STUCK_LOOKS_ALONE = 13, 61
@@ -64,7 +62,7 @@ class PhoneWatch:
         self._clock = clock
         self._sleep = sleep
         self.thermometer = Thermometer(state.zones, self._limits.ignored_zones)
-        self._at_first = state
+        self._at_first = self._last = state
         self._capped_from_the_start = is_capped(state)  # by battery saving, or by heat: looked at again once it is cool
         self._unpowered = state.is_powered is False
         self._look_at = -1.0
@@ -111,40 +109,25 @@ class PhoneWatch:
         if hindrance is None:
             self._note_heat(processor_heat(state, self.thermometer))
             return
-        self._give_up_if_hopeless(hindrance)
-        started = self._clock()
-        self._report(Note(
-            f"waiting: {hindrance.what}: {hindrance.remedy} (waits {LONGEST_WAIT_S / 60:.0f} minutes at most"
-            f"{', --no-heat-wait not at all' if hindrance.is_heat else ''})", warning=True,
-        ))  # fmt: skip
         stuck = _Stuck(self.thermometer)
-        while hindrance is not None:
-            if self._clock() - started > LONGEST_WAIT_S:
-                minutes = (self._clock() - started) / 60
-                raise DeviceError(
-                    f"still, after {minutes:.0f} minutes: {hindrance.what}", device=self._connection.label,
-                    remedy=f"{hindrance.remedy}; the same command goes on",
-                )  # fmt: skip
-            dead = stuck.found(state, hindrance)
+
+        def pause_s(now: Hindrance) -> float:
+            dead = stuck.found(self._last, now)
             if dead:
                 self.thermometer.dropped.add(dead)
                 self._report(Note(f"the sensor {dead} does not change: it is not counted any more", warning=True))
-            self._alive()
-            self._sleep(0.0 if dead else _LOOK_EVERY_S)
-            state = self._look()
-            hindrance = self._hindrance(state, COOL_BY_C)
-            if hindrance is not None:
-                self._give_up_if_hopeless(hindrance)
-        self._note_heat(processor_heat(state, self.thermometer))
-        waited_s = self._clock() - started
-        self._waited_s += waited_s
-        self._report(Note(f"the phone is ready again after {waited_s:.0f} s"))
+            return 0.0 if dead else LOOK_EVERY_S
+
+        waiting = Waiting(self._connection.label, self._report, self._clock, self._sleep, self._alive)
+        self._waited_s += waiting.wait_out(hindrance, lambda: self._hindrance(self._look(), COOL_BY_C), pause_s)
+        self._note_heat(processor_heat(self._last, self.thermometer))
 
     def _look(self) -> State:
         state = read_state(self._connection, changing_only=True).within(self._at_first)
         self._unpowered = state.is_powered is False
         if self._awake is not None:
             self._awake.look(state)
+        self._last = state
         return state
 
     def _hindrance(self, state: State, margin_c: float = 0.0) -> Hindrance | None:
@@ -163,12 +146,6 @@ class PhoneWatch:
             f"the phone has taken the cores {text} away, on which it is measured",
             "keep its screen on and it cool, and close what runs on it",
         )
-
-    def _give_up_if_hopeless(self, hindrance: Hindrance) -> None:
-        if hindrance.hopeless:
-            raise DeviceError(
-                hindrance.what, device=self._connection.label, remedy=f"{hindrance.remedy}; the same command goes on"
-            )
 
     def moved(self, cores: Sequence[int]) -> bool:
         """Whether a cycle ran on other cores than it was to, where the phone moved it; such a cycle does not count."""

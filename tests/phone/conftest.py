@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from lutbench.device_agents.agent import AgentSettings
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.android.opening import open_phone
 from lutbench.device_agents.registry import Device
+from lutbench.device_agents.remote.agent import Patience
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.errors import RunnerBuildError

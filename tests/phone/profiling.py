@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lutbench.device_agents.agent import AgentSettings
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.android.opening import open_phone
 from lutbench.device_agents.registry import Device
+from lutbench.device_agents.remote.agent import Patience
 from lutbench.events import Event, Note
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.table import Lut

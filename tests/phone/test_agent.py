@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lutbench.device_agents.android.install import ROOT, StoredFile, install_files
+from lutbench.device_agents.android.install import ROOT, install_files
 from lutbench.device_agents.android.shell import command_line
 from lutbench.device_agents.registry import Device, clean_device
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.errors import DeviceError
 from lutbench.events import Event, Note
 from lutbench.export.artifact import Artifact

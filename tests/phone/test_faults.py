@@ -16,9 +16,11 @@ from typing import Protocol
 
 import pytest
 
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
-from lutbench.device_agents.android.process import Look, RunnerProcess
+from lutbench.device_agents.android.agent import AndroidAgent
+from lutbench.device_agents.android.process import RunnerProcess
 from lutbench.device_agents.registry import Device, clean_device
+from lutbench.device_agents.remote.agent import Patience
+from lutbench.device_agents.remote.process import Look
 from lutbench.errors import DeviceError
 from tests.phone.emulated import Phone
 from tests.phone.profiling import SPACE_TOML, Profiler

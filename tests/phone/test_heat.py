@@ -15,7 +15,7 @@ from tests.phone.profiling import Profiler
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.2)
     monkeypatch.setattr(watch, "_ASK_EVERY_S", 0.0)
 
 

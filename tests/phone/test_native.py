@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from lutbench.device_agents.agent import AgentSettings
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.find import Wanted
 from lutbench.device_agents.android.opening import open_phone
 from lutbench.device_agents.registry import Device
+from lutbench.device_agents.remote.agent import Patience
 from lutbench.jobs.bench import BenchRequest, bench
 from lutbench.jobs.model_options import InputOptions
 from lutbench.measure.protocol import Protocol

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.find import Wanted, connect
 from lutbench.device_agents.android.process import RunnerProcess
 from lutbench.device_agents.registry import Device, clean_device
+from lutbench.device_agents.remote.agent import Patience
 from lutbench.device_agents.runner.bundle import Bundle
 from tests.device_agents.android.commands import programs
 from tests.phone.emulated import HERE, Phone

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lutbench.device_agents.android.link import LinkLostError
+from lutbench.device_agents.remote.link import LinkLostError
 from tests.phone.userlands import USERLANDS, fill_bin
 
 PHONE_TMP = "/data/local/tmp"

@@ -13,12 +13,13 @@ import pytest
 
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android import agent as module
-from lutbench.device_agents.android.agent import AndroidAgent, Patience
+from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.describe import State
-from lutbench.device_agents.android.job import Ending
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.watch import PhoneWatch
+from lutbench.device_agents.remote.agent import Patience
+from lutbench.device_agents.remote.job_run import Ending
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record

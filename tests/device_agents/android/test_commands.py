@@ -11,9 +11,10 @@ from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android import find, opening, process
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.find import Attached, Wanted, state_of
-from lutbench.device_agents.android.install import StoredFile, install_files
+from lutbench.device_agents.android.install import install_files
 from lutbench.device_agents.android.opening import clean_phone, open_phone
 from lutbench.device_agents.android.process import RunnerProcess
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.files import file_sha256
 from tests.device_agents.android.commands import programs

@@ -13,7 +13,8 @@ import pytest
 
 from lutbench.device_agents.android import install
 from lutbench.device_agents.android.connection import Connection
-from lutbench.device_agents.android.install import StoredFile, clean, install_files
+from lutbench.device_agents.android.install import clean, install_files
+from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.errors import DeviceError
 from tests.device_agents.android.local_phone import LocalLink
 from tests.phone.userlands import RELEASES

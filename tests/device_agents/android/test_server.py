@@ -10,8 +10,8 @@ import pytest
 
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.find import Wanted, attached, choose
-from lutbench.device_agents.android.link import LinkLostError
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, ServerPhone, server_phones
+from lutbench.device_agents.remote.link import LinkLostError
 
 pytest.importorskip("adbutils")
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lutbench.device_agents.android.limits import Limits
-from lutbench.device_agents.android.watch import LONGEST_WAIT_S, PhoneWatch
+from lutbench.device_agents.android.watch import PhoneWatch
+from lutbench.device_agents.remote.waiting import LONGEST_WAIT_S
 from lutbench.device_agents.runner.records import State as Reading
 from lutbench.errors import DeviceError
 from lutbench.events import Event, Note

@@ -1,16 +1,31 @@
-"""Where an artifact and what belongs to it lie on the phone: by their content, so that what is there is right."""
+"""Where an artifact and what belongs to it lie on a device: by their content, so that what is there is right."""
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
-from lutbench.device_agents.android.install import StoredFile
 from lutbench.device_agents.runner.job import RunnerArtifact
 from lutbench.export.artifact import Artifact
 
 _PLAIN = re.compile(r"(?!\.\./)[A-Za-z0-9._/-]+")  # what may stand in a command of the phone's shell
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file for the device.
+
+    place: below the folder that lutbench has there, plain characters only.
+    sha256: of its content.
+    """
+
+    path: Path
+    place: str
+    sha256: str
+    size: int
 
 
 def why_not_stored(artifact: Artifact) -> str:

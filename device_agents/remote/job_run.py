@@ -1,11 +1,11 @@
-"""One job on the phone: its records as they come, and how it ended."""
+"""One job on a device: its records as they come, and how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lutbench.device_agents.android.process import RunnerProcess
+from lutbench.device_agents.remote.process import JobProcess
 from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import (
     CorruptRecordError,
@@ -30,7 +30,7 @@ class Ending:
     corrupt: damaged records, whose cycles have to be measured again.
     fatal: what the runner itself said last.
     unwritten: its records could not be written, most likely for want of space.
-    refused: the phone's system refuses a call that the runner, or its C library before it, makes.
+    refused: the device's system refuses a call that the runner, or its C library before it, makes.
     link_lost: the connection broke meanwhile. Where adbd ended, as it does when USB debugging or the USB mode is
         toggled, Android ended everything that it had started.
     """
@@ -47,7 +47,7 @@ class Ending:
 class RunnerJobRun:
     """A job from its start to its ending; iterate over it for its records, and read `ending` afterwards."""
 
-    def __init__(self, process: RunnerProcess, limit_s: Callable[[], float]) -> None:
+    def __init__(self, process: JobProcess, limit_s: Callable[[], float]) -> None:
         self._process = process
         self._limit_s = limit_s
         self.ending = Ending("it was not followed to its end")
@@ -61,7 +61,7 @@ class RunnerJobRun:
 
     @property
     def wall_s(self) -> float:
-        """The time from the job's beginning to its end, by the phone's clock; 0 where it did not run to its end."""
+        """The time from the job's beginning to its end, by the device's clock; 0 where it did not run to its end."""
         return self.end.wall_ns / 1e9 if self.end else 0.0
 
     def run(self, job: RunnerJob, command: Sequence[str]) -> Iterator[Record]:
