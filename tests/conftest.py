@@ -149,6 +149,48 @@ def tiny_file(tmp_path: Path) -> Path:
     return path
 
 
+CHOOSING_TOML = """\
+name = "choosing"
+resolutions = [16, 24, 32]
+classes = 10
+candidates = ["k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}", "skip"]
+
+[stem]
+channels = 8
+activation = "hswish"
+
+[[stage]]
+channels = [8, 16]
+block = "k3_e0_hswish"
+
+[[stage]]
+channels = "8..16..4"
+layers = 2
+
+[[stage]]
+channels = [16, 24]
+layers = 2
+stride = 2
+
+[[stage]]
+channels = 24
+
+[[head]]
+block = "conv_k1_hswish"
+channels = 32
+
+[[head]]
+block = "pool_map"
+
+[[head]]
+block = "conv_k1_hswish_biased"
+channels = 40
+
+[[head]]
+block = "fc"
+"""
+
+
 @pytest.fixture
 def tiny(tiny_file: Path) -> Space:
     (space,), _ = find_spaces(str(tiny_file), (), (1.0,))

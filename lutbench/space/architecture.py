@@ -18,7 +18,7 @@ from lutbench.reading.json_text import parse_json
 from lutbench.reading.kinds import ARCHITECTURE
 from lutbench.reading.plain import show
 from lutbench.reading.text import decode
-from lutbench.space.find import kept_spaces
+from lutbench.space.find import space_of_net
 from lutbench.space.net import Net, parse_net
 
 SCHEMA = 1
@@ -139,12 +139,17 @@ def _architecture(found: Any) -> Architecture:
 def _net(found: Mapping[str, Any]) -> Net:
     space = found["space"]
     name = space["name"]
-    (own,) = kept_spaces(name, (space["resolution"],), (float(space["width"]),), space["definition"])
+    own = space_of_net(name, space["resolution"], float(space["width"]), found["candidates"], space["definition"])
     if own.name != name:
         raise ArchitectureError(f"space.name says {name!r}, its definition {own.name!r}")
     if not 1 <= found["head_channels"] <= 1 << 16:
         raise ArchitectureError(f"head_channels {found['head_channels']} is not between 1 and {1 << 16}")
-    return parse_net(found["candidates"], own, found["name"], found["head_channels"])
+    net = parse_net(found["candidates"], own, found["name"], found["head_channels"])
+    if net.space.resolution != space["resolution"]:
+        raise ArchitectureError(
+            f"space.resolution says {space['resolution']}, the candidates {net.space.resolution}: the file was edited"
+        )
+    return net
 
 
 def _check_types(found: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], where: str) -> None:

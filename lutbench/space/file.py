@@ -34,10 +34,12 @@ from lutbench.reading.toml_text import parse_toml
 from lutbench.space.blocks.kind import ACTIVATIONS, Value
 from lutbench.space.candidate import Candidate, parse_candidate
 from lutbench.space.macro import HeadLayer, Space, Stage, head_operator
+from lutbench.space.patterns import alternatives, numbers
 
 _Path = tuple[str | int, ...]
 _LARGEST = 1 << 16
 _MOST_LAYERS, _MOST_CANDIDATES = 512, 256
+_MOST_OPTIONS = 32  # of channels or resolutions
 _REQUIRED: Any = object()
 
 # table -> key -> (type, default); what is not here is refused, so that a misspelt key is not silently ignored
@@ -45,6 +47,7 @@ _KEYS: dict[str, dict[str, tuple[Any, Any]]] = {
     "": {
         "name": (str, _REQUIRED),
         "resolution": ((int, list), 224),
+        "resolutions": ((list, str), None),
         "input_channels": (int, 3),
         "classes": (int, 1000),
         "candidates": (list, _REQUIRED),
@@ -55,7 +58,7 @@ _KEYS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "stem": {"channels": (int, _REQUIRED), "kernel": (int, 3), "stride": (int, 2), "activation": (str, "relu")},
     "stage": {
-        "channels": (int, _REQUIRED),
+        "channels": ((int, list, str), _REQUIRED),
         "layers": (int, 1),
         "stride": (int, 1),
         "candidates": (list, None),
@@ -73,6 +76,8 @@ _TYPE_NAMES: dict[Any, str] = {
     list: "a list",
     dict: "a table",
     (int, list): "a whole number, or a list of height and width",
+    (list, str): 'a list, or "FIRST..LAST..STEP"',
+    (int, list, str): 'a whole number, a list, or "FIRST..LAST..STEP"',
     (dict, list): "a table, or [[head]] tables",
 }
 
@@ -102,6 +107,11 @@ class _Reader:
             raise self._error("there is no [[stage]]", ("stage",))
         stem = self._table(top["stem"], "stem", ("stem",))
         resolution, aspect = self._input_size(top["resolution"])
+        resolutions = self._options(top["resolutions"], ("resolutions",)) if "resolutions" in data else ()
+        if resolutions:
+            if "resolution" in data:
+                raise self._error("give resolution or resolutions", ("resolution",))
+            resolution = resolutions[-1]
         head, head_channels = self._head(top["head"])
         stages = tuple(self._stage(raw, ("stage", number)) for number, raw in enumerate(top["stage"]))
         candidates = self._candidates(top["candidates"], ("candidates",))
@@ -112,6 +122,7 @@ class _Reader:
             return Space(
                 name=top["name"],
                 resolution=resolution,
+                resolutions=resolutions,
                 aspect=aspect,
                 stem_activation=stem["activation"],
                 head=head,
@@ -159,7 +170,30 @@ class _Reader:
                 raise self._error("block is for a stage that is not searched: leave candidates out", (*where, "block"))
             candidates = self._candidates([found["block"]], (*where, "block"))
         usual = self._usual(found, where)
-        return Stage(found["channels"], found["layers"], found["stride"], candidates, usual, found["block"] is not None)
+        is_fixed = found["block"] is not None
+        options: tuple[int, ...] = ()
+        channels = found["channels"]
+        if not isinstance(channels, int):
+            options = self._options(channels, (*where, "channels"))
+            channels = options[-1]
+        return Stage(channels, found["layers"], found["stride"], candidates, usual, is_fixed, options)
+
+    def _options(self, raw: list[Any] | str, where: _Path) -> tuple[int, ...]:
+        """Numbers to choose from, ascending: a list of them, or FIRST..LAST..STEP."""
+        if isinstance(raw, str):
+            try:
+                texts = numbers(raw)
+            except SpaceError as error:
+                raise self._error(error.problem, where) from error
+            whole = texts is not None and all(text.isdecimal() for text in texts)
+            raw = [int(text) for text in texts or ()] if whole else [raw]
+        good = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= _LARGEST for n in raw)
+        if not good or len(raw) < 2 or list(raw) != sorted(set(raw)) or len(raw) > _MOST_OPTIONS:
+            raise self._error(
+                f"{show(raw)} are not 2 to {_MOST_OPTIONS} different whole numbers from 1 to {_LARGEST}, ascending",
+                where,
+            )
+        return tuple(raw)
 
     def _usual(self, found: dict[str, Any], where: _Path) -> tuple[tuple[str, Value], ...]:
         """What the blocks of a stage have where their names leave it open."""
@@ -226,12 +260,15 @@ class _Reader:
             if not isinstance(text, str):
                 raise self._error(f"{show(text)} is not a candidate", where)
             try:
-                candidate = parse_candidate(text)
+                candidates = [parse_candidate(one) for one in alternatives(text)]
             except SpaceError as error:
                 raise self._error(str(error), where, text) from error
-            if candidate in found:
-                raise self._error(f"candidate {candidate} is there twice", where, text)
-            found.append(candidate)
+            for candidate in candidates:
+                if candidate in found:
+                    raise self._error(f"candidate {candidate} is there twice", where, text)
+                found.append(candidate)
+        if len(found) > _MOST_CANDIDATES:
+            raise self._error(f"there are more than {_MOST_CANDIDATES} candidates", where)
         return tuple(found)
 
     def _table(self, raw: dict[str, Any], table: str, where: _Path) -> dict[str, Any]:

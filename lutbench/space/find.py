@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -63,6 +64,13 @@ def kept_spaces(
     if name == FBNET.name:
         return tuple(fbnet(r, w) for r in resolutions or (FBNET.resolution,) for w in widths)
     return _scaled(known_space(name), resolutions, widths)
+
+
+def space_of_net(name: str, resolution: int, width: float, candidates: str, definition: str = "") -> Space:
+    """The space that a file's net is of: one that leaves the resolution open where the candidates begin with theirs."""
+    leaves_open = re.match(r"r\d{1,5}\b", candidates) is not None
+    (found,) = kept_spaces(name, () if leaves_open else (resolution,), (width,), definition)
+    return found
 
 
 def _scaled(base: Space, resolutions: Sequence[int], widths: Sequence[float]) -> tuple[Space, ...]:

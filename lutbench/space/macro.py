@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ class Stage:
 
     usual: options (activation, squeeze) of the blocks whose names leave them open.
     is_fixed: whether its one candidate is no choice: nets are written without it.
+    options: channels to choose from, ascending, for all layers of the stage alike; none where there is no choice.
     """
 
     channels: int
@@ -29,6 +30,12 @@ class Stage:
     candidates: tuple[Candidate, ...] = ()
     usual: tuple[tuple[str, Value], ...] = ()
     is_fixed: bool = False
+    options: tuple[int, ...] = ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels that it may have, ascending."""
+        return self.options or (self.channels,)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,10 @@ class Space:
     stem_activation: behind the stem's convolution.
     aspect: the input's width for a height of 1; resolution is its height.
     counts: multiply-accumulates and parameters of operators of a user's own code, by name.
+    resolutions: to choose from, ascending; none where there is no choice.
+
+    Where channels or resolutions are chosen, `resolution` and the stages' channels are one choice of them: the largest
+    in a space to search, a net's own in the space of a net (`at`). What there is to measure is of all choices.
 
     >>> from lutbench.space.fbnet import fbnet
     >>> space = fbnet(resolution=224, width=1.0)
@@ -103,15 +114,75 @@ class Space:
     stem_activation: str = "relu"
     aspect: float = 1.0
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise SpaceError(f"space {self.name} has no stage")
         self.tail(self.head_channels)  # built here, like the stem and the layers: what cannot exist raises
         _ = self.stem
-        for layer in self.layers:
+        if not self._is_widest:
+            return  # a part of a space that was checked when it was made
+        for layer in {layer for rows in self.grid(self.resolution) for row in rows for layer in row}:
             for candidate in layer.candidates:
                 layer.operator(candidate)  # a candidate's groups may not fit the channels
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether nets choose channels or a resolution, and not candidates alone."""
+        return bool(self.resolutions) or any(stage.options for stage in self.stages)
+
+    @property
+    def _is_widest(self) -> bool:
+        sizes = self.resolutions or (self.resolution,)
+        return self.resolution == sizes[-1] and all(stage.channels == stage.widths[-1] for stage in self.stages)
+
+    def at(self, resolution: int, channels: Sequence[int]) -> Space:
+        """This space with a resolution and the channels of each stage chosen, fixed ones among them.
+
+        SpaceError for what is none of its options.
+        """
+        if resolution not in (self.resolutions or (self.resolution,)):
+            known = ", ".join(map(str, self.resolutions or (self.resolution,)))
+            raise SpaceError(f"space {self.name} has no resolution {resolution}", remedy=f"it has {known}")
+        if len(channels) != len(self.stages):
+            raise SpaceError(f"{len(channels)} channel counts for {len(self.stages)} stages of space {self.name}")
+        for number, (stage, count) in enumerate(zip(self.stages, channels, strict=True), start=1):
+            if count not in stage.widths:
+                known = ", ".join(map(str, stage.widths))
+                raise SpaceError(
+                    f"stage {number} of space {self.name} has no {count} channels", remedy=f"it has {known}"
+                )
+        stages = tuple(replace(s, channels=c) for s, c in zip(self.stages, channels, strict=True))
+        return replace(self, resolution=resolution, stages=stages)
+
+    @property
+    def widest(self) -> Space:
+        """The space to search that a net's own space is a choice of."""
+        return self.at((self.resolutions or (self.resolution,))[-1], [stage.widths[-1] for stage in self.stages])
+
+    def grid(self, resolution: int) -> tuple[tuple[tuple[Layer, ...], ...], ...]:
+        """Each layer with every choice of channels at one of the resolutions: [layer][input option][output option].
+
+        Within a stage input and output are one choice, and the layer has one input option.
+        """
+        found = []
+        given = (self.stem_channels,)
+        for layer in self._layers(resolution):
+            widths = self.stages[layer.stage].widths
+            if found and layer.stage == found[-1][0][0].stage:
+                rows: tuple[tuple[Layer, ...], ...] = (tuple(replace(layer, c_in=c, c_out=c) for c in widths),)
+            else:
+                rows = tuple(tuple(replace(layer, c_in=i, c_out=o) for o in widths) for i in given)
+            found.append(rows)
+            given = widths
+        return tuple(found)
+
+    def tails(self, resolution: int, head_channels: int) -> tuple[tuple[Operator, ...], ...]:
+        """What follows the last stage, for each of that stage's options, at one of the resolutions."""
+        *before, last = self.stages
+        made = (replace(self, resolution=resolution, stages=(*before, replace(last, channels=c))) for c in last.widths)
+        return tuple(space.tail(head_channels) for space in made)
 
     @property
     def label(self) -> str:
@@ -120,12 +191,15 @@ class Space:
 
     @property
     def stem(self) -> Operator:
+        return self.stem_at(self.resolution)
+
+    def stem_at(self, resolution: int) -> Operator:
         usual: tuple[tuple[str, Value], ...] = (("activation", self.stem_activation),)
         return Operator(
             "stem",
             self.input_channels,
-            self.resolution,
-            round(self.resolution * self.aspect),
+            resolution,
+            round(resolution * self.aspect),
             self.stem_channels,
             self.stem_kernel,
             self.stem_stride,
@@ -140,10 +214,10 @@ class Space:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers between stem and head in order, those of fixed stages among them."""
-        return tuple(self._layers())
+        return tuple(self._layers(self.resolution))
 
-    def _layers(self) -> Iterator[Layer]:
-        stem = self.stem
+    def _layers(self, resolution: int) -> Iterator[Layer]:
+        stem = self.stem_at(resolution)
         channels, height, width = stem.c_out, stem.h_out, stem.w_out
         index = 0
         for number, stage in enumerate(self.stages):
@@ -177,14 +251,27 @@ class Space:
 
     @cached_property
     def searchable_operators(self) -> tuple[Operator, ...]:
-        """The distinct operators of layers x candidates, identities included, sorted by name."""
-        found = {layer.operator(candidate) for layer in self.layers for candidate in layer.candidates}
+        """The distinct operators of layers x candidates, identities included, sorted by name.
+
+        Of every choice of channels and resolution, where there are such.
+        """
+        every = {
+            (layer.shape, layer.usual, layer.candidates): layer
+            for resolution in self.resolutions or (self.resolution,)
+            for rows in self.grid(resolution)
+            for row in rows
+            for layer in row
+        }
+        found = {layer.operator(candidate) for layer in every.values() for candidate in layer.candidates}
         return tuple(sorted(found, key=lambda operator: operator.name))
 
     @property
     def fixed_operators(self) -> tuple[Operator, ...]:
         heads = (self.head_channels, *self.other_heads)
-        found = {self.stem, *(operator for head in heads for operator in self.tail(head))}
+        found: set[Operator] = set()
+        for resolution in self.resolutions or (self.resolution,):
+            found.add(self.stem_at(resolution))
+            found |= {op for head in heads for tail in self.tails(resolution, head) for op in tail}
         return tuple(sorted(found, key=lambda operator: operator.name))
 
     @cached_property
@@ -194,7 +281,10 @@ class Space:
         return tuple(sorted(found, key=lambda operator: operator.name))
 
     def scaled(self, resolution: int, width: float) -> Space:
-        """This space (of width 1) at another input resolution and with every channel count times width."""
+        """This space (of width 1) at another input resolution and with every channel count times width.
+
+        At the largest of its resolutions it keeps the choice of them; at another it has that one alone.
+        """
         if not 8 <= resolution <= 4096:
             raise SpaceError(f"resolution {resolution} is not between 8 and 4096")
         if not 0.01 <= width <= 10:
@@ -206,11 +296,18 @@ class Space:
             resolution=resolution,
             width=width,
             stem_channels=scaled_channels(self.stem_channels, width),
-            stages=tuple(replace(s, channels=scaled_channels(s.channels, width)) for s in self.stages),
+            resolutions=self.resolutions if self.resolutions[-1:] == (resolution,) else (),
+            stages=tuple(_scaled_stage(stage, width) for stage in self.stages),
             head_channels=scaled_channels(self.head_channels, width),
             other_heads=tuple(scaled_channels(head, width) for head in self.other_heads),
             head=self.head and tuple(_scaled_layer(layer, width) for layer in self.head),
         )
+
+
+def _scaled_stage(stage: Stage, width: float) -> Stage:
+    options = dict.fromkeys(scaled_channels(option, width) for option in stage.options)  # small widths may coincide
+    kept = tuple(options) if len(options) > 1 else ()
+    return replace(stage, channels=scaled_channels(stage.channels, width), options=kept)
 
 
 def _scaled_layer(layer: HeadLayer, width: float) -> HeadLayer:

@@ -11,6 +11,7 @@ from lutbench.errors import SpaceError, UsageError
 from lutbench.space.candidate import Candidate, parse_candidate
 from lutbench.space.macro import Layer, Space
 from lutbench.space.operator import Operator
+from lutbench.space.scale import format_width
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,19 @@ class Net:
 
     @property
     def candidates_text(self) -> str:
-        """The choice as text that parse_net reads: candidates joined by commas, stages by |, without fixed blocks."""
-        pairs = [(layer, c) for layer, c in zip(self.space.layers, self.choice, strict=True) if not layer.is_fixed]
-        stages = groupby(pairs, key=lambda pair: pair[0].stage)
-        return "|".join(",".join(candidate.name for _, candidate in stage) for _, stage in stages)
+        """The choice as text that parse_net reads: candidates joined by commas, stages by |, without fixed blocks.
+
+        Where the space leaves them open, it begins with the resolution, r160, and a stage with its channels, c24.
+        """
+        space = self.space
+        pairs = zip(space.layers, self.choice, strict=True)
+        parts = [f"r{space.resolution}"] if space.resolutions else []
+        for number, group in groupby(pairs, key=lambda pair: pair[0].stage):
+            stage = space.stages[number]
+            words = [f"c{stage.channels}"] if stage.options else []
+            words += [candidate.name for layer, candidate in group if not layer.is_fixed]
+            parts += [",".join(words)] if words else []
+        return "|".join(parts)
 
     @property
     def key(self) -> str:
@@ -86,9 +96,12 @@ class Net:
 def parse_net(text: str, space: Space, name: str = "", head_channels: int | None = None) -> Net:
     """The net that a string of candidates names; they are separated by commas, blanks or |.
 
-    Candidates may be numbers, counted from 0 among those of their layer. Fixed blocks may be left out.
+    Candidates may be numbers, counted from 0 among those of their layer. Fixed blocks may be left out. Of a space that
+    leaves them open, r160 names the resolution and c24 the channels of each stage; what is not named is the largest.
     """
     words = [word for word in re.split(r"[\s,|\[\]]+", text) if word]
+    if space.has_choices:
+        space, words = _chosen(space, words, name or text)
     layers = space.searched if len(words) == len(space.searched) else space.layers
     if len(words) == len(layers) and all(word.isdecimal() for word in words):
         named = [_numbered(layer, word, name or text) for layer, word in zip(layers, words, strict=True)]
@@ -98,6 +111,22 @@ def parse_net(text: str, space: Space, name: str = "", head_channels: int | None
         given = iter(named)
         named = [layer.candidates[0] if layer.is_fixed else next(given) for layer in space.layers]
     return Net(name or text, space, tuple(named), head_channels or space.head_channels)
+
+
+def _chosen(space: Space, words: Sequence[str], name: str) -> tuple[Space, list[str]]:
+    """The space at the resolution and channels that some of the words name, and the other words."""
+    sizes = [int(word[1:]) for word in words if re.fullmatch(r"r\d{1,5}", word)]
+    named = [int(word[1:]) for word in words if re.fullmatch(r"c\d{1,5}", word)]
+    left = [word for word in words if not re.fullmatch(r"[cr]\d{1,5}", word)]
+    open_stages = sum(bool(stage.options) for stage in space.stages)
+    if len(sizes) > 1 or len(named) not in (0, open_stages):
+        raise SpaceError(
+            f"net {name}: {len(sizes)} resolutions and channels of {len(named)} stages",
+            remedy=f"name one (r224) and the channels (c24) of all {open_stages} stages that leave them open",
+        )
+    given = iter(named)
+    channels = [next(given) if stage.options and named else stage.channels for stage in space.stages]
+    return space.at(sizes[0] if sizes else space.resolution, channels), left
 
 
 def _numbered(layer: Layer, word: str, name: str) -> Candidate:
@@ -114,7 +143,8 @@ def net_of_key(key: str, spaces: Sequence[Space]) -> Net:
     label, _, rest = key.partition(":")
     head, _, candidates = rest.partition(":")
     for space in spaces:
-        if f"{space.name}@{space.label}" == label:
+        sizes = {*space.resolutions, space.resolution}
+        if label in [f"{space.name}@{size}x{format_width(space.width)}" for size in sizes]:
             if not re.fullmatch(r"[1-9]\d{0,5}", head):
                 raise UsageError(f"net {key}: {head or 'nothing'} is no number of the head's channels")
             return parse_net(candidates, space, key, int(head))

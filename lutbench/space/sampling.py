@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 def random_nets(
     space: Space, count: int, seed: int, purpose: str, exclude: Collection[str] = (), varied: bool = False
 ) -> tuple[Net, ...]:
-    """count different nets, each candidate equally likely in each layer.
+    """count different nets, each candidate equally likely in each layer, and each channel count and resolution.
 
     purpose names the stream, so nets drawn to tune and nets drawn to judge come from different ones.
 
@@ -36,14 +36,15 @@ def random_nets(
         has_taste = varied and number % 2 == 1
         for _ in range(_TRIES_PER_NET):
             weight = _taste(rng) if has_taste else None
+            own = _at_random(space, rng) if space.has_choices else space
             choice = tuple(
                 rng.choices(layer.candidates, [weight(candidate) for candidate in layer.candidates])[0]
                 if weight
                 else rng.choice(layer.candidates)
-                for layer in space.layers
+                for layer in own.layers
             )
             head = rng.choice((space.head_channels, *space.other_heads)) if has_taste else space.head_channels
-            net = Net(f"{purpose}_{seed}_{number}@{space.label}", space, choice, head)
+            net = Net(f"{purpose}_{seed}_{number}@{own.label}", own, choice, head)
             if net.key not in seen:
                 break
         else:
@@ -51,6 +52,11 @@ def random_nets(
         seen.add(net.key)
         nets.append(net)
     return tuple(nets)
+
+
+def _at_random(space: Space, rng: random.Random) -> Space:
+    resolution = rng.choice(space.resolutions or (space.resolution,))
+    return space.at(resolution, [rng.choice(stage.widths) for stage in space.stages])
 
 
 def _taste(rng: random.Random) -> Callable[[Candidate], float]:
@@ -74,18 +80,29 @@ def chains(space: Space, rng: random.Random) -> list[list[Operator]]:
     """Nets as sequences of operators that together hold every operator of the space, in a new random order each time.
 
     Each layer's candidates are shuffled and dealt to the chains, so every candidate of every layer stands once between
-    neighbours as a net would have them. A chain starts with the empty graph, as a net's call does.
+    neighbours as a net would have them. A chain starts with the empty graph, as a net's call does. Where channels are
+    chosen a chain has one resolution, and neighbours' channels may differ.
     """
+    found = [chain for size in space.resolutions or (space.resolution,) for chain in _chains_at(space, size, rng)]
+    rng.shuffle(found)
+    return found
+
+
+def _chains_at(space: Space, resolution: int, rng: random.Random) -> list[list[Operator]]:
     heads = (space.head_channels, *space.other_heads)
-    count = max(len(heads), *(len(layer.candidates) for layer in space.layers))
-    columns = [_dealt([layer.operator(c) for c in layer.candidates], count, rng) for layer in space.layers]
-    tails = _dealt([space.tail(head) for head in heads], count, rng)
+    places = [
+        [layer.operator(candidate) for row in rows for layer in row for candidate in layer.candidates]
+        for rows in space.grid(resolution)
+    ]
+    tails = [tail for head in heads for tail in space.tails(resolution, head)]
+    count = max(len(tails), *(len(place) for place in places))
+    columns = [_dealt(place, count, rng) for place in places]
+    ends = _dealt(tails, count, rng)
     found = []
     for number in range(count):
         body = [column[number] for column in columns]
-        chain = [OVERHEAD, space.stem, *body, *tails[number]]
+        chain = [OVERHEAD, space.stem_at(resolution), *body, *ends[number]]
         found.append([operator for operator in chain if operator.is_measured])
-    rng.shuffle(found)
     return found
 
 

@@ -13,7 +13,7 @@ from lutbench.space.architecture import SUFFIX, read_architecture
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
-from lutbench.space.find import SPACES, kept_spaces
+from lutbench.space.find import SPACES, space_of_net
 from lutbench.space.graph import Graph, Model
 from lutbench.space.macro import Space
 from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
@@ -118,7 +118,9 @@ _MODEL_ENTRIES = (
 MODELS = {entry.name: entry for entry in _MODEL_ENTRIES}
 
 _VARIANT = re.compile(r"(?P<name>[^@]+)@(?P<resolution>\d{1,4})(?:x(?P<width>\d{1,2}(?:\.\d{1,4})?))?")
-_KEY = re.compile(r"(?P<space>[^@:]+)@(?P<resolution>\d{1,4})x(?P<width>\d{1,2}(?:\.\d{1,4})?):\d{1,6}:[^:]+")
+_KEY = re.compile(
+    r"(?P<space>[^@:]+)@(?P<resolution>\d{1,4})x(?P<width>\d{1,2}(?:\.\d{1,4})?):\d{1,6}:(?P<candidates>[^:]+)"
+)
 
 
 def zoo_nets() -> tuple[Net, ...]:
@@ -219,7 +221,7 @@ def _space_of_key(key: re.Match[str]) -> tuple[Space, ...]:
     """The space that comes along where a key names it, in the key's variant; the others are a LUT's or a file's own."""
     if key["space"] not in SPACES:
         return ()
-    return kept_spaces(key["space"], (int(key["resolution"]),), (float(key["width"]),))
+    return (space_of_net(key["space"], int(key["resolution"]), float(key["width"]), key["candidates"]),)
 
 
 def _zoo_head(entry: ZooEntry, space: Space) -> int:

@@ -12,7 +12,7 @@ from lutbench.space.net import parse_net
 SIZES = {
     "fbnet": (22, 116),
     "fbnet-cifar": (22, 113),
-    "fbnetv2": (18, 187),
+    "fbnetv2": (20, 15319),
     "proxyless": (21, 77),
     "ofa-mobilenetv3": (20, 102),
     "mobilenetv4-conv": (21, 145),
