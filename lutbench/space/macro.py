@@ -166,15 +166,14 @@ class Space:
 
         Within a stage input and output are one choice, and the layer has one input option.
         """
-        found = []
-        given = (self.stem_channels,)
+        found: list[tuple[tuple[Layer, ...], ...]] = []
+        given: tuple[int, ...] = (self.stem_channels,)
         for layer in self._layers(resolution):
             widths = self.stages[layer.stage].widths
             if found and layer.stage == found[-1][0][0].stage:
-                rows: tuple[tuple[Layer, ...], ...] = (tuple(replace(layer, c_in=c, c_out=c) for c in widths),)
+                found.append((tuple(replace(layer, c_in=c, c_out=c) for c in widths),))
             else:
-                rows = tuple(tuple(replace(layer, c_in=i, c_out=o) for o in widths) for i in given)
-            found.append(rows)
+                found.append(tuple(tuple(replace(layer, c_in=i, c_out=o) for o in widths) for i in given))
             given = widths
         return tuple(found)
 
