@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lutbench.errors import LutError
+from lutbench.lut.coverage import fixed_parts
 from lutbench.lut.table import Lut
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -68,9 +69,13 @@ def choice_positions(net: Net) -> tuple[int, ...]:
 
 
 def latency_model(lut: Lut, space: Space) -> LatencyModel:
-    """The LUT's costs of the space; LutError that lists every operator the LUT has no latency of."""
-    used = [space.stem, *space.searchable_operators, *space.tail(space.head_channels)]
-    _check_rows(lut, space, used)
+    """The LUT's costs of the space; LutError that lists every operator the LUT has no latency of.
+
+    An imported table may lack stem, head, pool and classifier, which all nets have: what its import was told of them is
+    in fixed_us, or nothing is, and nets are compared by their blocks alone.
+    """
+    fixed = fixed_parts(lut, space)
+    _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
     in_net, overhead_us = lut.metadata.context.in_net, lut.overhead_us
 
     def cost_us(operator: Operator) -> float:
@@ -79,7 +84,7 @@ def latency_model(lut: Lut, space: Space) -> LatencyModel:
         return in_net.share_us(operator.name, lut.latency_us(operator), overhead_us)
 
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
-    fixed_us = overhead_us + sum(cost_us(operator) for operator in (space.stem, *space.tail(space.head_channels)))
+    fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
     return LatencyModel(lut.metadata.device, space, costs, fixed_us)
 
 

@@ -223,4 +223,5 @@ def _print_changes(title: str, changes: Iterable[Change]) -> None:
 
 
 def _with_half_width(latency_us: float, low_us: float, high_us: float) -> str:
-    return f"{format_latency(latency_us)} ±{format_percent((high_us - low_us) / 2 / latency_us)}"
+    half = (high_us - low_us) / 2 / latency_us if latency_us else 0.0
+    return f"{format_latency(latency_us)} ±{format_percent(half)}"

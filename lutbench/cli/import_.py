@@ -33,11 +33,18 @@ _SHOWN = 3  # left-out rows that are named; the LUT's origin has them all
 @click.option(
     "--batch", type=click.IntRange(1, 1024), help="Say how many images were run at once. [default: 1 is assumed]"
 )
-@click.option("--space", default="", help="Read fbnet-text's rows as this space: fbnet, or a TOML file of your own.")
+@click.option(
+    "--space", default="", help="Say which space the rows are of: a name, or a TOML file of your own. fbnet-text asks."
+)
 @click.option(
     "--resolution",
     type=click.IntRange(1, 4096),
-    help="Read fbnet-text's rows at this input size. [default: the space's own]",
+    help="Say at which input size that space is. [default: the space's own]",
+)
+@click.option(
+    "--fixed-us",
+    type=click.FloatRange(0),
+    help="Say what stem, head, pool and classifier take together where the file has no rows of them.",
 )
 @json_option
 def command(
@@ -53,6 +60,7 @@ def command(
     batch: int | None,
     space: str,
     resolution: int | None,
+    fixed_us: float | None,
     as_json: bool,
 ) -> None:
     """Make a LUT of a latency table that others published.
@@ -71,7 +79,9 @@ def command(
     find_importer(format_name)
     check_writable(output)
     check_replaces(output, "imported", format_name)
-    request = ImportRequest(file, format_name, select, unit, device, runtime, dtype, threads, batch, space, resolution)
+    request = ImportRequest(
+        file, format_name, select, unit, device, runtime, dtype, threads, batch, space, resolution, fixed_us
+    )
     lut = import_table(request)
     write_lut(lut, output)
     if as_json:
@@ -92,6 +102,7 @@ def summary(lut: Lut) -> dict[str, Any]:
 
 
 def _print(lut: Lut, output: Path) -> None:
+    from lutbench.lut.coverage import lacking_note
     from lutbench.lut.table import IMPORTED_SPACE
 
     meta, origin = lut.metadata, lut.metadata.origin
@@ -109,6 +120,8 @@ def _print(lut: Lut, output: Path) -> None:
     width = max(len(name) for name in lines)
     for name, text in lines.items():
         say(f"{name:{width}}  {text}")
+    if lacking := lacking_note(lut):
+        say(f"note: {lacking}", err=True)
     for note in origin["notes"]:
         say(f"note: {note}", err=True)
     for text in origin["left_out"][:_SHOWN]:

@@ -16,9 +16,9 @@ def open_lut(path: Path) -> Lut:
     from lutbench.lut.file import read_lut
 
     lut = read_lut(path)
-    note = provenance_note(lut)
-    if note:
-        say(note, err=True)
+    for note in (provenance_note(lut), missing_note(lut)):
+        if note:
+            say(note, err=True)
     return lut
 
 
@@ -90,6 +90,14 @@ def provenance_note(lut: Lut) -> str:
         return ""
     how = "estimated" if meta.provenance == "estimated" else f"imported from {meta.origin.get('source')}"
     return f"note: {lut.path} is {how}, not measured by lutbench; {_replacement(lut)}"
+
+
+def missing_note(lut: Lut) -> str:
+    """One line on the layers that an imported table has no rows of; "" where it has all that its space needs."""
+    from lutbench.lut.coverage import lacking_note
+
+    note = lacking_note(lut)
+    return f"note: {lut.path}: {note}" if note else ""
 
 
 def _replacement(lut: Lut) -> str:

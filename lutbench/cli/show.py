@@ -149,19 +149,24 @@ def _estimated_lines(lut: Lut) -> dict[str, str]:
 
 def _imported_lines(lut: Lut) -> dict[str, str]:
     """What an imported LUT says in place of a measured one's lines."""
+    from lutbench.lut.coverage import lacking_note
     from lutbench.lut.table import UNKNOWN
 
     meta = lut.metadata
     measured = [row for row in lut.rows if row.is_ok and row.parts.is_measured]
     foreign = sum(row.parts.kind == "foreign" for row in measured)
     cannot_verify = {"verified": "not possible: its runtime is unknown"} if meta.runtime == UNKNOWN else {}
-    return cannot_verify | {
-        "device": meta.device,
-        "made": f"imported from {meta.origin.get('source')}",
-        "rows": f"{len(lut.rows)} ({foreign} foreign: operators of the source's own)",
-        "intervals": f"known for {sum(row.has_interval for row in measured)} of {len(measured)} rows",
-        "nets": "plain sum of the rows: the source has no empty graph and no whole nets",
-    }
+    return (
+        cannot_verify
+        | {
+            "device": meta.device,
+            "made": f"imported from {meta.origin.get('source')}",
+            "rows": f"{len(lut.rows)} ({foreign} foreign: operators of the source's own)",
+            "intervals": f"known for {sum(row.has_interval for row in measured)} of {len(measured)} rows",
+            "nets": "plain sum of the rows: the source has no empty graph and no whole nets",
+        }
+        | ({"incomplete": lacking} if (lacking := lacking_note(lut)) else {})
+    )
 
 
 def _additivity(found: Any) -> str:

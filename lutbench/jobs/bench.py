@@ -31,8 +31,10 @@ from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.reading.cells import guarded
 from lutbench.space.fbnet import FBNET, fbnet
+from lutbench.space.graph import Model
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
+from lutbench.space.zoo import net_of_blocks
 from lutbench.units import US_PER_S
 
 MIN_ROUNDS = 40
@@ -222,10 +224,13 @@ def _result(net: BenchNet, found: Mapping[str, Summary | str], request: BenchReq
 
 def _predicted_us(net: BenchNet, request: BenchRequest) -> float | None:
     lut = request.lut
-    if lut is None or not isinstance(net.wanted, Net) or lut.metadata.batch != request.batch:
+    if lut is None or lut.metadata.batch != request.batch:
+        return None
+    wanted = net_of_blocks(net.wanted) if isinstance(net.wanted, Model) else net.wanted
+    if not isinstance(wanted, Net):
         return None
     try:
-        return predict(lut, net.wanted).latency_us
+        return predict(lut, wanted).latency_us
     except LutError:  # not covered: the table shows that there is no prediction
         return None
 

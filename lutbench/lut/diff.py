@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.compare import Change, Changes, changes, clock_ratio, common, exponential, geometric_mean
-from lutbench.lut.predict import Prediction, predict
+from lutbench.lut.coverage import lacks_fixed
+from lutbench.lut.predict import Prediction, predict, predict_blocks
 from lutbench.lut.table import Lut
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.zoo import zoo_nets
+from lutbench.space.zoo import nets_of_blocks, zoo_nets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,6 +162,11 @@ def _check_comparable(a: Lut, b: Lut, force: bool) -> tuple[str, ...]:
     warnings = [f"compared by force: {text}" for text in wrong]
     if one.runtime != other.runtime:
         warnings.append(f"the runtimes differ: {one.runtime} in A, {other.runtime} in B")
+    without = [letter for letter, lut in (("A", a), ("B", b)) if lacks_fixed(lut)]
+    if without:
+        warnings.append(
+            f"nets are compared by their blocks alone: {' and '.join(without)} has no rows of the layers around them"
+        )
     depths = one.context.depth, other.context.depth
     if depths[0] != depths[1] and one.provenance == other.provenance == "measured":
         warnings.append(
@@ -241,13 +247,15 @@ def _grouped(codes: Places, labels: Sequence[str], chosen: NDArray[np.bool_], co
 
 
 def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """The zoo's nets under both, and the names of those that one of them cannot predict."""
+    """The zoo's nets under both, and the names of FBNet's that one of them cannot predict."""
     found, not_covered = [], []
-    for net in zoo_nets():
+    predicted = predict_blocks if lacks_fixed(a) or lacks_fixed(b) else predict
+    fbnets = zoo_nets()
+    for net in (*fbnets, *nets_of_blocks()):
         try:
-            found.append(_net_change(predict(a, net), predict(b, net)))
+            found.append(_net_change(predicted(a, net), predicted(b, net)))
         except (LutError, OverflowError):  # an operator is missing or failed, or rows are beyond any sum
-            not_covered.append(net.name)
+            not_covered += [net.name] if net in fbnets else []
     return tuple(found), tuple(not_covered)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lutbench.errors import LutError
+from lutbench.lut.coverage import FIXED_OPTION, net_parts, timed_as
 from lutbench.lut.table import Lut
 from lutbench.measure.statistics import Z_95, student_95
+from lutbench.space.find import SPACES
 from lutbench.space.net import Net
+from lutbench.space.operator import Operator
 
 # of a normal error: standard deviations of the interval over a mean absolute error of 0.8 standard deviations
 _HALF_WIDTH_PER_MEAN_ERROR = Z_95 / 0.798
@@ -29,19 +33,42 @@ class Prediction:
 
 
 def predict(lut: Lut, net: Net) -> Prediction:
-    """The net's latency under the LUT; LutError where an operator is missing."""
-    if not lut.covers(net.space):
-        _check_operators(lut, net)
-    context = lut.metadata.context
-    overhead_us = lut.overhead_us
-    rows_us = [(operator.name, lut.latency_us(operator)) for operator in net.operators]
-    latency_us = context.in_net.net_us(rows_us, overhead_us)
+    """The net's latency under the LUT; LutError where an operator is missing.
+
+    An imported table may lack stem, head, pool and classifier where its import was told what they take.
+    """
+    parts = net_parts(lut, net)
+    _check_operators(lut, net, parts.operators)
+    if parts.lacking:
+        raise LutError(
+            f"the table has no rows of the layers around the blocks, {', '.join(parts.lacking)} (net {net.name})",
+            operator=parts.lacking[0],
+            path=lut.path,
+            remedy=f"say what they take together: lutbench import {FIXED_OPTION} N; or measure them:"
+            f" {_measuring(lut, net)}",
+        )
+    return _summed(lut, net, parts.operators, lut.overhead_us + parts.constant_us)
+
+
+def predict_blocks(lut: Lut, net: Net) -> Prediction:
+    """The latency of the net's blocks alone, without stem, head, pool, classifier and the overhead of a call."""
+    around = {op.name for op in timed_as(lut, (net.space.stem, *net.space.tail(net.head_channels)))}
+    blocks = [op for op in net_parts(lut, net).operators if op.name not in around]
+    _check_operators(lut, net, blocks)
+    return _summed(lut, net, blocks, 0.0)
+
+
+def _summed(lut: Lut, net: Net, operators: Sequence[Operator], constant_us: float) -> Prediction:
+    """constant_us: what the net pays beside its operators."""
+    context, overhead_us = lut.metadata.context, lut.overhead_us
+    rows_us = [(operator.name, lut.latency_us(operator)) for operator in operators]
+    latency_us = context.in_net.net_us(rows_us, overhead_us) + constant_us - overhead_us
     half_width = net_half_width(lut)
     if half_width is not None:
         half_us = half_width * latency_us
         return Prediction(net, latency_us, max(0.0, latency_us - half_us), latency_us + half_us)
     halves_us: dict[str, float] = {}
-    for operator in net.operators:  # an operator used twice is wrong twice in the same direction
+    for operator in operators:  # an operator used twice is wrong twice in the same direction
         row = lut.by_operator[operator.name]
         half_us = (row.ci_high_us - row.ci_low_us) / 2
         halves_us[operator.name] = halves_us.get(operator.name, 0.0) + context.scale * half_us
@@ -58,15 +85,27 @@ def net_half_width(lut: Lut) -> float | None:
     return student_95(len(context.nets) - 1) * context.net_spread if context.net_spread else None
 
 
-def _check_operators(lut: Lut, net: Net) -> None:
+def _check_operators(lut: Lut, net: Net, operators: Sequence[Operator]) -> None:
     """A net of another variant may still be covered, row by row; where it is not, the error says how to measure it."""
     space = net.space
-    for operator in net.operators:
-        if operator.name not in lut.by_operator:
-            raise LutError(
-                f"the LUT does not cover space {space.name} at {space.label} (net {net.name})",
-                operator=operator.name,
-                path=lut.path,
-                remedy=f"measure it: {lut.measure_command} --space {space.name} --resolution {space.resolution}"
-                f" --width {space.width:g} -o {space.name}_{space.label}.csv",
-            )
+    missing = list(dict.fromkeys(op.name for op in operators if op.name not in lut.by_operator))
+    if missing:
+        raise LutError(
+            f"the LUT does not cover space {space.name} at {space.label} (net {net.name})"
+            if space.name in SPACES
+            else f"the LUT has no row of {len(missing)} of the operators of {net.name}",
+            operator=missing[0],
+            path=lut.path,
+            remedy=f"measure it: {_measuring(lut, net)}",
+        )
+
+
+def _measuring(lut: Lut, net: Net) -> str:
+    """The command that measures the net's space, or the whole net where it is of no space that can be named."""
+    space = net.space
+    if space.name not in SPACES and space.name == net.name.split("@")[0]:
+        return f"lutbench bench {net.name}"
+    return (
+        f"{lut.measure_command} --space {space.name} --resolution {space.resolution} --width {space.width:g}"
+        f" -o {space.name}_{space.label}.csv"
+    )

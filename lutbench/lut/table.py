@@ -47,8 +47,8 @@ class Row:
     """One operator's latency, microseconds: median over rounds, its 95 % interval, percentiles of samples.
 
     A failed row has NaN figures and says why in status; it is impossible to make an ok row without a latency.
-    An identity is 0 by definition, with no samples. What MAY_BE_UNKNOWN lists may be NaN; Lut checks that
-    its provenance allows it.
+    An identity is 0 by definition, with no samples. What MAY_BE_UNKNOWN lists may be NaN, and a source may say 0;
+    Lut checks that its provenance allows it.
     """
 
     operator: str
@@ -69,7 +69,7 @@ class Row:
             return
         if not math.isfinite(self.latency_us):
             raise LutError(f"latency_us is {self.latency_us}, not a number of microseconds", operator=self.operator)
-        if self.latency_us < 0 or (self.latency_us == 0 and self.parts.is_measured):
+        if self.latency_us < 0 or (self.is_zero and (self.rounds or self.has_percentiles)):
             raise LutError(f"latency_us {self.latency_us} is not positive", operator=self.operator)
         if not 0 <= self.ci_low_us <= self.latency_us <= self.ci_high_us and self.has_interval:
             raise LutError("latency_us is not inside [ci_low_us, ci_high_us]", operator=self.operator)
@@ -81,6 +81,11 @@ class Row:
     @property
     def is_ok(self) -> bool:
         return self.status == OK
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it is a latency of 0 of something that does work, which only a table of somebody else's may have."""
+        return self.latency_us == 0 and self.parts.is_measured
 
     @property
     def has_interval(self) -> bool:
@@ -101,7 +106,9 @@ class Row:
         """Half the 95 % interval over the latency; 0 for an identity, infinite for a failed row or no interval."""
         if not self.is_ok or not self.has_interval:
             return math.inf
-        return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us if self.latency_us else 0.0
+        if not self.latency_us:
+            return math.inf if self.ci_high_us else 0.0
+        return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us
 
 
 def interval_quality(rows: Sequence[Row], target: float) -> dict[str, Any]:
@@ -309,6 +316,8 @@ class Lut:
         for row in self.rows:
             if row.is_ok and not ((row.has_interval or no_interval) and (row.has_percentiles or no_percentiles)):
                 raise LutError("the row has no interval or no percentiles", operator=row.operator, path=self.path)
+            if row.is_zero and self.metadata.provenance != "imported":
+                raise LutError(f"latency_us {row.latency_us} is not positive", operator=row.operator, path=self.path)
 
     @cached_property
     def by_operator(self) -> Mapping[str, Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from lutbench.lut.coverage import lacking_note
 from lutbench.lut.table import UNKNOWN, Lut
 from lutbench.report.additivity import Additivity
 from lutbench.report.compare import compare_rows, typical_ratio
@@ -54,6 +55,8 @@ def _warning(side: Side) -> Html:
         else ("Imported, not measured by lutbench.", "taken from")
     )
     caution = f" Caution: {value(meta.origin['caution'])}." if meta.origin.get("caution") else ""
+    lacking = lacking_note(side.lut)
+    caution += f" Incomplete: {lacking}." if lacking else ""
     body = f" {which} latencies were {verb} {source}.{caution} A measurement on that device replaces them: "
     return tag(
         "p",

@@ -117,7 +117,10 @@ def nets_section(sides: Sequence[Side]) -> Html:
         ]
         for net in nets
     ]
-    left = f"Not covered: {', '.join(net.name for net in others)}." if others else ""
+    alone = (
+        "Blocks alone, without the layers around them, which a LUT has no rows of. " if sides[0].blocks_alone else ""
+    )
+    left = alone + (f"Not covered: {', '.join(net.name for net in others)}." if others else "")
     return join(
         [chart, sortable_table("nets-table", "Predicted latency", columns, rows), tag("p", left, class_="quiet")]
     )

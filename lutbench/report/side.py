@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lutbench.errors import LutbenchError
-from lutbench.lut.predict import Prediction, predict
+from lutbench.lut.coverage import lacks_fixed
+from lutbench.lut.predict import Prediction, predict, predict_blocks
 from lutbench.lut.table import Lut, Row
 from lutbench.report.text import has_interval, number, row_note, short
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
-from lutbench.space.zoo import zoo_nets
+from lutbench.space.zoo import nets_of_blocks, zoo_nets
 
 DEFAULT_TARGET = 0.01
 
@@ -24,12 +25,14 @@ class Side:
     letter: "a" or "b", which is also the name of its colour.
     is_pair: whether there is another beside it.
     device: what to call it; with its file's name where the other one is of the same device.
+    blocks_alone: whether nets stand for their blocks, for one of the LUTs has no rows of the layers around them.
     """
 
     lut: Lut
     letter: str
     is_pair: bool
     device: str
+    blocks_alone: bool = False
 
     @property
     def name(self) -> str:
@@ -89,7 +92,7 @@ class Side:
     def prediction(self, net: Net) -> Prediction | None:
         """The net's predicted latency; None where the LUT lacks one of its operators."""
         try:
-            return predict(self.lut, net)
+            return (predict_blocks if self.blocks_alone else predict)(self.lut, net)
         except LutbenchError:
             return None
 
@@ -97,8 +100,10 @@ class Side:
 def sides_of(luts: Sequence[Lut]) -> tuple[Side, ...]:
     """The LUTs as A and B."""
     is_same = len({lut.metadata.device for lut in luts}) < len(luts)
+    blocks_alone = any(lacks_fixed(lut) for lut in luts)
     return tuple(
-        Side(lut, letter, len(luts) > 1, _device(lut, is_same)) for lut, letter in zip(luts, "ab", strict=False)
+        Side(lut, letter, len(luts) > 1, _device(lut, is_same), blocks_alone)
+        for lut, letter in zip(luts, "ab", strict=False)
     )
 
 
@@ -113,6 +118,7 @@ def all_spaces(sides: Sequence[Side]) -> tuple[Space, ...]:
 
 
 def drawn_nets(sides: Sequence[Side]) -> tuple[tuple[Net, ...], tuple[Net, ...]]:
-    """The nets of the zoo that some side can predict, and those that none can."""
-    known = {net: any(side.prediction(net) for side in sides) for net in zoo_nets()}
-    return tuple(net for net in known if known[net]), tuple(net for net in known if not known[net])
+    """The nets of the zoo that some side can predict, and FBNet's that none can."""
+    fbnets = zoo_nets()
+    known = {net: any(side.prediction(net) for side in sides) for net in (*fbnets, *nets_of_blocks())}
+    return tuple(net for net in known if known[net]), tuple(net for net in fbnets if not known[net])

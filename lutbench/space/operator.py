@@ -130,7 +130,7 @@ class Operator:
     def output_shape(self) -> tuple[int, ...]:
         """(N, C, H, W), or (N, C) from the pool and the classifier; N = 1. SpaceError for a foreign operator."""
         self._check_known("shape")
-        flat = self.of_kind.form == "flat" or (self.kind == "pool" and not self.options)
+        flat = self.of_kind.form in ("flat", "pooled") or (self.kind == "pool" and not self.options)
         return (1, self.c_out) if flat else (1, self.c_out, self.h_out, self.w_out)
 
     @property
@@ -208,6 +208,7 @@ _SHAPE = ("c_in", "h_in", "w_in")
 _FORMS: Mapping[Form, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         "block": ("%sx%sx%s_%s_s%s", (*_SHAPE, "c_out", "stride")),
+        "pooled": ("%sx%sx%s_%s", (*_SHAPE, "c_out")),
         "same": ("%sx%sx%s", _SHAPE),
         "flat": ("%s_%s", ("c_in", "c_out")),
         "none": ("", ()),
@@ -225,6 +226,7 @@ def name_template(kind: Kind) -> tuple[str, tuple[str, ...]]:
 
 _PATTERNS: tuple[tuple[Form, re.Pattern[str]], ...] = (
     ("block", re.compile(r"(.+)_([0-9]{1,7})x([0-9]{1,7})x([0-9]{1,7})_([0-9]{1,7})_s([0-9]{1,2})", re.DOTALL)),
+    ("pooled", re.compile(r"(.+)_([0-9]{1,7})x([0-9]{1,7})x([0-9]{1,7})_([0-9]{1,7})", re.DOTALL)),
     ("same", re.compile(r"(.+)_([0-9]{1,7})x([0-9]{1,7})x([0-9]{1,7})", re.DOTALL)),
     ("flat", re.compile(r"(.+)_([0-9]{1,7})_([0-9]{1,7})", re.DOTALL)),
 )

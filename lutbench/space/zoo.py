@@ -11,6 +11,7 @@ from pathlib import Path
 from lutbench.errors import SpaceError, UsageError
 from lutbench.space.architecture import SUFFIX, read_architecture
 from lutbench.space.candidate import parse_candidate
+from lutbench.space.expand import net_graph
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, RELEASED_HEAD_AT_035, fbnet
 from lutbench.space.find import SPACES, space_of_net
@@ -20,7 +21,7 @@ from lutbench.space.models.condensenet import condensenet_g4, condensenet_g8
 from lutbench.space.models.efficientnet_lite import EFFICIENTNET_LITE
 from lutbench.space.models.fbnetv2 import FBNETV2
 from lutbench.space.models.ghostnet import ghostnet
-from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2
+from lutbench.space.models.mobile import efficientnet_b0, mnasnet, mobilenet_v2, proxyless_mobile
 from lutbench.space.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from lutbench.space.models.mobilenet_v4 import MOBILENET_V4
 from lutbench.space.models.mobileone import MOBILEONE_NETS
@@ -83,14 +84,15 @@ ZOO = {entry.name: entry for entry in _ENTRIES}
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A published net that is no choice of candidates.
+    """A published net that is no choice of candidates in FBNet's space.
 
+    build: the net of blocks at a resolution and width, or its layers where it is made of others.
     variants: the (resolution, width) it is listed at.
     widths: those it exists at; none means any.
     """
 
     name: str
-    build: Callable[[int, float], Graph]
+    build: Callable[[int, float], Graph | Net]
     variants: tuple[tuple[int, float], ...] = ((224, 1.0),)
     widths: tuple[float, ...] = ()
 
@@ -108,6 +110,7 @@ _MODEL_ENTRIES = (
     ModelEntry("mobilenet_v3_large", mobilenet_v3_large, ((224, 1.0), (224, 0.75), (224, 1.25))),
     ModelEntry("mobilenet_v3_small", mobilenet_v3_small, ((224, 1.0), (224, 0.75))),
     ModelEntry("efficientnet_b0", efficientnet_b0, widths=(1.0,)),
+    ModelEntry("proxyless_mobile", proxyless_mobile, widths=(1.0,)),
     *(
         ModelEntry(name, build, ((resolution, 1.0),), (1.0,))
         for name, (build, resolution) in (FBNETV2 | EFFICIENTNET_LITE | MOBILENET_V4).items()
@@ -143,7 +146,20 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
         raise UsageError(f"{entry.name}: width {width:g} is not between 0.01 and 10")
     own = (resolution, width) == entry.variants[0]
     name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
-    return Model(name, resolution, width, entry.build(resolution, width))
+    built = entry.build(resolution, width)
+    return Model(name, resolution, width, net_graph(built) if isinstance(built, Net) else built)
+
+
+def nets_of_blocks() -> tuple[Net, ...]:
+    """The models that are made of blocks, as nets, at each resolution and width they were published at."""
+    return tuple(net for model in zoo_models() if (net := net_of_blocks(model)))
+
+
+def net_of_blocks(model: Model) -> Net | None:
+    """The model as a net of operators that a LUT may have rows of; None where it is made of other layers."""
+    entry = MODELS.get(model.name.split("@")[0])
+    built = entry.build(model.resolution, model.width) if entry else None
+    return replace(built, name=model.name) if isinstance(built, Net) else None
 
 
 def _zoo_net(entry: ZooEntry) -> Net:
@@ -154,9 +170,11 @@ def find_whole_net(text: str, spaces: tuple[Space, ...]) -> Net | Model:
     """The net a user wrote, among the published ones of any kind; UsageError, with near names, for none."""
     variant = _VARIANT.fullmatch(text.strip())
     base = variant["name"].strip() if variant else text.strip()
-    if base not in MODELS:
-        return find_net(text, spaces)
-    entry = MODELS[base]
+    return _model_of(base, variant) if base in MODELS else find_net(text, spaces)
+
+
+def _model_of(name: str, variant: re.Match[str] | None) -> Model:
+    entry = MODELS[name]
     resolution, width = entry.variants[0]
     if variant:
         resolution, width = int(variant["resolution"]), float(variant["width"] or width)
@@ -195,6 +213,8 @@ def find_net(text: str, spaces: tuple[Space, ...]) -> Net:
         return parse_net(entry.blocks, space, text, _zoo_head(entry, space))
     if re.search(r"[\s,|]", base) or base == "skip" or _is_candidate(base):
         return parse_net(base, _space_at(variant, spaces, text), text)
+    if base in MODELS and (net := net_of_blocks(_model_of(base, variant))):
+        return net
     if base in MODELS or parse_factory_net(text):
         raise UsageError(
             f"{base} is not made of this space's operators, so no LUT of it predicts it",

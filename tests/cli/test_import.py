@@ -41,7 +41,7 @@ def test_import_show_and_predict(folder: Path) -> None:
 
 def test_left_out_rows_are_counted_and_named(folder: Path) -> None:
     with (folder / "phone.yaml").open("a") as file:
-        file.write("Logits-input:7x7x1280-output:1000: {mean: 0.5, std: 0.1, count: 500}\n")  # the pool is in it
+        file.write("Logits_2-input:7x7x1280-output:1000: {mean: 0.5, std: 0.1, count: 500}\n")  # no layer of ours
     done = run("import", "ofa", "phone.yaml", "-o", "phone.csv", cwd=folder)
     assert done.returncode == 0
     assert "left out  5" in done.stdout

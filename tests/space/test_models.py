@@ -9,9 +9,11 @@ import pytest
 from lutbench.errors import LutbenchError, SpaceError, UsageError
 from lutbench.space.expand import net_graph
 from lutbench.space.fbnet import fbnet
+from lutbench.space.find import known_space
 from lutbench.space.graph import Graph, GraphBuilder, Model
 from lutbench.space.models.fbnetv2 import FBNETV2
-from lutbench.space.zoo import MODELS, find_net, find_whole_net, retargeted, zoo_models, zoo_nets
+from lutbench.space.operator import parse_operator
+from lutbench.space.zoo import MODELS, find_net, find_whole_net, net_of_blocks, retargeted, zoo_models, zoo_nets
 
 SPACES = (fbnet(224, 1.0),)
 
@@ -40,6 +42,7 @@ GOLDEN = {
     "mobilenet_v3_small": (56_510_400, 2_530_744),
     "mobilenet_v3_small@224x0.75": (43_399_344, 2_032_192),
     "efficientnet_b0": (385_814_752, 5_246_532),
+    "proxyless_mobile": (320_427_584, 4_046_016),
     "fbnetv2_f1": (56_231_936, 6_004_496),
     "fbnetv2_f2": (85_163_192, 6_004_496),
     "fbnetv2_f3": (121_423_712, 6_904_592),
@@ -170,9 +173,37 @@ def test_nets_that_are_not_there(text: str, told: str) -> None:
 
 
 def test_a_lut_does_not_predict_what_is_not_made_of_its_operators() -> None:
-    for text in ("mobilenet_v2@192x0.5", "timm:resnet18"):
+    for text in ("shufflenet_v2@192x0.5", "ghostnet", "timm:resnet18"):
         with pytest.raises(UsageError, match=f"`lutbench bench {text}` times it"):
             find_net(text, SPACES)
+
+
+OF_OTHER_LAYERS = ("shufflenet_v2", "condensenet", "fbnetv2", "mobileone", "repvit", "ghostnet")
+
+
+@pytest.mark.parametrize("found", zoo_models(), ids=lambda found: found.name)
+def test_nets_made_of_blocks_are_nets_of_operators(found: Model) -> None:
+    if found.name.startswith(OF_OTHER_LAYERS):
+        assert net_of_blocks(found) is None
+        return
+    net = find_net(found.name, ())
+    assert net == net_of_blocks(found) and net.name == found.name
+    assert (net.macs, net.params, net.input_shape) == (found.macs, found.params, found.graph.input_shape)
+    assert net_graph(net) == found.graph
+    assert all(parse_operator(operator.name) == operator for operator in net.operators)
+
+
+def test_mobilenet_v4_conv_m_is_a_net_of_its_space() -> None:
+    space = known_space("mobilenetv4-conv").scaled(256, 1.0)
+    names = {operator.name for operator in space.operators}
+    assert {operator.name for operator in find_net("mobilenet_v4_conv_m", ()).operators} <= names
+
+
+def test_once_for_alls_blocks_are_mobilenet_v3s() -> None:
+    """The layers that both have, and the head; MobileNetV3's other expansions are not in the space."""
+    names = {operator.name for operator in known_space("ofa-mobilenetv3").operators}
+    missing = {op.name for op in find_net("mobilenet_v3_large", ()).operators} - names
+    assert missing == {"ir_k3_e2.5_g1_hswish_80x14x14_80_s1", "ir_k3_e2.3_g1_hswish_80x14x14_80_s1"}
 
 
 def test_every_model_is_found_by_its_own_name() -> None:

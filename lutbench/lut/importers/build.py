@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,14 +15,14 @@ from lutbench.errors import LutError, UsageError
 from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
+from lutbench.lut.importers.whole import missing_of, whole_space
 from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row, space_section
 from lutbench.measure.statistics import Z_95
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import PUBLISHED_TABLE
-from lutbench.space.fbnet import FBNET, fbnet
-from lutbench.space.find import SPACES, find_spaces, known_space
+from lutbench.space.fbnet import FBNET
+from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
-from lutbench.space.operator import parse_operator
 from lutbench.units import TO_US
 
 
@@ -36,6 +35,7 @@ class ImportRequest:
     space, resolution: of a table whose rows do not say what they are; "" and None: FBNet's, where its columns are
         named so.
     batch: images that were run at once; None: one is assumed.
+    fixed_us: what stem, head, pool and classifier take together where the file has no rows of them; None: not known.
     """
 
     path: Path
@@ -49,6 +49,7 @@ class ImportRequest:
     batch: int | None = None
     space: str = ""
     resolution: int | None = None
+    fixed_us: float | None = None
 
     def __post_init__(self) -> None:
         if self.unit and self.unit not in TO_US:
@@ -60,20 +61,19 @@ class ImportRequest:
                 raise UsageError(f"--{name} {value!r} holds characters that cannot be printed")
 
 
-_WIDTHS = (1.0, 1.2)  # once-for-all's tables are of its MobileNetV3 of width 1.2
-
-
 def import_table(request: ImportRequest) -> Lut:
     """The file's table as a LUT whose origin says where each thing comes from.
 
     LutError where the file is none of its format, UsageError where an option does not fit it.
     """
     importer = find_importer(request.format)
+    if request.fixed_us is not None and not 0 <= request.fixed_us < math.inf:
+        raise UsageError(f"--fixed-us {request.fixed_us:g} is not a number of microseconds")
     if request.select and not importer.selects:
         raise UsageError(f"{request.format} has nothing to select: such a file is of one device")
     data = read_bytes(request.path, PUBLISHED_TABLE)
     section, spaces = _wanted_space(request, importer)
-    reading = importer.read(data, request.path, request.select, *spaces)
+    reading = importer.read(data, request.path, request.select, *(spaces if importer.of_space else ()))
     if not reading.names_columns and not request.space:
         raise UsageError(
             "the file says neither the space nor the image's size that its rows are of",
@@ -94,7 +94,7 @@ def import_table(request: ImportRequest) -> Lut:
         dtype=request.dtype or reading.dtype,
         threads=request.threads or 1,
         batch=request.batch or 1,
-        space=_space(rows, section, spaces),
+        space=_space(request, importer, rows, section, spaces),
         provenance="imported",
         lutbench=__version__,
         origin=_origin(request, importer, spaces, reading, rows, left_out)
@@ -104,14 +104,41 @@ def import_table(request: ImportRequest) -> Lut:
 
 
 def _wanted_space(request: ImportRequest, importer: Importer) -> tuple[SpaceSection | None, tuple[Space, ...]]:
-    """The space whose rows a table without names is to hold; none for a format that names its operators."""
-    if not importer.of_space:
-        if request.space or request.resolution:
-            raise UsageError(f"a file of {request.format} names its operators' shapes", remedy="leave --space out")
+    """The space that was asked for, or whose rows a table without names is to hold; else none."""
+    if not importer.of_space and not request.space:
+        if request.resolution:
+            raise UsageError(f"a file of {request.format} names its operators' shapes", remedy="leave --resolution out")
         return None, ()
     resolutions = (request.resolution,) if request.resolution else ()
     spaces, definition = find_spaces(request.space or FBNET.name, resolutions, (1.0,))
     return space_section(spaces, definition), spaces
+
+
+def _space(
+    request: ImportRequest,
+    importer: Importer,
+    rows: Sequence[Row],
+    section: SpaceSection | None,
+    spaces: Sequence[Space],
+) -> SpaceSection:
+    """A space where every operator to be searched is there: the one asked for, or any that comes along.
+
+    UsageError where a file that names its operators lacks some of the space asked for.
+    """
+    there = {row.operator for row in rows}
+    if section is None:
+        return whole_space(there)
+    missing = missing_of(there, spaces)
+    if not missing:
+        return section
+    if not importer.of_space:
+        raise UsageError(
+            f"a file of {request.format} names its operators' shapes, and {len(missing)} of space {spaces[0].name} at"
+            f" {spaces[0].label} are not among them (the first: {missing[0]})",
+            path=request.path,
+            remedy="leave --space out, or name the space and resolution that its rows are of",
+        )
+    return SpaceSection(IMPORTED_SPACE, (), ())
 
 
 def _rows(entries: Sequence[Entry], unit: str) -> tuple[tuple[Row, ...], list[LeftOut]]:
@@ -142,7 +169,8 @@ def _row(name: str, group: Sequence[Entry], unit: str) -> Row | None:
     values_us = [to_us(entry.latency) for entry in group]
     halves_us = [to_us(_half_width(entry)) for entry in group]
     latency_us = round(median(values_us), 3)
-    if not 0 < latency_us < math.inf or not all(value < math.inf for value in values_us):
+    is_rounded_away = latency_us == 0 < median(values_us)
+    if is_rounded_away or not latency_us < math.inf or not all(value < math.inf for value in values_us):
         return None
     low_us = high_us = math.nan
     if len(group) > 1 or not math.isnan(halves_us[0]):
@@ -156,33 +184,6 @@ def _row(name: str, group: Sequence[Entry], unit: str) -> Row | None:
 def _half_width(entry: Entry) -> float:
     """Z_95 standard errors of the mean; NaN where the spread or the count is not stated."""
     return Z_95 * entry.std / math.sqrt(entry.count) if entry.count > 1 else math.nan
-
-
-def _space(rows: Sequence[Row], section: SpaceSection | None, spaces: Sequence[Space]) -> SpaceSection:
-    """A space where every operator to be searched is there: the one asked for, or any that comes along.
-
-    FBNet's at any resolution, the others at their own and the widths that tables are published of.
-    """
-    there = {row.operator for row in rows}
-    if section is not None:
-        whole = all(op.name in there for space in spaces for op in space.searchable_operators if op.is_measured)
-        return section if whole else SpaceSection(IMPORTED_SPACE, (), ())
-    first = fbnet(FBNET.resolution, 1.0).layers[0]
-    sizes = {
-        op.h_in for op in map(parse_operator, there) if (op.kind, op.c_in, op.c_out) == ("ir", first.c_in, first.c_in)
-    }
-    found = []
-    for resolution in sorted(size * FBNET.stem_stride for size in sizes if 4 <= size <= 2048):
-        searchable = fbnet(resolution, 1.0).searchable_operators
-        if all(operator.name in there for operator in searchable if operator.is_measured):
-            found.append(resolution)
-    if found:
-        return SpaceSection(FBNET.name, tuple(found), (1.0,))
-    for own, width in product((known_space(name) for name in SPACES if name != FBNET.name), _WIDTHS):
-        space = own.scaled(own.resolution, width)
-        if all(operator.name in there for operator in space.searchable_operators if operator.is_measured):
-            return SpaceSection(space.name, (space.resolution,), (width,))
-    return SpaceSection(IMPORTED_SPACE, (), ())
 
 
 def _origin(
@@ -199,6 +200,7 @@ def _origin(
         "format": request.format,
         "select": printable(reading.select),
         "unit": request.unit or importer.unit,
+        **({} if request.fixed_us is None else {"fixed_us": request.fixed_us}),
         "rows": len(rows),
         "foreign": sum(row.parts.kind == "foreign" for row in rows),
         "left_out": [str(row) for row in left_out],
@@ -221,6 +223,11 @@ def _notes(
         notes.append(_shared_note(shared))
     if any(row.has_interval for row in single):
         notes.append("ci_low_us and ci_high_us: the mean -+ 1.96 std / sqrt(count)")
+    zeros = [row.operator for row in measured if row.is_zero]
+    if zeros:
+        notes.append(
+            f"rows of latency 0: {len(zeros)} (the first: {zeros[0]}); the source says so, and they cost a net nothing"
+        )
     unknown = sum(not row.has_interval for row in single)
     if unknown:
         notes.append(f"rows without an interval: {unknown}; the source states no spread")
@@ -238,8 +245,9 @@ def _notes(
 
 
 def _shared_note(shared: Mapping[str, Sequence[float]]) -> str:
-    widest = max(max(values) / min(values) for values in shared.values())
+    widest = max((max(values) / min(values) for values in shared.values() if min(values)), default=math.nan)
+    apart = "" if math.isnan(widest) else f" (up to {widest:.2f} times apart)"
     return (
-        f"operators with several values in the source: {len(shared)} (up to {widest:.2f} times apart); latency_us is"
+        f"operators with several values in the source: {len(shared)}{apart}; latency_us is"
         " their median, ci_low_us and ci_high_us cover them all"
     )

@@ -87,7 +87,7 @@ class Collector:
 
         canonical: None where the row is none of lutbench's operators.
 
-        latency may be 0 for an identity only. A row without a latency is left out, one without a spread is not.
+        A row without a latency is left out, one of 0 or without a spread is not.
         """
         try:
             if key in self._keys:
@@ -98,7 +98,7 @@ class Collector:
                 raise ValueError("only characters that a name cannot hold tell it from an earlier row")
             self._foreign.add(operator.name)
             value = number(latency)
-            if value < 0 or (value == 0 and operator.is_measured):
+            if value < 0:
                 raise ValueError(f"the latency {value:g} is not positive")
             self.entries.append(Entry(key, operator, value, std if 0 <= std < math.inf else math.nan, _count(count)))
         except SpaceError as error:

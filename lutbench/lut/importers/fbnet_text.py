@@ -32,10 +32,11 @@ def read(data: bytes, path: Path, select: str, space: Space | None = None) -> Re
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip(' ,;\t"[]')]
     lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
     candidates = _candidates(space)
-    columns: Sequence[Candidate] = candidates
+    columns: Sequence[Candidate | None] = candidates
+    found = Collector()
     named = bool(lines) and re.search(r"[A-Za-z]{2}", _plain(lines[0][1])) is not None
     if named:
-        columns = _columns(*lines.pop(0), space, path)
+        columns = _columns(*lines.pop(0), space, path, found)
     rows = _without_index([(number, _words(line, len(columns))) for number, line in lines], len(columns))
     if len(rows) != len(space.layers):
         raise LutError(
@@ -43,7 +44,6 @@ def read(data: bytes, path: Path, select: str, space: Space | None = None) -> Re
             path=path,
             remedy="is it of another space? --space FILE says of which",
         )
-    found = Collector()
     for (line, words), layer in zip(rows, space.layers, strict=True):
         if len(words) != len(columns):
             raise LutError(
@@ -53,6 +53,8 @@ def read(data: bytes, path: Path, select: str, space: Space | None = None) -> Re
                 remedy="is it of another space? --space FILE says of which",
             )
         for candidate, word in zip(columns, words, strict=True):
+            if candidate is None:
+                continue
             key = f"layer {layer.index + 1} {candidate}"
             if candidate in layer.candidates:
                 operator = known(lambda layer=layer, candidate=candidate: layer.operator(candidate))  # type: ignore[misc]
@@ -103,30 +105,34 @@ def zoo_name(candidate: Candidate) -> str:
     return "skip" if candidate.is_skip else f"ir_{candidate.name.replace('_e1_g2', _SHUFFLED)}"
 
 
-def _columns(line: int, text: str, space: Space, path: Path) -> tuple[Candidate, ...]:
+def _columns(line: int, text: str, space: Space, path: Path, left: Collector) -> tuple[Candidate | None, ...]:
+    """What each column is of; None for one that is no candidate of the space, which is left out by its name."""
     candidates = _candidates(space)
     known_names = {**{candidate.name: candidate for candidate in candidates}, **{zoo_name(c): c for c in candidates}}
     words = re.sub(r"[,;]", " ", _plain(text)).split()
-    found = []
-    for word in words:
-        if word not in known_names and _parsed(word) not in candidates:
-            raise LutError(
-                f"column {printable(word)!r} is none of {_title(space)}'s candidates",
-                path=path,
-                line=line,
-                remedy=f"known: {', '.join(map(zoo_name, candidates))}; --space FILE says another space",
-            )
-        found.append(known_names.get(word) or _parsed(word))
-    columns = tuple(candidate for candidate in found if candidate is not None)
-    if len(set(columns)) != len(candidates) or len(columns) != len(candidates):
+    found = [known_names.get(word) or _parsed(word, candidates) for word in words]
+    unknown = [word for word, candidate in zip(words, found, strict=True) if candidate is None]
+    known_ones = [candidate for candidate in found if candidate is not None]
+    names = ", ".join(map(zoo_name, candidates))
+    if not known_ones:
+        raise LutError(
+            f"column {printable(unknown[0])!r} is none of {_title(space)}'s candidates",
+            path=path,
+            line=line,
+            remedy=f"known: {names}; --space FILE says another space",
+        )
+    if len(set(known_ones)) != len(known_ones) or (not unknown and len(known_ones) != len(candidates)):
         raise LutError(
             f"the columns are not {_title(space)}'s {len(candidates)} candidates, each once", path=path, line=line
         )
-    return columns
+    for word in unknown:
+        left.leave_out(f"column {word}", f"it is none of {_title(space)}'s candidates ({names})")
+    return tuple(found)
 
 
-def _parsed(word: str) -> Candidate | None:
+def _parsed(word: str, candidates: Sequence[Candidate]) -> Candidate | None:
     try:
-        return parse_candidate(word)
+        found = parse_candidate(word)
     except SpaceError:
         return None
+    return found if found in candidates else None

@@ -120,10 +120,12 @@ def _pool(key: str) -> Operator | None:
 
 
 def _classifier(key: str) -> Operator | None:
-    """Logits with a 1x1 input is the classifier; with a larger one it holds the pool as well and is none of ours."""
+    """Logits with a 1x1 input is the classifier; with a larger one it holds the pool as well."""
     parts = matched(_LOGITS, key)
-    if parts is None or (parts["h"], parts["w"]) != (1, 1):
+    if parts is None:
         return None
+    if (parts["h"], parts["w"]) != (1, 1):
+        return Operator("poolfc", parts["c"], parts["h"], parts["w"], parts["co"])
     return Operator("fc", parts["c"], 1, 1, parts["co"])
 
 

@@ -31,7 +31,7 @@ def check_plausible(
     per_unit = [
         batch * entry.operator.macs / entry.latency
         for entry in entries
-        if entry.operator.of_kind.form == "block" and entry.operator.macs >= _SMALLEST_MACS
+        if entry.latency and entry.operator.of_kind.form == "block" and entry.operator.macs >= _SMALLEST_MACS
     ]
     if not per_unit:
         if unit_is != "open":

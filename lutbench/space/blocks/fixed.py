@@ -48,6 +48,14 @@ FC = Kind(
     candidate=False,
     by_columns=True,
 )
+POOLED_FC = Kind(
+    "poolfc",
+    "global average pool and fully connected layer, timed as one",
+    (),
+    lambda net, op: net.fc(net.global_pool(net.last), op.c_out),
+    form="pooled",
+    candidate=False,
+)
 IDENTITY = Kind(
     "identity",
     "a skip that changes nothing",

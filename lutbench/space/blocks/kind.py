@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lutbench.space.graph import GraphBuilder
 
 Value = int | float | str
-# what follows an operator's block: CxHxW_C_sS, CxHxW, C_C, or nothing
-Form = Literal["block", "same", "flat", "none"]
+# what follows an operator's block: CxHxW_C_sS, CxHxW_C, CxHxW, C_C, or nothing
+Form = Literal["block", "pooled", "same", "flat", "none"]
 OWN_FIELDS: Mapping[str, Value] = {"kernel": 0, "expansion": 0, "groups": 1}  # of every operator, and columns of a LUT
 
 

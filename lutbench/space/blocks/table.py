@@ -10,7 +10,7 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.bottleneck import BOTTLENECK
 from lutbench.space.blocks.convnext import CONVNEXT
 from lutbench.space.blocks.convolution import CONVOLUTION, STEM
-from lutbench.space.blocks.fixed import FC, FOREIGN, IDENTITY, OVERHEAD_KIND, POOL
+from lutbench.space.blocks.fixed import FC, FOREIGN, IDENTITY, OVERHEAD_KIND, POOL, POOLED_FC
 from lutbench.space.blocks.fused import FUSED
 from lutbench.space.blocks.inverted_residual import INVERTED_RESIDUAL
 from lutbench.space.blocks.kind import Kind
@@ -42,6 +42,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             MODULE,
             POOL,
             FC,
+            POOLED_FC,
             IDENTITY,
             OVERHEAD_KIND,
             FOREIGN,

@@ -11,26 +11,27 @@ from dataclasses import replace
 from functools import partial
 
 from lutbench.space.blocks.parts import divisible
-from lutbench.space.graph import Graph
-from lutbench.space.models.blocks import mobile
+from lutbench.space.models.blocks import Title, mobile
 from lutbench.space.models.mobile import EFFICIENTNET_B0
+from lutbench.space.net import Net
 
 _STEM, _HEAD = 32, 1280
 
 
-def _build(wider: float, deeper: float, resolution: int, width: float) -> Graph:
+def _build(name: str, wider: float, deeper: float, resolution: int, width: float) -> Net:
     """wider, deeper: than EfficientNet-B0, by what its authors multiply channels and repeats with."""
     del width  # the released nets have one each
     first, *middle, last = EFFICIENTNET_B0
     stages = (first, *(replace(stage, repeats=math.ceil(stage.repeats * deeper)) for stage in middle), last)
-    return mobile(resolution, _STEM, lambda c: divisible(c * wider), stages, _HEAD, "relu6")
+    title = Title(name, resolution)
+    return mobile(title, _STEM, lambda c: divisible(c * wider), stages, _HEAD, "relu6", "_relu6")
 
 
-# name -> (graph at a resolution, the resolution it was released at)
-EFFICIENTNET_LITE: dict[str, tuple[Callable[[int, float], Graph], int]] = {
-    "efficientnet_lite0": (partial(_build, 1.0, 1.0), 224),
-    "efficientnet_lite1": (partial(_build, 1.0, 1.1), 240),
-    "efficientnet_lite2": (partial(_build, 1.1, 1.2), 260),
-    "efficientnet_lite3": (partial(_build, 1.2, 1.4), 280),
-    "efficientnet_lite4": (partial(_build, 1.4, 1.8), 300),
+# name -> (the net at a resolution, the resolution it was released at)
+EFFICIENTNET_LITE: dict[str, tuple[Callable[[int, float], Net], int]] = {
+    "efficientnet_lite0": (partial(_build, "efficientnet_lite0", 1.0, 1.0), 224),
+    "efficientnet_lite1": (partial(_build, "efficientnet_lite1", 1.0, 1.1), 240),
+    "efficientnet_lite2": (partial(_build, "efficientnet_lite2", 1.1, 1.2), 260),
+    "efficientnet_lite3": (partial(_build, "efficientnet_lite3", 1.2, 1.4), 280),
+    "efficientnet_lite4": (partial(_build, "efficientnet_lite4", 1.4, 1.8), 300),
 }

@@ -1,4 +1,4 @@
-"""MobileNetV2, MnasNet and EfficientNet-B0: stages of equal inverted residual blocks.
+"""MobileNetV2, MnasNet, EfficientNet-B0 and ProxylessNAS-Mobile: stages of equal inverted residual blocks.
 
 MnasNet's channel counts are rounded up to multiples of 8, for only so does its width of 0.35 have the 76 million
 multiply-accumulates that FBNet's table 4 gives it.
@@ -6,9 +6,9 @@ multiply-accumulates that FBNet's table 4 gives it.
 
 from __future__ import annotations
 
-from lutbench.space.blocks.parts import Squeeze, divisible
-from lutbench.space.graph import Graph
-from lutbench.space.models.blocks import MBConv, mobile
+from lutbench.space.blocks.parts import divisible
+from lutbench.space.models.blocks import MBConv, Title, mobile
+from lutbench.space.net import Net
 from lutbench.space.scale import scaled_channels
 
 _MOBILENET_V2 = (
@@ -22,10 +22,11 @@ _MOBILENET_V2 = (
 )
 
 
-def mobilenet_v2(resolution: int, width: float) -> Graph:
+def mobilenet_v2(resolution: int, width: float) -> Net:
     """MobileNetV2 (CVPR 2018, table 2); the head of 1280 is not made narrower."""
-    head = divisible(1280 * max(1.0, width))
-    return mobile(resolution, divisible(32 * width), lambda c: divisible(c * width), _MOBILENET_V2, head, "relu6")
+    title, head = Title("mobilenet_v2", resolution, width), divisible(1280 * max(1.0, width))
+    stem = divisible(32 * width)
+    return mobile(title, stem, lambda c: divisible(c * width), _MOBILENET_V2, head, "relu6", "_relu6")
 
 
 _MNASNET = (
@@ -39,10 +40,10 @@ _MNASNET = (
 )
 
 
-def mnasnet(resolution: int, width: float) -> Graph:
+def mnasnet(resolution: int, width: float) -> Net:
     """MnasNet's first version, without squeeze-and-excitation (arXiv 1807.11626v1, figure 7)."""
-    stem = scaled_channels(32, width)
-    return mobile(resolution, stem, lambda c: scaled_channels(c, width), _MNASNET, 1280, "relu")
+    title, stem = Title("mnasnet", resolution, width), scaled_channels(32, width)
+    return mobile(title, stem, lambda c: scaled_channels(c, width), _MNASNET, 1280, "relu")
 
 
 EFFICIENTNET_B0 = (
@@ -56,14 +57,38 @@ EFFICIENTNET_B0 = (
 )
 
 
-def efficientnet_b0(resolution: int, width: float) -> Graph:
+def efficientnet_b0(resolution: int, width: float) -> Net:
     """EfficientNet-B0 (ICML 2019, table 1); a block squeezes to a quarter of its input's channels."""
     return mobile(
-        resolution,
+        Title("efficientnet_b0", resolution, width),
         divisible(32 * width),
         lambda c: divisible(c * width),
         EFFICIENTNET_B0,
         divisible(1280 * width),
         "swish",
-        lambda c_in: Squeeze(max(1, c_in // 4), "swish", "sigmoid"),
+        "_swish_si0.25",
     )
+
+
+_PROXYLESS_MOBILE = (
+    MBConv(1, 3, 16, 1, 1),
+    MBConv(3, 5, 32, 1, 2),
+    MBConv(3, 3, 32, 1, 1),
+    MBConv(3, 7, 40, 1, 2),
+    MBConv(3, 3, 40, 1, 1),
+    MBConv(3, 5, 40, 2, 1),
+    MBConv(6, 7, 80, 1, 2),
+    MBConv(3, 5, 80, 3, 1),
+    MBConv(6, 5, 96, 1, 1),
+    MBConv(3, 5, 96, 3, 1),
+    MBConv(6, 7, 192, 1, 2),
+    MBConv(6, 7, 192, 1, 1),
+    MBConv(3, 7, 192, 2, 1),
+    MBConv(6, 7, 320, 1, 1),
+)
+
+
+def proxyless_mobile(resolution: int, width: float) -> Net:
+    """ProxylessNAS-Mobile (ICLR 2019), found for a phone, block by block as in its authors' log of it."""
+    del width  # the released net has one
+    return mobile(Title("proxyless_mobile", resolution), 32, lambda c: c, _PROXYLESS_MOBILE, 1280, "relu6", "_relu6")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lutbench.space.blocks.parts import Squeeze, divisible
-from lutbench.space.graph import Activation, Graph, GraphBuilder
-from lutbench.space.models.blocks import CLASSES, inverted_residual
+from lutbench.space.blocks.parts import divisible
+from lutbench.space.macro import HeadLayer
+from lutbench.space.models.blocks import Row, Stem, Title, expansion_word, net_of
+from lutbench.space.net import Net
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class _Row:
     expansion: float
     channels: int
     squeeze: bool
-    activation: Activation
+    activation: str
     stride: int
 
 
@@ -53,27 +54,26 @@ _SMALL = (
 )
 
 
-def mobilenet_v3_large(resolution: int, width: float) -> Graph:
-    return _build(resolution, width, _LARGE, 960, 1280)
+def mobilenet_v3_large(resolution: int, width: float) -> Net:
+    return _build(Title("mobilenet_v3_large", resolution, width), _LARGE, 960, 1280)
 
 
-def mobilenet_v3_small(resolution: int, width: float) -> Graph:
-    return _build(resolution, width, _SMALL, 576, 1024)
+def mobilenet_v3_small(resolution: int, width: float) -> Net:
+    return _build(Title("mobilenet_v3_small", resolution, width), _SMALL, 576, 1024)
 
 
-def _build(resolution: int, width: float, rows: tuple[_Row, ...], head: int, hidden: int) -> Graph:
+def _build(title: Title, rows: tuple[_Row, ...], head: int, hidden: int) -> Net:
     """head: of the 1x1 convolution before the pool. hidden: of the layer behind it, the same at every width.
 
     Only so has the large net at width 1.25 its published 7.5 million parameters (arXiv 1905.02244, table 9).
     """
-    net = GraphBuilder(3, resolution, resolution)
-    last = net.conv(0, divisible(16 * width), 3, 2, activation="hswish")
+    c_in = stem = divisible(16 * title.width)
+    blocks = []
     for row in rows:
-        mid = divisible(net.shape(last)[0] * row.expansion)
-        squeeze = Squeeze(divisible(mid / 4)) if row.squeeze else None
-        channels = divisible(row.channels * width)
-        last = inverted_residual(net, last, channels, row.kernel, row.stride, mid, row.activation, squeeze)
-    last = net.conv(last, divisible(head * width), activation="hswish")
-    last = net.fc(net.global_pool(last), hidden, "hswish")
-    net.fc(last, CLASSES)
-    return net.graph()
+        words = ["_hswish"] * (row.activation == "hswish") + ["_se0.25"] * row.squeeze
+        name = f"k{row.kernel}_{expansion_word(c_in, divisible(c_in * row.expansion))}{''.join(words)}"
+        blocks.append(Row(name, divisible(row.channels * title.width), 1, row.stride))
+        c_in = blocks[-1].channels
+    last = HeadLayer("conv_k1_hswish", divisible(head * title.width))
+    tail = (last, HeadLayer("pool"), HeadLayer("fc_hswish", hidden), HeadLayer("fc"))
+    return net_of(title, Stem(stem, "hswish"), blocks, tail)

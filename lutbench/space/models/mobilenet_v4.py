@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from lutbench.space.graph import Graph, GraphBuilder
-from lutbench.space.models.blocks import CLASSES, Row, rows
+from lutbench.space.macro import HeadLayer
+from lutbench.space.models.blocks import Row, Stem, Title, net_of
+from lutbench.space.net import Net
 
-_HEAD, _HIDDEN = 960, 1280
+_TAIL = (HeadLayer("conv_k1", 960), HeadLayer("pool_map"), HeadLayer("conv_k1", 1280), HeadLayer("fc"))
 
 _SMALL = (
     Row("conv_k3", 32, stride=2),
@@ -102,21 +103,19 @@ _HYBRID = (
 )
 
 
-def _build(stem: int, body: Sequence[Row], resolution: int, width: float) -> Graph:
+def _build(name: str, stem: int, body: Sequence[Row], resolution: int, width: float) -> Net:
     """The head pools before its last 1x1 convolution, as MobileNetV3's, with batch norm."""
     del width  # the released nets have one
-    net = GraphBuilder(3, resolution, resolution)
-    net.conv(0, stem, 3, 2, activation="relu")
-    rows(net, body)
-    last = net.global_pool(net.conv(net.last, _HEAD, activation="relu"))
-    net.fc(net.conv(last, _HIDDEN, activation="relu"), CLASSES)
-    return net.graph()
+    return net_of(Title(name, resolution), Stem(stem), body, _TAIL)
 
 
-# name -> (graph at a resolution, the resolution it was published at)
-MOBILENET_V4: dict[str, tuple[Callable[[int, float], Graph], int]] = {
-    "mobilenet_v4_conv_s": (partial(_build, 32, _SMALL), 224),
-    "mobilenet_v4_conv_m": (partial(_build, 32, _MEDIUM), 256),
-    "mobilenet_v4_conv_l": (partial(_build, 24, _LARGE), 384),
-    "mobilenet_v4_hybrid_m": (partial(_build, 32, _HYBRID), 256),
+# name -> (the net at a resolution, the resolution it was published at)
+MOBILENET_V4: dict[str, tuple[Callable[[int, float], Net], int]] = {
+    name: (partial(_build, name, stem, body), resolution)
+    for name, stem, body, resolution in (
+        ("mobilenet_v4_conv_s", 32, _SMALL, 224),
+        ("mobilenet_v4_conv_m", 32, _MEDIUM, 256),
+        ("mobilenet_v4_conv_l", 24, _LARGE, 384),
+        ("mobilenet_v4_hybrid_m", 32, _HYBRID, 256),
+    )
 }

@@ -196,7 +196,7 @@ def test_an_import_replaces_only_an_import_of_its_format(tmp_path: Path) -> None
         check_replaces(path, "imported", "ofa")
 
 
-@given(st.lists(st.floats(1e-9, 1e300), min_size=1, max_size=5))
+@given(st.lists(st.just(0.0) | st.floats(1e-9, 1e300), min_size=1, max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_latencies_make_a_lut_or_one_error(tmp_path: Path, latencies: list[float]) -> None:
     text = "".join(
