@@ -151,6 +151,7 @@ def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: fl
     alpha: None is ALPHA; for another beta than BETA what keeps the fastest net's factor, and so the loss's size.
     """
     references_us = tuple(model.net_us(model.fastest) for model in models)
+    Product(references_us)  # refuses a fastest net of 0 us, which an imported table may have, before its logarithm
     middle = sum(map(math.log, references_us)) / len(references_us)
     return Product(references_us, ALPHA * middle ** (BETA - beta) if alpha is None else alpha, beta)
 

@@ -45,6 +45,11 @@ class Pair:
         return math.nan if self.change is None else self.change.ratio
 
     @property
+    def is_zero(self) -> bool:
+        """Whether one of the latencies is 0, of which there is no ratio: an identity's, or what a source calls 0."""
+        return 0 in [row.latency_us for row in (self.a, self.b) if row is not None]
+
+    @property
     def is_significant(self) -> bool | None:
         """Whether they differ as in `diff`; None where there is no ratio, or an interval is not known."""
         if self.a is None or self.b is None or self.change is None or not math.isfinite(self.ratio):
@@ -64,6 +69,8 @@ class Pair:
             return "failed in " + " and ".join(
                 letter for letter, row in (("A", self.a), ("B", self.b)) if not row.is_ok
             )
+        if self.is_zero:
+            return "a latency of 0"
         if self.is_significant is None:
             return "no interval"
         if not self.is_significant:

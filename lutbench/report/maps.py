@@ -25,8 +25,8 @@ class Cell:
     """One layer with one candidate.
 
     value: microseconds or a ratio; NaN where there is none.
-    state: ok; identity (0 by definition); failed; missing from the LUT; none: the layer does not have the candidate;
-        unsure: a ratio whose intervals overlap.
+    state: ok; identity (0, by definition or by an imported table's word); failed; missing from the LUT; none: the layer
+        does not have the candidate; unsure: a ratio whose intervals overlap.
     note: all there is to say, in lines.
     """
 
@@ -127,7 +127,7 @@ def _latency_cell(side: Side, layer: Layer, candidate: Candidate) -> Cell:
         return _cell(layer, candidate, "missing", note=f"{operator.name}\nnot in the LUT")
     if not row.is_ok:
         return _cell(layer, candidate, "failed", text="✕", note=side.note(row))
-    if not operator.is_measured:
+    if row.latency_us == 0:  # an identity, or what the source of an imported table calls 0
         return _cell(layer, candidate, "identity", 0.0, "0", side.note(row))
     return _cell(layer, candidate, "ok", row.latency_us, three_digits(row.latency_us), side.note(row))
 
@@ -137,7 +137,7 @@ def _ratio_cell(pairs: Mapping[str, Pair], typical: float, layer: Layer, candida
     pair = pairs.get(operator.name)
     if pair is None or pair.a is None or pair.b is None:
         return _cell(layer, candidate, "missing", note=f"{operator.name}\n{pair.verdict if pair else 'in neither LUT'}")
-    if not operator.is_measured:
+    if pair.is_zero:
         return _cell(layer, candidate, "identity", text="0", note="\n".join([operator.name, *pair.notes]))
     if not math.isfinite(pair.ratio):
         return _cell(layer, candidate, "failed", text="✕", note="\n".join([operator.name, *pair.notes]))

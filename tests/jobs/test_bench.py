@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
 from lutbench.lut.latencies import read_latencies
+from lutbench.lut.table import Lut, Metadata, Row, SpaceSection
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import summarize
 from lutbench.space.architecture import Architecture, write_architecture
@@ -130,6 +132,16 @@ def test_a_net_outside_the_luts_space_has_no_prediction(
     profile(ProfileRequest(device=host, space=str(tiny_file), output=path), QUIET, additive_device())
     (result,) = bench(BenchRequest(device=host, nets=("fbnet_96_035_1",), lut=read_lut(path)), QUIET, device()).results
     assert result.summary is not None and result.predicted_us is None
+
+
+def test_a_published_net_of_blocks_is_predicted_wherever_a_lut_has_its_operators(host: Device) -> None:
+    names = {op.name.replace("_relu6", "") for op in find_net("mobilenet_v2@32x0.35", ()).operators}
+    rows = tuple(Row(name, 10.0, *[nan] * 5, samples=0, rounds=0) for name in sorted(names))
+    metadata = Metadata("host", "unknown", "int8", 1, SpaceSection("imported", (), ()), provenance="imported")
+    request = BenchRequest(device=host, nets=SMALL_NETS, lut=Lut(metadata, rows))
+    of_blocks, of_others = bench(request, QUIET, device()).results
+    assert of_blocks.predicted_us == 10.0 * len(find_net("mobilenet_v2@32x0.35", ()).operators)
+    assert of_others.summary is not None and of_others.predicted_us is None
 
 
 def test_what_fails_costs_itself(host: Device, files: tuple[str, str], tmp_path: Path) -> None:
