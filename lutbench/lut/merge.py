@@ -12,6 +12,7 @@ from lutbench.errors import SpaceFileError, UsageError
 from lutbench.files import file_sha256
 from lutbench.lut.compare import clock_ratio
 from lutbench.lut.context import fitted_fields
+from lutbench.lut.coverage import fixed_us
 from lutbench.lut.diff import CLOCK_TOLERANCE
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
 from lutbench.measure.net_fit import NetMeasurement
@@ -220,7 +221,9 @@ def _origin(luts: Sequence[Lut], rows_from: Sequence[int]) -> dict[str, Any]:
             source = {"file": lut.path.name, "sha256": file_sha256(lut.path), **source}
         sources.append({**source, "origin": dict(meta.origin)} if meta.origin else source)
     texts = dict.fromkeys(str(lut.metadata.origin["source"]) for lut in luts if "source" in lut.metadata.origin)
-    return {**({"source": " and ".join(texts)} if texts else {}), "sources": sources}
+    same = {fixed_us(lut) for lut in luts}  # of the layers around the blocks; where they differ, it is of no net
+    constant = {"fixed_us": same.pop()} if len(same) == 1 and None not in same else {}
+    return {**({"source": " and ".join(texts)} if texts else {}), **constant, "sources": sources}
 
 
 def _clock_warnings(luts: Sequence[Lut]) -> list[str]:

@@ -66,6 +66,22 @@ def test_nets_that_an_imported_lut_cannot_answer_for(folder: Path) -> None:
         assert text in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
+def test_a_table_without_the_layers_around_the_blocks(folder: Path) -> None:
+    for name, options in (("alone.csv", ()), ("whole.csv", ("--fixed-us", "1850.5"))):
+        done = run("import", "fbnet-text", "lookup_table.txt", "-o", name, *options, cwd=folder)
+        assert done.returncode == 0 and "note: it has no rows of stem_k3_3x224x224_16_s2" in done.stderr
+    shown = run("show", "alone.csv", cwd=folder)
+    assert "incomplete" in shown.stdout and "by their blocks alone" in shown.stdout
+    assert "--fixed-us N" in one_line(run("predict", "--lut", "alone.csv", "fbnet_a", cwd=folder), 4)
+    done = run("predict", "--lut", "whole.csv", "fbnet_a", "--json", cwd=folder)
+    assert "1850.5 us stand for them" in done.stderr
+    found = json.loads(run("diff", "alone.csv", "whole.csv", "--json", cwd=folder).stdout)
+    (net,) = [net for net in found["nets"] if net["net"] == "fbnet_a"]
+    assert net["ratio"] == 1
+    assert json.loads(done.stdout)["nets"][0]["latency_us"] == pytest.approx(net["a_us"] + 1850.5)
+    assert "Traceback" not in run("report", "alone.csv", "-o", "page.html", cwd=folder).stderr
+
+
 def test_a_pickle_with_code_is_refused_and_nothing_runs(folder: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -15,6 +15,7 @@ from lutbench.lut.coverage import fixed_us, lacking_note, lacks_fixed, net_parts
 from lutbench.lut.diff import diff
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.importers.build import ImportRequest, import_table
+from lutbench.lut.merge import merge
 from lutbench.lut.predict import predict, predict_blocks
 from lutbench.lut.table import Lut, Row, SpaceSection
 from lutbench.search.latency import latency_model
@@ -117,6 +118,13 @@ def test_a_constant_that_a_file_should_not_have(value: object, tmp_path: Path) -
     odd = replace(lut, metadata=replace(lut.metadata, origin={**lut.metadata.origin, "fixed_us": value}))
     with pytest.raises(LutError, match="fixed_us is not a number of microseconds"):
         predict(odd, find_net("fbnet_a", ()))
+
+
+@pytest.mark.parametrize(("other", "kept"), [(10.0, 10.0), (11.0, None), (None, None)])
+def test_a_merge_keeps_the_constant_that_all_have(other: float | None, kept: float | None, tmp_path: Path) -> None:
+    a, b = text_lut(tmp_path, fixed=10.0), text_lut(tmp_path, fixed=other)
+    halves = replace(a, rows=a.rows[::2]), replace(b, rows=b.rows[1::2])
+    assert fixed_us(merge(halves).lut) == kept
 
 
 def test_a_row_of_pool_and_classifier_stands_for_the_two(tmp_path: Path) -> None:

@@ -88,6 +88,15 @@ def test_a_table_of_a_nets_blocks_predicts_it_by_name(name: str, tmp_path: Path)
     assert predict(lut, net).latency_us == pytest.approx(expected, abs=0.05)
 
 
+def test_a_published_net_is_answered_by_name(pixel1: Lut) -> None:
+    """MnasNet's first version has the table's channels."""
+    net = find_net("mnasnet", ())
+    pooled = [op for op in net.operators if op.kind not in ("pool", "fc")]
+    expected_us = sum(pixel1.by_operator[op.name].latency_us for op in pooled) + 934.826
+    assert predict(pixel1, net).latency_us == pytest.approx(expected_us)
+    assert expected_us == pytest.approx(88_056, abs=1)
+
+
 def test_a_net_of_other_channels_names_what_is_missing(pixel1: Lut) -> None:
     with pytest.raises(LutError, match=r"no row of \d+ of the operators of mobilenet_v2; measure it: lutbench bench"):
         predict(pixel1, find_net("mobilenet_v2", ()))
