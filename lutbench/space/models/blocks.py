@@ -126,7 +126,7 @@ def mobile(
 
 
 def expansion_word(c_in: int, mid: float) -> str:
-    """How a block's name says that it is mid channels wide inside; e0 where nothing expands its input."""
+    """The word of a block's name for mid channels inside; e0 where nothing expands its input."""
     return "e0" if round(mid) == c_in else f"e{round(mid) / c_in:g}"
 
 
