@@ -13,6 +13,10 @@ bundle = "host-bundle"    # measured by that runner and not by a worker of Pytho
 kind = "android"
 serial = "8A2X0T3BQ"      # or address = "192.168.1.20:5555"
 cores = "little"
+
+[devices.my-iphone]
+kind = "ios"
+udid = "00008030-001A2B3C4D5E6F70"    # or address = "192.168.1.21" and code = "7K2M-Q4XD-9RTP"
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +45,8 @@ from lutbench.device_agents.android.find import (
     state_of,
 )
 from lutbench.device_agents.android.limits import Limits
-from lutbench.errors import DeviceError, RegistryError, UsageError
+from lutbench.device_agents.ios.pairing import checked_code
+from lutbench.errors import RegistryError, UsageError
 from lutbench.reading.files import is_there
 from lutbench.reading.kinds import DEVICES
 from lutbench.reading.plain import show
@@ -49,14 +55,22 @@ from lutbench.reading.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from lutbench.device_agents.android.check import Check, PhoneReport
+    from lutbench.device_agents.ios.find import AttachedIphone, WantedIphone
     from lutbench.export.artifact import Artifact
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 RUNNER_RUNTIMES = ("onnx", "executorch")
+IPHONE_RUNTIMES = ("onnx",)
 _MOST_THREADS = 1024
-_PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle")
-_LIMIT_KEYS = ("ignore_zones", "max_temperature_c", "least_battery_percent")
+_PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle", "udid", "code")
+# kind -> what its entries may say beside what all say
+_KEYS = {
+    "host": ("bundle",),
+    "android": ("serial", "address", "usb", "transport_id", "cores", "model", "bundle", "ignore_zones",
+                "max_temperature_c", "least_battery_percent"),
+    "ios": ("udid", "address", "code", "model", "least_battery_percent"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ class Device:
     model: what it must be, a pattern such as SM-G950*, or "" for any.
     bundle: a folder that `lutbench runner build -o` wrote; "": the usual one of a phone, none of this machine.
     limits: of its heat and its battery.
+    udid: of an iPhone, or code, the pairing code of one at an address.
     """
 
     name: str
@@ -86,6 +101,8 @@ class Device:
     usb: str = ""
     transport_id: str = ""
     limits: Limits = field(default_factory=Limits)
+    udid: str = ""
+    code: str = ""
 
     @property
     def lock_name(self) -> str:
@@ -115,7 +132,13 @@ _BUILT_IN = (
     Device("android", "android", Path("luts/android.csv"), "the one Android phone attached"),
     Device("android-s8", "android", Path("luts/s8.csv"), "Samsung Galaxy S8 (SM-G950*)", model="SM-G950*"),
     Device("ios", "ios", Path("luts/ios.csv"), "the one iPhone attached"),
-    Device("iphonex", "ios", Path("luts/iphonex.csv"), "iPhone X"),
+    Device(
+        "iphonex",
+        "ios",
+        Path("luts/iphonex.csv"),
+        "iPhone X (iPhone10,3 and iPhone10,6)",
+        model="iPhone10,3|iPhone10,6",
+    ),
 )
 
 
@@ -150,10 +173,9 @@ def check_measurable(device: Device, runtime: str) -> None:
 
     Better known before anything is exported.
     """
-    if not device.can_measure:
-        raise DeviceError(
-            f"this version cannot measure {device.kind} devices", device=device.name, remedy="measure --device host"
-        )
+    if device.kind == "ios":
+        _check_iphone(device, runtime)
+        return
     by_runner = device.kind == "android" or bool(device.bundle)
     if by_runner and runtime not in RUNNER_RUNTIMES:
         what = "phones run" if device.kind == "android" else f"a bundle's runner, which {device.name} has, runs"
@@ -179,6 +201,13 @@ def _open_host(device: Device, settings: AgentSettings) -> Agent:
     return HostAgent(settings)
 
 
+def attached_iphones() -> list[AttachedIphone]:
+    """The iPhones attached, each in the state it is in now. DeviceError where no usbmuxd answers."""
+    from lutbench.device_agents.ios.find import attached as attached_to_usbmux
+
+    return attached_to_usbmux()
+
+
 def attached_phones() -> list[tuple[Attached, str]]:
     """The Android phones attached, in the state they are in now, and each one's model."""
     found = []
@@ -192,6 +221,10 @@ def clean_device(device: Device) -> int:
     """Removes what lutbench keeps on a phone; bytes freed. UsageError for another kind of device."""
     from lutbench.device_agents.android.opening import clean_phone
 
+    if device.kind == "ios":
+        from lutbench.device_agents.ios.opening import clean_iphone
+
+        return clean_iphone(_wanted_iphone(device))
     if device.kind != "android":
         raise UsageError(f"lutbench keeps nothing on devices of kind {device.kind}")
     return clean_phone(_wanted(device), config_folder())
@@ -222,13 +255,40 @@ def _wanted(device: Device) -> Wanted:
     return Wanted(device.name, *which, limits)
 
 
+def _wanted_iphone(device: Device) -> WantedIphone:
+    from lutbench.device_agents.ios.find import WantedIphone
+
+    least = device.limits.least_battery_percent
+    return WantedIphone(device.name, device.udid, device.address, device.model, device.code, least)
+
+
+def _check_iphone(device: Device, runtime: str) -> None:
+    from lutbench.device_agents.ios.find import check_attached as check_iphone
+
+    if runtime not in IPHONE_RUNTIMES:
+        raise UsageError(
+            f"the iPhone's app runs {', '.join(IPHONE_RUNTIMES)}, not {runtime}", remedy="give another --runtime"
+        )
+    check_iphone(_wanted_iphone(device))
+
+
+def _open_iphone(device: Device, settings: AgentSettings) -> Agent:
+    from lutbench.device_agents.ios.opening import open_iphone
+
+    return open_iphone(_wanted_iphone(device), settings, f"onnxruntime {version('onnxruntime')}")
+
+
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
     from lutbench.device_agents.android.opening import open_phone
 
     return open_phone(_wanted(device), config_folder(), settings)
 
 
-_AGENTS: dict[str, Callable[[Device, AgentSettings], Agent]] = {"host": _open_host, "android": _open_android}
+_AGENTS: dict[str, Callable[[Device, AgentSettings], Agent]] = {
+    "host": _open_host,
+    "android": _open_android,
+    "ios": _open_iphone,
+}
 
 
 def _read_registry(path: Path) -> list[Device]:
@@ -249,14 +309,8 @@ def _device(name: str, entry: Any, path: Path) -> Device:
         raise wrong("a name is letters, digits, _ . and -")
     if not isinstance(entry, dict):
         raise wrong("is not a table")
-    known = (
-        "kind",
-        "lut",
-        "description",
-        "threads",
-        *((*_PHONE_KEYS, *_LIMIT_KEYS) if entry.get("kind") == "android" else ()),
-        *(("bundle",) if entry.get("kind") == "host" else ()),
-    )
+    kind = entry.get("kind")
+    known = ("kind", "lut", "description", "threads", *(_KEYS.get(kind, ()) if isinstance(kind, str) else ()))
     unknown = set(entry) - set(known)
     if unknown:
         raise wrong(f"unknown key {', '.join(sorted(unknown))} (known: {', '.join(known)})")
@@ -290,13 +344,19 @@ def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) ->
         raise wrong("serial and address: give one of them")
     if found["address"] and (found["usb"] or found["transport_id"]):
         raise wrong("address: a phone on the network has no usb nor transport_id")
+    if found["udid"] and found["address"]:
+        raise wrong("udid and address: give one of them")
+    if not re.fullmatch(r"|[0-9A-Fa-f-]{20,60}", found["udid"]):
+        raise wrong(f"udid {show(found['udid'])} is none: `lutbench devices` lists those attached")
     if not re.fullmatch(r"|\d+-\d+(\.\d+)*|\w+", found["usb"]):
         raise wrong(f"usb {found['usb']!r} is no path such as 1-4.2")
     if not re.fullmatch(r"|\d+", found["transport_id"]):
         raise wrong(f'transport_id {found["transport_id"]!r} is no number, such as "7"')
     try:
         if found["address"]:
-            parse_address(found["address"])
+            parse_address(found["address"])  # an iPhone's is written alike
+        if found["code"]:
+            found["code"] = checked_code(found["code"])
         if found["cores"]:
             found["cores"] = check_choice(found["cores"])
     except UsageError as error:

@@ -58,6 +58,9 @@ SLOW = (
     "reading/test_files.py::test_a_pipe",
     *(f"private/test_{name}_calls" for name in ("executorch", "torch", "datasets", "onnxruntime")),
     "device_agents/test_engines",
+    "device_agents/ios/test_agent",
+    "device_agents/ios/test_usbmux.py::test_debians",
+    "device_agents/ios/test_usbmux.py::test_the_real",
 )
 QUICK = (  # files of those folders that compute little
     *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
@@ -128,6 +131,7 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, worker_lock
     monkeypatch.setenv("LUTBENCH_CACHE", str(shared_cache))
     monkeypatch.setenv("LUTBENCH_LOCKS", str(worker_locks))
     monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "UNIX:/nowhere/usbmuxd")  # nor asks what is plugged into this machine
 
 
 @pytest.fixture(autouse=True)

@@ -41,6 +41,7 @@ HEAVY = {
     "adb_shell",
     "adbutils",
     "usb1",
+    "nacl",
     "pandas",
     "matplotlib",
     "scipy",

@@ -32,7 +32,7 @@ _REFUSED = 3  # nothing listens at that port
 _GONE = 2  # no device of that number
 _NO_DAEMON = "install usbmuxd (apt install usbmuxd; macOS and iTunes bring their own) and plug the iPhone in"
 # what reading a property list that is none raises
-_NO_PLIST = (plistlib.InvalidFileException, ExpatError, ValueError, KeyError, TypeError, IndexError, OverflowError,
+NO_PLIST = (plistlib.InvalidFileException, ExpatError, ValueError, KeyError, TypeError, IndexError, OverflowError,
              AttributeError, RecursionError)  # fmt: skip
 
 
@@ -80,8 +80,7 @@ def list_devices() -> list[MuxDevice]:
 
     DeviceError where no usbmuxd answers.
     """
-    with _daemon() as daemon:
-        answer = _asked(daemon, {"MessageType": "ListDevices"})
+    answer = _answered({"MessageType": "ListDevices"})
     entries = answer.get("DeviceList")
     if not isinstance(entries, list):
         raise _odd(answer)
@@ -116,8 +115,7 @@ def connect(device: MuxDevice, port: int) -> socket.socket:
 
 def has_pair_record(udid: str) -> bool:
     """Whether this machine and the phone trust each other; without that most of a phone's services answer nothing."""
-    with _daemon() as daemon:
-        answer = _asked(daemon, {"MessageType": "ReadPairRecord", "PairRecordID": udid})
+    answer = _answered({"MessageType": "ReadPairRecord", "PairRecordID": udid})
     return isinstance(answer.get("PairRecordData"), bytes)
 
 
@@ -193,6 +191,15 @@ def _daemon() -> socket.socket:
         ) from error
 
 
+def _answered(message: dict[str, Any]) -> dict[str, Any]:
+    """The answer on a connection of its own; DeviceError where usbmuxd goes before it has answered."""
+    with _daemon() as daemon:
+        try:
+            return _asked(daemon, message)
+        except LinkLostError as error:
+            raise DeviceError(str(error), remedy=_NO_DAEMON) from error
+
+
 def _asked(daemon: socket.socket, message: dict[str, Any]) -> dict[str, Any]:
     """The answer to a message on a connection that has had none before."""
     about = {"ClientVersionString": "lutbench", "ProgName": "lutbench", "kLibUSBMuxVersion": 3}
@@ -219,7 +226,7 @@ def _message(daemon: socket.socket, first: bytes = b"") -> tuple[int, dict[str, 
     data = _bytes(daemon, length - _HEADER.size)
     try:
         found = plistlib.loads(data)
-    except _NO_PLIST as error:
+    except NO_PLIST as error:
         raise DeviceError(f"usbmuxd's answer is no property list: {show(data)}") from error
     if not isinstance(found, dict):
         raise _odd(found)

@@ -32,6 +32,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Spent
 
 _SLOWER = 5  # than its first run an invocation may be
+_HELD = 10  # times in a row that the device may become hot, or the like, before a single cycle is done
 _FRUITLESS = 3  # attempts in a row without a single cycle, before something has to be wrong
 
 
@@ -215,6 +216,9 @@ class RemoteAgent(Closing):
     ) -> Iterator[Failure]:
         """Which artifact a loading runner died of: the second time at the same one, it is that one's fault."""
         self._raise_if_hopeless(ending)
+        if self._was_held(ending, fruitless):
+            self._watch.wait()
+            return
         if self._died_with_the_link(ending, fruitless):
             return
         culprit = ending.culprit if ending.culprit in left else next(iter(left))
@@ -226,6 +230,8 @@ class RemoteAgent(Closing):
     def _after_death(self, ending: Ending, left: Sequence[Cycle], fruitless: int) -> Iterator[Failure]:
         """Which artifact a runner died of in mid-batch, if any: it must die of it alone, too."""
         self._raise_if_hopeless(ending)
+        if self._was_held(ending, fruitless):
+            return
         if not ending.why:
             if fruitless >= _FRUITLESS:
                 self._watch.raise_if_moved()
@@ -245,6 +251,15 @@ class RemoteAgent(Closing):
                 f"{ending.why}, {fruitless} times in a row", device=self.label,
                 remedy=f"the same command goes on; {self.dead_remedy}",
             )  # fmt: skip
+
+    def _was_held(self, ending: Ending, fruitless: int) -> bool:
+        """Whether the device became other than it should be, which is waited for; DeviceError where that goes on."""
+        if ending.held and fruitless >= _HELD:
+            raise DeviceError(
+                f"{ending.why}, {fruitless} times in a row before anything was measured", device=self.label,
+                remedy=f"the same command goes on; {self.dead_remedy}",
+            )  # fmt: skip
+        return ending.held
 
     def _died_with_the_link(self, ending: Ending, fruitless: int) -> bool:
         """Whether the connection broke too, which is no artifact's fault; DeviceError where that goes on."""
@@ -272,7 +287,7 @@ class RemoteAgent(Closing):
             raise DeviceError(ending.why, device=self.label, remedy=self.refused_remedy)
         if ending.unwritten:
             self.check_records_space()
-        if ending.fatal is not None and ending.fatal.signal is None:
+        if ending.fatal is not None and ending.fatal.signal is None and not ending.held:
             raise DeviceError(ending.fatal.reason, device=self.label)
 
     def _job_run(self, limit_s: Callable[[], float]) -> RunnerJobRun:

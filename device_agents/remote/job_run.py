@@ -33,6 +33,7 @@ class Ending:
     refused: the device's system refuses a call that the runner, or its C library before it, makes.
     link_lost: the connection broke meanwhile. Where adbd ended, as it does when USB debugging or the USB mode is
         toggled, Android ended everything that it had started.
+    held: the device was not as it should be any more; nothing is to blame.
     """
 
     why: str
@@ -42,6 +43,7 @@ class Ending:
     unwritten: bool = False
     refused: bool = False
     link_lost: bool = False
+    held: bool = False
 
 
 class RunnerJobRun:
@@ -103,7 +105,8 @@ class RunnerJobRun:
             refused = status == _REFUSED_STATUS or (fatal is not None and fatal.syscall is not None)
             unwritten = status == _NO_OUTPUT_STATUS
             why = _why(status, fatal, alive)
-            self.ending = Ending(why, culprit, corrupt, fatal, unwritten, refused, self._process.link_lost)
+            held = fatal is not None and fatal.held
+            self.ending = Ending(why, culprit, corrupt, fatal, unwritten, refused, self._process.link_lost, held)
 
     def _is_of(self, job: RunnerJob) -> bool:
         return self.started is None or self.started.nonce == job.nonce

@@ -103,12 +103,14 @@ class Fatal:
 
     syscall: number of a system call that was refused.
     signal, running: what ended what.
+    held: the device was not as it should be any more, as where it became hot; the same job may go on later.
     """
 
     reason: str
     syscall: int | None
     signal: int | None
     running: str | None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,7 @@ def _fatal(entry: dict[str, Any]) -> Fatal:
         _whole(entry["syscall"]) if "syscall" in entry else None,
         _whole(entry["signal"]) if "signal" in entry else None,
         _text(entry["running"]) if "running" in entry else None,
+        entry.get("held") is True,
     )
 
 

@@ -12,6 +12,7 @@ from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.device_agents.android.find import Attached
+    from lutbench.device_agents.ios.find import AttachedIphone
     from lutbench.device_agents.registry import Device
 
 
@@ -30,6 +31,8 @@ def command(clean: str | None, checked: str | None, runtime: str, cores: str, fo
     --check goes through what a phone needs: each line says ok, or what to do. It exits with 1 where a line failed.
     With --json it prints what a bug report needs.
     """
+    from dataclasses import asdict
+
     from lutbench.cli.render import print_json
     from lutbench.device_agents.registry import all_devices, clean_device, find_device, registry_path
     from lutbench.errors import UsageError
@@ -48,6 +51,7 @@ def command(clean: str | None, checked: str | None, runtime: str, cores: str, fo
         return
     devices = list(all_devices().values())
     phones, problem = _phones()
+    iphones, iphone_problem = _iphones()
     if as_json:
         print_json(
             {
@@ -77,11 +81,14 @@ def command(clean: str | None, checked: str | None, runtime: str, cores: str, fo
                     for phone, model in phones
                 ],
                 "problem": problem,
+                "iphones": [{**asdict(phone), "remedy": phone.remedy} for phone in iphones],
+                "iphone_problem": iphone_problem,
             }
         )
         return
-    _print_devices(devices, str(registry_path()), bool(phones))
+    _print_devices(devices, str(registry_path()), {"android": bool(phones), "ios": bool(iphones)})
     _print_phones(phones, problem)
+    _print_iphones(iphones, iphone_problem)
 
 
 def _check(name: str, runtime: str, cores: str, force: bool, as_json: bool) -> None:
@@ -123,22 +130,31 @@ def _phones() -> tuple[list[tuple[Attached, str]], str]:
         return [], str(error)
 
 
-def _print_devices(devices: list[Device], registry: str, phones: bool) -> None:
-    """phones: whether one is attached."""
+def _iphones() -> tuple[list[AttachedIphone], str]:
+    """The iPhones attached, and what kept them from being listed, or ""."""
+    from lutbench.device_agents.registry import attached_iphones
+    from lutbench.errors import DeviceError
+
+    try:
+        return attached_iphones(), ""
+    except DeviceError as error:
+        return [], f"iPhones: {error}"
+
+
+def _print_devices(devices: list[Device], registry: str, attached: dict[str, bool]) -> None:
+    """attached: whether one is, by kind."""
     from lutbench.cli.render import print_table
 
     print_table(
         "",
         {"device": False, "kind": False, "LUT": False, "threads": True, "description": False, "can measure": False},
-        [[d.name, d.kind, str(d.lut), str(d.threads), d.description, _can_measure(d, phones)] for d in devices],
+        [[d.name, d.kind, str(d.lut), str(d.threads), d.description, _can_measure(d, attached)] for d in devices],
         caption=f"yours: {registry}",
     )
 
 
-def _can_measure(device: Device, phones: bool) -> str:
-    if not device.can_measure:
-        return "not yet"
-    return "yes" if device.kind == "host" or phones else "once attached"
+def _can_measure(device: Device, attached: dict[str, bool]) -> str:
+    return "yes" if attached.get(device.kind, True) else "once attached"
 
 
 def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
@@ -157,3 +173,21 @@ def _print_phones(phones: list[tuple[Attached, str]], problem: str) -> None:
         for phone, _ in phones:
             if phone.remedy:
                 say(f"{phone.serial} is {phone.state}: {phone.remedy}")
+
+
+def _print_iphones(phones: list[AttachedIphone], problem: str) -> None:
+    from lutbench.cli.render import print_table
+
+    if problem:
+        say(problem)
+    elif not phones:
+        say("no iPhone is attached")
+    else:
+        print_table(
+            "",
+            {"iPhone attached": False, "model": False, "system": False, "state": False, "through": False},
+            [[phone.udid, phone.model, phone.system, phone.state, phone.through] for phone in phones],
+        )
+        for phone in phones:
+            if phone.remedy:
+                say(f"{phone.udid}: {phone.state}: {phone.remedy}")

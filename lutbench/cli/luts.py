@@ -101,14 +101,5 @@ def missing_note(lut: Lut) -> str:
 
 
 def _replacement(lut: Lut) -> str:
-    """What would replace an estimate or an import by a measurement, where this version can measure the device."""
-    from lutbench.device_agents.registry import all_devices
-    from lutbench.errors import RegistryError
-
-    try:
-        device = all_devices().get(lut.metadata.device)
-    except RegistryError:  # of the user's own devices: said where one of them is used, not where a LUT is read
-        device = None
-    if device is not None and not device.can_measure:
-        return f"this version cannot measure {device.kind} devices yet"
+    """What would replace an estimate or an import by a measurement."""
     return f"`{lut.measure_command}` on that device replaces it"

@@ -113,7 +113,7 @@ def test_a_table_of_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
         (["conv.onnx", "--target", "3"], 2, "--target"),
         (["conv.onnx", "-o", "/proc/none/x.csv"], 2, "cannot write there"),
         (["conv.onnx", "--lut", "none.csv"], 4, "no such file"),
-        (["conv.onnx", "--device", "iphonex"], 3, "cannot measure ios devices"),
+        (["conv.onnx", "--device", "iphonex"], 3, "no usbmuxd answers at"),
         (["--paper-table", "6"], 2, "--paper-table"),
     ],
 )

@@ -73,9 +73,22 @@ def test_an_unknown_device_suggests_near_names() -> None:
         find_device("android-s9")
 
 
-def test_a_kind_that_cannot_be_measured_yet_says_so() -> None:
-    with pytest.raises(DeviceError, match="cannot measure ios"):
+def test_an_iphone_needs_a_daemon_and_runs_what_its_app_has() -> None:
+    with pytest.raises(DeviceError, match="no usbmuxd answers"):
         open_agent(find_device("iphonex"), AgentSettings("onnx", "int8", 1))
+    with pytest.raises(UsageError, match="the iPhone's app runs onnx, not executorch"):
+        open_agent(find_device("iphonex"), AgentSettings("executorch", "int8", 1))
+
+
+def test_a_users_iphone() -> None:
+    write(
+        '[devices.mine]\nkind = "ios"\nudid = "00008030-001A2B3C4D5E6F70"\nmodel = "iPhone15,*"\n'
+        "least_battery_percent = 5\n"
+        '[devices.far]\nkind = "ios"\naddress = "192.168.1.21"\ncode = "7k2m-q4xd-9rtp"\n'
+    )
+    mine, far = find_device("mine"), find_device("far")
+    assert (mine.udid, mine.model, mine.limits.least_battery_percent) == ("00008030-001A2B3C4D5E6F70", "iPhone15,*", 5)
+    assert (far.address, far.code) == ("192.168.1.21", "7K2MQ4XD9RTP")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +110,10 @@ def test_a_kind_that_cannot_be_measured_yet_says_so() -> None:
         ('[devices.p]\nkind = "android"\nusb = "bus 1"', "usb 'bus 1' is no path such as 1-4.2"),
         ('[devices.p]\nkind = "android"\ntransport_id = "x"', "transport_id 'x' is no number"),
         ('[devices.p]\nkind = "android"\naddress = "a b"', "is not an address"),
+        ('[devices.p]\nkind = "ios"\nserial = "x"', "unknown key serial"),
+        ('[devices.p]\nkind = "ios"\nudid = "x"', "udid 'x' is none"),
+        ('[devices.p]\nkind = "ios"\nudid = "%s"\naddress = "b"' % ("a" * 40), "give one of them"),
+        ('[devices.p]\nkind = "ios"\naddress = "b"\ncode = "123"', "is no pairing code"),
         ('[devices.p]\nkind = "android"\ncores = "huge"', "none of big, little, all"),
     ],
 )

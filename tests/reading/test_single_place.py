@@ -25,6 +25,7 @@ ALLOWED = {
     "device_agents/host/free_cores.py": "the system's own file",
     "device_agents/host/torchscript_engine.py": "an artifact that was exported here and hashed",
     "device_agents/android/install.py": "artifacts and bundles, whose hashes were checked",
+    "device_agents/ios/connection.py": "artifacts, whose hashes the app checks",
     "device_agents/android/lock.py": "a name in the cache folder",
     "device_agents/android/server.py": "named alike, and reads a phone's file",
     "device_agents/runner/checksum.py": "an artifact that was exported here and hashed",

@@ -2,7 +2,9 @@
 // ORT_API_VERSION of the header beside it.
 #include "onnx_engine.hpp"
 
+#if !defined(LUTBENCH_LINKED_ONNX)
 #include <dlfcn.h>
+#endif
 #include <onnxruntime_c_api.h>
 
 #include <algorithm>
@@ -23,14 +25,7 @@ struct Library {
   std::string version;
 };
 
-Library open_library(const std::string& path) {
-  // never closed: the runtime's threads and its process-wide state do not survive that
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) throw EngineError(std::string("ONNX Runtime's library cannot be opened: ") + dlerror());
-  using GetBase = const OrtApiBase* (*)();
-  auto get_base = reinterpret_cast<GetBase>(dlsym(handle, "OrtGetApiBase"));
-  if (!get_base) throw EngineError("not ONNX Runtime's library: " + path);
-  const OrtApiBase* base = get_base();
+Library library_of(const OrtApiBase* base) {
   const OrtApi* api = base->GetApi(ORT_API_VERSION);
   if (!api) {
     throw EngineError(std::string("ONNX Runtime ") + base->GetVersionString() + " is older than API version " +
@@ -38,6 +33,23 @@ Library open_library(const std::string& path) {
   }
   return {api, base->GetVersionString()};
 }
+
+#if defined(LUTBENCH_LINKED_ONNX)  // an app's runtime is part of it
+Library open_library(const std::string& path) {
+  if (!path.empty()) throw EngineError("ONNX Runtime is part of this program: no library can be named");
+  return library_of(OrtGetApiBase());
+}
+#else
+Library open_library(const std::string& path) {
+  // never closed: the runtime's threads and its process-wide state do not survive that
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) throw EngineError(std::string("ONNX Runtime's library cannot be opened: ") + dlerror());
+  using GetBase = const OrtApiBase* (*)();
+  auto get_base = reinterpret_cast<GetBase>(dlsym(handle, "OrtGetApiBase"));
+  if (!get_base) throw EngineError("not ONNX Runtime's library: " + path);
+  return library_of(get_base());
+}
+#endif
 
 void check(const OrtApi* api, OrtStatus* status) {
   if (!status) return;

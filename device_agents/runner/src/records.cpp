@@ -10,6 +10,10 @@
 
 #include "digest.hpp"
 
+#ifndef MSG_NOSIGNAL  // a system where a socket has an option for that, and where records go to files
+#define MSG_NOSIGNAL 0
+#endif
+
 namespace lutbench {
 namespace {
 

@@ -73,11 +73,21 @@ class States {
   std::int64_t told_ms_ = -1;
 };
 
-std::int64_t measure(const Job& job, const Models& models, RecordWriter& out) {
+// Nothing may be measured now; what() says why.
+struct HeldError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void raise_if_held(const Hold& hold) {
+  if (hold.is_set()) throw HeldError(hold.why());
+}
+
+std::int64_t measure(const Job& job, const Models& models, const Hold& hold, RecordWriter& out) {
   Measurement measurement(models, job.canaries, job.patience);
   StateReader system;
   States states;
   for (std::size_t i = 0; i < job.cycles.size(); ++i) {
+    raise_if_held(hold);
     try {
       const State before = system.read();
       measurement.wait(job.cycles[i]);
@@ -89,7 +99,10 @@ std::int64_t measure(const Job& job, const Models& models, RecordWriter& out) {
                      {"cores", samples.cores}};
       states.add(record, "before", before);
       states.add(record, "after", system.read());
+      raise_if_held(hold);  // what changed while the cycle ran may have slowed it
       out.write(record);
+    } catch (const HeldError&) {
+      throw;
     } catch (...) {
       out.write({{"cycle", i}, {"failed", running()}, {"reason", reason()}});
     }
@@ -114,7 +127,7 @@ class Cores {
 // In a time that does not tell where two texts of one length differ.
 bool same_text(const std::string& given, const std::string& wanted) {
   unsigned difference = given.size() == wanted.size() ? 0 : 1;
-  for (std::size_t i = 0; i < given.size(); ++i) {
+  for (std::size_t i = 0; i < given.size() && !wanted.empty(); ++i) {
     difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(wanted[i % wanted.size()]);
   }
   return difference == 0;
@@ -133,7 +146,27 @@ std::uintmax_t checked_size(const std::string& path) {
   return size;
 }
 
+// JobError where a job's path leads out of the folder that a server keeps its files in.
+void hold_inside(const std::string& root, const std::string& path) {
+  const auto relative = std::filesystem::path(path).lexically_normal().lexically_relative(
+      std::filesystem::path(root).lexically_normal());
+  if (relative.empty() || *relative.begin() == ".." || relative.is_absolute()) {
+    throw JobError("a file outside of the server's folder: " + path);
+  }
+}
+
 }  // namespace
+
+void Hold::set(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  why_ = why;
+  is_set_.store(!why.empty(), std::memory_order_release);
+}
+
+std::string Hold::why() const {
+  const std::lock_guard lock(mutex_);
+  return why_;
+}
 
 Session::Session(EngineTable table, std::optional<Terms> terms) : table_(std::move(table)), terms_(std::move(terms)) {}
 
@@ -150,6 +183,8 @@ bool Session::run(const std::string& text, const std::string& folder, RecordWrit
       set_running("");  // its name goes with the job
       throw;
     }
+  } catch (const HeldError& error) {
+    out.write({{"fatal", one_line(error.what())}, {"held", true}});
   } catch (...) {
     out.write({{"fatal", reason()}});
   }
@@ -162,6 +197,14 @@ void Session::hold_to_terms(Job& job) const {
   if (!same_text(job.token, terms_->token)) throw JobError("the job has not the token that this server was started with");
   if (!job.library.empty()) throw JobError("a server's library is fixed when it starts: the job may not name one");
   job.library = terms_->library;
+  if (terms_->root.empty()) return;
+  for (const auto& artifact : job.artifacts) {
+    hold_inside(terms_->root, artifact.path);
+    if (!artifact.use) continue;
+    for (const auto& input : artifact.use->inputs) {
+      if (!input.values.empty()) hold_inside(terms_->root, input.values);
+    }
+  }
 }
 
 void Session::measured(const Job& job, RecordWriter& out) {
@@ -179,7 +222,7 @@ void Session::measured(const Job& job, RecordWriter& out) {
              {"allowed", allowed},
              {"threads", job.threads}});
   load_all(job, engine, out);
-  const std::int64_t runtime_ns = measure(job, models_, out);
+  const std::int64_t runtime_ns = measure(job, models_, hold, out);
   set_running("");
   out.write({{"end", job.nonce},
              {"runtime_ns", runtime_ns},
@@ -225,6 +268,7 @@ void Session::keep_from_last_job(const Job& job) {
 void Session::load_all(const Job& job, Engine& engine, RecordWriter& out) {
   keep_from_last_job(job);
   for (const auto& artifact : job.artifacts) {
+    raise_if_held(hold);
     const auto found = kept_.find(artifact.name);
     const bool same = found != kept_.end() && found->second.model && found->second.path == artifact.path &&
                       found->second.sha256 == artifact.sha256;

@@ -1,9 +1,11 @@
 // What one process keeps from job to job: its engine, and the artifacts that it has loaded.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -17,9 +19,24 @@ namespace lutbench {
 
 // What a server holds its jobs to. library: the only one there is, which no job may name; "" for an engine that is
 // linked in. token: what every job has to bring.
+// root: where all files of a job have to lie, which it then names relative to that; "" for anywhere.
 struct Terms {
   std::string library;
   std::string token;
+  std::string root = "";
+};
+
+// Tells a session, from another thread, that nothing may be measured for a while.
+class Hold {
+ public:
+  void set(const std::string& why);  // "": nothing any more
+  bool is_set() const { return is_set_.load(std::memory_order_acquire); }
+  std::string why() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::string why_;
+  std::atomic<bool> is_set_{false};
 };
 
 // Runs jobs one after the other. An artifact that the next job names again, by the same file, is not loaded again, and
@@ -27,6 +44,9 @@ struct Terms {
 class Session {
  public:
   explicit Session(EngineTable table, std::optional<Terms> terms = std::nullopt);
+
+  // While it is set no cycle is begun, and one in which it was set is not recorded; the job ends, and says so.
+  Hold hold;
 
   // Whether the job ran to its end; where not, a `fatal` record says why. OutputError where records cannot be written.
   bool run(const std::string& text, const std::string& folder, RecordWriter& out);

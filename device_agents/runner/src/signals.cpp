@@ -2,7 +2,6 @@
 #include "signals.hpp"
 
 #include <signal.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,9 +12,14 @@
 #include <cstring>
 
 #include "digest.hpp"
+#include "platform.hpp"
 #include "syscalls.hpp"
 
-#ifndef SYS_SECCOMP
+#if LUTBENCH_LINUX
+#include <ucontext.h>
+#endif
+
+#if LUTBENCH_LINUX && !defined(SYS_SECCOMP)
 #define SYS_SECCOMP 1
 #endif
 
@@ -94,6 +98,7 @@ void while_running(Line& line) {
   else line.text(" while no artifact was running");
 }
 
+#if LUTBENCH_LINUX
 void say_refused(int descriptor, int call) {
   Line line;
   line.text("{\"fatal\":\"the system refuses the call ");
@@ -106,6 +111,8 @@ void say_refused(int descriptor, int call) {
   line.text("}").finish(descriptor);
 }
 
+#endif
+
 void say_ended(int descriptor, int number) {
   Line line;
   line.text("{\"fatal\":\"").text(signal_name(number));
@@ -115,6 +122,7 @@ void say_ended(int descriptor, int number) {
   line.text("}").finish(descriptor);
 }
 
+#if LUTBENCH_LINUX
 // The refused call returns -ENOSYS where it was made, as on a system that does not have it.
 bool answer_without(const siginfo_t& about, void* context) {
   if (!can_do_without(about.si_syscall)) return false;
@@ -131,13 +139,23 @@ bool answer_without(const siginfo_t& about, void* context) {
   return true;
 }
 
-void on_fatal(int number, siginfo_t* about, void* context) {
-  if (number == SIGSYS && about->si_code == SYS_SECCOMP && answer_without(*about, context)) return;
+bool is_refused_call(int number, const siginfo_t& about) { return number == SIGSYS && about.si_code == SYS_SECCOMP; }
+#endif
+
+void on_fatal(int number, [[maybe_unused]] siginfo_t* about, [[maybe_unused]] void* context) {
+#if LUTBENCH_LINUX
+  const bool refused = is_refused_call(number, *about);
+  if (refused && answer_without(*about, context)) return;
+#endif
   static std::atomic_flag said = ATOMIC_FLAG_INIT;
   const int descriptor = output.load();
   if (descriptor >= 0 && !said.test_and_set()) {
-    if (number == SIGSYS && about->si_code == SYS_SECCOMP) say_refused(descriptor, about->si_syscall);
+#if LUTBENCH_LINUX
+    if (refused) say_refused(descriptor, about->si_syscall);
     else say_ended(descriptor, number);
+#else
+    say_ended(descriptor, number);
+#endif
   }
   signal(number, SIG_DFL);
   raise(number);  // the status still says which signal it was

@@ -1,5 +1,9 @@
 #include "syscalls.hpp"
 
+#include "platform.hpp"
+
+#if LUTBENCH_LINUX
+
 #include <sys/syscall.h>
 
 #include <array>
@@ -103,3 +107,19 @@ std::vector<std::string> answered_calls() {
 }
 
 }  // namespace lutbench
+
+#else  // a system that refuses no call
+
+namespace lutbench {
+
+bool can_do_without(long) { return false; }
+
+const char* call_name(long) { return nullptr; }
+
+void note_answered(long) {}
+
+std::vector<std::string> answered_calls() { return {}; }
+
+}  // namespace lutbench
+
+#endif

@@ -1,6 +1,10 @@
 #include "system.hpp"
 
+#include "platform.hpp"
+
+#if LUTBENCH_LINUX
 #include <sched.h>
+#endif
 #include <sys/resource.h>
 #include <time.h>
 
@@ -54,6 +58,8 @@ std::int64_t now_ns() {
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
+#if LUTBENCH_LINUX
+
 long preemptions() {
   rusage usage{};
   return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
@@ -78,6 +84,22 @@ bool stay_on(const std::vector<int>& cores) {
   for (const int core : cores) CPU_SET(core, &set);
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
+
+#else
+
+// The whole process's: the system does not count a thread's alone. The app does nothing else while it measures.
+long preemptions() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+int core_now() { return -1; }
+
+std::vector<int> cores_now() { return {}; }
+
+bool stay_on(const std::vector<int>&) { return false; }
+
+#endif
 
 StateReader::StateReader(std::string root) : began_ns_(now_ns()) {
   for (const auto& [number, folder] : numbered(root + "/class/thermal", "thermal_zone")) {
@@ -109,7 +131,9 @@ const char* abi() {
 #else
 #define LUTBENCH_MACHINE "unknown"
 #endif
-#if defined(__ANDROID__)
+#if defined(__APPLE__)
+  return LUTBENCH_MACHINE "-apple-ios";
+#elif defined(__ANDROID__)
   return LUTBENCH_MACHINE "-linux-android";
 #else
   return LUTBENCH_MACHINE "-linux-gnu";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 namespace lutbench {
 
 using Calls = std::vector<std::string>;
+
+// What `meddles` does at its third invocation.
+inline std::function<void()> meddle;
 
 // Its output is its input plus one. `raises` fails at its third invocation.
 class FakeModel : public Model {
@@ -22,6 +26,7 @@ class FakeModel : public Model {
   void invoke() override {
     calls_.push_back(name_);
     if (name_ == "raises" && std::count(calls_.begin(), calls_.end(), name_) == 3) throw EngineError("out\nof luck");
+    if (name_ == "meddles" && std::count(calls_.begin(), calls_.end(), name_) == 3) meddle();
     for (std::size_t i = 0; i < values_.size(); ++i) result_[i] = std::byte(int(values_[i]) + 1);
     values_.assign(values_.size(), std::byte{0});  // an input that is not written again is wrong from here on
   }

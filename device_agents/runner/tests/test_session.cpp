@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 
 #include "digest.hpp"
 #include "fake_engine.hpp"
+#include "platform.hpp"
 #include "session.hpp"
 
 namespace lutbench {
@@ -75,7 +77,9 @@ TEST_F(Sessions, AJobFromItsStartToItsEnd) {
   ASSERT_EQ(found.size(), 7U);
   EXPECT_EQ(found[0]["start"], "n1");
   EXPECT_EQ(found[0]["runtime"], "fake 1.0");
+#if LUTBENCH_LINUX
   EXPECT_FALSE(found[0]["cores"].empty());
+#endif
   EXPECT_EQ(found[1], json({{"running", "a"}}));
   EXPECT_EQ(found[2]["loaded"], "a");
   EXPECT_FALSE(found[2].contains("output"));
@@ -87,6 +91,45 @@ TEST_F(Sessions, AJobFromItsStartToItsEnd) {
   EXPECT_EQ(found[6]["end"], "n1");
   EXPECT_EQ(found[6]["records"], 6);
   EXPECT_GT(found[6]["runtime_ns"], 0);
+}
+
+TEST_F(Sessions, AHeldSessionMeasuresNothingAndSaysWhy) {
+  const json wanted = job({"a"}, json::array({json::array({json::array({"a"}), 0, 1, "c"})}));
+  session_->hold.set("the phone\nis hot");
+  const auto found = records(wanted.dump());
+  EXPECT_FALSE(done_);
+  EXPECT_EQ(found.back(), json({{"fatal", "the phone is hot"}, {"held", true}}));
+  EXPECT_EQ(std::count(calls_.begin(), calls_.end(), "a"), 0);
+  session_->hold.set("");
+  records(wanted.dump());
+  EXPECT_TRUE(done_);
+}
+
+TEST_F(Sessions, ACycleInWhichTheSessionIsHeldIsNotRecorded) {
+  const json cycle = json::array({json::array({"meddles"}), 0, 1, "c"});
+  meddle = [this] { session_->hold.set("low-power mode"); };  // the first run, the first cycle, then the second
+  const auto found = records(job({"a", "meddles"}, json::array({cycle, cycle, cycle})).dump());
+  EXPECT_FALSE(done_);
+  ASSERT_EQ(found.size(), 7U);  // start, two artifacts, one cycle
+  EXPECT_EQ(found[5]["cycle"], 0);
+  EXPECT_EQ(found[6]["held"], true);
+}
+
+TEST_F(Sessions, AServersFilesLieInItsFolder) {
+  session_.emplace(table(), Terms{"", "", folder_});
+  json wanted = job({"a"}, json::array({json::array({json::array({"a"}), 0, 1, "c"})}));
+  records(wanted.dump());
+  EXPECT_TRUE(done_);
+  for (const char* path : {"/etc/passwd", "../a", "x/../../a", "/tmp"}) {
+    wanted["artifacts"][0]["path"] = path;
+    EXPECT_NE(records(wanted.dump()).back()["fatal"].get<std::string>().find("outside"), std::string::npos) << path;
+  }
+  wanted["artifacts"][0]["path"] = "x/../a";
+  wanted["token"] = "given, though there is none";
+  EXPECT_NE(records(wanted.dump()).back()["fatal"].get<std::string>().find("token"), std::string::npos);
+  wanted.erase("token");
+  records(wanted.dump());
+  EXPECT_TRUE(done_);
 }
 
 TEST_F(Sessions, ACheckRunsOnTheInputOfTheName) {

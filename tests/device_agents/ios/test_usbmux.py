@@ -143,6 +143,7 @@ class Script:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
         self.answer = b""
+        self.asked = 0
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -153,14 +154,14 @@ class Script:
                 return
             with connection:
                 connection.recv(1 << 16)
+                self.asked += 1
                 connection.sendall(self.answer)
 
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[Script]:
     made = Script()
-    with made.listening, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SOCKET_VARIABLE, made.address)
+    with made.listening:
         yield made
 
 
@@ -187,7 +188,8 @@ def message(body: bytes, tag: int = 1) -> bytes:
 )
 @settings(max_examples=120, deadline=None)
 def test_a_daemon_that_answers_junk_is_an_error_that_says_so(script: Script, data: bytes) -> None:
-    script.answer = data
+    script.answer, asked = data, script.asked
+    os.environ[SOCKET_VARIABLE] = script.address  # the fixture of every test puts it back
     for ask in (list_devices, lambda: connect(MuxDevice(1, UDID, "USB"), 5), lambda: has_pair_record(UDID)):
         try:
             found = ask()  # type: ignore[no-untyped-call]
@@ -195,10 +197,12 @@ def test_a_daemon_that_answers_junk_is_an_error_that_says_so(script: Script, dat
             continue
         if isinstance(found, socket.socket):
             found.close()
+    assert script.asked >= asked + 3
 
 
 def test_a_message_that_is_too_long_is_not_read(script: Script) -> None:
     script.answer = HEADER.pack(1 << 30, 1, 8, 1) + b"x" * 100
+    os.environ[SOCKET_VARIABLE] = script.address
     with pytest.raises(DeviceError, match="1073741824 bytes"):
         list_devices()
 

@@ -1,0 +1,71 @@
+#include "lutbench_core.h"
+
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "digest.hpp"
+#include "onnx_engine.hpp"
+#include "records.hpp"
+#include "session.hpp"
+#include "signals.hpp"
+
+struct lutbench_session {
+  std::string root;
+  lutbench::Session session;
+};
+
+namespace {
+
+std::string text_of(const char* text) { return text ? text : ""; }
+
+void copy(const std::string& text, char* target, size_t size) {
+  if (size == 0) return;
+  const size_t count = text.size() < size ? text.size() : size - 1;
+  std::memcpy(target, text.data(), count);
+  target[count] = '\0';
+}
+
+}  // namespace
+
+lutbench_session* lutbench_session_new(const char* library, const char* root) try {
+  const std::string folder = text_of(root);
+  return new lutbench_session{folder, lutbench::Session(lutbench::engines(), lutbench::Terms{text_of(library), "", folder})};
+} catch (const std::exception&) {
+  return nullptr;
+}
+
+void lutbench_session_free(lutbench_session* session) { delete session; }
+
+int lutbench_session_run(lutbench_session* session, const char* job, size_t size, int descriptor) {
+  lutbench::RecordWriter out(descriptor);
+  try {
+    return session->session.run(std::string(job, size), session->root, out) ? LUTBENCH_DONE : LUTBENCH_FATAL;
+  } catch (const std::exception&) {  // OutputError: there is nobody left to tell
+    return LUTBENCH_NO_OUTPUT;
+  }
+}
+
+void lutbench_session_hold(lutbench_session* session, const char* why) { session->session.hold.set(text_of(why)); }
+
+void lutbench_runtime(const char* library, char* text, size_t size) {
+  std::string found;
+  try {
+    found = lutbench::make_onnx_engine(text_of(library), 1)->runtime();
+  } catch (const std::exception&) {
+    found = "";
+  }
+  copy(found, text, size);
+}
+
+int lutbench_file_sha256(const char* path, char digits[65]) try {
+  copy(lutbench::file_sha256(path), digits, 65);
+  return 1;
+} catch (const std::exception&) {
+  return 0;
+}
+
+const char* lutbench_version(void) { return LUTBENCH_RUNNER_VERSION; }
+
+void lutbench_catch_fatal_signals(void) { lutbench::catch_fatal_signals(); }

@@ -1,0 +1,357 @@
+import Foundation
+import LutbenchCore
+
+/// Takes hosts' connections and does what they ask: docs/reference/iphone-protocol.md.
+public final class AppServer {
+    public static let protocolVersion = 1
+    public static let port: UInt16 = 50321
+    static let holdSeconds = 60.0  // that the phone stays a host's once its connection has gone
+    static let greetingSeconds = 10.0
+    static let mostClients = 8
+
+    let storage: Storage
+    let jobs: Jobs
+    let facts: PhoneFacts
+    let runtimes: [String: String]
+    /// Told what happens, one line each.
+    public var onEvent: ((String) -> Void)?
+
+    private let lock = NSLock()
+    private var state = PhoneState()
+    private var waitsForHeat = true
+    private var owner: (session: String, host: String)?
+    private var ownerConnection: Connection?
+    private var ownerLeft = 0.0
+    private var clients = 0
+    private var pairing: PairingCode?
+    private var listeners: [UInt16: Int32] = [:]
+
+    /// library: ONNX Runtime's, nil where it is part of the program. folder: for files and records.
+    public init(folder: String, library: String?, facts: PhoneFacts) throws {
+        signal(SIGPIPE, SIG_IGN)
+        storage = try Storage(folder: folder)
+        guard let jobs = Jobs(root: folder, library: library) else { throw FrameError.malformed("no memory") }
+        self.jobs = jobs
+        self.facts = facts
+        var name = [CChar](repeating: 0, count: 200)
+        lutbench_runtime(library, &name, name.count)
+        let runtime = String(cString: name)
+        runtimes = runtime.isEmpty ? [:] : ["onnx": runtime]
+        jobs.onChange = { [weak self] running in self?.onEvent?(running ? "measuring" : "waiting for the host") }
+    }
+
+    /// How the phone is; to be told whenever that changes.
+    public func update(_ change: (inout PhoneState) -> Void) {
+        let why: String? = locked {
+            change(&state)
+            return state.hindrance(waitsForHeat: waitsForHeat)
+        }
+        jobs.hold(why)
+    }
+
+    public var currentState: PhoneState { locked { state } }
+
+    /// Listens on this device's loopback, which usbmux reaches, and nobody on the network. port 0: any. Returns the port.
+    public func listenForCable(port: UInt16 = AppServer.port) throws -> UInt16 {
+        try listen(address: INADDR_LOOPBACK, port: port, pairing: nil)
+    }
+
+    /// Listens for hosts that know the code; to be called again once it is locked, or to change the code.
+    public func listenForWiFi(port: UInt16, loopbackOnly: Bool = false) throws -> (port: UInt16, code: String) {
+        let code = PairingCode()
+        locked { pairing = code }
+        let address = loopbackOnly ? INADDR_LOOPBACK : INADDR_ANY
+        return (try listen(address: address, port: port, pairing: code), code.shown)
+    }
+
+    public func stopListening(port: UInt16) {
+        locked {
+            if let descriptor = listeners.removeValue(forKey: port) { shutdown(descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    // MARK: connections
+
+    private func listen(address: UInt32, port: UInt16, pairing: PairingCode?) throws -> UInt16 {
+        let descriptor = socket(AF_INET, streamSocket, 0)
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        var place = sockaddr_in()
+        place.sin_family = sa_family_t(AF_INET)
+        place.sin_port = port.bigEndian
+        place.sin_addr.s_addr = address.bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &place) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && systemListen(descriptor) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        guard descriptor >= 0, bound else {
+            let why = lastError()
+            close(descriptor)
+            throw FrameError.malformed("cannot listen on port \(port): \(why)")
+        }
+        let actual = UInt16(bigEndian: place.sin_port)
+        locked { listeners[actual] = descriptor }
+        startThread { [self] in accept(on: descriptor, port: actual, pairing: pairing) }
+        return actual
+    }
+
+    private func accept(on descriptor: Int32, port: UInt16, pairing: PairingCode?) {
+        while locked({ listeners[port] == descriptor }) {
+            let client = systemAccept(descriptor)
+            if client < 0 {
+                if errno != EINTR && errno != ECONNABORTED { usleep(200_000) }
+                continue
+            }
+            let connection = Connection(descriptor: client)
+            let admitted = locked {
+                if clients >= AppServer.mostClients { return false }
+                clients += 1
+                return true
+            }
+            if !admitted { continue }  // it is closed
+            startThread { [self] in
+                serve(connection, pairing)
+                locked {
+                    clients -= 1
+                    if ownerConnection === connection {
+                        ownerConnection = nil
+                        ownerLeft = now()
+                    }
+                }
+                if let pairing, pairing.isLocked { stopListening(port: port) }
+            }
+        }
+        close(descriptor)
+    }
+
+    private func serve(_ connection: Connection, _ pairing: PairingCode?) {
+        do {
+            guard try greet(connection, pairing) else { return }
+            connection.greeted()
+            while true {
+                let request = try connection.receiveObject(idleSeconds: nil)
+                try answer(request, connection)
+            }
+        } catch FrameError.malformed(let why) {
+            try? connection.send(["error": "malformed", "message": why])
+            onEvent?("a connection was closed: \(why)")
+        } catch {
+            // it has gone, or was too slow
+        }
+    }
+
+    /// Whether both sides are who they should be.
+    private func greet(_ connection: Connection, _ pairing: PairingCode?) throws -> Bool {
+        let theirs = try connection.receiveObject(idleSeconds: AppServer.greetingSeconds)
+        let app = String(cString: lutbench_version())
+        guard theirs["lutbench"] as? Int == AppServer.protocolVersion else {
+            let message = "the app speaks version \(AppServer.protocolVersion)"
+            try connection.send([
+                "lutbench": AppServer.protocolVersion, "app": app, "error": "protocol", "message": message,
+            ])
+            return false
+        }
+        guard let pairing else {
+            try connection.send(["lutbench": AppServer.protocolVersion, "app": app])
+            return true
+        }
+        if locked({ pairing.isLocked }) {
+            try connection.send(["error": "locked", "message": "too many wrong pairing codes"])
+            return false
+        }
+        let keys = Pairing()
+        guard let key = (theirs["key"] as? String).flatMap(Hex.decode), let secrets = keys.secrets(host: key, code: pairing)
+        else {
+            try connection.send(["error": "key", "message": "without a cable a connection has to be sealed"])
+            return false
+        }
+        try connection.send([
+            "lutbench": AppServer.protocolVersion, "app": app, "key": Hex.encode(keys.publicKey),
+            "salt": Hex.encode(pairing.salt),
+        ])
+        return try prove(connection, secrets, pairing)
+    }
+
+    private func prove(_ connection: Connection, _ secrets: Pairing.Secrets, _ pairing: PairingCode) throws -> Bool {
+        let theirs = try connection.receiveObject(idleSeconds: AppServer.greetingSeconds)
+        let proof = (theirs["proof"] as? String).flatMap(Hex.decode) ?? []
+        let left: Int? = locked {
+            if pairing.isLocked { return 0 }  // others were tried meanwhile
+            if secrets.proves(proof) {
+                pairing.countRight()
+                return nil
+            }
+            return pairing.countWrong()
+        }
+        if let left {
+            onEvent?("a wrong pairing code was tried")
+            try connection.send(
+                left == 0
+                    ? ["error": "locked", "message": "too many wrong pairing codes"]
+                    : ["error": "wrong_code", "message": "the pairing code is wrong", "left": left])
+            return false
+        }
+        guard let header = (theirs["header"] as? String).flatMap(Hex.decode),
+            let cipher = SecretStream(sent: secrets.sent, received: secrets.received, header: header)
+        else { throw FrameError.malformed("no header of a secret stream") }
+        try connection.send(["proof": Hex.encode(secrets.proof), "header": Hex.encode(cipher.header)])
+        connection.seal(with: cipher)
+        return true
+    }
+
+    // MARK: questions
+
+    private func answer(_ request: [String: Any], _ connection: Connection) throws {
+        if let session = request["open"] as? String {
+            return try connection.send(open(session, request, connection))
+        }
+        guard locked({ ownerConnection === connection }) else {
+            throw FrameError.malformed("the phone was not opened by this connection, or was taken over")
+        }
+        if request["state"] != nil {
+            try connection.send(["state": currentState.entry])
+        } else if let wanted = request["missing"] as? [Any] {
+            try connection.send(missing(wanted))
+        } else if let place = request["put"] as? String {
+            try put(place, request, connection)
+        } else if let id = request["job"] as? String {
+            try job(id, request, connection)
+        } else if let id = request["look"] as? String {
+            try look(id, request, connection)
+        } else if request["end"] is String {
+            end()
+            try connection.send(["ended": true])
+        } else if request["renew"] != nil {
+            jobs.renew()
+            try connection.send(["renewed": true])
+        } else if request["clean"] != nil {
+            try connection.send(jobs.running == nil ? ["freed_bytes": storage.clean()] : busy)
+        } else if request["bye"] != nil {
+            locked { owner = nil }
+            try connection.send(["bye": true])
+        } else {
+            try connection.send(["error": "unknown", "message": "the app does not know what is asked"])
+        }
+    }
+
+    private let busy: [String: Any] = ["error": "busy_job", "message": "a job is still measured"]
+
+    private func open(_ session: String, _ request: [String: Any], _ connection: Connection) -> [String: Any] {
+        guard session.utf8.count == 32, Hex.decode(session) != nil else {
+            return ["error": "session", "message": "a session is 32 hexadecimal digits"]
+        }
+        let host = String((request["host"] as? String ?? "").prefix(64))
+        let heat = request["heat_wait"] as? Bool ?? true
+        let (refusal, earlier, isNew): (String?, Connection?, Bool) = locked {
+            if let owner, owner.session != session {
+                let gone = ownerConnection == nil ? now() - ownerLeft : 0
+                if gone < AppServer.holdSeconds { return (owner.host, nil, false) }
+            }
+            let isNew = owner?.session != session
+            let earlier = ownerConnection
+            owner = (session, host)
+            ownerConnection = connection
+            waitsForHeat = heat
+            return (nil, earlier === connection ? nil : earlier, isNew)
+        }
+        if let refusal { return ["error": "busy", "message": refusal.isEmpty ? "another host has it" : "it is \(refusal)'s"] }
+        earlier?.stop()  // its cable was pulled, and nobody had noticed
+        if isNew && jobs.running == nil { storage.empty("jobs") }
+        update { _ in }
+        onEvent?("opened by \(host)")
+        return ["opened": true, "device": facts.entry, "state": currentState.entry, "runtimes": runtimes]
+    }
+
+    private func missing(_ wanted: [Any]) -> [String: Any] {
+        var places: [String] = []
+        for entry in wanted {
+            guard let pair = entry as? [Any], pair.count == 2, let place = pair[0] as? String,
+                let there = try? storage.holds(place)
+            else { return ["error": "place", "message": "a file's place cannot be one"] }
+            if !there { places.append(place) }
+        }
+        return ["missing": places, "free_bytes": storage.freeBytes]
+    }
+
+    private func put(_ place: String, _ request: [String: Any], _ connection: Connection) throws {
+        let bytes = try count(request, "bytes", most: Storage.mostBytes)
+        let sha256 = request["sha256"] as? String ?? ""
+        do {
+            try storage.put(place, sha256: sha256, bytes: bytes) { try connection.receiveChunk(most: $0) }
+            try connection.send(["stored": place])
+        } catch Storage.Problem.place {
+            try connection.send(["error": "place", "message": "a file's place cannot be one"])
+        } catch Storage.Problem.space(let why) {
+            try connection.send(["error": "space", "message": why])
+        } catch Storage.Problem.damaged(let why) {
+            try connection.send(["error": "damaged", "message": why])
+        } catch Storage.Problem.failed(let why) {
+            try connection.send(["error": "storage", "message": why])
+        }
+    }
+
+    private func job(_ id: String, _ request: [String: Any], _ connection: Connection) throws {
+        var left = try count(request, "bytes", most: 64 << 20)
+        var data: [UInt8] = []
+        while left > 0 {
+            let chunk = try connection.receiveChunk(most: left)
+            left -= chunk.count
+            data += chunk
+        }
+        guard id.utf8.count == 32, Hex.decode(id) != nil, !data.isEmpty else {
+            return try connection.send(["error": "job", "message": "a job is named by 32 hexadecimal digits"])
+        }
+        try connection.send(jobs.start(id, data) ? ["started": id] : busy)
+    }
+
+    private func look(_ id: String, _ request: [String: Any], _ connection: Connection) throws {
+        let offset = try count(request, "offset", most: 1 << 40)
+        let milliseconds = try count(request, "wait_ms", most: 20_000)
+        guard id.utf8.count == 32, Hex.decode(id) != nil else {
+            return try connection.send(["error": "job", "message": "a job is named by 32 hexadecimal digits"])
+        }
+        let found = jobs.look(id, offset: offset, milliseconds: milliseconds, most: 4 << 20)
+        let data = found?.data ?? []
+        try connection.send([
+            "done": found?.done ?? false, "running": found?.running ?? false, "more": found?.more ?? false,
+            "bytes": data.count, "state": currentState.entry,
+        ])
+        try connection.send(bytes: data)
+    }
+
+    /// A runtime that does not come back cannot be stopped but with the whole app; its last record says what it was at.
+    private func end() {
+        if jobs.running != nil {
+            onEvent?("a job hangs: the app ends itself")
+            startThread {
+                usleep(300_000)  // until the host has its answer
+                kill(getpid(), SIGTERM)
+            }
+        }
+    }
+
+    private func count(_ request: [String: Any], _ key: String, most: Int) throws -> Int {
+        guard let value = request[key] as? Int, value >= 0, value <= most else {
+            throw FrameError.malformed("\(key) is no number up to \(most)")
+        }
+        return value
+    }
+
+    private func locked<T>(_ body: () -> T) -> T {
+        lock.lock()
+        defer { lock.unlock() }
+        return body()
+    }
+}
+
+private func startThread(_ body: @escaping () -> Void) {
+    let thread = Thread { body() }
+    thread.stackSize = 4 << 20
+    thread.start()
+}
+
+private func systemListen(_ descriptor: Int32) -> Int32 { listen(descriptor, 8) }
+
+private func systemAccept(_ descriptor: Int32) -> Int32 { accept(descriptor, nil, nil) }

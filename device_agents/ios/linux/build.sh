@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Builds and tests the app's Swift package on Linux, in a chroot of Debian trixie with its own Swift (root; apt packages
+# mmdebstrap and util-linux). The chroot is made once (a minute, 2.5 GB) and kept in FOLDER, as what is built is.
+#   build.sh FOLDER          make the chroot, build, run the tests, parse what only Apple's SDK can build
+#   build.sh FOLDER shell    a shell in it
+# It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot.
+set -euo pipefail
+folder=$(realpath -m "${1:?a folder for the chroot}")
+here=$(cd "$(dirname "$0")/.." && pwd)
+repository=$(cd "$here/../.." && pwd)
+root=$folder/trixie
+packages=swiftlang,swiftlang-dev,libc6-dev,libstdc++-14-dev,nlohmann-json3-dev,libsodium-dev,pkgconf
+
+if [ ! -e "$root/made" ]; then
+  rm -rf "$root"
+  mkdir -p "$folder"
+  mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
+  touch "$root/made"
+fi
+
+inside() { # in a mount namespace of its own: nothing stays mounted, however this ends
+  unshare --mount --fork --pid --kill-child -- bash -euc '
+    root=$1 repository=$2; shift 2
+    mkdir -p "$root/lutbench" "$root/build"
+    mount --bind -o ro "$repository" "$root/lutbench"
+    mount -t proc proc "$root/proc"
+    mount --bind /dev "$root/dev"
+    exec chroot "$root" env -i PATH=/usr/libexec/swift/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+  ' bash "$root" "$repository" "$@"
+}
+
+if [ "${2:-}" = shell ]; then
+  inside bash
+  exit
+fi
+
+package=/lutbench/device_agents/ios
+swift="swift %s --package-path $package --scratch-path /build --disable-sandbox -c release -Xswiftc -enable-testing"
+# shellcheck disable=SC2059
+inside bash -euc "$(printf "$swift" build) --build-tests && $(printf "$swift" test) --skip-build"
+inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
+
+libraries=$root/usr/lib/x86_64-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
+cat > "$folder/lutbench-app" << END
+#!/bin/sh
+# Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.
+exec $root/lib64/ld-linux-x86-64.so.2 --library-path $libraries $root/build/release/lutbench-app "\$@"
+END
+chmod +x "$folder/lutbench-app"

@@ -1,0 +1,143 @@
+"""The Xcode project, the Swift package and this package agree: looked at as data, for there is no Xcode here."""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lutbench
+
+IOS = Path(lutbench.__file__).parent.parent / "device_agents/ios"
+APP = IOS / "App"
+PROJECT = APP / "Lutbench.xcodeproj/project.pbxproj"
+PACKAGE = (IOS / "Package.swift").read_text()
+_TOKEN = re.compile(r'\s+|//[^\n]*|/\*.*?\*/|("(?:[^"\\]|\\.)*"|[\w.$/<>-]+|[{}()=;,])', re.DOTALL)
+
+
+def parse(text: str) -> Any:
+    """The value of a property list in Apple's old style."""
+    at = 0
+    tokens: list[str] = []
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        assert found, text[at : at + 40]
+        tokens += [found[1]] if found[1] else []
+        at = found.end()
+    rest = iter(tokens)
+    return value(next(rest), rest)
+
+
+def value(token: str, rest: Iterator[str]) -> Any:
+    if token == "{":
+        made: dict[str, Any] = {}
+        while (key := next(rest)) != "}":
+            assert next(rest) == "=" and key not in made, key
+            made[key.strip('"')] = value(next(rest), rest)
+            assert next(rest) == ";"
+        return made
+    if token == "(":
+        items = []
+        while (token := next(rest)) != ")":
+            items.append(value(token, rest))
+            assert next(rest) == ","
+        return items
+    return token.strip('"')
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, Any]:
+    project = parse(PROJECT.read_text())
+    assert project["rootObject"] in project["objects"]
+    found: dict[str, Any] = project["objects"]
+    return found
+
+
+def of_kind(objects: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [entry for entry in objects.values() if entry["isa"] == kind]
+
+
+def settings(objects: dict[str, Any], key: str) -> set[str]:
+    found = [entry["buildSettings"] for entry in of_kind(objects, "XCBuildConfiguration")]
+    return {entry[key] for entry in found if key in entry}
+
+
+def test_a_broken_project_is_not_parsed() -> None:
+    with pytest.raises((AssertionError, StopIteration)):
+        parse("{ a = ( b c ); }")
+    with pytest.raises((AssertionError, StopIteration)):
+        parse("{ a = b; a = c; }")
+    assert parse('// x\n{ a /* y */ = (b, "c d", ); e = {}; }') == {"a": ["b", "c d"], "e": {}}
+
+
+def test_whatever_an_object_refers_to_is_there(objects: dict[str, Any]) -> None:
+    def named(entry: Any) -> Iterator[str]:
+        if isinstance(entry, dict):
+            for key, inner in entry.items():
+                yield from [key] if re.fullmatch(r"[0-9A-F]{24}", key) else []
+                yield from named(inner)
+        elif isinstance(entry, list):
+            for inner in entry:
+                yield from named(inner)
+        elif re.fullmatch(r"[0-9A-F]{24}", entry):
+            yield entry
+
+    assert set(named(list(objects.values()))) <= set(objects)
+
+
+def test_every_file_it_names_exists_and_every_source_is_built(objects: dict[str, Any]) -> None:
+    files = {key: entry["path"] for key, entry in objects.items() if entry["isa"] == "PBXFileReference"}
+    on_disk = {path for key, path in files.items() if objects[key]["sourceTree"] == "<group>"}
+    assert all((APP / path).is_file() for path in on_disk)
+    (phase,) = of_kind(objects, "PBXSourcesBuildPhase")
+    built = {files[objects[key]["fileRef"]] for key in phase["files"]}
+    assert built == {path.name for path in APP.glob("*.swift")}
+    (group,) = (entry for entry in of_kind(objects, "PBXGroup") if "name" not in entry)
+    assert on_disk <= {files[key] for key in group["children"] if key in files}
+
+
+def test_it_links_the_package_beside_it(objects: dict[str, Any]) -> None:
+    (reference,) = of_kind(objects, "XCLocalSwiftPackageReference")
+    assert (APP / reference["relativePath"] / "Package.swift").samefile(IOS / "Package.swift")
+    (product,) = of_kind(objects, "XCSwiftPackageProductDependency")
+    assert f'.library(name: "{product["productName"]}"' in PACKAGE
+    (phase,) = of_kind(objects, "PBXFrameworksBuildPhase")
+    assert [objects[objects[key]["productRef"]] for key in phase["files"]] == [product]
+
+
+def test_versions_and_the_deployment_target_agree(objects: dict[str, Any]) -> None:
+    version = lutbench.__version__
+    assert settings(objects, "MARKETING_VERSION") == {version}
+    assert re.findall(r'let version = "([^"]+)"', PACKAGE) == [version]
+    (least,) = re.findall(r"\.iOS\(\.v(\d+)\)", PACKAGE)
+    assert settings(objects, "IPHONEOS_DEPLOYMENT_TARGET") == {f"{least}.0"}
+
+
+def test_packages_are_pinned_to_one_version_each() -> None:
+    packages = re.findall(r"\.package\(url: \"([^\"]+)\", ([^)]*)\)", PACKAGE)
+    assert len(packages) == 3 and all(how.startswith("exact: ") for _, how in packages)
+
+
+def test_the_information_has_what_ios_asks_for(objects: dict[str, Any]) -> None:
+    assert settings(objects, "INFOPLIST_FILE") == {"Info.plist"}
+    found = plistlib.loads((APP / "Info.plist").read_bytes())
+    for key in ("CFBundleIdentifier", "CFBundleExecutable", "CFBundleShortVersionString", "CFBundleVersion"):
+        assert found[key].startswith("$("), key  # the project's own settings
+    assert found["NSLocalNetworkUsageDescription"] and "UILaunchScreen" in found
+    assert found["UIRequiredDeviceCapabilities"] == ["arm64"]
+    assert "UIBackgroundModes" not in found  # it refuses to measure there
+
+
+def test_the_core_is_the_runners_own_sources() -> None:
+    """Not a copy: a link, and all of them but those of other ways to start it and of the other engine."""
+    link = IOS / "Sources/LutbenchCore/runner"
+    assert link.is_symlink() and link.samefile(IOS.parent / "runner/src")
+    (names,) = re.findall(r"\+ \[((?:\"\w+\",? ?)+)\]", PACKAGE)
+    built = {*re.findall(r"\w+", names), *re.findall(r'"runner/(\w+)\.cpp"', PACKAGE)}
+    there = {path.stem for path in link.glob("*.cpp")}
+    assert there - built == {"main", "server", "follow", "engines_executorch", "executorch_engine"}
+    assert built <= there
