@@ -59,6 +59,7 @@ SLOW = (
     *(f"private/test_{name}_calls" for name in ("executorch", "torch", "datasets", "onnxruntime")),
     "device_agents/test_engines",
     "device_agents/ios/test_agent",
+    "device_agents/ios/test_fuzz",
     "device_agents/ios/test_usbmux.py::test_debians",
     "device_agents/ios/test_usbmux.py::test_the_real",
 )
