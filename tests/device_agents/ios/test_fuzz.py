@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.slow
 SESSION = "0123456789abcdef" * 2
 QUESTIONS = ("open", "state", "missing", "put", "job", "look", "renew", "clean", "bye", "what")
 VALUES = (
-    None, True, -1, 0, 5, 1 << 62, 1e300, "", "x", SESSION, "../../etc/passwd", "artifacts/x", "inputs/" + "y" * 500, [], {},
+    None, True, -1, 0, 5, 1 << 62, 1e300, "", "x", SESSION, "../../etc/passwd", "artifacts/x", "inputs/" + "y" * 500,
+    [], {},
     [["artifacts/a", 5]], [[1, 2]], [[]], ["x"], {"a": {"b": []}}, "\u0000", "é" * 200,
 )  # fmt: skip
 
@@ -58,13 +60,13 @@ def send(port: int, data: bytes) -> bytes:
     """What the app answers before it closes, or before this side does."""
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         found = b""
-        try:
+        with suppress(OSError):  # it has closed with something of ours unread
             connection.sendall(data)
+        with suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
             while chunk := connection.recv(1 << 16):
                 found += chunk
-        except ConnectionError:
-            pass
         return found
 
 
