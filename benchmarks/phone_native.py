@@ -1,11 +1,12 @@
-"""Are times through adb the machine's own? A phone without emulation against the host agent, on one core in turn.
+"""Are times through adb, or through the iPhone's app, the machine's own? A phone without emulation against the host agent, on one core in turn.
 
     PYTHONPATH=. python benchmarks/phone_native.py --folder FOLDER [--runtime onnx] [--resolution 224] [--rounds 24]
-                                                   [--nets 100] [--host-by runner] [--limit-s 540]
+                                                   [--nets 100] [--host-by runner] [--limit-s 540] [--through app]
 
 The phone is Google's adbd for amd64 with mksh and toybox in namespaces of its own (tests/phone), the runner the one of
 `runner build --target android-x86_64`. Needs root. The host is measured by the runner of `--target host`, as a device's
-entry with a bundle is, or by a worker of Python, as without one.
+entry with a bundle is, or by a worker of Python, as without one. With --through app the phone is the iPhone app's
+server (device_agents/ios/linux/build.sh, and LUTBENCH_IOS_APP), behind a stand-in for usbmuxd.
 
 1. `profile` on both, in one process: their batches take turns, so that a drift of the machine falls on both. Rows of
    the phone's LUT within 2 % of the host's: at least 95 %.
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -34,8 +36,9 @@ from typing import Any
 from _machine import machine
 
 from lutbench.device_agents.agent import Agent, AgentSettings
-from lutbench.device_agents.android.agent import AndroidAgent
+from lutbench.device_agents.ios.usbmux import SOCKET_VARIABLE
 from lutbench.device_agents.registry import Device, open_agent
+from lutbench.device_agents.remote.agent import RemoteAgent
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.events import Event, Note, RoundProgress
 from lutbench.export.cache import ArtifactCache
@@ -50,6 +53,8 @@ from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Batch, Outcome, Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import distinct_operators
+from tests.device_agents.ios.app import App
+from tests.device_agents.ios.fake_usbmuxd import FakeUsbmuxd
 from tests.phone.emulated import Phone, built_phone
 
 ROW_LIMIT, ROW_SHARE = 0.02, 0.95
@@ -217,11 +222,24 @@ def judge(host: Lut, phone: Lut, spent: dict[str, float]) -> bool:
     return passed
 
 
-def measure(arguments: argparse.Namespace, phone: Phone, until: float) -> None:
+@contextlib.contextmanager
+def phone_of(arguments: argparse.Namespace) -> Iterator[Device]:
+    """The phone that is measured, as long as it is there."""
+    lut = arguments.folder / "phone.csv"
+    if arguments.through == "adb":
+        with contextlib.closing(Phone(built_phone("amd64"))) as phone:
+            yield Device("native", "android", lut, "", address=phone.address)
+        return
+    with FakeUsbmuxd() as mux, contextlib.closing(App(arguments.folder / "app", mux, machine="Linux")):
+        os.environ[SOCKET_VARIABLE] = mux.address
+        yield Device("native", "ios", lut, "")
+
+
+def measure(arguments: argparse.Namespace, phone: Device, until: float) -> None:
     host_bundle = str(build_bundle("host", say=print).folder) if arguments.host_by == "runner" else ""
     devices = {
         "host": Device("host", "host", arguments.folder / "host.csv", "", bundle=host_bundle),
-        "phone": Device("native", "android", arguments.folder / "phone.csv", "", address=phone.address),
+        "phone": phone,
     }
     profile_both(devices, arguments, until)
     if arguments.nets and "additivity" not in read_lut(devices["phone"].lut).metadata.quality:
@@ -229,7 +247,7 @@ def measure(arguments: argparse.Namespace, phone: Phone, until: float) -> None:
 
         def opened(device: Device, settings: AgentSettings) -> Agent:
             agent = open_agent(device, settings)
-            assert isinstance(agent, AndroidAgent)
+            assert isinstance(agent, RemoteAgent)
             return TakingTurns(agent, "phone", turns, {})  # type: ignore[return-value]
 
         request = VerifyRequest(lut_path=devices["phone"].lut, device=devices["phone"], nets=arguments.nets)
@@ -245,18 +263,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--nets", type=int, default=100, help="of verify; 0: none")
     parser.add_argument("--host-by", default="runner", choices=("runner", "python"), help="what measures on the host")
+    parser.add_argument("--through", default="adb", choices=("adb", "app"), help="how the phone is reached")
     parser.add_argument("--limit-s", type=float, default=540.0)
     arguments = parser.parse_args()
     until = time.monotonic() + arguments.limit_s
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    phone = Phone(built_phone("amd64"))
     try:
-        measure(arguments, phone, until)
+        with phone_of(arguments) as phone:
+            measure(arguments, phone, until)
     except OutOfTimeError:
         print("the time given is used up: the same command goes on", file=sys.stderr)
         sys.exit(5)
-    finally:
-        phone.close()
     print(f"{arguments.runtime}, int8, FBNet at {arguments.resolution}, width {arguments.width}, host by"
           f" {arguments.host_by}; {machine()}\n")  # fmt: skip
     print("| what | measured |\n|---|---|")

@@ -38,6 +38,10 @@ package=/lutbench/device_agents/ios
 swift="swift %s --package-path $package --scratch-path /build --disable-sandbox -c release -Xswiftc -enable-testing"
 # shellcheck disable=SC2059
 inside bash -euc "$(printf "$swift" build) --build-tests && $(printf "$swift" test) --skip-build"
+# What Apple's build has beside: a runtime that is linked, a header that lies elsewhere.
+inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsyntax-only -DLUTBENCH_PORTABLE \
+  -DLUTBENCH_LINKED_ONNX -I apple -I /usr/include/nlohmann -I runner -I onnxruntime -I include \
+  runner/onnx_engine.cpp runner/engines_onnx.cpp runner/job.cpp"
 inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
 
 libraries=$root/usr/lib/x86_64-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
