@@ -1,4 +1,4 @@
-"""Are times through adb, or through the iPhone's app, the machine's own? A phone without emulation against the host agent, on one core in turn.
+"""Are times through adb, or through the iPhone's app, the machine's own? Without emulation against the host agent.
 
     PYTHONPATH=. python benchmarks/phone_native.py --folder FOLDER [--runtime onnx] [--resolution 224] [--rounds 24]
                                                    [--nets 100] [--host-by runner] [--limit-s 540] [--through app]

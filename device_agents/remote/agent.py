@@ -279,7 +279,7 @@ class RemoteAgent(Closing):
         for record in self._records(run, (self._artifacts[name],), alone, check=False):
             if isinstance(record, FailedRecord):
                 return record.reason
-        return "" if run.ending.link_lost else run.ending.why
+        return "" if run.ending.link_lost or run.ending.held else run.ending.why
 
     def _raise_if_hopeless(self, ending: Ending) -> None:
         """DeviceError where running it again would end the same way."""

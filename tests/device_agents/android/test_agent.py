@@ -255,6 +255,36 @@ def test_a_link_that_takes_every_job_along_is_an_error(agent: Callable[..., Andr
         load(agent(lambda _job: ([], LOST), loaded=""))
 
 
+HELD = Ending("the phone is hot", "b", fatal=Fatal("the phone is hot", None, None, None, held=True), held=True)
+
+
+def test_an_artifact_is_innocent_of_a_device_that_became_hot(agent: Callable[..., AndroidAgent]) -> None:
+    """In mid-batch, while the suspect of a death runs alone, and while it is loaded: it is waited for each time."""
+    endings = iter([HELD, Ending("the runner was ended", "b"), HELD, HELD, DONE])
+
+    def script(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
+        ending = next(endings)
+        return ([] if ending.why else measured(job)), ending
+
+    outcomes = list(agent(script).measure(BATCH))
+    assert names_of(outcomes) == ["a", "b", "c"] and not [o for o in outcomes if isinstance(o, Failure)]
+    endings = iter([HELD, HELD, HELD, DONE])
+    waits: list[bool] = []
+
+    def loads(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
+        ending = next(endings)
+        return ([] if ending.why else loading(job)), ending
+
+    made = agent(loads, loaded="")
+    made._watch.wait = lambda: waits.append(True)  # type: ignore[method-assign]
+    assert load(made) == [] and set(made._artifacts) == set("abc") and len(waits) == 3
+
+
+def test_a_device_that_is_never_as_it_should_be_is_an_error(agent: Callable[..., AndroidAgent]) -> None:
+    with pytest.raises(DeviceError, match="the phone is hot, 10 times in a row before anything was measured"):
+        list(agent(lambda _job: ([], HELD)).measure(BATCH))
+
+
 class Agreed:
     """A Reference that finds nothing wrong but with what is in its list."""
 
