@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lutbench.device_agents.agent import UNREADABLE
 from lutbench.device_agents.ios import lockdown
 from lutbench.device_agents.ios.describe import model_name
-from lutbench.device_agents.ios.link import OPEN_THE_APP, PORT
+from lutbench.device_agents.ios.link import OPEN_THE_APP, PORT, WIFI_PORT
 from lutbench.device_agents.ios.pairing import checked_code
 from lutbench.device_agents.ios.usbmux import (
     MuxDevice,
@@ -188,7 +188,7 @@ def _by_network(wanted: WantedIphone) -> socket.socket:
 def parse_address(text: str) -> tuple[str, int]:
     """HOST or HOST:PORT or [IPV6]:PORT; UsageError for anything else."""
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?", text)
-    port = int(found[3] or PORT) if found else 0
+    port = int(found[3] or WIFI_PORT) if found else 0
     if not found or not 0 < port < 1 << 16:
-        raise UsageError(f"{text!r} is not an address such as 192.168.1.20:{PORT}")
+        raise UsageError(f"{text!r} is not an address such as 192.168.1.20:{WIFI_PORT}")
     return found[1] or found[2], port

@@ -18,7 +18,8 @@ from lutbench.errors import DeviceError
 from lutbench.reading.plain import show
 
 PROTOCOL = 1
-PORT = 50321
+PORT = 50321  # on the phone's loopback
+WIFI_PORT = 50322  # on its network, while that is switched on
 ANSWER_TIMEOUT_S = 20.0
 _TRANSFER_TIMEOUT_S = 120.0  # of one chunk or file
 _LONGEST_WORDS = 300

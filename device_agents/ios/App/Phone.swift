@@ -13,7 +13,10 @@ final class Phone: ObservableObject {
     private var server: AppServer?
 
     var isInFront = true {
-        didSet { tell { $0.isInFront = self.isInFront } }
+        didSet {
+            tell { $0.isInFront = self.isInFront }
+            if isInFront && !oldValue { listenAgain() }
+        }
     }
 
     init() {
@@ -41,10 +44,22 @@ final class Phone: ObservableObject {
         wifi = nil
         guard isOn else { return }
         do {
-            wifi = try server.listenForWiFi(port: AppServer.port + 1)
+            wifi = try server.listenForWiFi(port: AppServer.wifiPort)
         } catch {
             problem = "\(error)"
         }
+    }
+
+    /// iOS takes the sockets of an app that was suspended.
+    private func listenAgain() {
+        guard let server else { return }
+        server.stopListening(port: AppServer.port)
+        do {
+            _ = try server.listenForCable()
+        } catch {
+            problem = "\(error)"
+        }
+        if wifi != nil { setWiFi(true) }
     }
 
     private func add(_ line: String) {

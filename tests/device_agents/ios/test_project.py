@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import lutbench
+from lutbench.device_agents.ios.find import parse_address
+from lutbench.device_agents.ios.link import PORT, PROTOCOL, WIFI_PORT
 
 IOS = Path(lutbench.__file__).parent.parent / "device_agents/ios"
 APP = IOS / "App"
@@ -115,6 +117,22 @@ def test_versions_and_the_deployment_target_agree(objects: dict[str, Any]) -> No
     assert re.findall(r'let version = "([^"]+)"', PACKAGE) == [version]
     (least,) = re.findall(r"\.iOS\(\.v(\d+)\)", PACKAGE)
     assert settings(objects, "IPHONEOS_DEPLOYMENT_TARGET") == {f"{least}.0"}
+
+
+def test_protocol_and_ports_agree() -> None:
+    server = (IOS / "Sources/LutbenchServer/AppServer.swift").read_text()
+    assert f"protocolVersion = {PROTOCOL}\n" in server
+    assert f"let port: UInt16 = {PORT}\n" in server and f"let wifiPort: UInt16 = {WIFI_PORT}\n" in server
+    assert parse_address("192.168.1.21") == ("192.168.1.21", WIFI_PORT)
+    assert parse_address("[::1]:5") == ("::1", 5)
+
+
+def test_the_docs_count_what_was_never_compiled() -> None:
+    lines = sum(len(path.read_text().splitlines()) for path in APP.glob("*.swift"))
+    page = (IOS.parent.parent / "docs/how-to/iphone.md").read_text()
+    assert f"`device_agents/ios/App`, {lines} lines of Swift" in page
+    other = PACKAGE[PACKAGE.index("#else") : PACKAGE.index("#endif")].splitlines()[1:]
+    assert f"manifest for Apple ({len(other)} lines)" in page
 
 
 def test_packages_are_pinned_to_one_version_each() -> None:

@@ -5,9 +5,11 @@ import LutbenchCore
 public final class AppServer {
     public static let protocolVersion = 1
     public static let port: UInt16 = 50321
+    public static let wifiPort: UInt16 = 50322
     static let holdSeconds = 60.0  // that the phone stays a host's once its connection has gone
     static let greetingSeconds = 10.0
     static let mostClients = 8
+    static let pollMilliseconds: Int32 = 1000
 
     let storage: Storage
     let jobs: Jobs
@@ -24,7 +26,15 @@ public final class AppServer {
     private var ownerLeft = 0.0
     private var clients = 0
     private var pairing: PairingCode?
-    private var listeners: [UInt16: Int32] = [:]
+    private var listeners: [UInt16: Listener] = [:]
+
+    /// A socket that listens; `ended` is signalled once it is closed.
+    private final class Listener {
+        let descriptor: Int32
+        let ended = DispatchSemaphore(value: 0)
+
+        init(_ descriptor: Int32) { self.descriptor = descriptor }
+    }
 
     /// library: ONNX Runtime's, nil where it is part of the program. folder: for files and records.
     public init(folder: String, library: String?, facts: PhoneFacts) throws {
@@ -64,10 +74,10 @@ public final class AppServer {
         return (try listen(address: address, port: port, pairing: code), code.shown)
     }
 
+    /// Returns once the port is free again.
     public func stopListening(port: UInt16) {
-        locked {
-            if let descriptor = listeners.removeValue(forKey: port) { shutdown(descriptor, Int32(SHUT_RDWR)) }
-        }
+        let listener = locked { listeners.removeValue(forKey: port) }
+        _ = listener?.ended.wait(timeout: .now() + 3 * Double(AppServer.pollMilliseconds) / 1000)
     }
 
     // MARK: connections
@@ -92,16 +102,20 @@ public final class AppServer {
             throw FrameError.malformed("cannot listen on port \(port): \(why)")
         }
         let actual = UInt16(bigEndian: place.sin_port)
-        locked { listeners[actual] = descriptor }
-        startThread { [self] in accept(on: descriptor, port: actual, pairing: pairing) }
+        let listener = Listener(descriptor)
+        locked { listeners[actual] = listener }
+        startThread { [self] in accept(on: listener, port: actual, pairing: pairing) }
         return actual
     }
 
-    private func accept(on descriptor: Int32, port: UInt16, pairing: PairingCode?) {
-        while locked({ listeners[port] == descriptor }) {
-            let client = systemAccept(descriptor)
+    private func accept(on listener: Listener, port: UInt16, pairing: PairingCode?) {
+        while locked({ listeners[port] === listener }) {
+            // waits in steps: not every system wakes an accept whose socket is let go of
+            var wanted = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&wanted, 1, AppServer.pollMilliseconds) <= 0 { continue }
+            let client = systemAccept(listener.descriptor)
             if client < 0 {
-                if errno != EINTR && errno != ECONNABORTED { usleep(200_000) }
+                if errno != EINTR && errno != ECONNABORTED { usleep(200_000) }  // out of descriptors: they come back
                 continue
             }
             let connection = Connection(descriptor: client)
@@ -123,7 +137,8 @@ public final class AppServer {
                 if let pairing, pairing.isLocked { stopListening(port: port) }
             }
         }
-        close(descriptor)
+        close(listener.descriptor)
+        listener.ended.signal()
     }
 
     private func serve(_ connection: Connection, _ pairing: PairingCode?) {

@@ -34,6 +34,10 @@ final class Connection {
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, socklen_t(MemoryLayout<Int32>.size))
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        for (option, value) in [(keepAliveIdle, 15), (TCP_KEEPINTVL, 15), (TCP_KEEPCNT, 3)] as [(Int32, Int32)] {
+            var value = value  // a host that has gone without a word is noticed within a minute
+            setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
         #if canImport(Darwin)
         setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
         #endif

@@ -2,10 +2,12 @@
 @_exported import Glibc
 let streamSocket = Int32(SOCK_STREAM.rawValue)
 let noSignal = Int32(MSG_NOSIGNAL)
+let keepAliveIdle = TCP_KEEPIDLE
 #else
 @_exported import Darwin
 let streamSocket = SOCK_STREAM
 let noSignal: Int32 = 0  // the socket has an option for that
+let keepAliveIdle = TCP_KEEPALIVE
 #endif
 
 /// Seconds of a clock that only goes on.
