@@ -47,13 +47,6 @@ def need(program: str) -> str:
 
 
 @pytest.fixture
-def mux(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUsbmuxd]:
-    with FakeUsbmuxd() as made:
-        monkeypatch.setenv(SOCKET_VARIABLE, made.address)
-        yield made
-
-
-@pytest.fixture
 def echo() -> Iterator[int]:
     """A port of this machine that says everything again."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
