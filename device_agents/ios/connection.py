@@ -52,20 +52,23 @@ class AppConnection:
             raise DeviceError("the app was never reached", device=self.label)
         return self._link.opened
 
-    def ask(self, entry: dict[str, Any], chunks: Sequence[bytes] = (), timeout_s: float = 20.0) -> dict[str, Any]:
-        """The answer. RefusedByAppError where the app refuses, DeviceError where it stays away."""
-        return self._persistence.persist(lambda: self._link.ask(entry, chunks, timeout_s))
+    def ask(self, entry: dict[str, Any], chunks: Sequence[bytes] = (), wait_s: float = 0.0) -> dict[str, Any]:
+        """The answer. RefusedByAppError where the app refuses, DeviceError where it stays away.
+
+        wait_s: that the app may take beside its usual time.
+        """
+        return self._persistence.persist(lambda: self._link.ask(entry, chunks, wait_s))
 
     def state(self) -> dict[str, Any]:
         """The phone's: heat, low-power mode, battery, whether the app is in front."""
         found = self.ask({"state": True}).get("state")
         return found if isinstance(found, dict) else {}
 
-    def records(self, entry: dict[str, Any], timeout_s: float) -> tuple[dict[str, Any], bytes]:
+    def records(self, entry: dict[str, Any], wait_s: float) -> tuple[dict[str, Any], bytes]:
         """An answer with the bytes that come with it."""
 
         def once() -> tuple[dict[str, Any], bytes]:
-            answer = self._link.ask(entry, (), timeout_s)
+            answer = self._link.ask(entry, (), wait_s)
             return answer, b"".join(self._link.bytes_of(answer, _MOST_RECORDS))
 
         return self._persistence.persist(once)
@@ -125,7 +128,7 @@ class AppConnection:
         """Lets go of the phone; does not wait for one that does not answer."""
         self._persistence.give_up_early()
         with suppress(LinkLostError, RefusedByAppError):
-            self._link.ask({"bye": True}, (), 3.0)
+            self._link.ask({"bye": True})
         self._link.close()
 
     def _reconnect(self) -> None:

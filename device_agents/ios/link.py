@@ -94,13 +94,14 @@ class AppLink:
         self,
         entry: dict[str, Any],
         chunks: Sequence[bytes] = (),
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        wait_s: float = 0.0,
     ) -> dict[str, Any]:
         """The app's answer; RefusedByAppError where it refuses.
 
         chunks: bytes that go with the question.
+        wait_s: that the app may take beside its usual time.
         """
-        frames = self._open_frames()
+        frames, timeout_s = self._open_frames(), wait_s + ANSWER_TIMEOUT_S
         try:
             frames.send_json(entry, timeout_s)
             for chunk in chunks:

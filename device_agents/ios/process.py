@@ -67,7 +67,7 @@ class AppProcess:
         lines: list[bytes] = []
         while True:
             entry = {"look": self._nonce, "offset": self._offset, "wait_ms": round(1000 * wait_s)}
-            answer, data = self._connection.records(entry, wait_s + 20.0)
+            answer, data = self._connection.records(entry, wait_s)
             self._offset += len(data)
             *whole, self._partial = (self._partial + data).split(b"\n")
             lines += whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -130,6 +131,26 @@ def test_the_app_is_ended_in_mid_batch_and_started_again(
     assert "answers again" in notes(events)
     cycles = [path.read_bytes().count(b'"cycle"') for path in (app.folder / "jobs").glob("*.jsonl")]
     assert sum(cycles) - len(LONG.cycles) <= 1  # no cycle that was recorded was measured again
+
+
+def test_a_phone_that_is_locked_in_mid_batch_and_unlocked_again(
+    app: App, opened: OpenIphone, artifacts: list[Artifact], events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """iOS suspends the app: its connections stay, and nothing answers."""
+    agent = opened()
+    assert list(agent.install(artifacts)) == []
+    monkeypatch.setattr(link_module, "ANSWER_TIMEOUT_S", 1.0)
+
+    def lock() -> None:
+        app.process.send_signal(signal.SIGSTOP)
+        until(lambda: "does not answer" in notes(events))
+        app.process.send_signal(signal.SIGCONT)
+
+    thread = while_measuring(app, lock)
+    outcomes = list(agent.measure(LONG))
+    thread.join()
+    assert len(samples(outcomes)) == len(LONG.cycles)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
 
 def test_an_app_that_stays_away_is_an_error(app: App, opened: OpenIphone, artifacts: list[Artifact]) -> None:
