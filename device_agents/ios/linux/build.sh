@@ -44,10 +44,11 @@ inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsynta
   runner/onnx_engine.cpp runner/engines_onnx.cpp runner/job.cpp"
 inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
 
-libraries=$root/usr/lib/x86_64-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
+libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
+loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' | head -n 1)
 cat > "$folder/lutbench-app" << END
 #!/bin/sh
 # Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.
-exec $root/lib64/ld-linux-x86-64.so.2 --library-path $libraries $root/build/release/lutbench-app "\$@"
+exec $loader --library-path $libraries $root/build/release/lutbench-app "\$@"
 END
 chmod +x "$folder/lutbench-app"
