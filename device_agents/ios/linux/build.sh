@@ -45,7 +45,7 @@ inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsynta
 inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
 
 libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
-loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' | head -n 1)
+loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' 2> /dev/null | head -n 1 || true)
 cat > "$folder/lutbench-app" << END
 #!/bin/sh
 # Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.

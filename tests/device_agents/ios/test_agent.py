@@ -133,6 +133,21 @@ def test_the_app_is_ended_in_mid_batch_and_started_again(
     assert sum(cycles) - len(LONG.cycles) <= 1  # no cycle that was recorded was measured again
 
 
+def test_a_host_that_goes_in_mid_batch_leaves_nothing_running(
+    app: App, opened: OpenIphone, artifacts: list[Artifact]
+) -> None:
+    """As after Ctrl-C: the next run begins at once."""
+    agent = opened()
+    assert list(agent.install(artifacts)) == []
+    measuring = agent.measure(LONG)
+    assert isinstance(next(measuring), Samples)
+    agent.close()
+    again = opened()
+    assert list(again.install(artifacts)) == []
+    assert len(samples(list(again.measure(BATCH)))) == 3
+    assert app.process.poll() is None
+
+
 def test_a_phone_that_is_locked_in_mid_batch_and_unlocked_again(
     app: App, opened: OpenIphone, artifacts: list[Artifact], events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -245,6 +245,8 @@ public final class AppServer {
             try connection.send(jobs.running == nil ? ["freed_bytes": storage.clean()] : busy)
         } else if request["bye"] != nil {
             locked { owner = nil }
+            _ = jobs.stop("its host has gone")
+            update { _ in }
             try connection.send(["bye": true])
         } else {
             try connection.send(["error": "unknown", "message": "the app does not know what is asked"])
@@ -273,7 +275,7 @@ public final class AppServer {
         }
         if let refusal { return ["error": "busy", "message": refusal.isEmpty ? "another host has it" : "it is \(refusal)'s"] }
         earlier?.stop()  // its cable was pulled, and nobody had noticed
-        if isNew && jobs.running == nil { storage.empty("jobs") }
+        if isNew && jobs.stop("its host has gone") { storage.empty("jobs") }  // what that one measured nobody will read
         update { _ in }
         onEvent?("opened by \(host)")
         return ["opened": true, "device": facts.entry, "state": currentState.entry, "runtimes": runtimes]

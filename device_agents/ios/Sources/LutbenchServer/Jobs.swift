@@ -53,6 +53,16 @@ final class Jobs {
         }
     }
 
+    /// Ends the job that runs at its next cycle; whether it has ended within some seconds. To be followed by `hold`.
+    func stop(_ why: String) -> Bool {
+        locked {
+            if isBusy { lutbench_session_hold(session, why) }
+            let deadline = Date(timeIntervalSinceNow: 10)
+            while isBusy, changed.wait(until: deadline) {}
+            return !isBusy
+        }
+    }
+
     /// The next job has a session of its own: nothing stays loaded.
     func renew() { locked { renews = true } }
 
