@@ -102,11 +102,12 @@ def _check_rows(lut: Lut, space: Space, used: Sequence[Operator]) -> None:
         for names, what in ((missing, "operators are missing"), (failed, "operators failed"))
         if names
     ]
+    measure = f"measure them: {lut.measure_command} --space {space.name} --resolution {space.resolution}"
+    remedy = f"{measure} --width {space.width:g} -o {space.name}_{space.label}.csv"
     raise LutError(
         "; ".join(parts),
         path=lut.path,
-        remedy=f"measure them: {lut.measure_command} --space {space.name} --resolution {space.resolution}"
-        f" --width {space.width:g} -o {space.name}_{space.label}.csv",
+        remedy=remedy if missing else "measure a space without the candidates that this runtime cannot run",
     )
 
 

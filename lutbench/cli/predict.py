@@ -35,6 +35,7 @@ def command(
     """
     from lutbench.cli.luts import batch_text, check_batch, lut_or_own, open_lut
     from lutbench.cli.render import print_json, print_table
+    from lutbench.lut.definitions import with_counts_of
     from lutbench.lut.predict import predict
     from lutbench.space.find import find_spaces
     from lutbench.space.zoo import find_net
@@ -43,7 +44,8 @@ def command(
     lut = open_lut(lut_or_own(lut_path))
     check_batch(lut, batch)
     images = lut.metadata.batch
-    spaces = find_spaces(space_name, (), (1.0,))[0] if space_name else lut.covered(lut.metadata.space.spaces)
+    named = find_spaces(space_name, (), (1.0,))[0] if space_name else ()
+    spaces = with_counts_of(lut, named) or lut.covered(lut.metadata.space.spaces)
     found = [predict(lut, find_net(text, spaces)) for text in nets]
     if as_json:
         print_json(

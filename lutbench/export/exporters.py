@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import UsageError
+from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Recipe
-from lutbench.space.workload import Workload, workload_name
+from lutbench.space.workload import Workload, operators_of, workload_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,10 +55,20 @@ class Exporter:
 
         fitted: its weights and real images; none means random ones, seeded by its name, for latency needs no others.
         """
+        self._check_files(workload)
         function: ExportFunction = _imported(self.function)
         return function(
             workload, dtype, *([self.torch_engine] if self.torch_engine else []), fitted=fitted, batch=self.batch
         )
+
+    def _check_files(self, workload: Workload) -> None:
+        """ExportError for a block that is a file of another runtime's."""
+        for operator in operators_of(workload):
+            if operator.of_kind.file not in ("", self.suffix):
+                raise ExportError(
+                    f"{operator.kind} blocks are {operator.of_kind.file} files, which {self.runtime} does not run",
+                    operator=workload_name(workload),
+                )
 
     def open(self, exported: Exported) -> Run:
         """The artifact in its runtime, one thread: (batch, 3, R, R) -> (batch, classes), real numbers on both sides."""
@@ -108,7 +118,7 @@ EXPORTERS: dict[str, Exporter] = {
         suffix=".pt",
         dtypes=("int8", "fp32"),
         function="lutbench.export.torchscript_export:export_torchscript",
-        revision=1,
+        revision=2,
         packages=("torch",),
         opener="lutbench.export.torchscript_export:open_torchscript",
         torch_engines=("x86", "onednn", "qnnpack"),

@@ -28,6 +28,7 @@ from lutbench.export.check import accuracy_note, check_error, relative_error
 from lutbench.export.onnx_graph import initialisers_of_their_own
 from lutbench.export.onnx_integers import INPUT, NCHW, NHWC, OUTPUT, integer_inputs_outputs
 from lutbench.export.onnx_norms import norms_as_convolutions
+from lutbench.export.own_file import put_files_in
 from lutbench.export.quantisation import Quantisation
 from lutbench.nn.parts import seed_of
 from lutbench.nn.workload import Fitted, build_workload, input_shape
@@ -56,7 +57,7 @@ def export_onnx(workload: Workload, dtype: str, *, fitted: Fitted | None = None,
     sample = images[: shape[0]]
     _check_size(module, name)
     try:
-        model = _to_onnx(module, sample)
+        model = put_files_in(_to_onnx(module, sample), module)
         quantisations, inner_in, inner_out, notes = None, False, False, []
         if dtype == "int8":
             left = norms_as_convolutions(model)

@@ -1,39 +1,66 @@
-"""Counts what the blocks of a user's own code do, in a process of its own: their code never runs in this one."""
+"""Counts what the blocks of a user's own code and files do, in a process of its own: nothing of them runs in this."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from lutbench.children import Child
-from lutbench.errors import ExportError, LutbenchError
+from lutbench.errors import ExportError, LutbenchError, LutError
+from lutbench.lut.table import SpaceSection
+from lutbench.space.blocks.own_file import untrainable
+from lutbench.space.definition import Counted, Counts, others, with_counts
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.operator import Operator
 
-Counts = Mapping[str, tuple[int, int]]  # an operator's name -> its multiply-accumulates and parameters
 
+def counted_anew(spaces: Sequence[Space], definition: str) -> tuple[tuple[Space, ...], str]:
+    """The spaces, and their definition, with the counts of every block of a user's own code or files.
 
-def with_counts(spaces: Sequence[Space], definition: str) -> tuple[tuple[Space, ...], str]:
-    """The spaces, and their definition, with the counts of every block of a user's own code.
-
-    They are counted anew, for the code may have changed. UsageError where a factory is not there, raises, makes another
-    shape than its layer asks for, or makes another module when it is called again.
+    They are counted anew, for what is behind a name may have changed. UsageError where a factory or file is not there,
+    fails, makes another shape than its layer asks for, or makes another block when it is called again.
     """
-    operators = tuple(op for op in distinct_operators(spaces) if op.is_own_code)
-    if not operators:
+    counts = _counted(spaces)
+    if not counts:
         return tuple(spaces), definition
-    counts = _counted(operators)
-    own = definition.split("\n[counts]\n")[0].rstrip("\n")
-    lines = [f"{json.dumps(name)} = [{macs}, {params}]" for name, (macs, params) in sorted(counts.items())]
-    text = "\n".join([own, "", "[counts]", *lines, ""])
-    return tuple(replace(space, counts=counts) for space in spaces), text
+    return tuple(replace(space, counts=counts) for space in spaces), with_counts(definition, counts)
 
 
-def _counted(operators: tuple[Operator, ...]) -> Counts:
-    child = Child(_count, operators)
+def check_unchanged(section: SpaceSection, path: Path | None) -> None:
+    """LutError where a block of a user's own code or files is not the one that the LUT was measured with."""
+    spaces = section.spaces
+    kept = {name: one for space in spaces for name, one in space.counts.items()}
+    changed = others(kept, _counted(spaces))
+    if changed:
+        raise LutError(
+            f"was measured with another definition of the space {section.name}: other code or another file is behind"
+            f" {changed[0]}{f' and {len(changed) - 1} more' if len(changed) > 1 else ''} now",
+            path=path,
+            remedy="measure the space again under another name, or bring back what it was measured with",
+        )
+
+
+def check_trains(space: Space) -> None:
+    """UsageError for the first block that cannot be trained: a file's, or one whose code takes a single image alone."""
+    operators = tuple(op for op in space.searchable_operators if op.is_own_code)
+    for operator in operators:
+        if operator.of_kind.file:
+            raise untrainable(operator.name)
+    _apart(_check_trains, operators)
+
+
+def _counted(spaces: Sequence[Space]) -> Counts:
+    return _apart(_count, tuple(op for op in distinct_operators(spaces) if op.is_own_code))
+
+
+def _apart(run: Callable[[Sequence[Operator]], Counts], operators: Sequence[Operator]) -> Counts:
+    """What run gives, in a process of its own; a LutbenchError that it raises."""
+    if not operators:
+        return {}
+    child = Child(_serve, run, operators)
     try:
         found: Counts | LutbenchError = child.connection.recv()
     except (EOFError, OSError) as error:
@@ -45,11 +72,31 @@ def _counted(operators: tuple[Operator, ...]) -> Counts:
     return found
 
 
-def _count(connection: Connection, operators: tuple[Operator, ...]) -> None:
+def _serve(connection: Connection, run: Callable[[Sequence[Operator]], Counts], operators: Sequence[Operator]) -> None:
     sys.stdout = sys.stderr  # standard output is the command's
-    from lutbench.nn.own_code import counted
-
     try:
-        connection.send({operator.name: counted(operator) for operator in operators})
+        connection.send(run(operators))
     except LutbenchError as error:
         connection.send(error)
+
+
+def _check_trains(operators: Sequence[Operator]) -> Counts:
+    from lutbench.nn.own_code import check_trains as check
+
+    for operator in operators:
+        check(operator)
+    return {}
+
+
+def _count(operators: Sequence[Operator]) -> Counts:
+    return {operator.name: _counts_of(operator) for operator in operators}
+
+
+def _counts_of(operator: Operator) -> Counted:
+    if operator.of_kind.file:
+        from lutbench.export.own_file import counted_file
+
+        return counted_file(operator)
+    from lutbench.nn.own_code import counted
+
+    return counted(operator)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +33,10 @@ from lutbench.space.operator import Operator
 from lutbench.space.workload import Workload, workload_name
 
 _COARSER = {"x86": 2.0}  # its activations have 7 bits, so that no sum overflows on a processor without VNNI
+_NUMBERED, _NUMBERED_FILE = (
+    re.compile(rb"\.___torch_mangle_[0-9]+(?=[.\n])"),
+    re.compile(r"/___torch_mangle_[0-9]+\.py$"),
+)
 DESCRIPTION = "lutbench.json"  # in the file beside the module: what who runs it has to know beforehand
 
 
@@ -94,10 +100,10 @@ def _export_int8(module: nn.Module, images: Tensor, batch: int, channels_last: b
 
 
 def _exported(module: nn.Module, given: Tensor, about: Description, expected: Tensor) -> Exported:
-    frozen = torch.jit.freeze(torch.jit.trace(module, given).eval())  # type: ignore[no-untyped-call]
-    file = io.BytesIO()
-    torch.jit.save(frozen, file, _extra_files={DESCRIPTION: json.dumps(asdict(about))})
-    file.seek(0)
+    frozen = torch.jit.freeze(torch.jit.trace(Whole(module), given).eval())  # type: ignore[no-untyped-call]
+    saved = io.BytesIO()
+    torch.jit.save(frozen, saved, _extra_files={DESCRIPTION: json.dumps(asdict(about))})
+    file = _without_sources(saved)
     got = torch.jit.load(file)(given)  # type: ignore[no-untyped-call]
     input_quantisation = Quantisation(about.scale, about.zero_point) if about.scale else None
     output_quantisation = Quantisation(got.q_scale(), got.q_zero_point()) if got.is_quantized else None
@@ -105,6 +111,41 @@ def _exported(module: nn.Module, given: Tensor, about: Description, expected: Te
     return Exported(
         file.getvalue(), error, input_quantisation=input_quantisation, output_quantisation=output_quantisation
     )
+
+
+class Whole(nn.Module):
+    """What is traced: the file's text has the name of the outermost class, which is this one whatever is inside.
+
+    A name of somebody's own may be one that TorchScript cannot read again.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> what the module makes of it."""
+        given: Tensor = self.module(x)
+        return given
+
+
+def _without_sources(saved: io.BytesIO) -> io.BytesIO:
+    """The archive without what says where and when it was made: an artifact's bytes are the same everywhere.
+
+    That is paths and lines of the code that made it, an identity made of them too, and the number that the class has
+    for being traced in a process that traced others before.
+    """
+    file = io.BytesIO()
+    with zipfile.ZipFile(saved) as archive, zipfile.ZipFile(file, "w") as kept:
+        for entry in archive.infolist():
+            name, data = entry.filename, archive.read(entry)
+            if name.endswith((".debug_pkl", "/.data/serialization_id")):
+                continue
+            if name.endswith(("/data.pkl", ".py")):
+                data = _NUMBERED.sub(b"", data)
+            kept.writestr(zipfile.ZipInfo(_NUMBERED_FILE.sub(".py", name)), data)
+    file.seek(0)
+    return file
 
 
 def open_torchscript(exported: Exported) -> Callable[[Tensor], Tensor]:

@@ -17,7 +17,7 @@ from lutbench.events import Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
-from lutbench.export.own_code import with_counts
+from lutbench.export.own_code import counted_anew
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import (
     batch_identity,
@@ -43,15 +43,15 @@ from lutbench.jobs.processes import process_starts
 from lutbench.jobs.quiet import Waiting, wait_for_quiet
 from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
+from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.table import Lut, Metadata, space_section, timestamp
 from lutbench.measure.journal import Journal
-from lutbench.measure.protocol import Protocol
+from lutbench.measure.protocol import Failure, Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
-from lutbench.space.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def profile(
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, request.engine, request.batch)
     check_writable(request.lut_path)
-    spaces, definition = with_counts(*find_spaces(request.space, request.resolutions, request.widths))
+    spaces, definition = counted_anew(*find_spaces(request.space, request.resolutions, request.widths))
     base = Metadata(
         device=request.device.name,
         runtime=exporter.runtime_version,
@@ -148,10 +148,9 @@ def _measure(
     journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
     if request.fresh:
         set_aside(journal_path)
-    nets = draw_tuning_nets(spaces, request.seed)
-    canaries = choose_canaries(spaces, request.protocol, request.batch)
-    cache = ArtifactCache(default_cache_folder())
-    artifacts, failures = export_workloads(_workloads(spaces, nets), exporter, request.dtype, cache, report)
+    nets, artifacts, failures = _exported(request, exporter, spaces, report)
+    failed = {failure.artifact for failure in failures}
+    canaries = choose_canaries(spaces, request.protocol, request.batch, failed)
     outside = delegation_section(artifacts, exporter.delegate, report)
     settings = request.settings(report)
     look_first(request.device, settings, next(iter(artifacts), None))
@@ -177,8 +176,27 @@ def _measure(
     return Lut(metadata, rows, request.lut_path)
 
 
-def _workloads(spaces: Sequence[Space], nets: Sequence[Net]) -> list[Workload]:
-    return [*(op for op in distinct_operators(spaces) if op.is_measured), *nets]
+def _exported(
+    request: ProfileRequest, exporter: Exporter, spaces: Sequence[Space], report: Report
+) -> tuple[tuple[Net, ...], list[Artifact], list[Failure]]:
+    """Tuning nets, artifacts of them and of every operator, and what could not be exported.
+
+    Where operators cannot, the nets are drawn again from the others, for what is left of the first ones may be too few.
+    """
+    operators = [op for op in distinct_operators(spaces) if op.is_measured]
+    cache = ArtifactCache(default_cache_folder())
+    nets = draw_tuning_nets(spaces, request.seed)
+    artifacts, failures = export_workloads([*operators, *nets], exporter, request.dtype, cache, report)
+    own = {operator.name for operator in operators}
+    failed = own & {failure.artifact for failure in failures}
+    if not failed:
+        return nets, artifacts, failures
+    first = {net.key: net for net in nets}
+    nets = draw_tuning_nets(spaces, request.seed, failed)
+    more, further = export_workloads([n for n in nets if n.key not in first], exporter, request.dtype, cache, report)
+    wanted = own | {net.key for net in nets}
+    artifacts = sorted((a for a in (*artifacts, *more) if a.name in wanted), key=lambda artifact: artifact.name)
+    return nets, artifacts, [failure for failure in (*failures, *further) if failure.artifact in wanted]
 
 
 def _next_revision(base: Metadata, path: Path) -> Metadata:
@@ -206,13 +224,14 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
         )
     if _without_version(old.runtime) != _without_version(base.runtime):
         raise UsageError(f"the LUT there is of {old.runtime}, not {base.runtime}", path=path, remedy="give another -o")
-    if old.space.name == base.space.name and old.space.definition != base.space.definition:
+    apart = what_differs(old.space, base.space) if old.space.name == base.space.name else ""
+    if apart:
         raise UsageError(
-            f"the LUT there was measured with another definition of the space {old.space.name}",
+            f"the LUT there was measured with another {apart}",
             path=path,
             remedy="give another -o, or another name to the space",
         )
-    if old.space != base.space:
+    if replace(old.space, definition=base.space.definition) != base.space:
         raise UsageError(
             f"the LUT there covers {old.space.name} at {list(old.space.resolutions)} x {list(old.space.widths)}",
             path=path,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
+from lutbench.export.own_code import check_trains, check_unchanged
 from lutbench.files import check_writable, file_sha256
 from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
+from lutbench.lut.definitions import what_differs
 from lutbench.lut.table import Lut
 from lutbench.search.latency import LatencyModel, check_same_space, latency_model
 from lutbench.search.recipe import SMALL_SET
@@ -232,6 +234,11 @@ def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...
             raise LutError(
                 f"is of space {name}, {luts[0].path} of {space.name}", path=lut.path, remedy="give LUTs of one space"
             )
+        apart = what_differs(luts[0].metadata.space, lut.metadata.space)
+        if apart:
+            raise LutError(
+                f"was measured with another {apart} than {luts[0].path}", path=lut.path, remedy="measure both with one"
+            )
     models = tuple(latency_model(lut, space) for lut in luts)
     check_same_space(models)
     return models
@@ -241,6 +248,9 @@ def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
     request.goal.objective(latency_models(request.luts, space))
+    check_trains(space)
+    for lut in request.luts:
+        check_unchanged(lut.metadata.space, lut.path)
     schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not
     check_writable(net_path(request.folder, search_name(request.luts, request.goal.targets_ms), 0))
 

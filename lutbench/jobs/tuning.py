@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lutbench.measure.protocol import Canary, Protocol
@@ -11,23 +11,25 @@ from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.space.sampling import random_nets
+from lutbench.space.sampling import candidates_left, random_nets
 
 TUNING_NETS = 22  # as many as it takes to tell how far nets are from the fit; each costs an export of a whole net
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
-def draw_tuning_nets(spaces: Sequence[Space], seed: int) -> tuple[Net, ...]:
+def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str] = ()) -> tuple[Net, ...]:
     """Random nets spread over the spaces, from a stream that `verify` does not draw from; none for tiny spaces.
 
     The context depth and the scale are found with them, and `verify` times them again to see how far the device has
     drifted since.
+
+    failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
     """
     per_space = math.ceil(TUNING_NETS / len(spaces))
     nets: list[Net] = []
     for space in spaces:
-        size = math.prod(len(layer.candidates) for layer in space.layers)
-        nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune", varied=True))
+        size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)
+        nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune", varied=True, failed=failed))
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 
@@ -58,21 +60,25 @@ class Canaries:
         return (self.small if self.large_operators.isdisjoint(window) else self.large).name
 
 
-def choose_canaries(spaces: Sequence[Space], protocol: Protocol, batch: int = 1) -> Canaries:
+def choose_canaries(
+    spaces: Sequence[Space], protocol: Protocol, batch: int = 1, failed: Collection[str] = ()
+) -> Canaries:
     """small: at the lower quartile of the searchable operators by MACs. large, nets: the default classifier.
+
+    failed: operators that do not run, and are none.
 
     An operator is large when what it touches, on a batch of images, is at least half of the classifier's weights.
     """
     space = spaces[0]
     blocks = sorted(
-        (op for op in space.searchable_operators if op.macs > 0),
+        (op for op in space.searchable_operators if op.macs > 0 and op.name not in failed),
         key=lambda operator: (operator.macs, operator.name),
     )
     small = blocks[len(blocks) // 4] if blocks else space.stem
     tail = space.tail(space.head_channels)
-    classifier = (
-        tail[-1] if tail and tail[-1].params else max(space.searchable_operators, key=lambda operator: operator.params)
-    )
+    alive = [op for op in space.searchable_operators if op.name not in failed]
+    largest = max(alive, key=lambda operator: operator.params, default=space.stem)
+    classifier = tail[-1] if tail and tail[-1].params else largest
     limit = protocol.memory_limit
     return Canaries(
         Canary("small", small.name, _SMALL_INVOCATIONS, protocol.compute_limit),

@@ -15,6 +15,7 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, exporter_of
+from lutbench.export.own_code import check_unchanged
 from lutbench.files import check_writable, default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.check import LookFirst, look_first_at_phone
@@ -118,6 +119,7 @@ def verify(
     lut = read_lut(request.lut_path)
     exporter = _exporter(lut)
     check_measurable(request.device, exporter.runtime)
+    check_unchanged(lut.metadata.space, lut.path)
     covered = lut.covered(lut.metadata.space.spaces)
     for text in _differences(request, lut, exporter, covered):
         report(Note(text, warning=True))
@@ -125,7 +127,7 @@ def verify(
     how = Measuring(
         device=request.device,
         settings=_settings(request, lut, exporter, report),
-        canaries=choose_canaries(covered, request.protocol, lut.metadata.batch),
+        canaries=choose_canaries(covered, request.protocol, lut.metadata.batch, lut.failed),
         protocol=request.protocol,
         open_device=open_device,
         look_first=look_first,
@@ -218,7 +220,7 @@ def _draw(request: VerifyRequest, spaces: Sequence[Space], lut: Lut) -> list[Net
     used = {net.key for net in tuning_nets(lut, spaces)}
     nets: list[Net] = []
     for space, count in zip(spaces, counts, strict=True):
-        nets.extend(random_nets(space, count, request.seed, "verify", exclude=used, varied=True))
+        nets.extend(random_nets(space, count, request.seed, "verify", used, varied=True, failed=lut.failed))
     return nets
 
 

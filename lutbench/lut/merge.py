@@ -13,10 +13,12 @@ from lutbench.files import file_sha256
 from lutbench.lut.compare import clock_ratio
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.coverage import fixed_us
+from lutbench.lut.definitions import what_differs
 from lutbench.lut.diff import CLOCK_TOLERANCE
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
+from lutbench.space.definition import joined
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
 
@@ -35,7 +37,6 @@ _IDENTITY: dict[str, Callable[[Metadata], Any]] = {
     "choice of cores": lambda meta: meta.environment.get("core_choice", ""),
     "batch": lambda meta: meta.batch,
     "space": lambda meta: meta.space.name,
-    "definition of the space": lambda meta: meta.space.definition,
     "context depth": lambda meta: meta.context.depth,
 }
 
@@ -80,8 +81,11 @@ def _check_same(first: Lut, other: Lut) -> None:
     for field, read in _IDENTITY.items():
         mine, theirs = read(first.metadata), read(other.metadata)
         if mine != theirs:
-            values = "" if field.startswith("definition") else f": {_shown(mine)} and {_shown(theirs)}"
+            values = f": {_shown(mine)} and {_shown(theirs)}"
             raise UsageError(f"{first.path} and {other.path} do not merge, they differ in {field}{values}")
+    apart = what_differs(first.metadata.space, other.metadata.space)
+    if apart:
+        raise UsageError(f"{first.path} and {other.path} do not merge, they differ in {apart}")
 
 
 def _shown(value: Any) -> str:
@@ -185,6 +189,7 @@ def _space(luts: Sequence[Lut]) -> SpaceSection:
         sections[0],
         resolutions=tuple(dict.fromkeys(size for section in sections for size in section.resolutions)),
         widths=tuple(dict.fromkeys(width for section in sections for width in section.widths)),
+        definition=joined([section.definition for section in sections]),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lutbench.errors import LutError
 from lutbench.lut.coverage import FIXED_OPTION, net_parts, timed_as
+from lutbench.lut.definitions import check_definition
 from lutbench.lut.table import Lut
 from lutbench.measure.statistics import Z_95, student_95
 from lutbench.space.find import SPACES
@@ -33,10 +34,11 @@ class Prediction:
 
 
 def predict(lut: Lut, net: Net) -> Prediction:
-    """The net's latency under the LUT; LutError where an operator is missing.
+    """The net's latency under the LUT; LutError where an operator is missing, or its space is another of that name.
 
     An imported table may lack stem, head, pool and classifier where its import was told what they take.
     """
+    check_definition(lut, net.space)
     parts = net_parts(lut, net)
     _check_operators(lut, net, parts.operators)
     if parts.lacking:
@@ -52,6 +54,7 @@ def predict(lut: Lut, net: Net) -> Prediction:
 
 def predict_blocks(lut: Lut, net: Net) -> Prediction:
     """The latency of the net's blocks alone, without stem, head, pool, classifier and the overhead of a call."""
+    check_definition(lut, net.space)
     around = {op.name for op in timed_as(lut, (net.space.stem, *net.space.tail(net.head_channels)))}
     blocks = [op for op in net_parts(lut, net).operators if op.name not in around]
     _check_operators(lut, net, blocks)

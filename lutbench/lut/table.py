@@ -326,6 +326,11 @@ class Lut:
         return {row.operator: row for row in self.rows}
 
     @cached_property
+    def failed(self) -> frozenset[str]:
+        """The operators whose rows have no latency."""
+        return frozenset(row.operator for row in self.rows if not row.is_ok)
+
+    @cached_property
     def columns(self) -> Mapping[str, Sequence[Any]]:
         """The rows' values by column: for each of COLUMNS one per row."""
         if isinstance(self.rows, ColumnRows):

@@ -16,9 +16,18 @@ from lutbench.space.operator import Operator
 
 def empty_operator(op: Operator) -> nn.Module:
     """The operator's module as torch initialises it, for training; of any batch size."""
+    if op.of_kind.file:
+        return own_file_block(op)
     if op.is_own_code:
         return own_module(op)
     return graph_module(op.graph, flat=len(op.output_shape) == 2)
+
+
+def own_file_block(op: Operator) -> nn.Module:
+    """The operator's file as a module; UsageError where it does not fit."""
+    from lutbench.nn.own_file import FileBlock
+
+    return FileBlock(op)
 
 
 def build_operator(op: Operator) -> nn.Module:

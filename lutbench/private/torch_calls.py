@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree
 
 
 def empty_quint8(shape: Sequence[int], scale: float, zero_point: int, layout: torch.memory_format) -> Tensor:
@@ -28,6 +29,30 @@ def laid_out_anew(value: Tensor, layout: torch.memory_format) -> Tensor:
     if copy is None:
         return value.contiguous(memory_format=layout)
     return cast(Tensor, copy.default(value, dtype=torch.float32, memory_format=layout))
+
+
+def asked_of_torch(run: Callable[[], Tensor]) -> tuple[Tensor, list[str]]:
+    """What run gives, and each of torch's operators that it asks for, with the shapes and numbers that these get.
+
+    A version without the private class tells of none: what is compared by them is then not told apart.
+    """
+    try:
+        from torch.utils._python_dispatch import TorchDispatchMode
+    except ImportError:
+        return run(), []
+    asked: list[str] = []
+
+    class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            del types
+            told = _pytree.tree_map(
+                lambda one: tuple(one.shape) if isinstance(one, Tensor) else one, (args, kwargs or {})
+            )
+            asked.append(f"{func} {told}")
+            return func(*args, **(kwargs or {}))
+
+    with Recording():  # type: ignore[no-untyped-call]
+        return run(), asked
 
 
 def compiler_errors() -> tuple[type[Exception], ...]:

@@ -33,6 +33,7 @@ from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
 from lutbench.space.blocks.kind import ACTIVATIONS, Value
 from lutbench.space.candidate import Candidate, parse_candidate
+from lutbench.space.definition import Counted, read_counted
 from lutbench.space.macro import HeadLayer, Space, Stage, head_operator
 from lutbench.space.patterns import alternatives, numbers
 
@@ -240,14 +241,14 @@ class _Reader:
             layers.append(layer)
         return tuple(layers), next((layer.channels for layer in layers if layer.channels), 0)
 
-    def _counts(self, raw: dict[str, Any]) -> dict[str, tuple[int, int]]:
-        """Multiply-accumulates and parameters of operators of a user's own code, as `profile` counted them."""
+    def _counts(self, raw: dict[str, Any]) -> dict[str, Counted]:
+        """What blocks of a user's own code and files are, as `profile` counted them."""
         found = {}
         for name, figures in raw.items():
-            whole = isinstance(figures, list) and len(figures) == 2 and all(isinstance(n, int) for n in figures)
-            if not whole or min(figures) < 0:
+            counted = read_counted(figures)
+            if counted is None:
                 raise self._error(f"counts of {show(name)} are not multiply-accumulates and parameters", ("counts",))
-            found[name] = (figures[0], figures[1])
+            found[name] = counted
         return found
 
     def _candidates(self, raw: list[Any], where: _Path) -> tuple[Candidate, ...]:

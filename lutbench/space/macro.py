@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import Value
 from lutbench.space.blocks.table import KINDS
 from lutbench.space.candidate import Candidate, parse_candidate
+from lutbench.space.definition import Counts
 from lutbench.space.operator import OVERHEAD, Operator, block_operator, fields_of
 from lutbench.space.scale import format_width, scaled_channels
 
@@ -60,11 +61,12 @@ class Layer:
     candidates: tuple[Candidate, ...]
     usual: tuple[tuple[str, Value], ...] = ()
     is_fixed: bool = False
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    counts: Counts = field(default_factory=dict, compare=False, repr=False)
 
     def operator(self, candidate: Candidate) -> Operator:
         found = block_operator(candidate, *self.shape, dict(self.usual))
-        return replace(found, counted=self.counts.get(found.name)) if found.is_own_code else found
+        counted = self.counts.get(found.name) if found.is_own_code else None
+        return replace(found, counted=counted[:2]) if counted else found
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
@@ -84,7 +86,7 @@ class Space:
     head: layers behind the last stage, where they are not that convolution, a pool and a classifier; None: those.
     stem_activation: behind the stem's convolution.
     aspect: the input's width for a height of 1; resolution is its height.
-    counts: multiply-accumulates and parameters of operators of a user's own code, by name.
+    counts: of operators of a user's own code or files, by name.
     resolutions: to choose from, ascending; none where there is no choice.
 
     Where channels or resolutions are chosen, `resolution` and the stages' channels are one choice of them: the largest
@@ -113,7 +115,7 @@ class Space:
     head: tuple[HeadLayer, ...] | None = None
     stem_activation: str = "relu"
     aspect: float = 1.0
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    counts: Counts = field(default_factory=dict, compare=False, repr=False)
     resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

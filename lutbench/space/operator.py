@@ -140,7 +140,7 @@ class Operator:
 
     @property
     def is_own_code(self) -> bool:
-        """Whether a user's code alone tells what it computes."""
+        """Whether a user's code, or file, alone tells what it computes."""
         return self.of_kind.draw is None and self.kind != "foreign"
 
     @property

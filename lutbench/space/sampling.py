@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lutbench.errors import SpaceError
 from lutbench.space.candidate import Candidate
-from lutbench.space.macro import Space
+from lutbench.space.macro import Layer, Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
 
@@ -19,7 +19,13 @@ _T = TypeVar("_T")
 
 
 def random_nets(
-    space: Space, count: int, seed: int, purpose: str, exclude: Collection[str] = (), varied: bool = False
+    space: Space,
+    count: int,
+    seed: int,
+    purpose: str,
+    exclude: Collection[str] = (),
+    varied: bool = False,
+    failed: Collection[str] = (),
 ) -> tuple[Net, ...]:
     """count different nets, each candidate equally likely in each layer, and each channel count and resolution.
 
@@ -28,6 +34,7 @@ def random_nets(
     exclude: keys of nets never to be drawn. SpaceError when the space has too few nets.
     varied: every other net has a taste of its own for skips, expansions, kernels and groups, and one of the space's
         heads: what a search finds is not made of equal shares of everything, as nets drawn evenly are.
+    failed: operators that no net may have.
     """
     rng = random.Random(f"{space.name}@{space.label}/{purpose}/{seed}")
     seen = set(exclude)
@@ -37,18 +44,22 @@ def random_nets(
         for _ in range(_TRIES_PER_NET):
             weight = _taste(rng) if has_taste else None
             own = _at_random(space, rng) if space.has_choices else space
+            options = [candidates_left(layer, failed) for layer in own.layers]
+            if not all(options):
+                continue
             choice = tuple(
-                rng.choices(layer.candidates, [weight(candidate) for candidate in layer.candidates])[0]
+                rng.choices(candidates, [weight(candidate) for candidate in candidates])[0]
                 if weight
-                else rng.choice(layer.candidates)
-                for layer in own.layers
+                else rng.choice(candidates)
+                for candidates in options
             )
             head = rng.choice((space.head_channels, *space.other_heads)) if has_taste else space.head_channels
             net = Net(f"{purpose}_{seed}_{number}@{own.label}", own, choice, head)
             if net.key not in seen:
                 break
         else:
-            raise SpaceError(f"space {space.name} has fewer than {count} nets besides those already used")
+            what = "nets that can run" if failed else "nets"
+            raise SpaceError(f"space {space.name} has fewer than {count} {what} besides those already used")
         seen.add(net.key)
         nets.append(net)
     return tuple(nets)
@@ -57,6 +68,13 @@ def random_nets(
 def _at_random(space: Space, rng: random.Random) -> Space:
     resolution = rng.choice(space.resolutions or (space.resolution,))
     return space.at(resolution, [rng.choice(stage.widths) for stage in space.stages])
+
+
+def candidates_left(layer: Layer, failed: Collection[str]) -> tuple[Candidate, ...]:
+    """The layer's candidates whose operators did not fail."""
+    if not failed:
+        return layer.candidates
+    return tuple(candidate for candidate in layer.candidates if layer.operator(candidate).name not in failed)
 
 
 def _taste(rng: random.Random) -> Callable[[Candidate], float]:

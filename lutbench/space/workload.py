@@ -11,10 +11,17 @@ Workload = Operator | Net | Model | FactoryNet
 
 
 def is_own_code(workload: Workload) -> bool:
-    """Whether a user's code is run to make it: it is exported anew each time, for the code may have changed."""
+    """Whether a user's code or file makes it: it is exported anew each time, for what is behind its name may change."""
     if isinstance(workload, Net):
         return any(operator.is_own_code for operator in workload.operators)
     return isinstance(workload, FactoryNet) or (isinstance(workload, Operator) and workload.is_own_code)
+
+
+def operators_of(workload: Workload) -> tuple[Operator, ...]:
+    """The operators that it is made of; none of a net that is no net of a space."""
+    if isinstance(workload, Operator):
+        return (workload,)
+    return workload.operators if isinstance(workload, Net) else ()
 
 
 def workload_name(workload: Workload) -> str:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import lutbench
 from lutbench.errors import ExportError
 from lutbench.export import torchscript_export
 from lutbench.export.check import MAX_ERROR, MAX_NET_ERROR
@@ -52,6 +59,40 @@ def test_a_whole_net(tiny: Space) -> None:
     assert exported.check_error <= MAX_NET_ERROR["int8"]
     graph = str(torch.jit.load(io.BytesIO(exported.data)).inlined_graph)  # type: ignore[no-untyped-call]
     assert "aten::quantize_per_tensor" not in graph and "aten::dequantize" not in graph
+
+
+PRINTED = """\
+import hashlib, sys
+import lutbench
+from lutbench.export.torchscript_export import export_torchscript
+from lutbench.space.operator import parse_operator
+print(lutbench.__file__)
+for name in sys.argv[2:]:
+    for dtype, engine in (("fp32", ""), ("int8", sys.argv[1])):
+        print(hashlib.sha256(export_torchscript(parse_operator(name), dtype, engine).data).hexdigest())
+"""
+
+
+def test_bytes_do_not_depend_on_where_lutbench_lies_or_what_was_exported_before(tmp_path: Path) -> None:
+    root = Path(lutbench.__file__).parent.parent
+    place = tmp_path / "another place" / "lutbench"
+    for folder, package in (("lutbench", "."), ("search", "search"), ("device_agents", "device_agents")):
+        shutil.copytree(root / folder, place / package, dirs_exist_ok=True)
+    moved = place / "nn" / "graph.py"  # whose lines the traces of modules name
+    moved.write_text(moved.read_text().replace("import torch", "\n\n\nimport torch", 1))
+    names = ["ir_k3_e2_g2_16x6x6_16_s1", "fc_16_10"]
+    own = []
+    for name in reversed(names):
+        both = (export_torchscript(parse_operator(name), dtype, ENGINES[-1]).data for dtype in ("int8", "fp32"))
+        own += [hashlib.sha256(data).hexdigest() for data in both]
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PRINTED, ENGINES[-1], *names],
+        env={**os.environ, "PYTHONPATH": str(place.parent)}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        check=True,
+    )  # fmt: skip
+    where, *digests = found.stdout.split("\n")[:-1]
+    assert Path(where) == place / "__init__.py"
+    assert digests == own[::-1]
 
 
 def test_an_engine_that_this_machine_lacks_is_one_line() -> None:

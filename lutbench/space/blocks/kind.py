@@ -30,6 +30,10 @@ class Shaped(Protocol):
     @property
     def c_in(self) -> int: ...
     @property
+    def h_in(self) -> int: ...
+    @property
+    def w_in(self) -> int: ...
+    @property
     def c_out(self) -> int: ...
     @property
     def kernel(self) -> int: ...
@@ -112,6 +116,7 @@ class Kind:
     form: how an operator's name says the shape.
     candidate: whether a layer may take it.
     labelled: whether a name of somebody else's making stands in the place of options.
+    file: how the file ends that alone tells its layers. It runs where such files run, and is not trained.
     by_columns: whether kernel, expansion, groups and channels, columns of a LUT, alone decide what can be where no
         other option is given.
     """
@@ -124,6 +129,7 @@ class Kind:
     form: Form = "block"
     candidate: bool = True
     labelled: bool = False
+    file: str = ""
     by_columns: bool = False
 
     def option(self, name: str) -> Option | None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lutbench.space.blocks.kind import Shaped
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_FACTORY = re.compile(rf"{_NAME}(?:\.{_NAME})*:{_NAME}")
+_FOLDER = r"[A-Za-z_][A-Za-z0-9_-]*"  # a package may have a dash, which only an import statement cannot write
+_FACTORY = re.compile(rf"{_FOLDER}(?:\.{_FOLDER})*:{_NAME}")
 
 
 def _check_module(op: Shaped) -> None:

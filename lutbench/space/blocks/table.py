@@ -16,6 +16,7 @@ from lutbench.space.blocks.inverted_residual import INVERTED_RESIDUAL
 from lutbench.space.blocks.kind import Kind
 from lutbench.space.blocks.mobile_attention import MOBILE_ATTENTION
 from lutbench.space.blocks.own_code import MODULE
+from lutbench.space.blocks.own_file import ONNX
 from lutbench.space.blocks.reparameterised import MOBILEONE, REPVGG
 from lutbench.space.blocks.separable import SEPARABLE
 from lutbench.space.blocks.shuffle_unit import SHUFFLE_UNIT
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             MOBILEONE,
             REPVGG,
             MODULE,
+            ONNX,
             POOL,
             FC,
             POOLED_FC,
