@@ -14,24 +14,36 @@ from lutbench.cli.options import json_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
+    from lutbench.device_agents.registry import Device
+    from lutbench.lut.how_long import HowLong
     from lutbench.space.macro import Layer, Space
 
-# of a host's whole LUT of FBNet's space from an empty cache, by its operators (docs/notes/measured.md)
-_OPERATOR_S = 25 / 113
+# of this machine where none of its LUTs says: a whole LUT of FBNet's space, exports too (docs/notes/measured.md)
+_FBNET_S, _FBNET_OPERATORS = 25, 113
 _MOST_LISTED = 32  # candidates in a line of the table
 
 
 @click.command("space", cls=HelpCommand)
 @click.argument("name", metavar="NAME|FILE", default="fbnet")
 @click.option("--kinds", is_flag=True, help="List the kinds of blocks, and how a candidate of each is written.")
+@click.option(
+    "--device",
+    "device_name",
+    default="host",
+    show_default=True,
+    help="Say how long measuring it takes on this device; `lutbench devices` lists them.",
+)
 @json_option
-def command(name: str, kinds: bool, as_json: bool) -> None:
+def command(name: str, kinds: bool, device_name: str, as_json: bool) -> None:
     """Show what a search space holds: its layers, their candidates, how many nets, and what there is to measure.
 
     NAME is a space that comes along (fbnet, fbnet-cifar, fbnetv2, proxyless, ofa-mobilenetv3, mobilenetv4-conv,
-    spos-shufflenet), FILE a space of your own (docs/how-to/own-space.md).
+    spos-shufflenet), FILE a space of your own (docs/how-to/own-space.md). How long measuring takes is told from the
+    last LUT of the device.
     """
     from lutbench.cli.render import print_json
+    from lutbench.device_agents.registry import find_device
+    from lutbench.lut.how_long import how_long
     from lutbench.space.decisions import log10_nets
     from lutbench.space.find import find_spaces
 
@@ -40,19 +52,45 @@ def command(name: str, kinds: bool, as_json: bool) -> None:
         return
     spaces, _ = find_spaces(name, (), (1.0,))
     (space,) = spaces
+    device = find_device(device_name)
+    operators = sum(operator.is_measured for operator in space.operators)
+    known = how_long(operators, device.name, device.lut)
     if as_json:
         print_json(
             {
                 "name": space.name,
                 "layers": len(space.searched),
-                "operators": len([op for op in space.operators if op.is_measured]),
+                "operators": operators,
                 "log10_nets": log10_nets(space),
                 "resolutions": list(space.resolutions or (space.resolution,)),
                 "channels": [list(stage.widths) for stage in space.stages],
+                "device": device.name,
+                "seconds": known.seconds if known else None,
+                "seconds_from": str(known.lut) if known else None,
             }
         )
         return
     _print_space(space)
+    say(f"{operators:,} operators to measure: {_time_text(operators, device, known)}")
+
+
+def _time_text(operators: int, device: Device, known: HowLong | None) -> str:
+    """How long it takes, and what that rests on."""
+    if known:
+        return (
+            f"on {device.name} about {_about(known.seconds)}, as {known.lut} took {_about(known.took_s)} for"
+            f" {known.operators} ({known.measured_with})"
+        )
+    if device.kind == "host":
+        return (
+            f"on a computer about {_about(operators * _FBNET_S / _FBNET_OPERATORS)}, exports included, as"
+            f" {_FBNET_OPERATORS} of fbnet take {_FBNET_S} s on one; no LUT of {device.name} says what this one takes"
+        )
+    return f"how long on {device.name} is not known until it has a LUT ({device.lut}): the first profile counts down"
+
+
+def _about(seconds: float) -> str:
+    return f"{math.ceil(seconds)} s" if seconds < 600 else f"{seconds / 60:.0f} minutes"
 
 
 def _print_space(space: Space) -> None:
@@ -60,7 +98,6 @@ def _print_space(space: Space) -> None:
     from lutbench.space.decisions import log10_nets
 
     stem, tail = space.stem, space.tail(space.head_channels)
-    measured = [operator for operator in space.operators if operator.is_measured]
     rows = [["", stem.name, "", ""]]
     for _, group in groupby(space.layers, key=lambda layer: (layer.stage, layer.shape)):
         layers = list(group)
@@ -73,9 +110,6 @@ def _print_space(space: Space) -> None:
         sizes = ", ".join(map(str, space.resolutions or (space.resolution,)))
         say(f"a net chooses the channels of each stage and one resolution of {sizes}; shapes are of the largest")
     say(f"{space.name} at {space.label}: {len(space.searched)} layers to search, 10^{log10_nets(space):.1f} nets")
-    seconds = math.ceil(len(measured) * _OPERATOR_S)
-    took = f"{seconds} s" if seconds < 600 else f"{seconds / 60:.0f} minutes"
-    say(f"{len(measured):,} operators to measure: on a computer about {took}, their exports included")
 
 
 def _numbers(space: Space, layers: list[Layer]) -> str:

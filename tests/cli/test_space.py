@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lutbench.lut.file import write_lut
 from tests.cli.test_main import one_line, run
 from tests.json_keys import check_keys
+from tests.lut.made import made_lut
 
 
 def test_a_space_that_comes_along(tmp_path: Path) -> None:
@@ -32,6 +34,20 @@ def test_a_file_and_one_line_for_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text((text + "[head]\nchannels = 16\n").replace("fussed", "fused"))
     assert json.loads(run("space", "own.toml", "--json", cwd=tmp_path).stdout)["layers"] == 1
     assert "did you mean proxyless" in one_line(run("space", "proxles", cwd=tmp_path), 2)
+
+
+def test_how_long_measuring_takes_and_what_that_rests_on(tmp_path: Path) -> None:
+    assert "as 113 of fbnet take 25 s" in run("space", "proxyless", cwd=tmp_path).stdout
+    phone = " ".join(run("space", "proxyless", "--device", "android-s8", cwd=tmp_path).stdout.split())
+    assert "how long on android-s8 is not known until it has a LUT (luts/s8.csv)" in phone
+    (tmp_path / "luts").mkdir()
+    write_lut(made_lut(quality={"wall_s": 1160.0}), tmp_path / "luts" / "host.csv")
+    told = " ".join(run("space", "proxyless", cwd=tmp_path).stdout.split())
+    assert "on host about 13 minutes, as luts/host.csv took 19 minutes for 110 (onnxruntime 1.31.1, int8)" in told
+    found = json.loads(run("space", "proxyless", "--json", cwd=tmp_path).stdout)
+    check_keys("space", found)
+    assert found["seconds_from"] == "luts/host.csv" and found["seconds"] == pytest.approx(1160 * 72 / 110)
+    assert "did you mean host" in one_line(run("space", "--device", "hots", cwd=tmp_path), 2)
 
 
 def test_the_kinds(tmp_path: Path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lutbench.search.gates import MODES, Mode, draw
+from lutbench.search.gates import MODES, Gates, Mode, draw
 from lutbench.search.supernet import SuperLayer, Supernet
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.macro import Space, Stage
 from tests.search.test_supernet import generator, gradients, images, unlike
+from tests.space.test_blocks import COUNTED
 
 
 def candidates(*names: str) -> tuple:  # type: ignore[type-arg]
@@ -65,3 +67,46 @@ def test_the_fast_path_beside_other_kinds_is_the_plain_loop(mode: Mode) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, msg=name)
+
+
+def beside(name: str) -> Space:
+    """One layer that keeps its shape, with a block of FBNet's, one of any kind, and a skip."""
+    return replace(MIXED, stages=(Stage(16, 1, 1, candidates("k3_e1", name, "k5_e2", "skip")),), stem_channels=16)
+
+
+def alone(net: Supernet, x: Tensor, gates: Gates) -> tuple[Tensor, list[nn.Module]]:
+    """The layer as a loop over copies of its candidates, each run by itself and weighted by its gate."""
+    (layer,) = cast("list[SuperLayer]", net.layers)
+    modules = [layer.copy_of(position).train() for position in range(layer.candidates)]
+    chosen = range(layer.candidates) if gates.path is None else gates.path
+    return cast(Tensor, sum(gates.values[0][p] * modules[p](x) for p in chosen)), modules
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", [*COUNTED, "module_tests.search.test_kinds:own"])
+def test_any_kind_gives_what_a_loop_over_its_candidates_gives(name: str, mode: Mode, fast: bool) -> None:
+    net = unlike(Supernet(beside(name), 4, 8, seed=3, fast=fast).double().train())
+    (layer,) = cast("list[SuperLayer]", net.layers)
+    gates = draw(net.theta, net.mask, 2.0, mode, generator(5))
+    if gates.path:  # the candidate of this kind, whatever was drawn
+        gates = replace(gates, path=(1,), values=torch.eye(4).double()[1:2] + gates.relaxed - gates.relaxed.detach())
+    x = torch.randn(2, 16, 6, 6, generator=generator(7), dtype=torch.float64, requires_grad=True)
+    expected, modules = alone(net, x, gates)
+    found = layer(x, gates.values[0], range(4) if gates.path is None else (1,), fast)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, generator=generator(9), dtype=torch.float64)
+    pairs = zip(layer.others["1"].parameters(), modules[1].parameters(), strict=True) if "1" in layer.others else ()
+    mine, theirs = [list(side) for side in zip(*pairs, strict=True)] or [[], []]
+    of_gates = [net.theta] if mode == "soft" else []  # in hard mode the input's share of it is left out
+    own = torch.autograd.grad((found * weights).sum(), [x, *of_gates, *mine], retain_graph=True, allow_unused=True)
+    plain = torch.autograd.grad((expected * weights).sum(), [x, *of_gates, *theirs], allow_unused=True)
+    assert len(own) == len(plain) > 0
+    for one, other in zip(own, plain, strict=True):
+        torch.testing.assert_close(one, other)
+    assert own[0] is not None and bool(own[0].abs().max() > 0)
+
+
+def own(c_in: int, _h: int, _w: int, c_out: int, stride: int) -> nn.Module:
+    """A block of somebody's own code."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, (1, 3), stride, (0, 1)), nn.BatchNorm2d(c_out), nn.ELU())
