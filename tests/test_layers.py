@@ -55,6 +55,7 @@ HEAVY_ALLOWED = (
     "lutbench.private.torch_calls",
     "lutbench.export.onnx_export",
     "lutbench.export.onnx_integers",
+    "lutbench.export.own_file",
     "lutbench.export.executorch_export",
     "lutbench.export.torchscript_export",
     "lutbench.search.block",

@@ -15,6 +15,7 @@ from lutbench.lut.file import read_lut
 from lutbench.nn.own_code import counted
 from lutbench.space.architecture import read_architecture
 from lutbench.space.operator import Operator
+from tests.export.test_own_file import block
 
 BLOCK = """\
 import torch
@@ -47,6 +48,16 @@ def changing(c_in, h, w, c_out, stride):
     global calls
     calls += 1
     return nn.Conv2d(c_in, c_out, 2 * calls + 1, stride, calls)
+
+
+class Bessel(Split):
+    # has an operator that ONNX lacks
+    def forward(self, x):
+        return super().forward(x) * torch.i0(x.mean())
+
+
+def bessel(c_in, h, w, c_out, stride):
+    return Bessel(c_in, c_out, stride)
 
 
 def failing(c_in, h, w, c_out, stride):
@@ -113,6 +124,54 @@ def test_a_block_of_ones_own(folder: Path) -> None:
     assert found.returncode == 0, found.stderr
     (path,) = (folder / "found").glob("*.json")
     assert read_architecture(path).net.space.name == "split"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("LUTBENCH_OWN_BLOCK"), reason="minutes; .ci/run asks for it")
+def test_a_block_that_one_runtime_lacks_costs_its_rows_there(folder: Path) -> None:
+    text = SPACE.replace(":make", ":bessel").replace('["k3_e1"', '["k3_e1", "k5_e1", "k3_e2"')
+    (folder / "split.toml").write_text(text)
+    name = "module_own_blocks:bessel_8x8x8_8_s1"
+    for runtime, is_ok in (("onnx", False), ("torchscript", True)):
+        path = f"{runtime}.csv"
+        options = ("--runtime", runtime, "--dtype", "fp32", "--max-rounds", "12", "-o", path)
+        measured = run(folder, "profile", "--space", "split.toml", *options)
+        assert measured.returncode == 0, measured.stderr
+        lut = read_lut(folder / path)
+        assert lut.by_operator[name].is_ok == is_ok
+        assert {row.operator for row in lut.rows if not row.is_ok} == (
+            set() if is_ok else {op.name for op in lut.metadata.space.spaces[0].searchable_operators if op.is_own_code}
+        )
+        assert (f"{name}: failed: " in measured.stderr + measured.stdout) != is_ok
+    judged = run(folder, "verify", "--lut", "onnx.csv", "--nets", "3", "--rounds", "4")
+    assert judged.returncode == 0, judged.stderr
+    (folder / "own_blocks.py").write_text(BLOCK.replace("torch.i0(x.mean())", "torch.i0(x.std())"))
+    changed = run(folder, "verify", "--lut", "torchscript.csv", "--nets", "3", "--rounds", "4")
+    assert changed.returncode == 4
+    assert "was measured with another definition of the space split: other code or another file" in changed.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("LUTBENCH_OWN_BLOCK"), reason="minutes; .ci/run asks for it")
+def test_a_file_of_ones_own(folder: Path) -> None:
+    (folder / "blocks").mkdir()
+    block(folder / "blocks" / "wide_8_8_s1.onnx")
+    block(folder / "blocks" / "wide_8_16_s2.onnx", c_out=16, stride=2, opset=20)
+    text = SPACE.replace("module_own_blocks:make", "onnx_blocks/wide").replace('["k3_e1"', '["k3_e1", "k5_e1", "k3_e2"')
+    (folder / "files.toml").write_text(text.replace('"split"', '"files"'))
+    for runtime, dtype in (("onnx", "int8"), ("onnx", "fp32"), ("executorch", "int8")):
+        path = f"{runtime}_{dtype}.csv"
+        options = ("--runtime", runtime, "--dtype", dtype, "--max-rounds", "12", "-o", path)
+        measured = run(folder, "profile", "--space", "files.toml", *options)
+        assert measured.returncode == 0, measured.stderr
+        row = read_lut(folder / path).by_operator["onnx_blocks/wide_8x8x8_16_s2"]
+        assert row.is_ok == (runtime == "onnx")
+        judged = run(folder, "verify", "--lut", path, "--nets", "3", "--rounds", "4")
+        assert judged.returncode == 0, judged.stderr
+    assert row.status == "failed: onnx blocks are .onnx files, which executorch does not run"
+    refused = run(folder, "search", "--lut", "onnx_int8.csv", "--data", "shapes:240@16", "-o", "found")
+    assert refused.returncode == 2
+    assert "the weights of a file are constants" in refused.stderr
 
 
 def test_one_line_for_a_factory_that_is_wrong(folder: Path) -> None:
