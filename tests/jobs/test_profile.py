@@ -157,6 +157,24 @@ def test_a_measurement_replaces_an_estimate_of_the_device_whatever_it_covers(
         profile(request_, QUIET, additive_device())
 
 
+def test_another_definition_of_the_same_name_is_refused(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], tiny_file: Path
+) -> None:
+    with pytest.raises(InterruptedRunError):
+        profile(request_, QUIET, additive_device(crash_at=5))
+    text = tiny_file.read_text()
+    tiny_file.write_text(text.replace("layers = 2", "layers = 3", 1))
+    with pytest.raises(JournalError, match="an unfinished run with other settings is here"):
+        profile(request_, QUIET, additive_device())
+    tiny_file.write_text(text)
+    profile(request_, QUIET, additive_device())
+    tiny_file.write_text(text.replace("layers = 2", "layers = 3", 1))
+    with pytest.raises(UsageError, match="the LUT there was measured with another definition of the space tiny"):
+        profile(request_, QUIET, additive_device())
+    tiny_file.write_text(f"# the same\n{text}")
+    assert profile(request_, QUIET, additive_device()).metadata.revision == 2
+
+
 def test_fresh_puts_an_unfinished_journal_aside(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
