@@ -86,8 +86,8 @@ final class Storage {
         var freed = 0
         let top = "\(folder)/\(name)"
         for entry in manager.enumerator(atPath: top)?.compactMap({ $0 as? String }) ?? [] {
-            let size = (try? manager.attributesOfItem(atPath: "\(top)/\(entry)"))?[.size] as? Int
-            freed += size ?? 0
+            let about = try? manager.attributesOfItem(atPath: "\(top)/\(entry)")
+            if about?[.type] as? FileAttributeType == .typeRegular { freed += about?[.size] as? Int ?? 0 }
         }
         for entry in (try? manager.contentsOfDirectory(atPath: top)) ?? [] {
             try? manager.removeItem(atPath: "\(top)/\(entry)")
