@@ -262,6 +262,10 @@ def _import_seeds(name: str) -> Callable[[Path], list[bytes]]:
 
         data = SAMPLES[name]
         more = []
+        if name == "ofa":
+            more = [(ROOT / "tests" / "lut" / "importers" / "pixel1.yaml").read_bytes()]
+        if name == "fbnet-text":
+            more = [data.replace(b"ir_k3_s2", b"ir_k9_s9"), data.replace(b"5.0", b"0")]
         if name == "hw-nas-bench":
             more = [pickle.dumps(pickle.loads(data), protocol=protocol) for protocol in (0, 1, 4)]
         if name == "nni":
@@ -273,10 +277,15 @@ def _import_seeds(name: str) -> Callable[[Path], list[bytes]]:
 
 def _import(name: str) -> Callable[[Path], None]:
     def read(path: Path) -> None:
-        from lutbench.lut.file import format_lut
+        from lutbench.lut.coverage import lacking_note
+        from lutbench.lut.diff import diff
+        from lutbench.lut.file import format_lut, parse_lut
         from lutbench.lut.importers.build import ImportRequest, import_table
 
-        format_lut(import_table(ImportRequest(path, name, "pixel3" if name == "hw-nas-bench" else "")))
+        lut = import_table(ImportRequest(path, name, "pixel3" if name == "hw-nas-bench" else ""))
+        again = parse_lut(format_lut(lut), path)
+        lacking_note(again)
+        diff(again, again)
 
     return read
 

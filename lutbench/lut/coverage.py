@@ -6,7 +6,7 @@ classifier. All that follows from a LUT alone, so that every command says and do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from lutbench.errors import LutbenchError, LutError
@@ -72,23 +72,22 @@ def _has_all(lut: Lut, operators: Sequence[Operator]) -> bool:
 
 def net_parts(lut: Lut, net: Net) -> Parts:
     """What makes the net's latency. Only an imported LUT may lack fixed layers."""
-    layers = zip(net.space.layers, net.choice, strict=True)
-    body = [(layer.operator(candidate), layer.is_fixed) for layer, candidate in layers]
-    marked = [(net.space.stem, True), *body, *((operator, True) for operator in net.space.tail(net.head_channels))]
-    return _parts(lut, [(operator, is_fixed) for operator, is_fixed in marked if operator.is_measured])
+    around = {operator.name for operator in (net.space.stem, *net.space.tail(net.head_channels))}
+    return _parts(lut, net.operators, around)
 
 
 def fixed_parts(lut: Lut, space: Space) -> Parts:
     """What every net of the space pays: stem, head, pool and classifier; fixed blocks among the layers are not here."""
-    return _parts(lut, [(operator, True) for operator in (space.stem, *space.tail(space.head_channels))])
+    around = (space.stem, *space.tail(space.head_channels))
+    return _parts(lut, around, {operator.name for operator in around})
 
 
-def _parts(lut: Lut, marked: Sequence[tuple[Operator, bool]]) -> Parts:
-    fixed = {operator.name for operator, is_fixed in marked if is_fixed}
-    operators = timed_as(lut, [operator for operator, _ in marked])
+def _parts(lut: Lut, wanted: Sequence[Operator], around: Set[str]) -> Parts:
+    """around: which of the operators may be missing from an imported table."""
+    operators = timed_as(lut, wanted)
     if lut.metadata.provenance != "imported":
         return Parts(operators, 0.0, ())
-    missing = [op.name for op in operators if op.name in fixed and op.name not in lut.by_operator]
+    missing = [op.name for op in operators if op.name in around and op.name not in lut.by_operator]
     if not missing:
         return Parts(operators, 0.0, ())
     there = tuple(op for op in operators if op.name not in missing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from itertools import product
 
 from lutbench.errors import SpaceError
 from lutbench.lut.table import IMPORTED_SPACE, SpaceSection
@@ -11,7 +10,7 @@ from lutbench.space.find import SPACES, kept_spaces, known_space
 from lutbench.space.macro import Space
 from lutbench.space.operator import Operator, parse_operator
 
-_WIDTHS = (1.0, 1.2)  # once-for-all's tables are of its MobileNetV3 of width 1.2
+_WIDTHS = {"ofa-mobilenetv3": (1.0, 1.2)}  # of the spaces of which tables are published at another than 1
 _SMALLEST, _LARGEST, _MOST_SIZES = 8, 4096, 64  # of inputs, and how many of them a table may be of
 
 
@@ -26,7 +25,8 @@ def whole_space(there: Set[str]) -> SpaceSection:
     At every resolution where that is so; the space `imported` where there is none.
     """
     operators = [parse_operator(name) for name in there]
-    for name, width in product(SPACES, _WIDTHS):
+    variants = [(name, width) for name in SPACES for width in _WIDTHS.get(name, (1.0,))]
+    for name, width in variants:
         (space,) = kept_spaces(name, (known_space(name).resolution,), (width,))
         sizes = [size for size in _sizes(operators, space) if _is_whole(there, name, size, width)]
         if sizes:
