@@ -11,9 +11,11 @@ the fast ones:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional as F
 
 _AT_ONCE = 1 << 21  # elements of an input that are padded at once
@@ -110,3 +112,32 @@ def _backward(
         [*wanted, False],
     )
     return found[0], found[1]
+
+
+def depthwise_conv(x: Tensor, taps: Tensor, stride: int) -> Tensor:
+    """The same, differentiable: on a CPU in full precision by the kernels above, else by torch's own."""
+    if x.device.type == "cpu" and x.dtype == taps.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+        found: Tensor = _Depthwise.apply(x, taps, stride)  # type: ignore[no-untyped-call]
+        return found
+    return F.conv2d(x, taps, None, stride, taps.shape[-1] // 2, 1, x.shape[1])
+
+
+class _Depthwise(Function):
+    """A depthwise convolution with the kernels that are fast at its size (above)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        weight = weight.contiguous()
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        return depthwise(x, weight, stride)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        of_x = input_gradient(gradient, x, weight, ctx.stride) if ctx.needs_input_grad[0] else None
+        of_weight = None
+        if ctx.needs_input_grad[1]:
+            of_weight = weight_gradient(gradient, x, weight.shape[-1], ctx.stride)
+        return of_x, of_weight, None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,11 +14,12 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.budget import best_within
 from lutbench.search.data.source import Batches, DataSource
-from lutbench.search.latency import LatencyModel, choice_positions, net_at
+from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.search.objective import Objective
 from lutbench.search.scores import Scores
-from lutbench.search.supernet import SuperLayer, Supernet
+from lutbench.search.supernet import Searchable
 from lutbench.search.train import Score, evaluate
+from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.net import Net
 from lutbench.units import format_percent
 
@@ -31,26 +30,30 @@ _TRIES_PER_NET = 50
 
 @dataclass(frozen=True)
 class Derived:
-    """A net, its log probability under theta, its score under the supernet's weights, and its latencies by device."""
+    """A net, its log probability under theta, its score under the supernet's weights, and its latencies by device.
+
+    costs: of the search's models, in their order, counts among them.
+    """
 
     net: Net
     log_probability: float
     score: Score
     predicted_us: dict[str, float]
+    costs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ranking:
     """What nets are ranked with.
 
-    probabilities: P_theta (layers, candidates).
+    probabilities: P_theta (decisions, options).
     views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
     On a few hundred images as they are, a net's loss hangs on a handful of them (docs/notes/search.md: figures).
     scores: those that are known already, and a place to keep new ones.
     """
 
-    supernet: Supernet
-    models: Sequence[LatencyModel]
+    supernet: Searchable
+    models: Sequence[CostModel]
     probabilities: Tensor
     data: DataSource
     batch_size: int
@@ -65,7 +68,7 @@ class Ranking:
         if known is not None:
             return known
         device = str(self.supernet.theta.device)
-        alone = subnet(self.supernet, choice_positions(net))
+        alone = self.supernet.subnet(choice_positions(net))
         calibrate(alone, self.data, self.batch_size, device)
         score = evaluate(alone, self.batches(), device)
         if self.scores is not None:
@@ -82,12 +85,12 @@ class Ranking:
 
 def draw_nets(
     probabilities: Tensor,
-    models: Sequence[LatencyModel],
+    models: Sequence[CostModel],
     count: int,
     seed: int | Sequence[int],
     targets_us: Sequence[float] | None = None,
 ) -> tuple[Net, ...]:
-    """Up to count different nets: the most probable one, then samples of P_theta (layers, candidates).
+    """Up to count different nets: the most probable one, then samples of P_theta (decisions, options).
 
     With targets each is within them (`best_within`): Gumbel noise is added to the log probabilities, and the best sum
     that fits the budget is taken; without targets that is an exact sample. Fewer than count only where further draws
@@ -102,23 +105,16 @@ def draw_nets(
     found: dict[tuple[int, ...], Net] = {}
     for number in range(count * _TRIES_PER_NET):
         noise = rng.gumbel(size=logs.shape) if number else 0.0
-        scores = [row[: len(layer.candidates)] for row, layer in zip(logs + noise, space.layers, strict=True)]
+        scores = [row[:count] for row, count in zip(logs + noise, models[0].chain.counts, strict=True)]
         if targets_us is None:
             positions = tuple(int(row.argmax()) for row in scores)
         else:
             positions = best_within(scores, models, targets_us)
         if positions not in found:
-            found[positions] = net_at(space, positions, f"drawn_{len(found)}@{space.label}")
+            found[positions] = net_at(space, positions, f"drawn_{len(found)}@{{label}}")
         if len(found) == count:
             break
     return tuple(found.values())
-
-
-def subnet(supernet: Supernet, positions: Sequence[int]) -> nn.Sequential:
-    """The net of these candidates with a copy of the supernet's weights; (N, 3, R, R) -> (N, classes)."""
-    layers = [cast(SuperLayer, layer).copy_of(p) for layer, p in zip(supernet.layers, positions, strict=True)]
-    parts = [layer for layer in layers if not isinstance(layer, nn.Identity)]
-    return nn.Sequential(copy.deepcopy(supernet.stem), *parts, *copy.deepcopy(supernet.tail))
 
 
 @torch.no_grad()
@@ -155,11 +151,12 @@ def rank(
         done = (len(found), total) if total else (number + 1, len(nets))
         ranking.report(StepProgress(stage, *done, "nets", detail))
     of_net = ranking.objective.of_net
-    return tuple(sorted(found, key=lambda one: of_net(one.score.loss, [*one.predicted_us.values()])))
+    return tuple(sorted(found, key=lambda one: of_net(one.score.loss, one.costs)))
 
 
 def _derived(ranking: Ranking, net: Net) -> Derived:
     positions, score = choice_positions(net), ranking.score(net)
     chosen = ranking.probabilities.double()[range(len(positions)), list(positions)]
-    predicted_us = {model.device: model.net_us(net) for model in ranking.models}
-    return Derived(net, chosen.log().sum().item(), score, predicted_us)
+    costs = tuple(model.net_us(net) for model in ranking.models)
+    predicted_us = {m.device: cost for m, cost in zip(ranking.models, costs, strict=True) if is_latency(m)}
+    return Derived(net, chosen.log().sum().item(), score, predicted_us, costs)

@@ -16,8 +16,10 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.checkpoint import restoring
 from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, RunSetup, images_identity
-from lutbench.search.gates import Gates, Mode, draw, probabilities
-from lutbench.search.latency import LatencyModel, check_same_space, latencies_us, stacked_costs_us
+from lutbench.search.gates import Gates, Mode, draw, fixed_path, probabilities
+from lutbench.search.grid_costs import MACS, CostModel, count_model, is_latency
+from lutbench.search.latency import check_same_space, expected_costs
+from lutbench.search.masked import MaskedSupernet
 from lutbench.search.metrics import Record
 from lutbench.search.objective import Objective
 from lutbench.search.schedule import Schedule
@@ -25,9 +27,9 @@ from lutbench.search.seeding import generator
 from lutbench.search.supernet import Supernet
 from lutbench.search.tally import Tally
 from lutbench.space.macro import Space
-from lutbench.units import format_latency, format_percent
+from lutbench.units import format_percent
 
-SearchMode = Literal["soft", "hard", "mixed"]
+SearchMode = Literal["soft", "hard", "mixed", "elastic"]
 SHARED = "shared"  # what a checkpoint says of weights that a layer's candidates share
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
@@ -37,34 +39,40 @@ class Passes(NamedTuple):
     """The way in which passes for w run, and those for theta.
 
     w_equal: w's gates are drawn as if all candidates were equally probable.
+    sandwich: a step of w trains the largest net, the smallest and some others, which learn from the largest
+        (`_Search._sandwich`); theta learns nothing.
     """
 
     w: Mode
     theta: Mode
     w_equal: bool = False
+    sandwich: bool = False
 
 
 SEARCH_MODES: dict[SearchMode, Passes] = {
     "soft": Passes("soft", "soft"),
     "hard": Passes("hard", "hard"),
     "mixed": Passes("hard", "soft", w_equal=True),
+    "elastic": Passes("hard", "soft", w_equal=True, sandwich=True),
 }
+_OTHERS = 2  # nets of a sandwich beside the largest and the smallest
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSetup(RunSetup):
     """What a search runs on.
 
-    models: one per LUT, of one space.
+    models: one per LUT, of one space, and counts, where they are held to a budget.
     objective: adapted in place.
     mode: soft, all candidates weighted (the paper); hard, one path; mixed, w by hard passes along paths equally
         probable whatever theta is, so that no net is trained more than another, and theta by soft ones, whose
         gradients say something of every candidate.
+        elastic: every step trains nets of all sizes, and theta is left alone (`Passes`).
     shared: a layer's candidates share their weights (`Supernet`).
     compiled: is for soft passes; hard ones take another path each time.
     """
 
-    models: tuple[LatencyModel, ...]
+    models: tuple[CostModel, ...]
     objective: Objective
     schedule: Schedule
     mode: SearchMode = "soft"
@@ -78,18 +86,41 @@ class SearchResult:
     history: metrics.jsonl's records, one per epoch.
     """
 
-    supernet: Supernet
+    supernet: Supernet | MaskedSupernet
     history: tuple[Record, ...] = field(repr=False)
 
     @property
     def probabilities(self) -> Tensor:
-        """P_theta (layers, candidates), on the CPU."""
+        """P_theta (decisions, options), on the CPU."""
         return self.supernet.probabilities
+
+
+def _largest_and_smallest(space: Space) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The nets of the most and of the fewest multiply-accumulates, as positions."""
+    chain = count_model(space, MACS).chain
+    return chain.extreme(largest=True), chain.extreme(largest=False)
 
 
 def space_identity(space: Space) -> str:
     """What a checkpoint says of the space that its supernet is of."""
-    return f"{space.name}@{space.label}, {'|'.join(c.name for c in space.candidates)}"
+    sizes = f", resolutions {'/'.join(map(str, space.resolutions))}" if space.resolutions else ""
+    widths = "|".join("/".join(map(str, stage.widths)) for stage in space.stages)
+    channels = f", channels {widths}" if any(stage.options for stage in space.stages) else ""
+    return f"{space.name}@{space.label}{sizes}{channels}, {'|'.join(c.name for c in space.candidates)}"
+
+
+def make_supernet(
+    space: Space, classes: int, resolution: int, seed: int, shared: bool = True
+) -> Supernet | MaskedSupernet:
+    """The supernet of a space: of masks where its nets choose channels or a resolution."""
+    if not space.has_choices:
+        return Supernet(space, classes, resolution, seed, shared=shared)
+    if not shared:
+        raise UsageError(
+            "where channels or resolutions are chosen, one block serves all candidates of a layer",
+            remedy="leave --separate-weights out",
+        )
+    return MaskedSupernet(space, classes, resolution, seed)
 
 
 def search(setup: SearchSetup, report: Report) -> SearchResult:
@@ -113,16 +144,16 @@ class _Search:
         data, schedule = setup.data, setup.schedule
         self._passes = SEARCH_MODES[setup.mode]
         space = setup.models[0].space
-        self._net = Supernet(space, data.classes, data.resolution, setup.seed, shared=setup.shared).to(self._device)
+        self._net = make_supernet(space, data.classes, data.resolution, setup.seed, setup.shared).to(self._device)
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
         if setup.compiled:
-            if setup.mode == "hard":
+            if setup.mode in ("hard", "elastic") or space.has_choices:
                 raise UsageError(
-                    "hard passes take another path each time, and there is nothing to compile",
-                    remedy="--mode soft or mixed, or leave --compile out",
+                    "hard passes and those of masks take another path each time, and there is nothing to compile",
+                    remedy="--mode soft or mixed, in a space of candidates alone, or leave --compile out",
                 )
             self._compiled = torch.compile(self._soft_pass)
-        self._costs_us = stacked_costs_us(setup.models).to(self._device)
+        self._costs = expected_costs(setup.models, self._device)
         self._weights = list(self._net.weights())
         self._w = torch.optim.SGD(
             self._weights, schedule.w_rate, schedule.w_momentum, weight_decay=schedule.w_decay, fused=True
@@ -130,6 +161,7 @@ class _Search:
         for weight in self._weights:  # there from the start: a fused step cannot mix weights with and without one
             self._w.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         self._theta = torch.optim.Adam([self._net.theta], schedule.theta_rate, weight_decay=schedule.theta_decay)
+        self._ends = _largest_and_smallest(space) if self._passes.sandwich else ()
         self._folder = RunFolder(setup.folder, "search", self._identity(), setup.tensorboard)
         self._epochs = Epochs(self._folder, self._hardware, schedule.epochs)
 
@@ -157,12 +189,11 @@ class _Search:
         """What must be the same for a resumed search to be the one that was interrupted."""
         setup = self._setup
         space = setup.models[0].space
-        costs = self._costs_us.sum((1, 2)).tolist()
         return {
             "job": "search",
             "space": space_identity(space),
             "devices": ", ".join(model.device for model in setup.models),
-            "latencies": ", ".join(f"{total:.3f}" for total in costs),
+            "latencies": ", ".join(f"{model.total:.3f}" for model in setup.models),
             "objective": setup.objective.name,
             "mode": setup.mode,
             "weights": SHARED if setup.shared else "of each candidate's own",
@@ -178,7 +209,7 @@ class _Search:
         record: Record = {"epoch": epoch + 1, "temperature": schedule.temperature_at(epoch)}
         w_s, images, (loss, accuracy) = self._phase(epoch, "w", self._w_step)
         record |= {"w_loss": loss, "w_accuracy": accuracy, "w_images_per_s": images / w_s}
-        if epoch >= schedule.warmup:
+        if epoch >= schedule.warmup and not self._passes.sandwich:
             for weight in self._weights:
                 weight.requires_grad_(False)
             theta_s, images, (loss, accuracy) = self._phase(epoch, "theta", self._theta_step)
@@ -189,7 +220,8 @@ class _Search:
         self._epochs.require_finite(self._net)
         expected_us = self._expected_us().tolist()
         shares = probabilities(self._net.theta.detach(), self._net.mask)
-        record |= {f"expected_us {m.device}": us for m, us in zip(self._setup.models, expected_us, strict=True)}
+        for model, cost in zip(self._setup.models, expected_us, strict=True):
+            record |= {f"expected_us {model.device}" if is_latency(model) else f"expected {model.device}": cost}
         record |= {"certainty": shares.amax(1).mean().item(), **self._setup.objective.state()}
         return record
 
@@ -222,12 +254,30 @@ class _Search:
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         theta = torch.zeros_like(self._net.theta) if self._passes.w_equal else self._net.theta.detach()
+        if self._passes.sandwich:
+            loss, outputs = self._sandwich(images, labels, theta, rng)
+            self._hardware.step(self._w, loss, len(labels), self._setup.schedule.w_clip)
+            return loss.detach(), outputs
         gates = draw(theta, self._net.mask, temperature, self._passes.w, rng)
         with self._hardware.autocast():
             outputs = self._outputs(images, gates)
         loss = F.cross_entropy(outputs.float(), labels)
         self._hardware.step(self._w, loss, len(labels), self._setup.schedule.w_clip)
         return loss.detach(), outputs.detach()
+
+    def _sandwich(self, images: Tensor, labels: Tensor, theta: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The mean loss of nets of all sizes and the largest one's outputs (Yu and Huang, arXiv:1903.05134).
+
+        The largest net learns the labels, the others what the largest says: distillation in place.
+        """
+        largest, smallest = (fixed_path(positions, self._net.mask) for positions in self._ends)
+        others = [draw(theta, self._net.mask, 1.0, "hard", rng) for _ in range(_OTHERS)]
+        with self._hardware.autocast():
+            outputs = self._outputs(images, largest).float()
+            told = outputs.detach().softmax(1)
+            losses = [F.cross_entropy(outputs, labels)]
+            losses += [F.cross_entropy(self._outputs(images, gates).float(), told) for gates in (smallest, *others)]
+        return torch.stack(losses).mean(), outputs.detach()
 
     def _theta_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
@@ -236,7 +286,7 @@ class _Search:
         with self._hardware.autocast():
             outputs = self._outputs(images, gates)
         cross_entropy = F.cross_entropy(outputs.float(), labels)
-        drawn_us = latencies_us(self._setup.models, self._costs_us, gates.relaxed)
+        drawn_us = self._costs(gates.relaxed)
         loss = self._setup.objective.loss(cross_entropy, drawn_us, self._expected_us(differentiable=True))
         self._hardware.step(self._theta, loss, len(labels))
         self._setup.objective.observe(self._expected_us())
@@ -253,9 +303,9 @@ class _Search:
         return outputs
 
     def _expected_us(self, differentiable: bool = False) -> Tensor:
-        """The expected latency of a net drawn from P_theta, (devices,)."""
+        """The expected cost of a net drawn from P_theta, (models,): latencies in microseconds, and counts."""
         theta = self._net.theta if differentiable else self._net.theta.detach()
-        return latencies_us(self._setup.models, self._costs_us, probabilities(theta.double(), self._net.mask))
+        return self._costs(probabilities(theta.double(), self._net.mask))
 
     def _look(self, epoch: int, part: str, tally: Tally) -> None:
         problem = tally.check()
@@ -264,7 +314,10 @@ class _Search:
     def _progress(self, epoch: int, part: str, step: int, total: int, tally: Tally) -> None:
         schedule, models = self._setup.schedule, self._setup.models
         expected_us = self._expected_us().tolist()
-        latencies = ", ".join(f"{m.device} {format_latency(us)}" for m, us in zip(models, expected_us, strict=True))
+        latencies = ", ".join(
+            f"{m.device} {m.text(us)}" if is_latency(m) else m.text(us)
+            for m, us in zip(models, expected_us, strict=True)
+        )
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}, expected {latencies}"
         share = step / total * _W_SHARE if part == "w" else _W_SHARE + step / total * (1 - _W_SHARE)
         left_s = self._epochs.left_s(epoch + share)

@@ -16,7 +16,8 @@ from torch import Tensor
 from lutbench.search.budget import best_within
 from lutbench.search.chance import Positions, are_within, random_within
 from lutbench.search.derive import Derived, Ranking, draw_nets, rank
-from lutbench.search.latency import LatencyModel, choice_positions, net_at
+from lutbench.search.grid_costs import CostModel
+from lutbench.space.decisions import choice_positions, decisions, net_at
 from lutbench.space.net import Net
 
 _ELITE = 10  # nets, near which further rounds draw
@@ -62,14 +63,14 @@ def from_theta(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
     for number in range(effort.rounds):
         near = _near(ranked[:_ELITE], ranking.probabilities) if ranked else ranking.probabilities
         drawn = draw_nets(near, ranking.models, effort.draws, (effort.seed, number), effort.targets_us)
-        seen = {one.net.choice for one in ranked}
+        seen = {one.net.candidates_text for one in ranked}
         stage = "ranking" if effort.rounds == 1 else f"ranking, round {number + 1} of {effort.rounds}"
-        ranked = rank(ranking, [net for net in drawn if net.choice not in seen], ranked, stage)
+        ranked = rank(ranking, [net for net in drawn if net.candidates_text not in seen], ranked, stage)
     return ranked
 
 
 def _near(best: Sequence[Derived], probabilities: Tensor) -> Tensor:
-    """(layers, candidates): the candidates' shares among the best nets, and some of P_theta."""
+    """(decisions, options): the options' shares among the best nets, and some of P_theta."""
     shares = torch.zeros_like(probabilities)
     for one in best:
         positions = list(choice_positions(one.net))
@@ -97,7 +98,7 @@ def by_evolution(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
 
     def loss(positions: Positions) -> float:
         one = scored[positions]
-        return of_net(one.score.loss, [*one.predicted_us.values()])
+        return of_net(one.score.loss, one.costs)
 
     barren = 0
     while len(scored) < effort.nets and barren < effort.nets:
@@ -108,7 +109,7 @@ def by_evolution(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
             barren += 1  # a small space has no more nets
             continue
         barren = 0
-        net = net_at(models[0].space, child, f"evolved_{len(scored)}@{models[0].space.label}")
+        net = net_at(models[0].space, child, f"evolved_{len(scored)}@{{label}}")
         ranked = rank(ranking, [net], ranked, "evolution", effort.nets)
         scored |= {choice_positions(one.net): one for one in ranked}
         population = [*population[1:], child]
@@ -116,10 +117,10 @@ def by_evolution(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
 
 
 def _child(
-    parent: Positions, models: Sequence[LatencyModel], rng: np.random.Generator, targets_us: Sequence[float] | None
+    parent: Positions, models: Sequence[CostModel], rng: np.random.Generator, targets_us: Sequence[float] | None
 ) -> Positions:
     """The parent with one to four layers changed at random, within the targets; a random net where no child is."""
-    counts = np.array([len(layer.candidates) for layer in models[0].space.layers])
+    counts = np.array(models[0].chain.counts)
     children = np.tile(np.array(parent), (_CHILDREN, 1))
     rows, changes = np.arange(_CHILDREN), rng.integers(1, _MOST_CHANGED + 1, _CHILDREN)
     for number in range(_MOST_CHANGED):
@@ -139,12 +140,17 @@ def uniform(ranking: Ranking, effort: Effort) -> tuple[Derived, ...]:
     space = ranking.models[0].space
     nets: dict[Positions, Net] = {}
     for candidate in dict.fromkeys(c for layer in space.layers for c in layer.candidates):
-        has = [np.array([float(c == candidate) for c in layer.candidates]) for layer in space.layers]
+        has = [
+            np.array([float(c == candidate) for c in space.layers[decision.index].candidates])
+            if decision.kind == "candidate"
+            else np.arange(decision.count, dtype=np.float64)  # the larger ones first
+            for decision in decisions(space)
+        ]
         if effort.targets_us is None:
             positions = tuple(int(row.argmax()) for row in has)
         else:
             positions = best_within(has, ranking.models, effort.targets_us)
-        nets.setdefault(positions, net_at(space, positions, f"uniform_{candidate.name}@{space.label}"))
+        nets.setdefault(positions, net_at(space, positions, f"uniform_{candidate.name}@{{label}}"))
     return rank(ranking, list(nets.values()))
 
 

@@ -13,8 +13,9 @@ from lutbench.files import file_sha256
 from lutbench.reading.plain import changes
 from lutbench.search.checkpoint import CHECKPOINT, load_run, restoring
 from lutbench.search.data.source import DataSource
-from lutbench.search.dnas import SHARED, space_identity
+from lutbench.search.dnas import SHARED, make_supernet, space_identity
 from lutbench.search.epochs import images_identity
+from lutbench.search.masked import MaskedSupernet
 from lutbench.search.supernet import Supernet
 from lutbench.space.macro import Space
 
@@ -52,7 +53,7 @@ class FinishedSearch:
 
     def check_space(self, space: Space) -> None:
         """CheckpointError where the supernet is of another space; the nets' resolution may be another."""
-        own = space_identity(replace(space, resolution=self.net_resolution))
+        own = space_identity(space if space.resolutions else replace(space, resolution=self.net_resolution))
         if own != self.space:
             raise CheckpointError(
                 f"its supernet is of space {self.space}, and the LUT of {space_identity(space)}",
@@ -70,9 +71,9 @@ class FinishedSearch:
                 remedy="give the same --data, or search anew",
             )
 
-    def supernet(self, space: Space, device: str) -> Supernet:
+    def supernet(self, space: Space, device: str) -> Supernet | MaskedSupernet:
         """The supernet with its weights; CheckpointError where they are of another."""
-        found = Supernet(space, self.classes, self.resolution, seed=0, shared=self.is_shared)
+        found = make_supernet(space, self.classes, self.resolution, 0, self.is_shared)
         with restoring(self.path):
             found.load_state_dict(self.state["net"])
         return found.to(device).eval()

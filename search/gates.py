@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lutbench.errors import UsageError
+from lutbench.space.decisions import decisions
 from lutbench.space.macro import Space
 
 Mode = Literal["soft", "hard"]
@@ -33,8 +34,8 @@ class Gates:
 
 
 def candidate_mask(space: Space) -> Tensor:
-    """(layers, most candidates of a layer), bool: which candidates there are."""
-    counts = torch.tensor([len(layer.candidates) for layer in space.layers])
+    """(decisions, most options of one), bool: which options there are; of most spaces, candidates of layers."""
+    counts = torch.tensor([decision.count for decision in decisions(space)])
     return torch.arange(int(counts.max())) < counts[:, None]
 
 

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lutbench.errors import LutError
 from lutbench.lut.coverage import fixed_parts
 from lutbench.lut.table import Lut
+from lutbench.search.chain import Chain
+from lutbench.search.grid_costs import LATENCY, CostModel, GridModel, expected_of_grid, grid_costs
+from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
+from lutbench.units import format_latency
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+_MOST_LISTED = 200  # operators that one error names
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,27 @@ class LatencyModel:
 
         width = max(len(row) for row in self.cost_us)
         return torch.tensor([[*row, *[0.0] * (width - len(row))] for row in self.cost_us], dtype=torch.float64)
+
+    @property
+    def kind(self) -> str:
+        return LATENCY
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The same as a walk over the layers."""
+        import numpy as np
+
+        costs = tuple(np.array([row], dtype=np.float64) for row in self.cost_us)
+        return Chain(self.fixed_us, costs, tuple(np.zeros(cost.shape, np.int64) for cost in costs))
+
+    @property
+    def total(self) -> float:
+        """The sum of all candidates' costs, as a checkpoint knows it by."""
+        return float(self.tensor().sum())
+
+    def text(self, cost: float) -> str:
+        """A latency for people."""
+        return format_latency(cost)
 
     def net_us(self, net: Net) -> float:
         """The net's latency, equal to `lutbench predict`'s but for rounding."""
@@ -57,25 +86,26 @@ class LatencyModel:
         return net_at(self.space, [row.index(pick(row)) for row in self.cost_us], f"{name}@{self.space.label}")
 
 
-def net_at(space: Space, positions: Sequence[int], name: str) -> Net:
-    """The net with the candidate at this position in each layer."""
-    choice = (layer.candidates[position] for layer, position in zip(space.layers, positions, strict=True))
-    return Net(name, space, tuple(choice), space.head_channels)
-
-
-def choice_positions(net: Net) -> tuple[int, ...]:
-    """The position of each layer's candidate among those of its layer."""
-    return tuple(layer.candidates.index(c) for layer, c in zip(net.space.layers, net.choice, strict=True))
-
-
-def latency_model(lut: Lut, space: Space) -> LatencyModel:
+def latency_model(lut: Lut, space: Space) -> CostModel:
     """The LUT's costs of the space; LutError that lists every operator the LUT has no latency of.
 
     An imported table may lack stem, head, pool and classifier, which all nets have: what its import was told of them is
-    in fixed_us, or nothing is, and nets are compared by their blocks alone.
+    in fixed_us, or nothing is, and nets are compared by their blocks alone. Where nets choose channels or a resolution,
+    these have rows.
     """
+    if space.has_choices:
+        _check_rows(lut, space, [op for op in space.operators if op != OVERHEAD])
+        return GridModel(lut.metadata.device, space, grid_costs(space, _cost_of(lut), lut.overhead_us), LATENCY)
     fixed = fixed_parts(lut, space)
     _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
+    cost_us, overhead_us = _cost_of(lut), lut.overhead_us
+    costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
+    fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
+    return LatencyModel(lut.metadata.device, space, costs, fixed_us)
+
+
+def _cost_of(lut: Lut) -> Callable[[Operator], float]:
+    """What an operator adds to a net, microseconds."""
     in_net, overhead_us = lut.metadata.context.in_net, lut.overhead_us
 
     def cost_us(operator: Operator) -> float:
@@ -83,9 +113,7 @@ def latency_model(lut: Lut, space: Space) -> LatencyModel:
             return 0.0
         return in_net.share_us(operator.name, lut.latency_us(operator), overhead_us)
 
-    costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
-    fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
-    return LatencyModel(lut.metadata.device, space, costs, fixed_us)
+    return cost_us
 
 
 def _check_rows(lut: Lut, space: Space, used: Sequence[Operator]) -> None:
@@ -98,7 +126,7 @@ def _check_rows(lut: Lut, space: Space, used: Sequence[Operator]) -> None:
     if not missing and not failed:
         return
     parts = [
-        f"{len(names)} {what} of space {space.name} at {space.label}: {', '.join(names)}"
+        f"{len(names)} {what} of space {space.name} at {space.label}: {_listed(names)}"
         for names, what in ((missing, "operators are missing"), (failed, "operators failed"))
         if names
     ]
@@ -111,7 +139,12 @@ def _check_rows(lut: Lut, space: Space, used: Sequence[Operator]) -> None:
     )
 
 
-def check_same_space(models: Sequence[LatencyModel]) -> None:
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def check_same_space(models: Sequence[CostModel]) -> None:
     """LutError where LUTs that are searched together were read for different spaces, or name one device twice."""
     first = models[0].space
     devices = [model.device for model in models]
@@ -138,3 +171,26 @@ def stacked_costs_us(models: Sequence[LatencyModel]) -> Tensor:
     import torch
 
     return torch.stack([model.tensor() for model in models])
+
+
+def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
+    """What makes the expected costs (models,) of gates (decisions, options), differentiable.
+
+    Exact for gates that are one-hot; else the mean over nets that are drawn from them, each decision by itself.
+    """
+    import torch
+
+    plain = [model for model in models if isinstance(model, LatencyModel)]
+    if len(plain) == len(models):
+        costs_us = stacked_costs_us(plain).to(device)
+        return lambda gates: latencies_us(plain, costs_us, gates)
+    each = [_expected(model, device) for model in models]
+    return lambda gates: torch.stack([one(gates) for one in each])
+
+
+def _expected(model: CostModel, device: torch.device | str) -> Callable[[Tensor], Tensor]:
+    if isinstance(model, GridModel):
+        return expected_of_grid(model.costs, device)
+    assert isinstance(model, LatencyModel)
+    costs_us = stacked_costs_us([model]).to(device)
+    return lambda gates: latencies_us([model], costs_us, gates)[0]

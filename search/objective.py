@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW, best_within
-from lutbench.search.latency import LatencyModel
+from lutbench.search.grid_costs import CostModel
 from lutbench.units import format_latency
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
@@ -113,10 +113,11 @@ class Budget:
     targets_us: tuple[float, ...]
     summed: float = 0.0
     off: float = 0.0
+    text: str = ""
 
     @property
     def name(self) -> str:
-        return "budget of " + ", ".join(format_latency(target) for target in self.targets_us)
+        return "budget of " + (self.text or ", ".join(format_latency(target) for target in self.targets_us))
 
     @property
     def weight(self) -> float:
@@ -145,7 +146,7 @@ class Budget:
         self.summed, self.off = state["summed"], state["off"]
 
 
-def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: float = BETA) -> Product:
+def product(models: Sequence[CostModel], alpha: float | None = None, beta: float = BETA) -> Product:
     """Makes the paper's objective: cross entropy times a power of latency.
 
     alpha: None is ALPHA; for another beta than BETA what keeps the fastest net's factor, and so the loss's size.
@@ -156,7 +157,7 @@ def product(models: Sequence[LatencyModel], alpha: float | None = None, beta: fl
     return Product(references_us, ALPHA * middle ** (BETA - beta) if alpha is None else alpha, beta)
 
 
-def budget(models: Sequence[LatencyModel], targets_us: Sequence[float]) -> Budget:
+def budget(models: Sequence[CostModel], targets_us: Sequence[float]) -> Budget:
     """UsageError where a target is out of a device's reach, with the fastest and the slowest net's latency.
 
     Also where no net meets all targets at once.
@@ -167,9 +168,10 @@ def budget(models: Sequence[LatencyModel], targets_us: Sequence[float]) -> Budge
         low_us, high_us = model.net_us(model.fastest), model.net_us(model.slowest)
         if not low_us <= target_us <= high_us:
             raise UsageError(
-                f"no net of space {model.space.name} at {model.space.label} takes {format_latency(target_us)}",
+                f"no net of space {model.space.name} at {model.space.label} takes {model.text(target_us)}",
                 device=model.device,
-                remedy=f"the fastest takes {format_latency(low_us)}, the slowest {format_latency(high_us)}",
+                remedy=f"the fastest takes {model.text(low_us)}, the slowest {model.text(high_us)}",
             )
-    best_within([[0.0] * len(row) for row in models[0].cost_us], models, targets_us)  # raises where there is none
-    return Budget(tuple(targets_us))
+    best_within([[0.0] * count for count in models[0].chain.counts], models, targets_us)  # raises where there is none
+    named = ", ".join(model.text(target) for model, target in zip(models, targets_us, strict=True))
+    return Budget(tuple(targets_us), text=named)

@@ -21,9 +21,9 @@ candidates and has no gradient in the full sum, is left out of the one term too:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,20 @@ from lutbench.search.block import SharedBlock
 from lutbench.search.gates import Gates, candidate_mask, probabilities
 from lutbench.search.initial import initialise
 from lutbench.space.macro import Layer, Space
+
+
+class Searchable(Protocol):
+    """What a search trains: weights of all nets of a space, and theta, the options' logits, in the decisions' order."""
+
+    theta: nn.Parameter
+    mask: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """P_theta (decisions, options), on the CPU."""
+
+    def subnet(self, positions: Sequence[int]) -> nn.Sequential:
+        """The net of these options with a copy of the weights; (N, 3, R, R) -> (N, classes)."""
 
 
 class Supernet(nn.Module):
@@ -84,6 +98,12 @@ class Supernet(nn.Module):
             x = layer(x, gates.values[number], chosen, fast)
         found: Tensor = self.tail(x)
         return found
+
+    def subnet(self, positions: Sequence[int]) -> nn.Sequential:
+        """The net of these candidates with a copy of the weights; (N, 3, R, R) -> (N, classes)."""
+        layers = [cast(SuperLayer, layer).copy_of(p) for layer, p in zip(self.layers, positions, strict=True)]
+        parts = [layer for layer in layers if not isinstance(layer, nn.Identity)]
+        return nn.Sequential(copy.deepcopy(self.stem), *parts, *copy.deepcopy(self.tail))
 
 
 class SuperLayer(nn.Module):

@@ -58,7 +58,10 @@ HELP = {
     ),
     "search": Help(
         {
-            "What to search": ("--lut", "--target-ms", "--nets", "--batch", "--resolution", "--width"),
+            "What to search": (
+                *("--lut", "--target-ms", "--target-mmacs", "--target-mparams", "--space"),
+                *("--nets", "--batch", "--resolution", "--width"),
+            ),
             OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
             "How nets are chosen": ("--method", "--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
@@ -71,7 +74,7 @@ HELP = {
         },
         (
             "lutbench search --lut s8 --target-ms 15",
-            "lutbench search --lut s8 --lut iphonex --data imagefolder:PATH --classes 100 -o found",
+            "lutbench search --space fbnetv2 --target-mmacs 100 --data imagefolder:PATH --classes 100 -o found",
         ),
     ),
     "derive": Help(

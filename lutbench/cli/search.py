@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from lutbench.cli.options import (
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
+    from lutbench.jobs.goals import Goal
     from lutbench.jobs.search import FoundNets
     from lutbench.lut.table import Lut
 
@@ -72,19 +73,33 @@ _schedule_options = several(
     default=(),
     help="Keep each net within this many milliseconds; one number for each LUT.",
 )
+@click.option("--target-mmacs", type=float, help="Keep each net within this many million multiply-accumulates.")
+@click.option("--target-mparams", type=float, help="Keep each net within this many million parameters.")
+@click.option(
+    "--space",
+    default="",
+    help="Search this space, by its name or file; without --lut for nets of --target-mmacs or --target-mparams."
+    " [default: the LUT's]",
+)
 @lut_batch_option
-@click.option("--resolution", type=int, help="Search nets of this resolution. [default: the LUT's first]")
-@click.option("--width", type=float, help="Search nets of this width. [default: the LUT's first]")
+@click.option(
+    "--resolution", type=int, help="Search nets of this resolution. [default: the LUT's first, or the space's]"
+)
+@click.option("--width", type=float, help="Search nets of this width. [default: the LUT's first, or 1]")
 @click.option(
     "--method",
-    type=click.Choice(["dnas", "mixed", "random", "evolution", "uniform"]),
-    help="Find nets by theta, trained as in the paper (dnas) or beside equal paths (mixed); or in the same supernet by"
-    " chance, by evolution, or one candidate everywhere. [default: dnas; mixed below 20,000 images]",
+    type=click.Choice(["dnas", "mixed", "elastic", "random", "evolution", "uniform"]),
+    help="Find nets by theta, trained as in the paper (dnas) or beside equal paths (mixed); by evolution in a supernet"
+    " that learnt nets of all sizes (elastic); or in the usual one by chance, by evolution, one candidate everywhere."
+    " [default: dnas; mixed below 20,000 images]",
 )
 @click.option(
     "--mode",
-    type=click.Choice(["soft", "hard", "mixed"]),
-    help="Run all candidates weighted (soft), one path (hard), or one for weights and all for theta (mixed)."
+    "--train",
+    "mode",
+    type=click.Choice(["soft", "hard", "mixed", "elastic"]),
+    help="Run all candidates weighted (soft), one path (hard), or one for weights and all for theta (mixed); or train"
+    " the largest net, the smallest and others, which learn from the largest, without theta (elastic)."
     " [default: soft; mixed below 20,000 images]",
 )
 @click.option(
@@ -93,7 +108,7 @@ _schedule_options = several(
     help="Give each candidate weights of its own, as in the paper, instead of shared ones.",
 )
 @click.option(
-    "--alpha", type=float, help="Multiply the loss CE * alpha * log(LAT)^beta by this, where there is no --target-ms."
+    "--alpha", type=float, help="Multiply the loss CE * alpha * log(LAT)^beta by this, where there is no target."
 )
 @click.option("--beta", type=float, help="Weigh latency by this power in that loss; higher finds faster nets.")
 @click.option("--nets", type=click.IntRange(1), default=6, show_default=True, help="Write this many of the best nets.")
@@ -136,9 +151,12 @@ def command(
     of each layer's candidates. The nets that theta prefers are ranked and written as architecture files, for
     `lutbench train`, `export` and `bench`.
 
-    With --target-ms each net takes between 0.97 of the target and the target, on every device. Without it the loss is
-    the paper's product of cross entropy and latency, and of several devices the one counts on which a net is furthest
-    from the fastest.
+    With --target-ms each net takes between 0.97 of the target and the target, on every device; --target-mmacs and
+    --target-mparams hold it to what is counted, beside a LUT or without one. Of several targets a net is near one and
+    within all. Without a target the loss is the paper's product of cross entropy and latency (multiply-accumulates,
+    where there is no LUT), and of several devices the one counts on which a net is furthest from the fastest.
+
+    Where a space leaves channels and resolution to choose, as fbnetv2 does, they are searched too, by masks.
 
     The schedule's defaults are the paper's. They are scaled down where there are fewer than 20,000 images.
 
@@ -149,20 +167,23 @@ def command(
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import LOADING, Progress, is_first_process, print_json
-    from lutbench.jobs.search import check_request, find_nets, search_name, search_request
+    from lutbench.jobs.search import check_request, find_nets, search_folder, search_request
     from lutbench.search.schedule import Schedule
 
     schedule = {field.name: options.pop(field.name) for field in fields(Schedule)}
-    opened = tuple(open_lut(path) for path in luts or (lut_or_own(None),))
+    needs_none = options["space"] and not options["targets_ms"]
+    opened = tuple(open_lut(path) for path in luts or (() if needs_none else (lut_or_own(None),)))
     for lut in opened:
         check_batch(lut, batch)
     request = search_request(
         *opened,
-        folder=output or Path("searched") / search_name(opened, options["targets_ms"]),
+        folder=output or Path(),
         schedule={name: value for name, value in schedule.items() if value is not None},
         shared=not separate_weights,
         **options,  # named as the fields of the request's parts are
     )
+    if output is None:
+        request = replace(request, output=replace(request.output, folder=search_folder(request)))
     with Progress(is_first_process(), first=LOADING) as progress:
         check_request(request)
         from lutbench.search.hardware import Hardware
@@ -170,7 +191,7 @@ def command(
         found = find_nets(request, Hardware(accelerator, bf16), progress)
     if found is None:
         return
-    _draw(found, request.folder, request.goal.targets_us)
+    _draw(found, request.folder, request.goal)
     if as_json:
         print_json(_summary(found))
     else:
@@ -251,7 +272,7 @@ def _print(found: FoundNets, picture: Path, luts: Sequence[Lut]) -> None:
         )
 
 
-def _draw(found: FoundNets, folder: Path, targets_us: Sequence[float]) -> None:
+def _draw(found: FoundNets, folder: Path, goal: Goal) -> None:
     """The chosen nets, a strip each with its figures beside; all that were ranked, by device; the search's epochs."""
     from lutbench.report.charts.curves import SEARCH, draw_curves
     from lutbench.report.charts.nets import draw_nets
@@ -264,6 +285,7 @@ def _draw(found: FoundNets, folder: Path, targets_us: Sequence[float]) -> None:
             [
                 format_percent(one.derived.score.accuracy),
                 *(f"{device} {format_latency(us)}" for device, us in one.derived.predicted_us.items()),
+                *([] if one.derived.predicted_us else [f"{one.derived.net.macs / 1e6:.4g} MMACs"]),
             ]
         )
         for one in found.nets
@@ -275,5 +297,5 @@ def _draw(found: FoundNets, folder: Path, targets_us: Sequence[float]) -> None:
             [Ranked(one.net.name, one.predicted_us[device], one.score.accuracy) for one in nets]
             for nets in ([one.derived for one in found.nets], found.others)
         )
-        target_us = targets_us[number] if targets_us else None
+        target_us = goal.targets_us[number] if goal.targets_us else None
         save(draw_ranking(device, others, chosen, target_us), folder / f"ranking_{folder_name(device)}.svg")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable
+from lutbench.jobs.goals import Goal, latency_models, net_path, search_name
 from lutbench.jobs.learning import Computing, Images, open_images
-from lutbench.jobs.search import default_views, latency_models, net_path, search_name, supernet_scores
+from lutbench.jobs.search import default_views, supernet_scores
 from lutbench.lut.table import Lut
-from lutbench.search.latency import LatencyModel
+from lutbench.search.grid_costs import CostModel
 from lutbench.space.architecture import Architecture, write_architecture
 from lutbench.space.find import kept_spaces
 from lutbench.units import US_PER_MS
@@ -131,7 +132,7 @@ def _space(request: DeriveRequest, lut: Lut, found: FinishedSearch) -> Space:
     return space
 
 
-def _check_targets(request: DeriveRequest, models: Sequence[LatencyModel]) -> None:
+def _check_targets(request: DeriveRequest, models: Sequence[CostModel]) -> None:
     """UsageError for a target that no net meets, OutputError for a folder that cannot be written."""
     from lutbench.search.objective import budget
 
@@ -142,7 +143,7 @@ def _check_targets(request: DeriveRequest, models: Sequence[LatencyModel]) -> No
 
 
 def _path(request: DeriveRequest, lut: Lut, target_ms: float, number: int) -> Path:
-    return net_path(request.folder, search_name([lut], [target_ms]), number)
+    return net_path(request.folder, search_name([lut], Goal(targets_ms=(target_ms,))), number)
 
 
 def _images(request: DeriveRequest, found: FinishedSearch) -> Images:
@@ -169,7 +170,7 @@ def _images(request: DeriveRequest, found: FinishedSearch) -> Images:
 def _ranking(
     found: FinishedSearch,
     supernet: Any,
-    model: LatencyModel,
+    model: CostModel,
     data: SplitSource,
     views: int,
     scores: Any,

@@ -13,7 +13,7 @@ from lutbench import __version__
 from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, DeviceInfo
 from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import UsageError
-from lutbench.events import Report
+from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
@@ -145,6 +145,7 @@ def _measure(
     base: the LUT's metadata as far as it is known beforehand.
     """
     started = time.monotonic()
+    _announce(spaces, report)
     journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
     if request.fresh:
         set_aside(journal_path)
@@ -197,6 +198,14 @@ def _exported(
     wanted = own | {net.key for net in nets}
     artifacts = sorted((a for a in (*artifacts, *more) if a.name in wanted), key=lambda artifact: artifact.name)
     return nets, artifacts, [failure for failure in (*failures, *further) if failure.artifact in wanted]
+
+
+def _announce(spaces: Sequence[Space], report: Report) -> None:
+    """Says how many operators there are, where a space's choices of channels and resolution make them many."""
+    if any(space.has_choices for space in spaces):
+        count = sum(operator.is_measured for operator in distinct_operators(spaces))
+        names = ", ".join(dict.fromkeys(space.name for space in spaces))
+        report(Note(f"{count:,} operators of {names} to export and measure: the grid of its channels and resolutions"))
 
 
 def _next_revision(base: Metadata, path: Path) -> Metadata:

@@ -8,21 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.export.own_code import check_trains, check_unchanged
 from lutbench.files import check_writable, file_sha256
+from lutbench.jobs.goals import Goal, models_of, net_path, search_name, space_to_search
 from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
-from lutbench.lut.definitions import what_differs
 from lutbench.lut.table import Lut
-from lutbench.search.latency import LatencyModel, check_same_space, latency_model
+from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import Schedule, schedule_for
 from lutbench.space.architecture import Architecture, write_architecture
-from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space
 from lutbench.space.scale import format_width
-from lutbench.units import US_PER_MS
 
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
     from lutbench.search.hardware import Hardware
     from lutbench.search.metrics import Record
-    from lutbench.search.objective import Objective
     from lutbench.search.scores import Scores
 
 NETS = 6  # as implementations of FBNet
@@ -40,41 +36,12 @@ SMALL_ROUNDS = 8
 METHODS: dict[str, tuple[SearchMode | None, str]] = {
     "dnas": ("soft", "theta"),
     "mixed": ("mixed", "theta"),
+    "elastic": ("elastic", "evolution"),
     "random": (None, "random"),
     "evolution": (None, "evolution"),
     "uniform": (None, "uniform"),
 }
 ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figures)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Goal:
-    """What makes a net good.
-
-    targets_ms: none, or one per LUT.
-    alpha, beta: of the loss without targets.
-    """
-
-    targets_ms: tuple[float, ...] = ()
-    alpha: float | None = None
-    beta: float | None = None
-
-    @property
-    def targets_us(self) -> list[float]:
-        return [target * US_PER_MS for target in self.targets_ms]
-
-    def objective(self, models: tuple[LatencyModel, ...], images: int = SMALL_SET) -> Objective:
-        """The objective of a search on so many images; UsageError where targets and the loss without them are both
-        given.
-        """
-        from lutbench.search.objective import BETA, SMALL_BETA, budget, product
-
-        if not self.targets_ms:
-            beta = BETA if images >= SMALL_SET else SMALL_BETA
-            return product(models, self.alpha, beta if self.beta is None else self.beta)
-        if self.alpha is not None or self.beta is not None:
-            raise UsageError("--alpha and --beta are of the search without --target-ms", remedy="leave them out")
-        return budget(models, self.targets_us)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +87,15 @@ class Draws:
 class SearchRequest:
     """What to search nets for, and with what.
 
-    luts: one per device.
-    resolution, width: of the nets; None means the first of the LUT's own.
+    luts: one per device; none where nets are held to multiply-accumulates or parameters alone.
+    space: a name or a file; empty means the first LUT's.
+    resolution, width: of the nets; None means the first of the LUT's own, or the space's own and 1.
     seed: of weights, gates, order and draws.
     """
 
     luts: tuple[Lut, ...]
     output: RunOutput
+    space: str = ""
     resolution: int | None = None
     width: float | None = None
     goal: Goal = field(default_factory=Goal)
@@ -146,7 +115,7 @@ def search_request(*luts: Lut, train_resolution: int | None = None, **options: A
 
     train_resolution: of the images.
     """
-    nets = {name: options.pop(name) for name in ("resolution", "width") if name in options}
+    nets = {name: options.pop(name) for name in ("space", "resolution", "width") if name in options}
     parts = in_parts(
         {"resolution": train_resolution, **options},
         output=RunOutput,
@@ -194,71 +163,35 @@ class FoundNets:
     batches: Mapping[str, int]
 
 
-def search_name(luts: Sequence[Lut], targets_ms: Sequence[float]) -> str:
-    """What a search is called by, and its folder and nets: its LUTs and targets, such as s8_15ms.
-
-    A space other than FBNet's is named too: LUTs of one device are often called alike, and their searches must not meet
-    in one folder.
-    """
-    stems = "-".join(lut.path.stem if lut.path else lut.metadata.device for lut in luts)
-    space = luts[0].metadata.space.name
-    name = stems if space in ("fbnet", stems) else f"{stems}_{space}"
-    return f"{name}_{'-'.join(f'{target:g}' for target in targets_ms)}ms" if targets_ms else name
-
-
-def net_path(folder: Path, name: str, number: int) -> Path:
-    """The file of the net that came out as number, 0 the best: s8_15ms_0.json.
-
-    A net keeps its name in the folders of what is made of it (trained/s8_15ms_0), so no two searches share one.
-
-    name: of the search.
-    """
-    return folder / f"{name}_{number}.json"
-
-
 def space_of(request: SearchRequest) -> tuple[Space, str]:
-    """The space to search, and the TOML that defines it: of the first LUT, at the request's resolution and width."""
-    section = request.luts[0].metadata.space
-    if not section.resolutions or not section.widths:
-        raise LutError("does not say which space its operators are of", path=request.luts[0].path)
-    wanted = (request.resolution or section.resolutions[0],), (request.width or section.widths[0],)
-    (space,) = kept_spaces(section.name, *wanted, section.definition)
-    return space, section.definition
+    """The space to search, and the TOML that defines it."""
+    return space_to_search(request.luts, request.space, request.resolution, request.width)
 
 
-def latency_models(luts: Sequence[Lut], space: Space) -> tuple[LatencyModel, ...]:
-    """One per LUT; LutError where a LUT is of another space or lacks an operator."""
-    for lut in luts:
-        name = lut.metadata.space.name
-        if name != space.name:
-            raise LutError(
-                f"is of space {name}, {luts[0].path} of {space.name}", path=lut.path, remedy="give LUTs of one space"
-            )
-        apart = what_differs(luts[0].metadata.space, lut.metadata.space)
-        if apart:
-            raise LutError(
-                f"was measured with another {apart} than {luts[0].path}", path=lut.path, remedy="measure both with one"
-            )
-    models = tuple(latency_model(lut, space) for lut in luts)
-    check_same_space(models)
-    return models
+def _name(request: SearchRequest, space: Space) -> str:
+    return search_name(request.luts, request.goal, space.name)
+
+
+def search_folder(request: SearchRequest) -> Path:
+    """Where a search writes that is not told otherwise; of nothing but LUTs, targets and space."""
+    return Path("searched") / _name(request, space_of(request)[0])
 
 
 def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
-    request.goal.objective(latency_models(request.luts, space))
+    request.goal.objective(models_of(request.luts, space, request.goal))
     check_trains(space)
     for lut in request.luts:
         check_unchanged(lut.metadata.space, lut.path)
     schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not
-    check_writable(net_path(request.folder, search_name(request.luts, request.goal.targets_ms), 0))
+    check_writable(net_path(request.folder, _name(request, space), 0))
 
 
 def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> FoundNets | None:
     """Searches and writes the files; None in processes that are not the first. InterruptedRunError on Ctrl-C."""
     space, definition = space_of(request)
-    models = latency_models(request.luts, space)
+    models = models_of(request.luts, space, request.goal)
 
     from lutbench.search.dnas import SearchSetup, search
     from lutbench.search.stops import stops_explained
@@ -269,8 +202,8 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     schedule = schedule_for(data.count("all"), request.learning.schedule)
     mode = mode_of(request, data.count("all"))
     if data.resolution != space.resolution:
-        report(Note(_proxy_note(space, data)))
-    batches = {model.device: lut.metadata.batch for model, lut in zip(models, request.luts, strict=True)}
+        report(Note(_proxy_note(space, data, models)))
+    batches = {lut.metadata.device: lut.metadata.batch for lut in request.luts}
     for device, batch in batches.items():
         if batch > 1:
             report(Note(f"latencies and target on {device} are of batches of {batch} images, as its LUT is"))
@@ -328,7 +261,7 @@ def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches:
         "classes": data.classes,
         "epochs": setup.schedule.epochs,
         "batches": batches,
-        "luts": {m.device: lut.metadata.provenance for m, lut in zip(setup.models, request.luts, strict=True)},
+        "luts": {lut.metadata.device: lut.metadata.provenance for lut in request.luts},
     }
 
 
@@ -356,11 +289,12 @@ def default_views(images: int) -> int:
     return 0 if images >= ENOUGH_LOOKS else math.ceil(ENOUGH_LOOKS / images)
 
 
-def _proxy_note(space: Space, data: SplitSource) -> str:
+def _proxy_note(space: Space, data: SplitSource, models: Sequence[CostModel]) -> str:
+    costs = "latencies" if any(map(is_latency, models)) else "counts"
+    sizes = ", ".join(f"{size} x {size}" for size in space.resolutions or (space.resolution,))
     return (
         f"searching on {data.name} at {data.resolution} x {data.resolution}, {data.classes} classes;"
-        f" latencies are those of nets at {space.resolution} x {space.resolution}, width {format_width(space.width)},"
-        f" {space.classes} classes"
+        f" {costs} are those of nets at {sizes}, width {format_width(space.width)}, {space.classes} classes"
     )
 
 
@@ -377,8 +311,9 @@ def _derive(
     )
     asked = request.draws
     draws, rounds = max(asked.draws, asked.nets), asked.rounds or default_rounds(data.count("all"))
-    find = FINDERS[METHODS[asked.method][1] if asked.method else "theta"]
-    nets = find(ranking, Effort(draws, rounds, request.seed, request.goal.targets_us or None))
+    untold = "evolution" if setup.mode == "elastic" else "theta"  # an elastic supernet's theta knows nothing
+    find = FINDERS[METHODS[asked.method][1] if asked.method else untold]
+    nets = find(ranking, Effort(draws, rounds, request.seed, request.goal.targets or None))
     if len(nets) < asked.nets:
         report(Note(f"only {len(nets)} different nets were found: {_few(asked.method)}"))
     return nets
@@ -401,14 +336,14 @@ def _few(method: str | None) -> str:
     """Why there are fewer nets than were asked for."""
     if method == "uniform":
         return "there is one for each candidate"
-    return "so few are within the target" if method in ("random", "evolution") else "P_theta is so certain"
+    return "so few are within the target" if method in ("random", "evolution", "elastic") else "P_theta is so certain"
 
 
 def _write(
     request: SearchRequest, nets: Sequence[Derived], definition: str, how: Mapping[str, Any]
 ) -> tuple[FoundNet, ...]:
     found = []
-    name = search_name(request.luts, request.goal.targets_ms)
+    name = _name(request, space_of(request)[0])
     for number, derived in enumerate(nets):
         path = net_path(request.folder, name, number)
         net = replace(derived.net, name=f"{path.stem}@{derived.net.space.label}")

@@ -2,22 +2,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lutbench.errors import LutError, UsageError
+from lutbench.jobs.goals import latency_models
 from lutbench.jobs.search import (
     check_request,
     default_mode,
     default_rounds,
     default_views,
-    latency_models,
+    find_nets,
+    search_folder,
     search_request,
     space_of,
 )
+from lutbench.jobs.train import find_trainable
 from lutbench.lut.file import read_lut
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
+from lutbench.search.budget import WINDOW
+from lutbench.search.hardware import Hardware
 from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import PAPER, SMALL, default_schedule
+from lutbench.space.architecture import read_architecture
+from lutbench.space.file import parse_space
+from tests.conftest import CHOOSING_TOML
+from tests.search.made import made_lut
 
 LUTS = Path(__file__).parents[2] / "luts"
 S8, IPHONE = (read_lut(LUTS / name) for name in ("s8.csv", "iphonex.csv"))
@@ -67,3 +79,71 @@ def test_few_images_get_scaled_down_defaults_and_many_the_papers() -> None:
 
 def test_few_images_are_looked_at_as_often_as_makes_a_thousand_looks() -> None:
     assert [default_views(images) for images in (10, 287, 999, 1000, 26_000)] == [100, 4, 2, 0, 0]
+
+
+def test_a_search_without_a_lut_is_called_by_its_space_and_what_is_counted(tmp_path: Path) -> None:
+    request = search_request(folder=tmp_path, space="fbnetv2", target_mmacs=200.0, target_mparams=6.0)
+    check_request(request)
+    assert search_folder(request) == Path("searched/fbnetv2_200mmacs_6mparams")
+    assert search_folder(search_request(S8, folder=tmp_path, targets_ms=(15.0,))) == Path("searched/s8_15ms")
+    both = search_request(S8, folder=tmp_path, targets_ms=(15.0,), target_mmacs=200.0)
+    check_request(both)
+    assert search_folder(both) == Path("searched/s8_15ms_200mmacs")
+
+
+@pytest.mark.parametrize(
+    ("luts", "options", "text"),
+    [
+        ((), {}, "neither a LUT nor a space"),
+        ((), {"space": "fbnetv2", "targets_ms": (8.0,)}, "--target-ms needs the LUT"),
+        ((), {"space": "fbnetv2", "target_mmacs": 5.0}, r"takes 5 MMACs .*the fastest takes 1\d\.\d+ MMACs"),
+        ((), {"space": "fbnetv2", "target_mparams": 4.0, "beta": 1.0}, "--alpha and --beta"),
+        ((S8,), {"target_mmacs": 200.0}, "a LUT is given and no --target-ms"),
+    ],
+)
+def test_goals_that_cannot_be_are_one_line(
+    luts: tuple[Lut, ...], options: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=text):
+        check_request(search_request(*luts, folder=tmp_path, **options))
+
+
+def test_a_lut_of_another_space_than_the_one_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LutError, match="is of space fbnet, not fbnetv2"):
+        check_request(search_request(S8, folder=tmp_path, space="fbnetv2", targets_ms=(8.0,)))
+
+
+@pytest.mark.parametrize("by", ["counts", "latency"])
+def test_channels_and_resolution_are_searched_and_every_net_is_within_its_budgets(by: str, tmp_path: Path) -> None:
+    (tmp_path / "choosing.toml").write_text(CHOOSING_TOML)
+    space = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
+    section = replace(made_lut(space).metadata.space, definition=CHOOSING_TOML)
+    lut = replace(made_lut(space), metadata=replace(made_lut(space).metadata, space=section))
+    goal: dict[str, Any] = {"space": str(tmp_path / "choosing.toml"), "target_mmacs": 0.25}
+    if by == "latency":
+        goal = {"targets_ms": (0.55,), "target_mparams": 0.02}
+    request = search_request(
+        *((lut,) if by == "latency" else ()),
+        folder=tmp_path / by,
+        data="digits",
+        schedule={"epochs": 2, "warmup": 1, "batch_size": 128},
+        draws=4,
+        rounds=2,
+        nets=3,
+        views=0,
+        threads=1,
+        **goal,
+    )
+    found = find_nets(request, Hardware("cpu"), lambda _event: None)
+    assert found is not None and len(found.nets) == 3
+    for one in found.nets:
+        read = read_architecture(one.path)
+        assert read.net == one.derived.net and read.net.candidates_text.startswith("r")
+        if by == "latency":
+            assert predict(lut, read.net).latency_us == pytest.approx(one.derived.predicted_us["host"])
+            shares = [read.predicted_us["host"] / 550, read.net.params / 20_000]
+        else:
+            assert not read.predicted_us
+            shares = [read.net.macs / 250_000]
+        assert WINDOW < max(shares) <= 1
+    assert len(find_trainable(str(found.nets[0].path)).operators) > 5  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from lutbench.events import Event, StepProgress
 from lutbench.search.budget import WINDOW
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
-from lutbench.search.derive import Derived, Ranking, calibrate, draw_nets, rank, subnet
+from lutbench.search.derive import Derived, Ranking, calibrate, draw_nets, rank
 from lutbench.search.finders import Effort, from_theta
 from lutbench.search.gates import candidate_mask, fixed_path, probabilities
 from lutbench.search.latency import choice_positions, latency_model, net_at
@@ -73,7 +73,7 @@ def test_a_subnet_computes_what_the_path_through_the_supernet_does() -> None:
     supernet = Supernet(SMALL, 4, 16, seed=0).eval()
     images = torch.randn(3, 3, 16, 16)
     for positions in ((0, 3, 1, 0), (2, 1, 0, 1)):
-        alone = subnet(supernet, positions)
+        alone = supernet.subnet(positions)
         torch.testing.assert_close(
             alone(images), supernet(images, fixed_path(positions, supernet.mask)), rtol=1e-4, atol=1e-5
         )
@@ -83,7 +83,7 @@ def test_a_subnet_computes_what_the_path_through_the_supernet_does() -> None:
 
 def test_calibration_takes_the_statistics_of_the_net_alone() -> None:
     data = Blobs()
-    net = subnet(Supernet(SMALL, 4, 16, seed=0), (0, 0, 0, 0))
+    net = Supernet(SMALL, 4, 16, seed=0).subnet((0, 0, 0, 0))
     weights = copy.deepcopy(dict(net.named_parameters()))
     calibrate(net, data, batch_size=64)
     (images, _), *_ = data.plain_batches(64, "w")
@@ -122,7 +122,7 @@ def test_views_are_augmented_looks_at_theta_s_share_alike_for_every_net() -> Non
     scores = [rank(replace(ranking, views=views), [net])[0].score for views in (0, 1, 3, 3)]
     assert [score.images for score in scores] == [views * data.count("theta") for views in (1, 1, 3, 3)]
     assert scores[2] == scores[3] and len({score.loss for score in scores}) == 3
-    alone = subnet(supernet, (0, 0, 0, 0))
+    alone = supernet.subnet((0, 0, 0, 0))
     calibrate(alone, data, 64)
     assert scores[0] == evaluate(alone, data.plain_batches(64, "theta"))
     looks = [evaluate(alone, data.train_batches(64, view, 0, "theta")).loss for view in range(3)]
