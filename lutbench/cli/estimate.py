@@ -68,20 +68,27 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Make a LUT for a device of which only whole nets' latencies are known.
+    """Make a LUT for a device of which only whole nets' latencies are known, or a part of the operators.
 
     TABLE is a CSV with the columns net and latency_ms or latency_us, as `lutbench bench -o` writes it, or `published`
     for the paper's own. Costs of each kind of work are fitted to the nets; the rows made of them have wide intervals,
     and the LUT says everywhere that it is an estimate.
+
+    TABLE may be a measured LUT that has a part of the space's rows, such as fewer channels and expansions: they are
+    kept, and the others are made of rows that are alike. How far off measured rows are that were left out is printed
+    and kept in the LUT.
     """
     from lutbench.cli.luts import open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.files import check_writable
     from lutbench.lut.estimate import EstimateRequest, estimate
-    from lutbench.lut.file import check_replaces, write_lut
+    from lutbench.lut.file import check_replaces, is_lut, write_lut
 
     check_writable(output)
     check_replaces(output, "estimated")
+    if is_lut(Path(table)):
+        _fill(Path(table), device, (space, resolution, width), output, as_json)
+        return
     request = EstimateRequest(
         source=table,
         device=device,
@@ -107,6 +114,39 @@ def command(
         say(f"left out: {text}", err=True)
     if len(left_out) > MOST_NETS_SHOWN:
         say(f"left out: {len(left_out) - MOST_NETS_SHOWN} more, listed in the LUT", err=True)
+
+
+def _fill(
+    part: Path, device: str, wanted: tuple[str, tuple[int, ...], tuple[float, ...]], output: Path, as_json: bool
+) -> None:
+    """A LUT of the whole space from one that has a part of its rows."""
+    from lutbench.cli.luts import open_lut
+    from lutbench.cli.render import Progress, print_json
+    from lutbench.errors import UsageError
+    from lutbench.lut.file import write_lut
+    from lutbench.lut.fill import fill
+    from lutbench.space.find import find_spaces
+    from lutbench.units import format_percent
+
+    lut = open_lut(part)
+    if lut.metadata.device != device or lut.metadata.provenance != "measured":
+        raise UsageError(
+            f"{part} is a {lut.metadata.provenance} LUT of {lut.metadata.device}",
+            remedy=f"only measured rows are filled up; --device {lut.metadata.device}",
+        )
+    spaces, definition = find_spaces(*wanted)
+    with Progress(first="filling in the rows that were not measured"):
+        found = fill(lut, spaces, definition, output)
+    write_lut(found.lut, output)
+    if as_json:
+        print_json({"lut": str(output), "rows": len(found.lut.rows), **found.lut.metadata.origin})
+        return
+    origin = found.lut.metadata.origin
+    say(
+        f"{output}: {len(found.lut.rows):,} rows, {found.measured:,} of them as measured and {origin['filled_rows']:,}"
+        f" filled in; rows that were left out are met to {format_percent(found.left_out_mean_error)} on average"
+        f" (largest {format_percent(found.left_out_max_error)})"
+    )
 
 
 def _print(found: Estimate) -> None:

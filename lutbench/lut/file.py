@@ -75,6 +75,11 @@ def write_lut(lut: Lut, path: Path) -> None:
     write_atomically(path, format_lut(lut).encode())
 
 
+def is_lut(path: Path) -> bool:
+    """Whether there is a file that begins as a LUT does."""
+    return path.is_file() and read_text(path, kinds.LUT).startswith("# lutbench_lut")
+
+
 def check_replaces(path: Path, provenance: Provenance, source_format: str = "") -> None:
     """OutputError where path holds anything but a LUT made this way, for an estimate must not replace a measurement.
 
