@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW, best_within
-from lutbench.search.grid_costs import CostModel
+from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.units import format_latency
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
@@ -169,7 +169,7 @@ def budget(models: Sequence[CostModel], targets_us: Sequence[float]) -> Budget:
         if not low_us <= target_us <= high_us:
             raise UsageError(
                 f"no net of space {model.space.name} at {model.space.label} takes {model.text(target_us)}",
-                device=model.device,
+                device=model.device if is_latency(model) else "",
                 remedy=f"the fastest takes {model.text(low_us)}, the slowest {model.text(high_us)}",
             )
     best_within([[0.0] * count for count in models[0].chain.counts], models, targets_us)  # raises where there is none

@@ -91,7 +91,8 @@ def latency_models(luts: Sequence[Lut], space: Space) -> tuple[CostModel, ...]:
     for lut in luts:
         name = lut.metadata.space.name
         if name != space.name:
-            raise LutError(f"is of space {name}, not {space.name}", path=lut.path, remedy="give LUTs of one space")
+            of = f"{luts[0].path} of {space.name}" if lut is not luts[0] else f"not {space.name}"
+            raise LutError(f"is of space {name}, {of}", path=lut.path, remedy="give LUTs of one space")
     models = tuple(latency_model(lut, space) for lut in luts)
     check_same_space(models)
     return models

@@ -27,9 +27,10 @@ from lutbench.space.sampling import random_nets
 from tests.conftest import CHOOSING_TOML
 from tests.search.made import Blobs
 
-SPACE = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
+TOML = CHOOSING_TOML.replace("layers = 2\n", "").replace("2.25..0.75", "1.5..0.75")
+SPACE = parse_space(TOML, Path("choosing.toml")).scaled(32, 1.0)
 MODEL = count_model(SPACE, MACS)
-TARGET = 300_000.0
+TARGET = 200_000.0
 SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.1, w_clip=1.0, theta_rate=0.05)
 
 
@@ -53,8 +54,8 @@ def quiet(_event: Event) -> None:
 
 @pytest.mark.parametrize("mode", SEARCH_MODES)
 def test_it_learns_and_the_budget_is_approached(mode: SearchMode, tmp_path: Path) -> None:
-    schedule = replace(SCHEDULE, epochs=6, theta_rate=0.3)
-    found = search(setup(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=320)), quiet)
+    schedule = replace(SCHEDULE, epochs=5, theta_rate=0.3)
+    found = search(setup(tmp_path, mode=mode, schedule=schedule, data=Blobs(images=240)), quiet)
     first, *_, last = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert last["w_loss"] < first["w_loss"]
     if mode == "elastic":
@@ -80,7 +81,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     again = search(setup(tmp_path / "cut", begin="resume"), quiet)
     for name, value in whole.supernet.state_dict().items():
         assert torch.equal(value, again.supernet.state_dict()[name]), name
-    other = parse_space(CHOOSING_TOML.replace("[16, 24]", "[16, 32]"), Path("other.toml")).scaled(32, 1.0)
+    other = parse_space(TOML.replace("[16, 24]", "[16, 32]"), Path("other.toml")).scaled(32, 1.0)
     model = count_model(other, MACS)
     changed = setup(tmp_path / "cut", models=(model,), objective=budget([model], [TARGET]), begin="resume")
     with pytest.raises(CheckpointError, match="is of another job"):
@@ -116,8 +117,8 @@ def test_every_finder_finds_nets_within_the_budget(finder: str, tmp_path: Path) 
 
 def test_a_net_is_judged_with_statistics_of_its_own(tmp_path: Path) -> None:
     """Those that passes of all widths left behind are of no net: the loss is another, and worse."""
-    schedule = replace(SCHEDULE, epochs=6, warmup=5)
-    data = Blobs(images=320)
+    schedule = replace(SCHEDULE, epochs=5, warmup=4)
+    data = Blobs(images=240)
     found = search(setup(tmp_path, mode="mixed", schedule=schedule, data=data), quiet).supernet
     before, after = [], []
     for net in random_nets(SPACE, 12, 1, "judged"):
