@@ -105,6 +105,8 @@ class MaskedBlock(nn.Module):
         self._keeps = [
             [self.stride == 1 and c_in == c_out for c_out in self.outs] for c_in in self.ins
         ]  # [input][output]
+        self.register_buffer("out_masks", _masks(self.outs), persistent=False)
+        self.register_buffer("keeps", torch.tensor(self._keeps, dtype=torch.float32), persistent=False)
         self._make(first)
         every = [form for row in self._forms for form in row]
         self._activations = tuple(dict.fromkeys(form.activation for form in every))
@@ -132,7 +134,7 @@ class MaskedBlock(nn.Module):
         """Keeps a mask for each size, (sizes, channels), and which of them each input's candidates have."""
         every = sorted({size for row in sizes for size in row if size})
         widest = every[-1] if every else 0
-        masks = (torch.arange(widest)[None] < torch.tensor(every)[:, None]).float() if every else torch.zeros(0, 0)
+        masks = _masks(every) if every else torch.zeros(0, widest)
         places = torch.tensor([[every.index(size) if size else 0 for size in row] for row in sizes])
         self.register_buffer(f"{name}_masks", masks, persistent=False)
         self.register_buffer(f"{name}_places", places, persistent=False)
@@ -153,7 +155,7 @@ class MaskedBlock(nn.Module):
         """
         of_input = gives if given is None else given
         keeps = self._kept(given, gives)
-        mask = _weighted(gives, self.outs)
+        mask = gives @ self.out_masks.to(gives.dtype)
         left = [p for p in self._blocks if chosen is None or p in set(chosen)]
         found = x.new_zeros(())
         if left:
@@ -221,7 +223,7 @@ class MaskedBlock(nn.Module):
         assert given is not None
         if not any(any(row) for row in self._keeps):
             return 0
-        return given @ torch.tensor(self._keeps, dtype=given.dtype, device=given.device) @ gives
+        return given @ self.keeps.to(given.dtype) @ gives
 
     def _mixed(self, of_input: Tensor, shares: Tensor, left: Sequence[int]) -> _Mix:
         """The widest block with its options weighted by the gates of inputs and the shares of blocks."""
@@ -299,6 +301,8 @@ class MaskedBlock(nn.Module):
             x, mean, variance, norm.weight[:count], norm.bias[:count], self.training, momentum, norm.eps
         )
 
+    out_masks: Tensor
+    keeps: Tensor
     mid_masks: Tensor
     mid_places: Tensor
     squeeze_masks: Tensor
@@ -329,10 +333,9 @@ def sum_of(shares: Tensor, positions: Sequence[int]) -> Tensor:
     return shares[list(positions)].sum()
 
 
-def _weighted(gates: Tensor, sizes: Sequence[int]) -> Tensor:
-    """The sum of the masks of sizes times their gates, (largest size,)."""
-    masks = torch.arange(max(sizes), device=gates.device)[None] < torch.tensor(sizes, device=gates.device)[:, None]
-    return gates @ masks.to(gates.dtype)
+def _masks(sizes: Sequence[int]) -> Tensor:
+    """(sizes, largest size): of each so many ones, then zeros."""
+    return (torch.arange(max(sizes))[None] < torch.tensor(sizes)[:, None]).float()
 
 
 def _by_place(joint: Tensor, places: Tensor, masks: Tensor) -> Tensor:
