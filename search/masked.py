@@ -117,7 +117,8 @@ class MaskedSupernet(nn.Module):
             x = at_all(x, number + 1, None, parts)
         last = len(self.layers) + 1
         outputs = [gate * self.tail(sampled(x, sizes[number][last])) for number, gate in enumerate(gates)]
-        return sum(outputs[1:], start=outputs[0])
+        found: Tensor = sum(outputs[1:], start=outputs[0])
+        return found
 
     @property
     def _widest(self) -> int:

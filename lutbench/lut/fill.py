@@ -126,13 +126,14 @@ def _families(lut: Lut, missing: Sequence[Operator], rows: Sequence[_Timed]) -> 
     for operator in missing:
         needed = len(_work(operator, 1)) + _SPARE
         alike = [len(by_kin[level].get(_kin(operator, level), ())) for level in range(_LEVELS)]
-        level = next((level for level, count in enumerate(alike) if count >= needed), None)
-        if level is None:
+        wide_enough = [level for level, count in enumerate(alike) if count >= needed]
+        if not wide_enough:
             raise LutError(
                 f"has {alike[-1]} measured rows like {operator.name}, and {needed} are needed to fill it in",
                 path=lut.path,
                 remedy="measure more channels and expansions of such blocks",
             )
+        level = wide_enough[0]
         found.setdefault((level, _kin(operator, level)), []).append(operator)
     return [_Family(tuple(by_kin[level][kin]), tuple(those)) for (level, kin), those in found.items()]
 
