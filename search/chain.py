@@ -72,8 +72,9 @@ class GridCosts:
     """A cost of a whole space: of the stem by resolution (R,), of each layer (R, inputs, outputs, candidates), of what
     follows the last stage (R, outputs), and what every net has.
 
-    stages: of each layer. has_channels: of each stage, whether its channels are a decision. has_resolution: whether the
-    resolution is one.
+    stages: the stage of each layer.
+    has_channels: of each stage, whether its channels are a decision.
+    has_resolution: whether the resolution is one.
     """
 
     fixed: float

@@ -161,7 +161,7 @@ class SplitGates:
 
 
 def split_gates(gates: Tensor, stages: Sequence[int], counts: GateCounts) -> SplitGates:
-    """From gates (decisions, most options), in the order of decisions."""
+    """Takes gates (decisions, most options) apart, which are in the order of decisions."""
     one, row = gates.new_ones(1), 0
     resolution = one
     if counts.resolutions:
@@ -187,7 +187,7 @@ def split_gates(gates: Tensor, stages: Sequence[int], counts: GateCounts) -> Spl
 
 @dataclass(frozen=True)
 class GateCounts:
-    """How many options there are: of resolutions and of each stage's channels, 0 where that is no choice, and of each
+    """The numbers of options: of resolutions and of each stage's channels, 0 where that is no choice, and of each
     layer's candidates.
     """
 

@@ -43,7 +43,10 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Form:
-    """What a candidate is with one choice of input channels. squeeze: channels of its squeeze-and-excitation, or 0."""
+    """What a candidate is with one choice of input channels.
+
+    squeeze: channels of its squeeze-and-excitation, or 0.
+    """
 
     mid: int
     kernel: int

@@ -173,7 +173,7 @@ def _name(request: SearchRequest, space: Space) -> str:
 
 
 def search_folder(request: SearchRequest) -> Path:
-    """Where a search writes that is not told otherwise; of nothing but LUTs, targets and space."""
+    """The folder of a search that is not told another, named by its LUTs, targets and space."""
     return Path("searched") / _name(request, space_of(request)[0])
 
 

@@ -40,7 +40,11 @@ _LEVELS = 3
 
 @dataclass(frozen=True)
 class Filled:
-    """A LUT of a whole space. measured: rows that are kept as they were; the errors are of rows that were left out."""
+    """A LUT of a whole space.
+
+    measured: rows that are kept as they were.
+    left_out_mean_error, left_out_max_error: fractions, by which measured rows were missed that were left out.
+    """
 
     lut: Lut
     measured: int
