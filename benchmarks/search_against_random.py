@@ -23,7 +23,8 @@ from _machine import machine
 from scipy.stats import binomtest, quantile_test
 
 from lutbench.cli.render import Progress
-from lutbench.jobs.search import find_nets, latency_models, search_name, search_request, space_of
+from lutbench.jobs.goals import Goal, latency_models, search_name
+from lutbench.jobs.search import find_nets, search_request, space_of
 from lutbench.jobs.train import train_net, train_request
 from lutbench.lut.file import read_lut
 from lutbench.search.budget import WINDOW
@@ -139,7 +140,7 @@ def report(arguments: argparse.Namespace) -> None:
         shares = [net["us"] / 1000 / target for net in nets]
         best = f"{100 * nets[0]['supernet']:.1f} %"
         print(f"| {target:g} ms | {data} | {seed} | {min(shares):.4f} to {max(shares):.4f} | {best} |", flush=True)
-    best_net = f"{search_name((read_lut(arguments.lut),), (arguments.target_ms,))}_0.json"
+    best_net = f"{search_name((read_lut(arguments.lut),), Goal(targets_ms=(arguments.target_ms,)))}_0.json"
     derived = {
         seed: accuracy(arguments, arguments.folder / f"search_{arguments.target_ms:g}ms_{seed}" / best_net)
         for seed in range(arguments.seeds)
