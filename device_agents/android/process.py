@@ -26,6 +26,7 @@ _EARLY_BYTES = 1 << 14  # that this has to be, to be worth a look
 _FRESH_S = 60.0  # that a process without a job counts as there: it ends by itself after twice as long
 _END_GRACE_S = 3.0  # between asking the runner to end and ending it
 _END_PAUSE_S = 0.15
+_OWNER = "owner "  # begins the line that says whose the lock is, after the records
 # ends and removes every process's folder but $keep's; a process is a folder's if its command line says so
 _END_JOBS = f"""cd {JOBS} 2>/dev/null || exit 0
 for job in *; do
@@ -134,37 +135,35 @@ class RunnerProcess:
                 return
 
     def _look(self, wait_s: float) -> Look:
-        wait = command_line([*self._command, *self._waiting(wait_s)])
-        # built-in words of the shell but for two: every process takes some of the time of what is measured
+        look = command_line([*self._command, *self._waiting(wait_s)])
+        # built-in words of the shell but for one program: each takes some of the time of what is measured
         script = f"""cd {self.folder} || exit 1
 exec 2>/dev/null
-{wait} >/dev/null
-pid= status= gone=0 done=0
-read -r pid < pid
-[ -n "$pid" ] && {{ kill -0 $pid || gone=1; }}
-[ -e {self._number}.json ] || done=1
-read -r status < status
+{look}
 {self._lock.beat_script}
-echo "$gone $done ${{status:--}} ${{owner:-nobody}}"
-tail -c +{self._offset + 1} {self._number}.jsonl
-true
+echo
+echo "{_OWNER}${{owner:-nobody}}"
 """
         answer = self._connection.check(script, timeout_s=30.0)
-        head, _, data = answer.output.partition(b"\n")
-        words = head.decode("utf-8", "replace").split()
-        if len(words) != 4:
-            raise DeviceError(f"the phone's answer makes no sense: {show(head)}", device=self._connection.label)
-        gone, done, status, owner = words
-        if owner != self._lock.owner:
+        stands, _, rest = answer.output.partition(b"\n")
+        data, _, owner = rest.rpartition(f"\n{_OWNER}".encode())
+        words = stands.decode("utf-8", "replace").split()
+        if owner.strip() != self._lock.owner.encode():
             raise DeviceError("another lutbench has taken over this phone", device=self._connection.label)
+        if len(words) != 3:
+            raise DeviceError(
+                f"the runner's answer makes no sense: {show(stands)}", device=self._connection.label,
+                remedy="where the bundle is one of your own, build it anew: lutbench runner build",
+            )  # fmt: skip
+        gone, done, status = words
         self._offset += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         return Look(tuple(lines), whole(status), gone == "1", done == "1")
 
     def _waiting(self, wait_s: float) -> list[str]:
-        """The runner's options that wait for the job's end."""
+        """The runner's options that wait for the job's end, and print the records from there on."""
         early = ["--bytes", str(self._early)] if self._early >= max(_EARLY_BYTES, self._offset + 1) else []
-        return ["--await", self.job_file, "--for", str(round(1000 * wait_s)), *early]
+        return ["--await", self.job_file, "--for", str(round(1000 * wait_s)), *early, "--from", str(self._offset)]
 
     def _end(self) -> None:
         """Asks the runner to end, so that it says what it was running, and then ends it."""

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -75,6 +76,16 @@ std::uintmax_t size_of(const std::string& path) {
 bool exists(const std::string& path) {
   struct stat about {};
   return stat(path.c_str(), &about) == 0;
+}
+
+// Of a job, by its file.
+std::string records_of(const std::string& file) { return file.substr(0, file.rfind('.')) + ".jsonl"; }
+
+// Whether the folder's process has ended; not where it has not said its number yet.
+bool is_gone(const std::string& folder) {
+  pid_t pid = 0;
+  std::ifstream(folder + "/pid") >> pid;
+  return pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 // A job whose last byte has come; what is being written is not one yet.
@@ -144,14 +155,28 @@ void await_job(const std::string& file, std::int64_t milliseconds, std::uintmax_
   const std::int64_t began_ns = now_ns();
   const std::int64_t until = began_ns + milliseconds * 1'000'000;
   const std::string folder = folder_of(file);
-  const std::string records = file.substr(0, file.rfind('.')) + ".jsonl";
+  const std::string records = records_of(file);
   const Pauses pauses(folder);
-  pid_t pid = 0;
   while (now_ns() < until && exists(file)) {
     if (bytes && size_of(records) >= bytes) return;
-    if (pid <= 0) std::ifstream(folder + "/pid") >> pid;
-    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) return;
+    if (is_gone(folder)) return;
     pauses.since(began_ns);
+  }
+}
+
+void print_job(const std::string& file, std::uintmax_t from) {
+  const std::string folder = folder_of(file);
+  // in this order: a process that has ended, and a job whose file is gone, write no record more
+  const bool gone = is_gone(folder), done = !exists(file);
+  std::string status;
+  std::ifstream(folder + "/status") >> status;
+  std::string text = std::to_string(gone) + " " + std::to_string(done) + " " + (status.empty() ? "-" : status) + "\n";
+  std::ifstream records(records_of(file), std::ios::binary);
+  if (records.seekg(static_cast<std::streamoff>(from))) {
+    text.append(std::istreambuf_iterator<char>(records), std::istreambuf_iterator<char>());
+  }
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw OutputError(std::string("standard output: ") + std::strerror(errno));
   }
 }
 

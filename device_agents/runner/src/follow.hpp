@@ -22,4 +22,10 @@ void take_jobs(const EngineTable& table);
 // so many bytes (0: however many), or milliseconds have passed.
 void await_job(const std::string& file, std::int64_t milliseconds, std::uintmax_t bytes);
 
+// Writes to standard output how a job stands, in a line (GONE DONE STATUS: 1 where its process has ended, 1 where its
+// file is gone, the process's exit status or -), and then its records from that byte on. All of a job that is done are
+// there. One process and one write: a shell would need several, each of which takes time of what is measured. OutputError
+// where they cannot be written.
+void print_job(const std::string& file, std::uintmax_t from);
+
 }  // namespace lutbench

@@ -52,6 +52,7 @@ constexpr char kHelp[] =
     "  --await JOB        wait until the file of a job of --jobs is gone, or the process that has it\n"
     "  --for MS           but no longer than that\n"
     "  --bytes N          nor once its records are so many bytes\n"
+    "  --from N           then print how the job stands (docs/reference/runner.md) and its records from that byte on\n"
     "  --sha256 LIST      print the SHA-256 of the files named in LIST, a line each, or - for standard input\n"
     "\n"
     "Exit status: 0 the job ran to its end, 1 it did not (its `fatal` record says why) or a file cannot be read,\n"
@@ -142,7 +143,11 @@ int run_await(const Options& options) {
   const auto given = options.find("--bytes");
   const int bytes = given == options.end() ? 0 : number_of(given->second, 1 << 30);
   if (bytes < 0) return wrong_use("not a number of bytes: " + given->second);
+  const auto start = options.find("--from");
+  const int from = start == options.end() ? 0 : number_of(start->second, 1 << 30);
+  if (from < 0) return wrong_use("not a number of bytes: " + start->second);
   lutbench::await_job(options.at("--await"), limit_ms, static_cast<std::uintmax_t>(bytes));
+  if (start != options.end()) lutbench::print_job(options.at("--await"), static_cast<std::uintmax_t>(from));
   return kDone;
 }
 
@@ -158,7 +163,7 @@ const Way kWays[] = {
     {{"--jobs"}, {}, run_jobs},
     {{"--serve"}, {"--library"}, run_server},
     {{"--sha256"}, {}, [](const Options& o) { return print_sums(o.at("--sha256")); }},
-    {{"--await", "--for"}, {"--bytes"}, run_await},
+    {{"--await", "--for"}, {"--bytes", "--from"}, run_await},
 };
 
 bool fits(const Way& way, const Options& options) {

@@ -59,7 +59,10 @@ def use_everything(folder: Path, fixed: bool) -> None:
         agent.describe()
         assert install_files(agent.connection, [file]) == 1
         agent._watch.wait()
-        for script, silence_s in (("exit 5", 20.0), ("[ $1 = --await ] || sleep 20", 0.0)):
+        stands = (
+            'if [ $1 = --await ]; then read -r s < ${2%/*}/status; [ "$s" ] && echo "1 0 $s" || echo "0 0 -"; exit; fi'
+        )
+        for script, silence_s in ((f"{stands}\nexit 5", 20.0), (f"{stands}\nsleep 20", 0.0)):
             runner = RunnerProcess(agent.connection, agent._lock)
             runner.start(b"{}", ["sh", "-c", script, "x"])
             *_, last = runner.follow(lambda silence_s=silence_s: silence_s)  # type: ignore[misc]

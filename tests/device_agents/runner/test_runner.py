@@ -155,6 +155,7 @@ def test_sums_that_cannot_be_printed_are_an_exit_status(phone: Phone, tmp_path: 
         ["--jobs", "x", "--library", "x"],
         ["--await", "x", "--for", "-1"],
         ["--await", "x", "--for", "1", "--bytes", "-1"],
+        ["--await", "x", "--for", "1", "--from", "y"],
         ["x"],
     ],
 )
@@ -365,6 +366,31 @@ def test_waiting_for_a_job_ends_with_the_job_or_its_process_or_in_time(phone: Ph
         records.write(b"x")
         records.flush()
         waiting.result(LONG_S)
+
+
+def test_how_a_job_stands_is_printed_with_its_records(phone: Phone, tmp_path: Path) -> None:
+    job, records = tmp_path / "1.json", tmp_path / "1.jsonl"
+
+    def look(offset: int) -> bytes:
+        command = phone.command("--await", str(job), "--for", "0", "--from", str(offset))
+        return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+
+    job.touch()
+    assert look(0) == b"0 0 -\n"  # no record yet, and a process that has not said its number
+    data = b"".join(b'{"line":%d}\n' % number for number in range(50_000))
+    records.write_bytes(data)
+    assert look(0) == b"0 0 -\n" + data
+    assert look(400_000) == b"0 0 -\n" + data[400_000:]
+    assert look(len(data)) == look(len(data) + 9) == b"0 0 -\n"
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (tmp_path / "pid").write_text(f"{ended.pid}\n")
+    (tmp_path / "status").write_text("139\n")
+    job.unlink()
+    assert look(len(data) - 1) == b"1 1 139\n\n"
+    command = phone.command("--await", str(job), "--for", "0", "--from", "0")
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL, timeout=60).returncode == 3
 
 
 def test_the_core_the_clock_and_what_was_allowed_are_in_the_records(phone: Phone) -> None:
