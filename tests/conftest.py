@@ -67,6 +67,28 @@ QUICK = (  # files of those folders that compute little
     *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
     *("search/test_budget", "search/test_latency", "search/test_recipe", "search/test_schedule"),
 )
+# tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
+# LUTBENCH_LONG=1 make test
+LONG = (
+    "jobs/test_profile_runtimes.py::test_a_lut_of_every_operator_that_verifies",
+    "cli/test_bench_of_anybody.py::test_a_program_of_several_inputs",
+    "cli/test_bench_of_anybody.py::test_a_net_that_somebody_wrote_costs_its_row",
+    "cli/test_bench.py::test_a_net_that_code_makes",
+    "cli/test_decoders.py::test_a_decoder_that_is_killed",
+    "cli/test_full_disk.py::test_epochs",
+    "cli/test_search.py::test_modes_and_weights_of_the_paper",
+    *(f"cli/test_train.py::test_{name}" for name in ("two_processes_say_it_once", "an_error_of_two_processes")),
+    *(f"device_agents/test_runtimes.py::test_{name}" for name in ("a_file_that_kills", "files_that_cannot_run")),
+    "device_agents/runner/test_calls.py::test_the_runner_makes_no_other_calls",
+    "export/test_executorch_export.py::test_the_remedies_for_speed_do_not_change_what_runs",
+    "export/test_onnx_export.py::test_the_smallest_published_net_of_each_newer_family",
+    "jobs/test_batch.py::test_profile_and_verify_on_this_machine",
+    "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[executorch",
+    "lut/test_cost_fit.py::test_intervals_of_operators_hold_the_truth[400",
+    "lut/test_cost_fit.py::test_with_many_nets_every_operator_has_a_latency_of_its_own",
+    "search/test_hardware.py::test_a_search_s_steps_are_those_of_one_process",
+    "test_installed.py::test_worker_processes_start_where_files_bear_our_names",
+)
 TESTS = Path(__file__).parent
 
 # No test fails for being slow: machines are shared. `make test-quick` takes a fifth of the examples where a test does
@@ -76,9 +98,14 @@ settings.register_profile("quick", settings.get_profile("patient"), max_examples
 settings.load_profile("quick" if os.environ.get("LUTBENCH_QUICK") else "patient")
 
 
+def place_of(path: Path, name: str = "") -> str:
+    """A test, or a file of tests, as the lists above name it."""
+    return f"{path.relative_to(TESTS).as_posix()}::{name}" if path.is_relative_to(TESTS) else ""
+
+
 def is_slow(path: Path, name: str = "") -> bool:
     """Whether a file of tests, or one of its tests, is among SLOW."""
-    place = f"{path.relative_to(TESTS).as_posix()}::{name}" if path.is_relative_to(TESTS) else ""
+    place = place_of(path, name)
     return place.startswith(SLOW) and not place.startswith(QUICK)
 
 
@@ -91,6 +118,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.path, item.name):
             item.add_marker(pytest.mark.slow)
+        if place_of(item.path, item.name).startswith(LONG) and not os.environ.get("LUTBENCH_LONG"):
+            item.add_marker(pytest.mark.skip("takes long: LUTBENCH_LONG=1 runs it"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: some tests mostly wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,14 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us
 from lutbench.measure.protocol import Cycle, Protocol
-from lutbench.measure.rounds import is_done, measure_round, rounds_left
+from lutbench.measure.rounds import (
+    RoundPlan,
+    is_done,
+    measure_round,
+    measure_rounds,
+    rounds_in_a_batch,
+    rounds_left,
+)
 from lutbench.measure.scale import (
     FEWEST_NETS,
     DepthTrial,
@@ -172,18 +179,42 @@ class Campaign:
         return self._rows_us(depth)[OVERHEAD.name]
 
     def _round(self, depths: Sequence[int], wanted: Sequence[str]) -> None:
+        """Measures the next round, and those after it that are so short that they fit into its batch."""
         number = self._data.current_round
         if number in FRESH_AT:
             self._processes.renew(
                 number, {*wanted, *self._unfinished_nets, *(one.artifact for one in self._canaries.all)}
             )
+        plans = [self._plan(number, depths, wanted)]
+        for later in range(number + 1, number + rounds_in_a_batch(plans[0].cycles, self._data)):
+            if later in FRESH_AT or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
+                break  # then something is decided, or another process is to go on
+            plans.append(self._plan(later, depths, wanted))
+        if len(plans) > 1:
+            *_, outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
+        else:
+            outcome = measure_round(self._agent.measure, self._journal, plans[0].cycles, plans[0].keep, self._protocol)
+        if len(depths) > 1:
+            number = outcome.number
+            self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
+        else:
+            self._report(self._progress(outcome.number, depths[0], outcome.disturbed))
+
+    def _plan(self, number: int, depths: Sequence[int], wanted: Sequence[str]) -> RoundPlan:
+        """A round's cycles: of operators that are wanted and nets that are unfinished, and may be visited once more."""
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
+        data, ahead = self._data, number - self._data.current_round
         cycles: list[Cycle] = []
         keep: set[tuple[str, int]] = set()
         for depth in depths:
-            left = [name for name in wanted if not self._data.has(number, name, depth)]
+            left = [
+                name
+                for name in wanted
+                if not data.has(number, name, depth)
+                and (not ahead or data.visits(name, depth) + ahead < self._protocol.max_rounds)
+            ]
             sequences = [
-                [name for op in chain if (name := op.name) not in self._data.failures]
+                [name for op in chain if (name := op.name) not in data.failures]
                 for space in self._spaces
                 for chain in chains(space, rng)
             ]
@@ -191,15 +222,19 @@ class Campaign:
                 sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside
             )
             keep |= {(name, depth) for name in left}
-        left = [key for key in self._unfinished_nets if not self._data.has(number, key, 0)]
+        left = [
+            key
+            for key in self._unfinished_nets
+            if not data.has(number, key, 0)
+            and (
+                not ahead
+                or max(data.rounds(key, 0) + ahead - NET_ROUNDS, data.visits(key, 0) + ahead - MOST_NET_VISITS) < 0
+            )
+        ]
         cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
-        outcome = measure_round(self._agent.measure, self._journal, cycles, keep, self._protocol)
-        if len(depths) > 1:
-            self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
-        else:
-            self._report(self._progress(outcome.number, depths[0], outcome.disturbed))
+        return RoundPlan(number, tuple(cycles), frozenset(keep))
 
     def _latency_us(self, depth: int, name: str) -> float | None:
         summary = self._data.summary(name, depth)

@@ -1,4 +1,4 @@
-"""One round: its cycles in one or two batches, each journalled when it is done; and how many rounds there are."""
+"""Rounds: one in one or two batches, or several short ones in one; each batch is journalled when it is done."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MeasureBatch = Callable[[Batch], Iterable[Outcome]]
 
 _BATCHES = 2  # a run that is killed loses at most one of them
 _SHORTEST_US = 300_000.0  # of one: a phone takes some 15 ms to be given a batch and to answer, however short it is
+_MOST_ROUNDS = 8  # in a batch: what is done after the first of them is measured in vain in the others
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,19 @@ class RoundReport:
     disturbed: float
 
 
+@dataclass(frozen=True)
+class RoundPlan:
+    """What a round is to measure.
+
+    keep: the (artifact, depth) pairs to visit in it, once each. An artifact that stands in a cycle as a neighbour of
+        others only, or stands in a second cycle, is invoked and its samples are dropped.
+    """
+
+    number: int
+    cycles: tuple[Cycle, ...]
+    keep: frozenset[tuple[str, int]]
+
+
 def measure_round(
     measure: MeasureBatch,
     journal: Journal,
@@ -35,44 +49,71 @@ def measure_round(
     keep: Collection[tuple[str, int]],
     protocol: Protocol,
 ) -> RoundReport:
-    """Measures the cycles as the journal's current round.
+    """Measures the cycles as the journal's current round, in one or two batches."""
+    plan = RoundPlan(journal.measurements.current_round, tuple(cycles), frozenset(keep))
+    size = max(1, -(-len(cycles) // _batches(cycles, journal.measurements)))
+    return _measure(measure, journal, [plan], size, protocol)[0]
 
-    keep: the (artifact, depth) pairs to visit in it, once each. An artifact that stands in a cycle as a neighbour of
-        others only, or stands in a second cycle, is invoked and its samples are dropped.
-    """
-    wanted = set(keep)
+
+def measure_rounds(
+    measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], protocol: Protocol
+) -> list[RoundReport]:
+    """Measures several rounds, the journal's current one first, in one batch: each is too short for one of its own."""
+    return _measure(measure, journal, plans, sum(len(plan.cycles) for plan in plans) or 1, protocol)
+
+
+def _measure(
+    measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], size: int, protocol: Protocol
+) -> list[RoundReport]:
+    """size: cycles in a batch."""
+    wanted: dict[tuple[str, int], list[int]] = {}  # the rounds that want a visit of a pair, the first last
+    for plan in reversed(plans):
+        for pair in plan.keep:
+            wanted.setdefault(pair, []).append(plan.number)
     data = journal.measurements
-    number = data.current_round
-    size = max(1, -(-len(cycles) // _batches(cycles, data)))
+    cycles = [cycle for plan in plans for cycle in plan.cycles]
     for start in range(0, len(cycles), size):
         records: list[Record] = []
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
         try:
             for outcome in measure(batch):
                 match outcome:
-                    case Samples(artifact, depth) if (artifact, depth) in wanted:
-                        wanted.remove((artifact, depth))
-                        records.append(_sample_record(number, outcome))
+                    case Samples(artifact, depth) if wanted.get((artifact, depth)):
+                        records.append(_sample_record(wanted[artifact, depth].pop(), outcome))
                     case Failure(artifact, reason):
                         records.append({"failed": artifact, "reason": reason})
                     case Spent(runtime_ns):
                         records.append({"runtime_ns": runtime_ns})
         finally:
             journal.append(records)  # also where the device goes away in the midst of the batch
-    journal.append([{"end": number}])
-    return RoundReport(number, data.disturbed_share_of(number))
+    journal.append([{"end": plan.number} for plan in plans])
+    return [RoundReport(plan.number, data.disturbed_share_of(plan.number)) for plan in plans]
 
 
 def _batches(cycles: Sequence[Cycle], data: Measurements) -> int:
     """How many the cycles are measured in: not so many that each is too short; all of them while times are unknown."""
+    expected_us = _expected_us(cycles, data)
+    if expected_us is None:
+        return _BATCHES
+    return min(_BATCHES, max(1, int(expected_us / _SHORTEST_US)))
+
+
+def rounds_in_a_batch(cycles: Sequence[Cycle], data: Measurements) -> int:
+    """How many rounds like one of these cycles a batch is long enough for; 1 while times are unknown."""
+    expected_us = _expected_us(cycles, data)
+    return min(_MOST_ROUNDS, max(1, int(_SHORTEST_US / expected_us))) if expected_us else 1
+
+
+def _expected_us(cycles: Sequence[Cycle], data: Measurements) -> float | None:
+    """What the cycles take in the runtime, by what is known of them; None where some time is not known yet."""
     expected_us = 0.0
     for cycle in cycles:
         summaries = [data.best_summary(artifact, cycle.depth) for artifact in cycle.artifacts]
         if None in summaries:
-            return _BATCHES
+            return None
         each_us = sum(summary.latency_us for summary in summaries if summary)
         expected_us += (cycle.warmup + cycle.repeats) * each_us
-    return min(_BATCHES, max(1, int(expected_us / _SHORTEST_US)))
+    return expected_us
 
 
 def is_done(data: Measurements, artifact: str, depth: int, protocol: Protocol) -> bool:

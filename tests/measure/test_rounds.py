@@ -7,7 +7,14 @@ import pytest
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Cycle, Protocol
-from lutbench.measure.rounds import is_done, measure_round, rounds_left
+from lutbench.measure.rounds import (
+    RoundPlan,
+    is_done,
+    measure_round,
+    measure_rounds,
+    rounds_in_a_batch,
+    rounds_left,
+)
 from lutbench.measure.statistics import summarize
 
 PROTOCOL = Protocol()
@@ -58,6 +65,47 @@ def test_a_round_that_is_known_to_be_short_is_one_batch(tmp_path: Path, ns: int,
         for _ in range(2):
             measure_round(agent.measure, journal, cycles, keep, PROTOCOL)
     assert [len(batch.cycles) for batch in agent.batches] == sizes
+
+
+@pytest.mark.parametrize(("ns", "rounds"), [(40_000_000, 1), (11_000_000, 3), (1, 8)])
+def test_short_rounds_share_a_batch(tmp_path: Path, ns: int, rounds: int) -> None:
+    """Two cycles of four invocations: 320, 88 and 0 ms a round."""
+    agent = FakeAgent(lambda *_: ns)
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        data = journal.measurements
+        assert rounds_in_a_batch(CYCLES[:2], data) == 1  # how long they take is not known yet
+        measure_round(agent.measure, journal, CYCLES[:2], {("op0", 0), ("op1", 0)}, PROTOCOL)
+        assert rounds_in_a_batch(CYCLES[:2], data) == rounds
+        assert rounds_in_a_batch([], data) == 1
+
+
+def test_what_is_measured_together_belongs_to_rounds_of_its_own(tmp_path: Path) -> None:
+    """The second of three rounds lacks op1, which stands in it for another's sake."""
+    agent = FakeAgent(lambda artifact, _depth, invocation: 1000 + invocation)
+    whole = {("op0", 0), ("op1", 0)}
+    plans = [RoundPlan(n, tuple(CYCLES[:2]), frozenset(keep)) for n, keep in enumerate((whole, {("op0", 0)}, whole))]
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        reports = measure_rounds(agent.measure, journal, plans, PROTOCOL)
+    assert [report.number for report in reports] == [0, 1, 2]
+    assert [len(batch.cycles) for batch in agent.batches] == [6]
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as again:
+        data = again.measurements
+        assert data.current_round == 3
+        assert [[data.has(n, f"op{op}", 0) for n in range(3)] for op in range(2)] == [[True] * 3, [True, False, True]]
+        first, *_, last = data.round_medians_us("op0", 0).values()
+        assert first < last  # in the order in which they were measured
+
+
+def test_rounds_that_are_cut_off_are_taken_up_again(tmp_path: Path) -> None:
+    agent = FakeAgent(constant, crash_at=1)
+    plans = [RoundPlan(n, tuple(CYCLES), frozenset(KEEP)) for n in range(2)]
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
+        measure_round(agent.measure, journal, CYCLES[:1], {("op0", 0)}, PROTOCOL)
+        later = [RoundPlan(plan.number + 1, plan.cycles, plan.keep) for plan in plans]
+        with pytest.raises(KeyboardInterrupt):
+            measure_rounds(agent.measure, journal, later, PROTOCOL)
+    with Journal(tmp_path / "j.jsonl", {}, CANARIES) as again:
+        assert again.measurements.current_round == 1
 
 
 def test_a_disturbed_round_reports_its_share(tmp_path: Path) -> None:
