@@ -13,7 +13,7 @@ hold of each:
   same words on the screen as in a pipe;
 - in a pipe no line is padded or coloured.
 
---follow: the commands that are printed as the next ones are run as well, and those that these print.
+--follow: the commands that are printed as the next ones are run as well.
 """
 
 from __future__ import annotations
@@ -298,8 +298,7 @@ def main() -> None:
     lines = [line for line in command_lines(ROOT / "README.md") if not arguments.only or arguments.only in line]
     lines = [line for line in lines if not set(arguments.but) & set(line)]
     waiting, seen, problems = [("", shortened(line)) for line in lines], set(), 0
-    while waiting:
-        prefix, words = waiting.pop(0)
+    for prefix, words in waiting:  # which grows by what is printed as next
         if words in seen:
             continue
         seen.add(words)
@@ -308,7 +307,7 @@ def main() -> None:
         if arguments.keep:
             with arguments.keep.open("a") as file:
                 file.write(f"$ {shlex.join(['lutbench', *words])}\n{played.text}\n\n")
-        if arguments.follow:
+        if arguments.follow and not prefix:
             waiting += [("next: ", shortened(command)) for command in next_commands(played.rows, arguments.columns)]
     sys.exit(f"{problems} problems" if problems else 0)
 

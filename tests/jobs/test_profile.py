@@ -89,11 +89,24 @@ def test_the_deeper_context_is_taken_where_it_is_what_nets_see(request_: Profile
     assert [trial["depth"] for trial in lut.metadata.context.trials] == list(TRIAL_DEPTHS)
 
 
-# the first round is two batches, and each one after it, whose times are known to be short, is one
-@pytest.mark.parametrize("crash_at", [0, 1, 2, 9, TRIAL_ROUNDS + 1, TRIAL_ROUNDS + 3, NET_ROUNDS - 1])
+# the first round is two batches; those after it, whose times are known to be short, share one, or each has its
+# own where no time counts as short
+@pytest.mark.parametrize(
+    ("crash_at", "is_shared"),
+    [
+        *((number, True) for number in range(5)),
+        *((number, False) for number in (2, 9, TRIAL_ROUNDS + 1, TRIAL_ROUNDS + 3, NET_ROUNDS - 1)),
+    ],
+)
 def test_an_interrupted_run_goes_on_and_measures_nothing_twice(
-    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], crash_at: int
+    request_: ProfileRequest,
+    additive_device: Callable[..., OpenDevice],
+    monkeypatch: pytest.MonkeyPatch,
+    crash_at: int,
+    is_shared: bool,
 ) -> None:
+    if not is_shared:
+        monkeypatch.setattr("lutbench.measure.rounds._SHORTEST_US", 1e-9)
     journal_path = request_.lut_path.with_suffix(".journal") / "r1.jsonl"
     with pytest.raises(InterruptedRunError) as caught:
         profile(request_, QUIET, additive_device(crash_at=crash_at))
@@ -179,7 +192,7 @@ def test_fresh_puts_an_unfinished_journal_aside(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
     with pytest.raises(InterruptedRunError):
-        profile(request_, QUIET, additive_device(crash_at=5))
+        profile(request_, QUIET, additive_device(crash_at=3))
     folder = request_.lut_path.with_suffix(".journal")
     kept = (folder / "r1.jsonl").read_text()
     profile(replace(request_, fresh=True), QUIET, additive_device())
@@ -190,7 +203,7 @@ def test_other_settings_do_not_mix_with_an_unfinished_run(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
     with pytest.raises(InterruptedRunError):
-        profile(request_, QUIET, additive_device(crash_at=5))
+        profile(request_, QUIET, additive_device(crash_at=3))
     with pytest.raises(JournalError, match="seed 0 -> 1"):
         profile(replace(request_, seed=1), QUIET, additive_device())
 
