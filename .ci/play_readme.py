@@ -45,7 +45,7 @@ from lutbench.space.operator import parse_operator  # noqa: E402
 from tests.docs_files import put_what_readers_have  # noqa: E402
 from tests.onnx_models import convolution  # noqa: E402
 
-FIRST_S = 4.0
+FIRST_S = 8.0
 STARTS = 10
 ROWS = 1000  # of the screen: nothing scrolls away
 LIMIT_S = 600.0  # of a command

@@ -83,7 +83,8 @@ def test_what_is_measured_together_belongs_to_rounds_of_its_own(tmp_path: Path) 
     """The second of three rounds lacks op1, which stands in it for another's sake."""
     agent = FakeAgent(lambda artifact, _depth, invocation: 1000 + invocation)
     whole = {("op0", 0), ("op1", 0)}
-    plans = [RoundPlan(n, tuple(CYCLES[:2]), frozenset(keep)) for n, keep in enumerate((whole, {("op0", 0)}, whole))]
+    kept = (whole, {("op0", 0)}, whole)
+    plans = [RoundPlan(number, tuple(CYCLES[:2]), frozenset(keep)) for number, keep in enumerate(kept)]
     with Journal(tmp_path / "j.jsonl", {}, CANARIES) as journal:
         reports = measure_rounds(agent.measure, journal, plans, PROTOCOL)
     assert [report.number for report in reports] == [0, 1, 2]
