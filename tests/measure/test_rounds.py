@@ -81,7 +81,7 @@ def test_short_rounds_share_a_batch(tmp_path: Path, ns: int, rounds: int) -> Non
 
 def test_what_is_measured_together_belongs_to_rounds_of_its_own(tmp_path: Path) -> None:
     """The second of three rounds lacks op1, which stands in it for another's sake."""
-    agent = FakeAgent(lambda artifact, _depth, invocation: 1000 + invocation)
+    agent = FakeAgent(lambda _artifact, _depth, invocation: 1000 + invocation)
     whole = {("op0", 0), ("op1", 0)}
     kept = (whole, {("op0", 0)}, whole)
     plans = [RoundPlan(number, tuple(CYCLES[:2]), frozenset(keep)) for number, keep in enumerate(kept)]
