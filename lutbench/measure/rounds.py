@@ -99,7 +99,7 @@ def _batches(cycles: Sequence[Cycle], data: Measurements) -> int:
 
 
 def rounds_in_a_batch(cycles: Sequence[Cycle], data: Measurements) -> int:
-    """How many rounds like one of these cycles a batch is long enough for; 1 while times are unknown."""
+    """The number of rounds, like one of these cycles, that a batch is long enough for; 1 while times are unknown."""
     expected_us = _expected_us(cycles, data)
     return min(_MOST_ROUNDS, max(1, int(_SHORTEST_US / expected_us))) if expected_us else 1
 
