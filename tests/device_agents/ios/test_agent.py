@@ -28,8 +28,9 @@ from tests.device_agents.runner.phone import BATCH, BLOCK, CONV
 
 pytestmark = pytest.mark.slow
 LONG_S = 30.0
-# some seconds of cycles
-LONG = Batch(tuple(Cycle((BLOCK,), 0, 0, 500, "c") for _ in range(60)), (Canary("c", CONV, 1, 1e9),), 0.0)
+# some seconds of cycles, and more than anybody waits for
+LONG = Batch(tuple(Cycle((BLOCK,), 0, 0, 500, "c") for _ in range(150)), (Canary("c", CONV, 1, 1e9),), 0.0)
+ENDLESS = Batch(LONG.cycles * 40, LONG.canaries, 0.0)
 
 
 def notes(events: Iterable[Event]) -> str:
@@ -139,7 +140,7 @@ def test_a_host_that_goes_in_mid_batch_leaves_nothing_running(
     """As after Ctrl-C: the next run begins at once."""
     agent = opened()
     assert list(agent.install(artifacts)) == []
-    measuring = agent.measure(LONG)
+    measuring = agent.measure(ENDLESS)
     assert isinstance(next(measuring), Samples)
     agent.close()
     again = opened()
@@ -173,7 +174,7 @@ def test_an_app_that_stays_away_is_an_error(app: App, opened: OpenIphone, artifa
     assert list(agent.install(artifacts)) == []
     thread = while_measuring(app, app.kill)
     with pytest.raises(DeviceError, match="does not answer any more") as caught:
-        list(agent.measure(LONG))
+        list(agent.measure(ENDLESS))
     thread.join()
     assert "the same command goes on" in caught.value.remedy
 

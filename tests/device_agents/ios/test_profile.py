@@ -25,7 +25,7 @@ from tests.device_agents.ios.app import App
 from tests.device_agents.ios.conftest import RUNTIME
 from tests.phone.profiling import SPACE_TOML
 
-ROUNDS = 6
+ROUNDS = 10
 
 
 def run(folder: Path, reconnect_s: float, events: list[Event]) -> Lut:
