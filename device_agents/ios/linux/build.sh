@@ -2,6 +2,7 @@
 # Builds and tests the app's Swift package on Linux, in a chroot of Debian trixie with its own Swift (root; apt packages
 # mmdebstrap and util-linux). The chroot is made once (a minute, 2.5 GB) and kept in FOLDER, as what is built is.
 #   build.sh FOLDER          make the chroot, build, run the tests, parse what only Apple's SDK can build
+#   build.sh FOLDER chroot   make the chroot alone, which needs a mirror of Debian
 #   build.sh FOLDER shell    a shell in it
 # It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot.
 set -euo pipefail
@@ -17,6 +18,8 @@ if [ ! -e "$root/made" ]; then
   mmdebstrap --quiet --variant=apt --include="$packages" trixie "$root"
   touch "$root/made"
 fi
+
+[ "${2:-}" = chroot ] && exit
 
 inside() { # in a mount namespace of its own: nothing stays mounted, however this ends
   unshare --mount --fork --pid --kill-child -- bash -euc '
