@@ -125,7 +125,7 @@ class Space:
         _ = self.stem
         if not self._is_widest:
             return  # a part of a space that was checked when it was made
-        for layer in {layer for rows in self.grid(self.resolution) for row in rows for layer in row}:
+        for layer in dict.fromkeys(layer for rows in self.grid(self.resolution) for row in rows for layer in row):
             for candidate in layer.candidates:
                 layer.operator(candidate)  # a candidate's groups may not fit the channels
 
