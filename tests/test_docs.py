@@ -54,6 +54,16 @@ def test_pages_name_no_command_or_option_that_does_not_exist(page: Path) -> None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_prose_fit_a_screen(page: Path) -> None:
+    """But for what cannot be broken: a long link, a command in the text."""
+    prose = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "    ", "!["))]
+    whole = re.compile(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\S+")
+    too_long = [line for line in lines if len(line) > 100 and max(map(len, whole.findall(line))) < 60]
+    assert page.name == "commands.md" or not too_long
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
