@@ -48,6 +48,8 @@ def test_the_wheel_has_one_top_level_name_and_all_that_is_read_at_run_time(wheel
     for folder, package in (("lutbench", "lutbench"), ("device_agents", "lutbench/device_agents")):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and not {"__pycache__", "tests"} & set(path.parts):  # also page.css, the runner in C++
+                if "ios" in path.parts and path.suffix != ".py":
+                    continue  # the app is built with Xcode, from a checkout
                 assert f"{package}/{path.relative_to(ROOT / folder)}" in names
 
 

@@ -174,7 +174,7 @@ def test_another_definition_of_the_same_name_is_refused(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice], tiny_file: Path
 ) -> None:
     with pytest.raises(InterruptedRunError):
-        profile(request_, QUIET, additive_device(crash_at=5))
+        profile(request_, QUIET, additive_device(crash_at=3))
     text = tiny_file.read_text()
     tiny_file.write_text(text.replace("layers = 2", "layers = 3", 1))
     with pytest.raises(JournalError, match="an unfinished run with other settings is here"):
