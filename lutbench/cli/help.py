@@ -185,7 +185,8 @@ HELP = {
         ),
     ),
     "space": Help(
-        {"What to show": ("--kinds", "--device", "--json")}, ("lutbench space proxyless", "lutbench space my_space.toml --json")
+        {"What to show": ("--kinds", "--device", "--json")},
+        ("lutbench space proxyless", "lutbench space my_space.toml --json"),
     ),
     "nets": Help({"What to show": ("--json",)}, ("lutbench nets", "lutbench nets fbnet_a@192x0.5")),
     "devices": Help(
