@@ -57,6 +57,11 @@ SLOW = (
     *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
     *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),
     "reading/test_files.py::test_a_pipe",
+    # these start nothing, and compute for seconds
+    *("lut/test_fill", "lut/test_large", "report/test_imported", "test_hostile"),
+    *(f"lut/test_diff.py::test_{name}" for name in ("b_to_a_is", "significant_only", "what_the", "worst_over")),
+    *("lut/test_predict.py::test_95_percent_intervals", "lut/test_latencies.py::test_a_changed_character"),
+    *("lut/importers/test_build.py::test_any_latencies", "lut/importers/test_readers.py::test_a_damaged_file"),
     *(f"private/test_{name}_calls" for name in ("executorch", "torch", "datasets", "onnxruntime")),
     "device_agents/test_engines",
     "device_agents/ios/test_agent",
