@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lutbench.errors import UsageError
 from lutbench.space.decisions import decisions
@@ -42,6 +42,28 @@ def candidate_mask(space: Space) -> Tensor:
 def probabilities(theta: Tensor, mask: Tensor) -> Tensor:
     """P_theta (layers, candidates): softmax over each layer's candidates."""
     return theta.masked_fill(~mask, -math.inf).softmax(1)
+
+
+class ThetaNet(nn.Module):
+    """What supernets have in common: weights, and theta (decisions, options); mask says which options there are."""
+
+    theta: nn.Parameter
+    mask: Tensor
+
+    def add_theta(self, space: Space) -> None:
+        """Adds a theta that prefers nothing."""
+        options = candidate_mask(space)
+        self.theta = nn.Parameter(torch.zeros(options.shape))
+        self.register_buffer("mask", options, persistent=False)
+
+    def weights(self) -> Iterator[nn.Parameter]:
+        """Every parameter but theta."""
+        return (parameter for parameter in self.parameters() if parameter is not self.theta)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """P_theta (decisions, options), on the CPU."""
+        return probabilities(self.theta.detach(), self.mask).cpu()
 
 
 def draw(theta: Tensor, mask: Tensor, temperature: float, mode: Mode, generator: torch.Generator) -> Gates:

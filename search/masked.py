@@ -9,7 +9,7 @@ only the part of the weights that the path needs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lutbench.nn.modules import empty_operator, empty_operators
-from lutbench.search.gates import Gates, candidate_mask, probabilities
+from lutbench.search.gates import Gates, ThetaNet
 from lutbench.search.grid_costs import SplitGates, gate_counts, split_gates
 from lutbench.search.initial import initialise
 from lutbench.search.masked_block import MaskedBlock, prefix, resized
@@ -34,7 +34,7 @@ class Path:
     layers: tuple[tuple[int, int, int], ...]
 
 
-class MaskedSupernet(nn.Module):
+class MaskedSupernet(ThetaNet):
     """All weights of a space at a training resolution, and theta (decisions, options).
 
     The largest of the space's resolutions is that of the images; the others are smaller in proportion.
@@ -54,9 +54,7 @@ class MaskedSupernet(nn.Module):
         tied = [number > 0 and stage == self._stages[number - 1] for number, stage in enumerate(self._stages)]
         self.layers = nn.ModuleList(MaskedBlock(rows, is_tied) for rows, is_tied in zip(grid, tied, strict=True))
         self.tail = empty_operators(self._trained.tail(space.head_channels))
-        self.theta = nn.Parameter(torch.zeros(candidate_mask(space).shape))
-        self.mask: Tensor
-        self.register_buffer("mask", candidate_mask(space), persistent=False)
+        self.add_theta(space)
         initialise(self, torch.Generator().manual_seed(seed))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         for layer in self._blocks:
@@ -65,15 +63,6 @@ class MaskedSupernet(nn.Module):
     @property
     def _blocks(self) -> list[MaskedBlock]:
         return list(cast("list[MaskedBlock]", self.layers))
-
-    def weights(self) -> Iterator[nn.Parameter]:
-        """Every parameter but theta."""
-        return (parameter for parameter in self.parameters() if parameter is not self.theta)
-
-    @property
-    def probabilities(self) -> Tensor:
-        """P_theta (decisions, options), on the CPU."""
-        return probabilities(self.theta.detach(), self.mask).cpu()
 
     def forward(self, images: Tensor, gates: Gates) -> Tensor:
         """(N, 3, R, R) -> (N, classes)"""

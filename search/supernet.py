@@ -21,7 +21,7 @@ candidates and has no gradient in the full sum, is left out of the one term too:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -32,7 +32,7 @@ from lutbench.nn.graph import GraphModule, InvertedResidual
 from lutbench.nn.modules import empty_operator, empty_operators
 from lutbench.search import fused
 from lutbench.search.block import SharedBlock
-from lutbench.search.gates import Gates, candidate_mask, probabilities
+from lutbench.search.gates import Gates, ThetaNet
 from lutbench.search.initial import initialise
 from lutbench.space.macro import Layer, Space
 
@@ -51,7 +51,7 @@ class Searchable(Protocol):
         """The net of these options with a copy of the weights; (N, 3, R, R) -> (N, classes)."""
 
 
-class Supernet(nn.Module):
+class Supernet(ThetaNet):
     """All weights of a space at a training resolution, and theta (layers, candidates).
 
     shared: the blocks of a layer are parts of one; else each has weights of its own, as in the paper.
@@ -69,24 +69,13 @@ class Supernet(nn.Module):
         self.stem = empty_operator(trained.stem)
         self.layers = nn.ModuleList(SuperLayer(layer, shared) for layer in trained.layers)
         self.tail = empty_operators(tail)
-        self.theta = nn.Parameter(torch.zeros(candidate_mask(space).shape))
-        self.mask: Tensor
-        self.register_buffer("mask", candidate_mask(space), persistent=False)
+        self.add_theta(space)
         self.fast = fast
         initialise(self, torch.Generator().manual_seed(seed))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         for part in self.modules():
             if isinstance(part, SharedBlock):
                 part.nest()
-
-    def weights(self) -> Iterator[nn.Parameter]:
-        """Every parameter but theta."""
-        return (parameter for parameter in self.parameters() if parameter is not self.theta)
-
-    @property
-    def probabilities(self) -> Tensor:
-        """P_theta (layers, candidates), on the CPU."""
-        return probabilities(self.theta.detach(), self.mask).cpu()
 
     def forward(self, images: Tensor, gates: Gates) -> Tensor:
         """(N, 3, R, R) -> (N, classes)"""

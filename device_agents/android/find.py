@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,9 @@ from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.link import Link, UnauthorizedError
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, has_adbutils, server_phones
 from lutbench.device_agents.android.usb import usb_phones, usb_transport
+from lutbench.device_agents.remote.address import split_address
 from lutbench.device_agents.remote.link import LinkLostError
-from lutbench.errors import DeviceError, UsageError
+from lutbench.errors import DeviceError
 
 READY = "device"  # adb's word for a phone that can be used
 UNREADABLE = "unreadable"
@@ -216,9 +216,5 @@ def _usb_link(serial: str, path: str, config: Path, ask: Ask, auth_timeout_s: fl
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """HOST or HOST:PORT or [IPV6]:PORT; UsageError for anything else."""
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?", text)
-    port = int(found[3] or _ADB_PORT) if found else 0
-    if not found or not 0 < port < 1 << 16:
-        raise UsageError(f"{text!r} is not an address such as 192.168.1.20:5555")
-    return found[1] or found[2], port
+    """The host and port of an address, of adb where it names none; UsageError where it is none."""
+    return split_address(text, _ADB_PORT)

@@ -17,7 +17,7 @@ from lutbench.device_agents.android.heat import (
 )
 from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.zones import Heat, Thermometer, Zone
-from lutbench.device_agents.remote.waiting import LOOK_EVERY_S, Hindrance, Waiting
+from lutbench.device_agents.remote.waiting import LOOK_EVERY_S, NO_HEAT_WAIT, Hindrance, Waiting
 from lutbench.device_agents.runner.records import State as RunnerState
 from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
@@ -91,7 +91,7 @@ class PhoneWatch:
                 " before, or its maker's performance settings; looked at again before each batch", warning=True,
             ))  # fmt: skip
         if not self._heat_wait:
-            self._report(Note("heat is not waited for (--no-heat-wait): the LUT says so", warning=True))
+            self._report(NO_HEAT_WAIT)
 
     def wait(self) -> None:
         """Returns once the phone is as it should be. It is asked now and then, and at once where a record was hot.

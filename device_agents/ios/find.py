@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from lutbench.device_agents.ios.usbmux import (
     list_devices,
     same_udid,
 )
+from lutbench.device_agents.remote.address import split_address
 from lutbench.device_agents.remote.link import LinkLostError
 from lutbench.errors import DeviceError, UsageError
 
@@ -186,9 +186,5 @@ def _by_network(wanted: WantedIphone) -> socket.socket:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """HOST or HOST:PORT or [IPV6]:PORT; UsageError for anything else."""
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?", text)
-    port = int(found[3] or WIFI_PORT) if found else 0
-    if not found or not 0 < port < 1 << 16:
-        raise UsageError(f"{text!r} is not an address such as 192.168.1.20:{WIFI_PORT}")
-    return found[1] or found[2], port
+    """The host and port of an address, of the app where it names none; UsageError where it is none."""
+    return split_address(text, WIFI_PORT)

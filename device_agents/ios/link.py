@@ -174,12 +174,11 @@ class AppLink:
         spoken = theirs.get("lutbench")
         if isinstance(spoken, bool) or not isinstance(spoken, int):
             return DeviceError("what answers there is not lutbench's app", device=self._label, remedy=OPEN_THE_APP)
-        newer, older = ("app", "lutbench here") if spoken > PROTOCOL else ("lutbench here", "app")
         return DeviceError(
             f"the app speaks version {spoken} of the protocol, this lutbench version {PROTOCOL}", device=self._label,
-            remedy=f"the {newer} is newer: build and install the app from the sources of this very lutbench"
-            if older == "app"
-            else "the app is newer: install the lutbench that it was built from",
+            remedy="the app is newer: install the lutbench that it was built from"
+            if spoken > PROTOCOL
+            else "the lutbench here is newer: build and install the app from the sources of this very lutbench",
         )  # fmt: skip
 
     def _refusal(self, error: RefusedByAppError) -> Exception:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lutbench.device_agents.ios.connection import AppConnection
-from lutbench.device_agents.remote.waiting import Hindrance, Waiting
+from lutbench.device_agents.remote.waiting import NO_HEAT_WAIT, Hindrance, Waiting
 from lutbench.device_agents.runner.records import State
-from lutbench.events import Note, Report
+from lutbench.events import Report
 
 NOMINAL = "nominal"
 _THERMAL = ("nominal", "fair", "serious", "critical")
@@ -43,7 +43,7 @@ class AppWatch:
         self._waited_s = 0.0
         self._hottest = NOMINAL
         if not heat_wait:
-            report(Note("heat is not waited for (--no-heat-wait): the LUT says so", warning=True))
+            report(NO_HEAT_WAIT)
 
     def wait(self) -> None:
         """Returns once the phone is as it should be; DeviceError where it stays otherwise."""

@@ -10,6 +10,7 @@ from lutbench.events import Note, Report
 
 LONGEST_WAIT_S = 1200.0
 LOOK_EVERY_S = 5.0
+NO_HEAT_WAIT = Note("heat is not waited for (--no-heat-wait): the LUT says so", warning=True)
 
 
 @dataclass(frozen=True)

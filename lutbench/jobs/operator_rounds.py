@@ -20,7 +20,6 @@ from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import (
     RoundPlan,
     is_done,
-    measure_round,
     measure_rounds,
     rounds_in_a_batch,
     rounds_left,
@@ -102,7 +101,7 @@ class Campaign:
                 self._round(TRIAL_DEPTHS, self._alive(self.operators))
         trials = self._decided_trials()
         depth = choose_depth(trials).depth if trials else 0
-        while (wanted := self.unfinished(depth)) or self._unfinished_nets:
+        while (wanted := self.unfinished(depth)) or self._unfinished_nets():
             self._round((depth,), wanted)
         nets = self._measured_nets
         fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
@@ -138,12 +137,18 @@ class Campaign:
     def _can_fit(self, nets: Sequence[NetMeasurement]) -> bool:
         return len(nets) >= FEWEST_NETS and OVERHEAD.name not in self._data.failures
 
-    @property
-    def _unfinished_nets(self) -> list[str]:
-        """Tuning nets with fewer rounds that count than NET_ROUNDS, as long as the machine gives them a chance."""
+    def _unfinished_nets(self, ahead: int = 0) -> list[str]:
+        """Tuning nets with fewer rounds that count than NET_ROUNDS, as long as the machine gives them a chance.
+
+        ahead: rounds that are planned beside those that were measured, and taken to count.
+        """
         keys = self._alive([net.key for net in self._nets])
         data = self._data
-        return [k for k in keys if data.rounds(k, 0) < NET_ROUNDS and data.visits(k, 0) < MOST_NET_VISITS]
+        return [
+            key
+            for key in keys
+            if data.rounds(key, 0) + ahead < NET_ROUNDS and data.visits(key, 0) + ahead < MOST_NET_VISITS
+        ]
 
     def _alive(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._data.failures]
@@ -183,17 +188,14 @@ class Campaign:
         number = self._data.current_round
         if number in FRESH_AT:
             self._processes.renew(
-                number, {*wanted, *self._unfinished_nets, *(one.artifact for one in self._canaries.all)}
+                number, {*wanted, *self._unfinished_nets(), *(one.artifact for one in self._canaries.all)}
             )
         plans = [self._plan(number, depths, wanted)]
         for later in range(number + 1, number + rounds_in_a_batch(plans[0].cycles, self._data)):
             if later in FRESH_AT or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
                 break  # then something is decided, or another process is to go on
             plans.append(self._plan(later, depths, wanted))
-        if len(plans) > 1:
-            *_, outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
-        else:
-            outcome = measure_round(self._agent.measure, self._journal, plans[0].cycles, plans[0].keep, self._protocol)
+        *_, outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
         if len(depths) > 1:
             number = outcome.number
             self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
@@ -222,15 +224,7 @@ class Campaign:
                 sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside
             )
             keep |= {(name, depth) for name in left}
-        left = [
-            key
-            for key in self._unfinished_nets
-            if not data.has(number, key, 0)
-            and (
-                not ahead
-                or max(data.rounds(key, 0) + ahead - NET_ROUNDS, data.visits(key, 0) + ahead - MOST_NET_VISITS) < 0
-            )
-        ]
+        left = [key for key in self._unfinished_nets(ahead) if not data.has(number, key, 0)]
         cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
@@ -264,7 +258,7 @@ class Campaign:
                 continue
             visit_us = summary.latency_us * (protocol.warmup + protocol.repeats(summary.latency_us)) * (depth + 1)
             total_us += rounds_left(summary, protocol) * visit_us
-        for key in self._unfinished_nets:
+        for key in self._unfinished_nets():
             summary = self._data.summary(key, 0)
             if summary:
                 visits = (NET_ROUNDS - summary.rounds) * (protocol.net_warmup + protocol.net_repeats)

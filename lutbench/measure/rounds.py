@@ -51,27 +51,20 @@ def measure_round(
 ) -> RoundReport:
     """Measures the cycles as the journal's current round, in one or two batches."""
     plan = RoundPlan(journal.measurements.current_round, tuple(cycles), frozenset(keep))
-    size = max(1, -(-len(cycles) // _batches(cycles, journal.measurements)))
-    return _measure(measure, journal, [plan], size, protocol)[0]
+    return measure_rounds(measure, journal, [plan], protocol)[0]
 
 
 def measure_rounds(
     measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], protocol: Protocol
 ) -> list[RoundReport]:
-    """Measures several rounds, the journal's current one first, in one batch: each is too short for one of its own."""
-    return _measure(measure, journal, plans, sum(len(plan.cycles) for plan in plans) or 1, protocol)
-
-
-def _measure(
-    measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], size: int, protocol: Protocol
-) -> list[RoundReport]:
-    """size: cycles in a batch."""
+    """Measures rounds, the journal's current one first: one in one or two batches, several short ones in one."""
     wanted: dict[tuple[str, int], list[int]] = {}  # the rounds that want a visit of a pair, the first last
     for plan in reversed(plans):
         for pair in plan.keep:
             wanted.setdefault(pair, []).append(plan.number)
     data = journal.measurements
     cycles = [cycle for plan in plans for cycle in plan.cycles]
+    size = max(1, -(-len(cycles) // (1 if len(plans) > 1 else _batches(cycles, data))))
     for start in range(0, len(cycles), size):
         records: list[Record] = []
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)

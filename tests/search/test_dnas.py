@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,15 +29,6 @@ SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.05, theta_rate=0
 NO_THETA = ("elastic", "theta")  # theta learns nothing in this mode
 SMALL_MASK = candidate_mask(SMALL)
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The nets are tiny: threads would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def setup(folder: Path, **changes: object) -> SearchSetup:

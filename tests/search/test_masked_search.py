@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +31,6 @@ SPACE = parse_space(TOML, Path("choosing.toml")).scaled(32, 1.0)
 MODEL = count_model(SPACE, MACS)
 TARGET = 200_000.0
 SCHEDULE = Schedule(epochs=3, warmup=1, batch_size=16, w_rate=0.1, w_clip=1.0, theta_rate=0.05)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def setup(folder: Path, **changes: object) -> SearchSetup:
