@@ -173,7 +173,7 @@ def _print_groups(found: Diff, top: int) -> None:
                 str(group.count),
                 str(group.faster_in_a),
                 str(group.faster_in_b),
-                f"{group.geomean_ratio:.3f}",
+                _ratio(group.geomean_ratio),
             ]
             for by, group in groups
         ],
@@ -187,6 +187,10 @@ def _print_groups(found: Diff, top: int) -> None:
 def _log(ratio: float) -> float:
     """Of ratios that a file may hold: 0 and infinity too."""
     return math.log(min(max(ratio, sys.float_info.min), sys.float_info.max))
+
+
+def _ratio(ratio: float) -> str:
+    return "unknown" if math.isnan(ratio) else f"{ratio:.3f}"
 
 
 def _print_operators(found: Diff, top: int) -> None:
@@ -215,7 +219,7 @@ def _print_changes(title: str, changes: Iterable[Change]) -> None:
                 change.name,
                 _with_half_width(change.a_us, change.a_ci_low_us, change.a_ci_high_us),
                 _with_half_width(change.b_us, change.b_ci_low_us, change.b_ci_high_us),
-                f"{change.ratio:.3f} {'*' if change.significant else ' '}",
+                f"{_ratio(change.ratio)} {'*' if change.significant else ' '}",
             ]
             for change in changes
         ],

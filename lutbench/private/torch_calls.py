@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree
+from torch.utils import _pytree, data
 
 
 def empty_quint8(shape: Sequence[int], scale: float, zero_point: int, layout: torch.memory_format) -> Tensor:
@@ -66,3 +66,22 @@ def compiler_errors() -> tuple[type[Exception], ...]:
         return ()
     found: Any = getattr(exc, "TorchDynamoException", None)
     return () if found is None else (found,)
+
+
+def iterated(loader: data.DataLoader[Any]) -> Iterator[Any]:
+    """Iterate over a loader; a worker that dies while the iterator is made leaves nothing behind but the error.
+
+    torch raises that error wherever its parent is. Raised within the iterator's own constructor it leaves one without
+    the attribute that its destructor reads, of which Python prints a traceback; here the attribute is there at first.
+    A version without the private class prints that traceback again.
+    """
+    made: Any = getattr(data.dataloader, "_MultiProcessingDataLoaderIter", None)
+    if made is None or not loader.num_workers:
+        return iter(loader)
+
+    class Destructible(made):  # type: ignore[misc]
+        def __init__(self, loader: data.DataLoader[Any]) -> None:
+            self._workers_status = [True] * loader.num_workers
+            super().__init__(loader)
+
+    return cast(Iterator[Any], Destructible(loader))

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lutbench.children import end_with_parent
 from lutbench.errors import DataError
+from lutbench.private.torch_calls import iterated
 from lutbench.search.data.split import IntArray
 
 CHECKED_AT_ONCE = 64
@@ -98,7 +99,7 @@ class DecodedImages(Dataset[Tensor | Broken]):
             worker_init_fn=end_with_parent if workers else None,
         )
         with decoders_explained():
-            yield from loader
+            yield from iterated(loader)
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils import data
 
 from lutbench.errors import TrainingError
-from lutbench.private.torch_calls import compiler_errors, empty_quint8, laid_out_anew
+from lutbench.private.torch_calls import compiler_errors, empty_quint8, iterated, laid_out_anew
 from lutbench.search.stops import stops_explained
 
 SHAPE = (1, 4, 3, 5)
@@ -22,11 +25,13 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.delattr(torch, "_empty_affine_quantized")
         monkeypatch.setattr(torch.ops, "aten", object())
         monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+        monkeypatch.delattr(data.dataloader, "_MultiProcessingDataLoaderIter")
     return str(request.param)
 
 
 def test_the_version_installed_has_what_is_reached_into() -> None:
     assert hasattr(torch, "_empty_affine_quantized") and hasattr(torch.ops.aten, "_to_copy")
+    assert hasattr(data.dataloader, "_MultiProcessingDataLoaderIter")
     assert [error.__name__ for error in compiler_errors()] == ["TorchDynamoException"]
 
 
@@ -49,3 +54,25 @@ def test_a_failure_of_the_compiler_is_explained_where_its_kind_is_known(way: str
     error = Unsupported("no such thing", case_name="x")
     with pytest.raises(TrainingError if way == "private" else Unsupported), stops_explained(tmp_path, 1, ""):
         raise error
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_is_iterated_as_by_itself(way: str, workers: int) -> None:
+    if way == "public" and workers:
+        pytest.skip("torch starts its workers by the private class only")
+    loader = data.DataLoader(range(7), batch_size=3, num_workers=workers)  # type: ignore[arg-type]
+    assert [batch.tolist() for batch in iterated(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def handled() -> None:
+        raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")
+
+    monkeypatch.setattr(data.dataloader._utils.signal_handling, "_set_SIGCHLD_handler", handled)
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        iterated(data.DataLoader(range(7), num_workers=2))  # type: ignore[arg-type]
+    gc.collect()
+    assert unraisable == [] and not multiprocessing.active_children()
