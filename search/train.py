@@ -40,12 +40,14 @@ class TrainSetup(RunSetup):
     name: what the net is, for a checkpoint to be known by.
     folder: gets weights.pt at the end.
     channels_last: how images and weights lie in memory.
+    tests_at_end_only: a test set larger than the training set may take longer than an epoch.
     """
 
     net: nn.Module
     name: str
     recipe: Recipe
     channels_last: bool = True
+    tests_at_end_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,18 +173,20 @@ class _Training:
         self._hardware.average_buffers(self._net)
         self._epochs.require_finite(self._net)
         train_s = time.monotonic() - started
-        batches = self._data.test_batches(setup.recipe.batch_size)
-        test = _score(self._hardware.total(_sums(self._net, batches, self._device, self._layout)))
         return {
             "epoch": epoch + 1,
             "learning_rate": rate,
             "loss": tally.mean_loss,
             "accuracy": tally.accuracy,
-            "test_loss": test.loss,
-            "test_accuracy": test.accuracy,
+            **(self._test() if epoch + 1 == setup.recipe.epochs or not setup.tests_at_end_only else {}),
             "train_s": train_s,
             "images_per_s": tally.images / train_s,
         }
+
+    def _test(self) -> Record:
+        batches = self._data.test_batches(self._setup.recipe.batch_size)
+        test = _score(self._hardware.total(_sums(self._net, batches, self._device, self._layout)))
+        return {"test_loss": test.loss, "test_accuracy": test.accuracy}
 
     def _steps(self, epoch: int) -> Tally:
         setup = self._setup
@@ -210,8 +214,8 @@ class _Training:
         self._epochs.stop_where(f"{problem} of epoch {epoch + 1}" if problem else "")
 
     def _progress(self, epoch: int, share: float, tally: Tally) -> None:
-        history = self._epochs.history
-        tested = f", test accuracy {format_percent(history[-1]['test_accuracy'])}" if history else ""
+        last = self._epochs.history[-1] if self._epochs.history else {}
+        tested = f", test accuracy {format_percent(last['test_accuracy'])}" if "test_accuracy" in last else ""
         detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}{tested}"
         left_s = self._epochs.left_s(epoch + share)
         self._report(

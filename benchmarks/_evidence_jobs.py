@@ -1,0 +1,195 @@
+"""The jobs of the search's evidence: a training, a search, the scores of nets under a supernet; each adds its lines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _evidence_records import Record, Records
+
+from lutbench.events import Event
+from lutbench.jobs.goals import latency_models
+from lutbench.jobs.search import default_views, find_nets, search_request, space_of, supernet_scores
+from lutbench.lut.file import read_lut
+from lutbench.nn.workload import empty_net
+from lutbench.search.chance import random_within
+from lutbench.search.data.find import find_data
+from lutbench.search.data.options import DataOptions
+from lutbench.search.data.source import SplitSource
+from lutbench.search.derive import Ranking
+from lutbench.search.finished import read_search
+from lutbench.search.hardware import Hardware
+from lutbench.search.objective import budget
+from lutbench.search.recipe import Recipe
+from lutbench.search.train import TrainSetup, train
+from lutbench.space.net import Net, parse_net
+from lutbench.space.zoo import retargeted
+
+NETS_SEED = 0  # of the random nets, the same for every data set
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, on which images and for which device.
+
+    folder: of checkpoints; not kept.
+    recipe: of trainings from scratch.
+    schedule: of supernets, what differs from the default one.
+    draws, rounds: as many nets as that are scored by each method.
+    """
+
+    lut: Path
+    data: str
+    folder: Path
+    records: Records
+    recipe: Recipe
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    draws: int = 30
+    rounds: int = 8
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def images(self) -> SplitSource:
+        """The data at its own size."""
+        return find_data(self.data, DataOptions(), quiet)
+
+    def model(self) -> Any:
+        """What nets cost on the LUT's device."""
+        lut = read_lut(self.lut)
+        space, _ = space_of(search_request(lut, folder=self.folder))
+        return latency_models((lut,), space)[0]
+
+    def random_nets(self, target_ms: float, count: int) -> list[Net]:
+        """The first so many of one endless list of random nets within the budget."""
+        return random_within((self.model(),), count, np.random.default_rng(NETS_SEED), (1000 * target_ms,))
+
+    def supernet_folder(self, mode: str, target_ms: float, seed: int) -> Path:
+        name = f"{self.lut.stem}_{self.data}_{mode}_{target_ms:g}ms_{seed}".replace(":", "-").replace("/", "-")
+        return self.folder / name
+
+    def about(self, **more: Any) -> dict[str, Any]:
+        """What every line says."""
+        return {"data": self.data, "lut": self.lut.stem, **more}
+
+
+def quiet(_event: Event) -> None:
+    pass
+
+
+def keep_random_nets(study: Study, target_ms: float, count: int) -> list[str]:
+    """The candidates of the random nets of a budget, each with a line of its own."""
+    model, nets = study.model(), study.random_nets(target_ms, count)
+    kept = {one["net"] for one in study.records.where(**study.about(kind="chance", target_ms=target_ms))}
+    for net in nets:
+        line = study.about(kind="chance", target_ms=target_ms, net=net.candidates_text)
+        if net.candidates_text not in kept:
+            study.records.add(line | {"latency_us": round(model.net_us(net), 3)})
+    return [net.candidates_text for net in nets]
+
+
+def training_line(study: Study, net: str, seed: int) -> dict[str, Any]:
+    """What a training's line says of which it is."""
+    return study.about(kind="training", net=net, seed=seed, recipe=study.recipe.to_dict())
+
+
+def train_net(study: Study, net: str, seed: int) -> None:
+    """Trains a net from scratch and tests it once, at the end."""
+    source = study.images()
+    whole = retargeted(parse_net(net, study.model().space), source.resolution, source.classes)
+    line = training_line(study, net, seed)
+    folder = study.folder / "trainings" / hashlib.sha256(json.dumps(line).encode()).hexdigest()[:24]
+    setup = TrainSetup(
+        net=empty_net(whole),
+        name=net,
+        data=source,
+        recipe=study.recipe,
+        folder=folder,
+        seed=seed,
+        tests_at_end_only=True,
+    )
+    result = train(setup, quiet)
+    study.records.add(
+        line
+        | {"accuracy": result.test.accuracy, "loss": round(result.test.loss, 6), "images": result.test.images}
+        | {"train_s": round(sum(epoch["train_s"] for epoch in result.history), 1)}
+    )
+    shutil.rmtree(folder)  # the line says all that is needed of it
+
+
+def found_line(study: Study, method: str, mode: str, target_ms: float, seed: int) -> dict[str, Any]:
+    """What the line of a search's best net says of which search it is."""
+    return study.about(
+        kind="found",
+        method=method,
+        mode=mode,
+        target_ms=target_ms,
+        seed=seed,
+        schedule=dict(study.schedule),
+        scored=study.draws * study.rounds,
+    )
+
+
+def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: int) -> None:
+    """Searches by a method; methods of one mode, budget and seed share a supernet, which is trained once."""
+    folder = study.supernet_folder(mode, target_ms, seed)
+    request = search_request(
+        read_lut(study.lut),
+        folder=folder,
+        targets_ms=(target_ms,),
+        data=study.data,
+        schedule=study.schedule,
+        mode=mode,
+        method=method,
+        draws=study.draws,
+        rounds=study.rounds,
+        nets=1,
+        seed=seed,
+    )
+    started = time.monotonic()
+    found = find_nets(request, Hardware("cpu"), quiet)
+    assert found is not None
+    best = found.nets[0].derived
+    study.records.add(
+        found_line(study, method, mode, target_ms, seed)
+        | {"net": best.net.candidates_text, "latency_us": round(next(iter(best.predicted_us.values())), 3)}
+        | {"supernet_loss": round(best.score.loss, 6), "supernet_accuracy": best.score.accuracy}
+        | {"supernet_s": round(_supernet_s(found.history, found.images), 1)}
+        | {"last_go_s": round(time.monotonic() - started, 1)}
+    )
+
+
+def _supernet_s(history: Sequence[Record], theta_images: int) -> float:
+    """What the supernet's epochs took, in however many goes they ran; w's share has four times theta's images."""
+    w_s = sum(4 * theta_images / epoch["w_images_per_s"] for epoch in history)
+    theta_s = sum(theta_images / epoch["theta_images_per_s"] for epoch in history if "theta_images_per_s" in epoch)
+    return float(w_s + theta_s)
+
+
+def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str) -> dict[str, Any]:
+    """What the line of a net's score says of which supernet it is under."""
+    return study.about(kind="score", mode=mode, target_ms=target_ms, seed=seed, schedule=dict(study.schedule), net=net)
+
+
+def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str]) -> None:
+    """The cross entropy of nets under the supernet of a search that has come to its end."""
+    found = read_search(study.supernet_folder(mode, target_ms, seed))
+    model, source = study.model(), study.images()
+    supernet = found.supernet(model.space, "cpu")
+    views = default_views(source.count("theta"))
+    within = budget((model,), (model.net_us(model.fastest),))
+    scores = supernet_scores(found.path.parent, views, found.batch_size)
+    ranking = Ranking(
+        supernet, (model,), supernet.probabilities, source, found.batch_size, within, quiet, views, scores
+    )
+    for text in nets:
+        score = ranking.score(parse_net(text, model.space))
+        line = score_line(study, mode, target_ms, seed, text)
+        study.records.add(line | {"loss": round(score.loss, 6), "accuracy": score.accuracy})

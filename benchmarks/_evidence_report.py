@@ -1,0 +1,191 @@
+"""The tables of the search's evidence, as Markdown, made of its lines alone."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import mean
+
+import numpy as np
+from _evidence_records import Record, Records
+from _evidence_statistics import (
+    Array,
+    Intraclass,
+    bootstrap,
+    hypervolume,
+    intraclass,
+    rank_correlation,
+    share_beaten,
+)
+
+FEW = 3  # of which no interval is made
+DECIDES = 0.6  # intraclass correlation from which on the net decides rather than the training's noise
+
+
+@dataclass
+class Group:
+    """All lines of one data set, device and recipe. trained: net -> its trainings, by their seeds."""
+
+    data: str
+    lut: str
+    recipe: str
+    trained: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def targets(self) -> list[float]:
+        return sorted({one["target_ms"] for one in self.records if one["kind"] == "chance"})
+
+    def chance(self, target_ms: float) -> list[Record]:
+        """The random nets of a budget that have been trained."""
+        return [one for one in self._of("chance", target_ms) if one["net"] in self.trained]
+
+    def found(self, target_ms: float) -> list[Record]:
+        """Best nets of searches that have been trained."""
+        return [one for one in self._of("found", target_ms) if one["net"] in self.trained]
+
+    def scores(self, target_ms: float) -> list[Record]:
+        return self._of("score", target_ms)
+
+    def accuracy(self, net: str) -> float:
+        """Its trainings' mean."""
+        return mean(one["accuracy"] for one in self.trained[net].values())
+
+    def repeated(self, target_ms: float, figure: str) -> Array:
+        """(nets, trainings) of the random nets that have been trained as often as any."""
+        rows = [[run[figure] for run in self.trained[one["net"]].values()] for one in self.chance(target_ms)]
+        most = max(map(len, rows), default=0)
+        return np.array([row for row in rows if len(row) == most], dtype=np.float64).reshape(-1, most)
+
+    def _of(self, kind: str, target_ms: float) -> list[Record]:
+        return [one for one in self.records if one["kind"] == kind and one["target_ms"] == target_ms]
+
+
+def report(records: Records) -> None:
+    """Prints every table for which there are lines."""
+    for group in _groups(records):
+        print(f"\n## {group.data}, {group.lut}\n\nFrom scratch: {group.recipe}")
+        _noise(group)
+        _methods(group)
+        _rankings(group)
+        _fronts(group)
+
+
+def _groups(records: Iterable[Record]) -> list[Group]:
+    lines = list(records)
+    groups: dict[tuple[str, str, str], Group] = {}
+    for one in lines:
+        if one["kind"] == "training":
+            key = one["data"], one["lut"], json.dumps(one["recipe"])
+            groups.setdefault(key, Group(*key)).trained[one["net"]][one["seed"]] = one
+    for group in groups.values():
+        group.records = [one for one in lines if (one["data"], one["lut"]) == (group.data, group.lut)]
+    return list(groups.values())
+
+
+def _header(*columns: str) -> None:
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+
+
+def _row(*cells: object) -> None:
+    print(f"| {' | '.join(str(cell) for cell in cells)} |")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _noise(group: Group) -> None:
+    columns = (
+        "accuracy",
+        "between nets",
+        "within a net",
+        "ICC, one training",
+        "ICC of cross entropy",
+        "the net decides",
+    )
+    _header("budget", "random nets", "trainings", *columns)
+    for target in group.targets:
+        accuracy, loss = (group.repeated(target, figure) for figure in ("accuracy", "loss"))
+        if len(accuracy) < FEW or accuracy.shape[1] < 2:
+            continue
+        means, found = accuracy.mean(axis=1), intraclass(accuracy)
+        spread = f"{_percent(means.min())} to {_percent(means.max())}, median {_percent(float(np.median(means)))}"
+        decides = "yes" if found.one.value >= DECIDES else "no"
+        points = (f"{100 * sd:.2f} points" for sd in (found.between_sd, found.within_sd))
+        _row(f"{target:g} ms", *accuracy.shape, spread, *points, found.one, intraclass(loss).one, decides)
+
+
+def _methods(group: Group) -> None:
+    per_method: dict[tuple[float, str], list[tuple[float, bool, bool]]] = defaultdict(list)
+    _header("budget", "method", "seed", "accuracy", "random nets' median", "their 90th percentile", "beats")
+    for target in group.targets:
+        chance = [group.accuracy(one["net"]) for one in group.chance(target)]
+        if not chance:
+            continue
+        middle, high = (float(np.quantile(chance, share)) for share in (0.5, 0.9))
+        for one in group.found(target):
+            own = group.accuracy(one["net"])
+            beaten = share_beaten(own, chance)
+            per_method[target, one["method"]].append((beaten, own > middle, own > high))
+            shares = (_percent(share) for share in (own, middle, high))
+            _row(f"{target:g} ms", one["method"], one["seed"], *shares, _percent(beaten))
+    _header("budget", "method", "seeds", "above the median", "above the 90th percentile", "beats on average")
+    for (target, method), cases in per_method.items():
+        beaten = np.array([case[0] for case in cases])
+        shown = _percent(float(beaten.mean()))
+        if len(cases) >= FEW:
+            within = bootstrap(lambda some: float(some.mean()), beaten)
+            shown += f" ({_percent(within.low)} to {_percent(within.high)})"
+        counts = (sum(case[place] for case in cases) for place in (1, 2))
+        _row(f"{target:g} ms", method, len(cases), *counts, shown)
+
+
+def _rankings(group: Group) -> None:
+    """Ranks of random nets under a supernet (its cross entropy) against their accuracy from scratch."""
+    _header("budget", "supernet", "seed", "nets", "Spearman, with accuracy", "with cross entropy", "ceiling by noise")
+    for target in group.targets:
+        by_supernet: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
+        for one in group.scores(target):
+            if one["net"] in group.trained:
+                by_supernet[one["mode"], json.dumps(one["schedule"]), one["seed"]].append(one)
+        for (mode, schedule, seed), scores in by_supernet.items():
+            if len(scores) < FEW:
+                continue
+            pairs = [(-one["loss"], group.accuracy(one["net"])) for one in scores]
+            losses = [(one["loss"], _mean_loss(group, one["net"])) for one in scores]
+            figures = (bootstrap(rank_correlation, np.array(rows)) for rows in (pairs, losses))
+            _row(f"{target:g} ms", f"{mode} {schedule}", seed, len(scores), *figures, _ceiling(group, target))
+
+
+def _mean_loss(group: Group, net: str) -> float:
+    return mean(one["loss"] for one in group.trained[net].values())
+
+
+def _ceiling(group: Group, target_ms: float) -> str:
+    values = group.repeated(target_ms, "accuracy")
+    if len(values) < FEW or values.shape[1] < 2:
+        return "not known"
+    found: Intraclass = intraclass(values)
+    return f"{found.ceiling:.2f}"
+
+
+def _fronts(group: Group) -> None:
+    """Hypervolume of a method's nets at all budgets, per seed; needs two budgets or more."""
+    targets = group.targets
+    if len(targets) < 2:
+        return
+    errors = [1 - group.accuracy(one["net"]) for target in targets for one in group.chance(target)]
+    worst = max(targets), max(errors, default=1.0)
+    points: dict[tuple[str, int], dict[float, tuple[float, float]]] = defaultdict(dict)
+    for target in targets:
+        for one in group.found(target):
+            points[one["method"], one["seed"]][target] = one["latency_us"] / 1000, 1 - group.accuracy(one["net"])
+    whole = {key: list(own.values()) for key, own in points.items() if len(own) == len(targets)}
+    if not whole:
+        return
+    _header("method", "seed", f"hypervolume to {worst[0]:g} ms and {_percent(worst[1])} of errors, ms x points")
+    for (method, seed), front in sorted(whole.items()):
+        _row(method, seed, f"{100 * hypervolume(front, worst):.2f}")

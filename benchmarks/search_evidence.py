@@ -1,0 +1,187 @@
+"""Whether a search beats chance on real images, and whether there is anything to find there.
+
+    python benchmarks/search_evidence.py run [--data fashion-mnist:6000] [--targets-ms 5,8] [--methods mixed,random]
+    python benchmarks/search_evidence.py report
+
+First random nets within each budget are trained several times each: how much of what they differ by is the net, and
+how much the training's noise (intraclass correlation; below .6 a comparison of methods says little). Then each method
+searches with each seed, its best net is trained as often, and the random nets are scored under the supernets. What is
+done is a line of benchmarks/results/search_evidence.jsonl: started again, here or on another machine, it goes on, from
+the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where work is left;
+--part 2/4 does every fourth job beginning with the second, so that as many run beside each other as there are cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+from _evidence_jobs import (
+    Study,
+    found_line,
+    keep_random_nets,
+    score_line,
+    score_nets,
+    search_nets,
+    train_net,
+    training_line,
+)
+from _evidence_records import RESULTS, Records
+from _evidence_report import report
+
+from lutbench.errors import InterruptedRunError
+from lutbench.jobs.search import METHODS, default_mode
+from lutbench.search.recipe import Recipe
+
+LEFT = 75  # the exit status where work is left, EX_TEMPFAIL
+# few epochs, at the end of which the rate is low enough that accuracy no longer moves
+RECIPE = {"epochs": 6, "batch_size": 128, "learning_rate": 0.05, "milestones": (0.5, 0.75, 0.9), "clip": 5.0}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do, and whether it was done."""
+
+    text: str
+    is_done: Callable[[], bool]
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which jobs a study has, in the order in which they are done."""
+
+    study: Study
+    targets_ms: tuple[float, ...]
+    methods: tuple[str, ...]
+    seeds: int
+    nets: int
+    trainings: int
+    mode: str
+
+    def jobs(self) -> Iterator[Job]:
+        """All of them; those of what searches found are known once the searches are done."""
+        chance = {target: self._random(target) for target in self.targets_ms}
+        for target in self.targets_ms:
+            yield from (self._training(net, seed) for net in chance[target] for seed in range(self.trainings))
+        for seed in range(self.seeds):
+            for target in self.targets_ms:
+                for method in self.methods:
+                    yield from self._search(method, target, seed)
+                for mode in dict.fromkeys(self.mode_of(method) for method in self.methods):
+                    yield from self._scores(mode, target, seed, chance[target])
+
+    def mode_of(self, method: str) -> str:
+        """The mode of the supernet that a method ranks with."""
+        return METHODS[method][0] or self.mode
+
+    def _random(self, target_ms: float) -> list[str]:
+        return keep_random_nets(self.study, target_ms, self.nets)
+
+    def _training(self, net: str, seed: int) -> Job:
+        line = training_line(self.study, net, seed)
+        return Job(f"training {seed} of {net}", self._has(line), lambda: train_net(self.study, net, seed))
+
+    def _search(self, method: str, target: float, seed: int) -> Iterator[Job]:
+        mode = self.mode_of(method)
+        line = found_line(self.study, method, mode, target, seed)
+        yield Job(
+            f"search by {method}, {target:g} ms, seed {seed}",
+            self._has(line),
+            lambda: search_nets(self.study, method, mode, target, seed),
+        )
+        for found in self.study.records.where(**line)[:1]:
+            yield from (self._training(found["net"], training) for training in range(self.trainings))
+
+    def _scores(self, mode: str, target: float, seed: int, nets: list[str]) -> Iterator[Job]:
+        def left() -> list[str]:
+            return [net for net in nets if not self._has(score_line(self.study, mode, target, seed, net))()]
+
+        yield Job(
+            f"scores under {mode}, {target:g} ms, seed {seed}",
+            lambda: not left(),
+            lambda: score_nets(self.study, mode, target, seed, left()),
+        )
+
+    def _has(self, line: dict[str, object]) -> Callable[[], bool]:
+        return lambda: bool(self.study.records.where(**_as_read(line)))
+
+
+def _as_read(line: dict[str, object]) -> dict[str, object]:
+    """A line as JSON gives it back."""
+    return dict(json.loads(json.dumps(line)))
+
+
+def run(plan: Plan, part: int, parts: int, limit_s: int) -> int:
+    """Does what is left; LEFT where time ran out."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(limit_s)
+    try:
+        for number, job in enumerate(plan.jobs()):
+            if number % parts == part and not job.is_done():
+                print(job.text, file=sys.stderr, flush=True)
+                job.do()
+    except (KeyboardInterrupt, InterruptedRunError):
+        return LEFT
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "report"])
+    parser.add_argument("--data", default="fashion-mnist:6000")
+    parser.add_argument("--lut", type=Path, default=Path("luts/s8.csv"))
+    parser.add_argument("--targets-ms", default="5,8")
+    parser.add_argument("--methods", default="mixed,dnas,random,evolution,uniform")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--nets", type=int, default=20, help="random nets of each budget")
+    parser.add_argument("--trainings", type=int, default=2, help="from scratch, of each net")
+    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="of a training from scratch")
+    parser.add_argument("--search-epochs", type=int, help="of a supernet")
+    parser.add_argument("--warmup", type=int, help="epochs of a supernet before theta learns")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--folder", type=Path, default=Path("evidence"), help="of checkpoints")
+    parser.add_argument("--part", default="1/1")
+    parser.add_argument("--limit-s", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.command == "report":
+        report(Records(arguments.results))
+        return 0
+    torch.set_num_threads(1)
+    schedule = {"epochs": arguments.search_epochs, "warmup": arguments.warmup}
+    study = Study(
+        arguments.lut,
+        arguments.data,
+        arguments.folder,
+        Records(arguments.results),
+        Recipe(**{**RECIPE, "epochs": arguments.epochs}),
+        {name: value for name, value in schedule.items() if value is not None},
+    )
+    targets = tuple(float(text) for text in arguments.targets_ms.split(","))
+    mode = default_mode(study.images().count("all"))
+    plan = Plan(
+        study,
+        targets,
+        tuple(arguments.methods.split(",")),
+        arguments.seeds,
+        arguments.nets,
+        arguments.trainings,
+        mode,
+    )
+    part, parts = (int(text) for text in arguments.part.split("/"))
+    return run(plan, part - 1, parts, arguments.limit_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
