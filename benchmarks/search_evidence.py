@@ -42,7 +42,7 @@ from lutbench.search.recipe import Recipe
 
 LEFT = 75  # the exit status where work is left, EX_TEMPFAIL
 # few epochs, at the end of which the rate is low enough that accuracy no longer moves
-RECIPE = {"epochs": 6, "batch_size": 128, "learning_rate": 0.05, "milestones": (0.5, 0.75, 0.9), "clip": 5.0}
+RECIPE = {"epochs": 6, "batch_size": 64, "learning_rate": 0.05, "milestones": (0.5, 0.75, 0.9), "clip": 5.0}
 
 
 @dataclass(frozen=True)
