@@ -127,7 +127,8 @@ def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "
         norm.momentum = None  # a plain average over the batches
     net.train()
     for images, _ in islice(data.plain_batches(batch_size, "w"), CALIBRATION_BATCHES):
-        net(images.to(device))
+        if len(images) > 1:  # the last batch may be one image, which has no statistics where maps are 1 x 1
+            net(images.to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     net.eval()

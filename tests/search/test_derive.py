@@ -94,6 +94,18 @@ def test_calibration_takes_the_statistics_of_the_net_alone() -> None:
     assert all(torch.equal(p, weights[name]) for name, p in net.named_parameters())
 
 
+def test_calibration_leaves_out_a_last_batch_of_one_image() -> None:
+    """Where maps are 1 x 1, one image has no variance; a share of images that leaves one over is nothing unusual."""
+    data = Blobs(resolution=4)
+    nets = [Supernet(SMALL, 4, 4, seed=0).subnet((0, 0, 0, 0)) for _ in range(2)]
+    assert [len(images) for images, _ in data.plain_batches(21, "w")] == [21, 21, 21, 1]
+    calibrate(nets[0], data, batch_size=21)
+    data._part = lambda _part: list(range(63))  # type: ignore[method-assign]
+    calibrate(nets[1], data, batch_size=21)
+    pairs = zip(nets[0].buffers(), nets[1].buffers(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
 def test_nets_are_ranked_by_the_searchs_loss_and_the_supernet_is_left_as_it_was() -> None:
     supernet, shares = Supernet(SMALL, 4, 16, seed=0), random_probabilities()
     before = copy.deepcopy(supernet.state_dict())
