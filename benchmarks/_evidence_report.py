@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 
@@ -65,7 +65,7 @@ class Group:
 
 def report(records: Records) -> None:
     """Prints every table for which there are lines."""
-    for group in _groups(records):
+    for group in groups_of(records):
         print(f"\n## {group.data}, {group.lut}\n\nFrom scratch: {group.recipe}")
         _noise(group)
         _methods(group)
@@ -73,7 +73,8 @@ def report(records: Records) -> None:
         _fronts(group)
 
 
-def _groups(records: Iterable[Record]) -> list[Group]:
+def groups_of(records: Iterable[Record]) -> list[Group]:
+    """The lines, by data set, device and recipe."""
     lines = list(records)
     groups: dict[tuple[str, str, str], Group] = {}
     for one in lines:
@@ -85,12 +86,11 @@ def _groups(records: Iterable[Record]) -> list[Group]:
     return list(groups.values())
 
 
-def _header(*columns: str) -> None:
-    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-
-
-def _row(*cells: object) -> None:
-    print(f"| {' | '.join(str(cell) for cell in cells)} |")
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    if rows:
+        print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(str(cell) for cell in row)} |")
 
 
 def _percent(share: float) -> str:
@@ -98,15 +98,7 @@ def _percent(share: float) -> str:
 
 
 def _noise(group: Group) -> None:
-    columns = (
-        "accuracy",
-        "between nets",
-        "within a net",
-        "ICC, one training",
-        "ICC of cross entropy",
-        "the net decides",
-    )
-    _header("budget", "random nets", "trainings", *columns)
+    rows = []
     for target in group.targets:
         accuracy, loss = (group.repeated(target, figure) for figure in ("accuracy", "loss"))
         if len(accuracy) < FEW or accuracy.shape[1] < 2:
@@ -115,12 +107,14 @@ def _noise(group: Group) -> None:
         spread = f"{_percent(means.min())} to {_percent(means.max())}, median {_percent(float(np.median(means)))}"
         decides = "yes" if found.one.value >= DECIDES else "no"
         points = (f"{100 * sd:.2f} points" for sd in (found.between_sd, found.within_sd))
-        _row(f"{target:g} ms", *accuracy.shape, spread, *points, found.one, intraclass(loss).one, decides)
+        rows.append([f"{target:g} ms", *accuracy.shape, spread, *points, found.one, intraclass(loss).one, decides])
+    figures = ("accuracy", "between nets", "within a net", "ICC, one training", "ICC, cross entropy", "the net decides")
+    _table(["budget", "random nets", "trainings", *figures], rows)
 
 
 def _methods(group: Group) -> None:
     per_method: dict[tuple[float, str], list[tuple[float, bool, bool]]] = defaultdict(list)
-    _header("budget", "method", "seed", "accuracy", "random nets' median", "their 90th percentile", "beats")
+    rows = []
     for target in group.targets:
         chance = [group.accuracy(one["net"]) for one in group.chance(target)]
         if not chance:
@@ -130,22 +124,29 @@ def _methods(group: Group) -> None:
             own = group.accuracy(one["net"])
             beaten = share_beaten(own, chance)
             per_method[target, one["method"]].append((beaten, own > middle, own > high))
-            shares = (_percent(share) for share in (own, middle, high))
-            _row(f"{target:g} ms", one["method"], one["seed"], *shares, _percent(beaten))
-    _header("budget", "method", "seeds", "above the median", "above the 90th percentile", "beats on average")
-    for (target, method), cases in per_method.items():
-        beaten = np.array([case[0] for case in cases])
-        shown = _percent(float(beaten.mean()))
-        if len(cases) >= FEW:
-            within = bootstrap(lambda some: float(some.mean()), beaten)
-            shown += f" ({_percent(within.low)} to {_percent(within.high)})"
-        counts = (sum(case[place] for case in cases) for place in (1, 2))
-        _row(f"{target:g} ms", method, len(cases), *counts, shown)
+            shares = (_percent(share) for share in (own, middle, high, beaten))
+            rows.append([f"{target:g} ms", one["method"], one["seed"], *shares, f"{one['supernet_s']:.0f} s"])
+    figures = ("accuracy", "random nets' median", "their 90th percentile", "beats", "supernet took")
+    _table(["budget", "method", "seed", *figures], rows)
+    _table(
+        ["budget", "method", "seeds", "above the median", "above the 90th percentile", "beats on average"],
+        [[f"{target:g} ms", method, *_summary(cases)] for (target, method), cases in per_method.items()],
+    )
+
+
+def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:
+    """How many, how many above the median and above the 90th percentile, and the share of random nets beaten."""
+    beaten = np.array([case[0] for case in cases])
+    shown = _percent(float(beaten.mean()))
+    if len(cases) >= FEW:
+        within = bootstrap(lambda some: float(some.mean()), beaten)
+        shown += f" ({_percent(within.low)} to {_percent(within.high)})"
+    return [len(cases), *(sum(case[place] for case in cases) for place in (1, 2)), shown]
 
 
 def _rankings(group: Group) -> None:
     """Ranks of random nets under a supernet (its cross entropy) against their accuracy from scratch."""
-    _header("budget", "supernet", "seed", "nets", "Spearman, with accuracy", "with cross entropy", "ceiling by noise")
+    rows = []
     for target in group.targets:
         by_supernet: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
         for one in group.scores(target):
@@ -156,8 +157,10 @@ def _rankings(group: Group) -> None:
                 continue
             pairs = [(-one["loss"], group.accuracy(one["net"])) for one in scores]
             losses = [(one["loss"], _mean_loss(group, one["net"])) for one in scores]
-            figures = (bootstrap(rank_correlation, np.array(rows)) for rows in (pairs, losses))
-            _row(f"{target:g} ms", f"{mode} {schedule}", seed, len(scores), *figures, _ceiling(group, target))
+            found = (bootstrap(rank_correlation, np.array(two)) for two in (pairs, losses))
+            rows.append([f"{target:g} ms", f"{mode} {schedule}", seed, len(scores), *found, _ceiling(group, target)])
+    figures = ("Spearman, with accuracy", "with cross entropy", "ceiling by noise")
+    _table(["budget", "supernet", "seed", "nets", *figures], rows)
 
 
 def _mean_loss(group: Group, net: str) -> float:
@@ -184,8 +187,7 @@ def _fronts(group: Group) -> None:
         for one in group.found(target):
             points[one["method"], one["seed"]][target] = one["latency_us"] / 1000, 1 - group.accuracy(one["net"])
     whole = {key: list(own.values()) for key, own in points.items() if len(own) == len(targets)}
-    if not whole:
-        return
-    _header("method", "seed", f"hypervolume to {worst[0]:g} ms and {_percent(worst[1])} of errors, ms x points")
-    for (method, seed), front in sorted(whole.items()):
-        _row(method, seed, f"{100 * hypervolume(front, worst):.2f}")
+    _table(
+        ["method", "seed", f"hypervolume to {worst[0]:g} ms and {_percent(worst[1])} of errors, ms x points"],
+        [[*key, f"{100 * hypervolume(front, worst):.2f}"] for key, front in sorted(whole.items())],
+    )

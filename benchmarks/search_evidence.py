@@ -1,7 +1,7 @@
 """Whether a search beats chance on real images, and whether there is anything to find there.
 
     python benchmarks/search_evidence.py run [--data fashion-mnist:6000] [--targets-ms 5,8] [--methods mixed,random]
-    python benchmarks/search_evidence.py report
+    python benchmarks/search_evidence.py report [--plot evidence.svg]
 
 First random nets within each budget are trained several times each: how much of what they differ by is the net, and
 how much the training's noise (intraclass correlation; below .6 a comparison of methods says little). Then each method
@@ -33,6 +33,7 @@ from _evidence_jobs import (
     train_net,
     training_line,
 )
+from _evidence_plot import plot
 from _evidence_records import RESULTS, Records
 from _evidence_report import report
 
@@ -150,6 +151,9 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="of a training from scratch")
     parser.add_argument("--search-epochs", type=int, help="of a supernet")
     parser.add_argument("--warmup", type=int, help="epochs of a supernet before theta learns")
+    parser.add_argument("--draws", type=int, default=30, help="nets that a method scores in a round")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--folder", type=Path, default=Path("evidence"), help="of checkpoints")
     parser.add_argument("--part", default="1/1")
@@ -157,6 +161,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "report":
         report(Records(arguments.results))
+        if arguments.plot:
+            plot(Records(arguments.results), arguments.plot)
         return 0
     torch.set_num_threads(1)
     schedule = {"epochs": arguments.search_epochs, "warmup": arguments.warmup}
@@ -167,6 +173,8 @@ def main() -> int:
         Records(arguments.results),
         Recipe(**{**RECIPE, "epochs": arguments.epochs}),
         {name: value for name, value in schedule.items() if value is not None},
+        arguments.draws,
+        arguments.rounds,
     )
     targets = tuple(float(text) for text in arguments.targets_ms.split(","))
     mode = default_mode(study.images().count("all"))

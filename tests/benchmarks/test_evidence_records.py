@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
+from _evidence_plot import plot
 from _evidence_records import Records
 from _evidence_report import report
 
@@ -66,12 +67,17 @@ def test_the_tables_say_what_the_lines_do(tmp_path: Path, capsys: pytest.Capture
     (noise, found, summary, ranking) = rows(text, "5 ms")
     assert noise[1:4] == ["10", "2", "70.0 % to 79.0 %, median 74.5 %"] and noise[-1] == "yes"
     assert noise[5] == "0.07 points"  # 2 trainings, .05 points above and below: a deviation of .05 times the root of 2
-    assert found[1:] == ["mixed", "0", "78.5 %", "74.5 %", "78.1 %", "90.0 %"]
+    assert found[1:] == ["mixed", "0", "78.5 %", "74.5 %", "78.1 %", "90.0 %", "9 s"]
     assert summary[1:] == ["mixed", "1", "1", "1", "90.0 %"]
     assert ranking[3] == "10" and ranking[4].startswith("1.00 (") and ranking[-1] == "1.00"
     (front,) = [row for row in rows(text, "mixed", "0") if len(row) == 3]
     # errors up to 30 %, 5 and 8 ms up to 8: 3 ms beside 30 - 21.5 points
     assert float(front[2]) == pytest.approx(3 * 8.5, abs=0.05)
+
+
+def test_the_picture_has_a_panel_for_each_budget(tmp_path: Path) -> None:
+    plot(made(tmp_path, noise=0.0005), tmp_path / "evidence.svg")
+    assert (tmp_path / "evidence.svg").read_text().count('<g id="axes_') == 2
 
 
 def test_noise_that_hides_the_nets_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
