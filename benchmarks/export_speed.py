@@ -88,7 +88,7 @@ def main() -> None:
         f" {arguments.nets}) | {len(nets)} nets, {workers} workers | memory at most | load |"
     )
     print("|---|---|---|---|---|---|---|")
-    for runtime in arguments.runtimes or EXPORTERS:
+    for runtime in arguments.runtimes or [name for name, one in EXPORTERS.items() if arguments.dtype in one.dtypes]:
         with tempfile.TemporaryDirectory(prefix="lutbench-") as name:
             folder = Path(name)
             load = os.getloadavg()[0]

@@ -9,8 +9,9 @@ from statistics import fmean
 
 from _machine import machine
 
+from lutbench.device_agents.host.engines import ENGINES
 from lutbench.device_agents.registry import find_device
-from lutbench.export.exporters import EXPORTERS, find_exporter
+from lutbench.export.exporters import find_exporter
 from lutbench.jobs.bench import BenchRequest, bench
 
 NETS = ("fbnet_a", "fbnet_b", "fbnet_c", "mobilenet_v2")
@@ -18,7 +19,7 @@ NETS = ("fbnet_a", "fbnet_b", "fbnet_c", "mobilenet_v2")
 
 def main() -> None:
     device = find_device("host")
-    columns = [(runtime, dtype) for dtype in ("int8", "fp32") for runtime in EXPORTERS]
+    columns = [(runtime, dtype) for dtype in ("int8", "fp32") for runtime in ENGINES]
     found: dict[tuple[str, str, str], list[float]] = {}
     for order in (columns, columns[::-1]):
         for runtime, dtype in order:

@@ -62,6 +62,7 @@ CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 RUNNER_RUNTIMES = ("onnx", "executorch")
 IPHONE_RUNTIMES = ("onnx",)
+APPLE_RUNTIMES = ("coreml",)  # part of Apple's systems, and of no other
 _MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle", "udid", "code")
 # kind -> what its entries may say beside what all say
@@ -180,6 +181,8 @@ def check_measurable(device: Device, runtime: str) -> None:
     if by_runner and runtime not in RUNNER_RUNTIMES:
         what = "phones run" if device.kind == "android" else f"a bundle's runner, which {device.name} has, runs"
         raise UsageError(f"{what} {' and '.join(RUNNER_RUNTIMES)}, not {runtime}", remedy="give another --runtime")
+    if runtime in APPLE_RUNTIMES:
+        raise UsageError(f"{runtime} runs on Apple's devices alone", remedy="give --device ios, or another --runtime")
     if device.kind == "android":
         check_attached(_wanted(device))
 

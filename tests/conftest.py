@@ -86,6 +86,7 @@ LONG = (
     *(f"cli/test_train.py::test_{name}" for name in ("two_processes_say_it_once", "an_error_of_two_processes")),
     *(f"device_agents/test_runtimes.py::test_{name}" for name in ("a_file_that_kills", "files_that_cannot_run")),
     "device_agents/runner/test_calls.py::test_the_runner_makes_no_other_calls",
+    "export/test_coreml_export.py::test_every_kind_computes",
     "export/test_executorch_export.py::test_the_remedies_for_speed_do_not_change_what_runs",
     "export/test_onnx_export.py::test_the_smallest_published_net_of_each_newer_family",
     "jobs/test_batch.py::test_profile_and_verify_on_this_machine",

@@ -52,7 +52,10 @@ HEAVY = {
 # torch code through and through: whoever imports one of these is about to run it
 HEAVY_ALLOWED = (
     "lutbench.nn",
+    "lutbench.private.coreml_calls",
     "lutbench.private.torch_calls",
+    "lutbench.export.coreml_compute",
+    "lutbench.export.coreml_export",
     "lutbench.export.onnx_export",
     "lutbench.export.onnx_integers",
     "lutbench.export.own_file",

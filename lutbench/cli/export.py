@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     type=NAMES,
     default="int8,fp32",
     show_default=True,
-    help="Export these types: int8, fp32 or both.",
+    help="Export these types: int8, fp32 or both; coreml has fp16 and fp32.",
 )
 @click.option(
     "--test-images",

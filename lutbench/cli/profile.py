@@ -18,7 +18,7 @@ from lutbench.cli.options import (
     output_option,
     round_options,
 )
-from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
+from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 
 
 @click.command("profile", cls=HelpCommand)
@@ -26,8 +26,10 @@ from lutbench.export.exporters import EXPORTERS, TORCH_ENGINES_HELP
 @click.option(
     "--runtime", default="onnx", show_default=True, help=f"Run the operators with this runtime: {', '.join(EXPORTERS)}."
 )
-@click.option("--engine", default="", help=TORCH_ENGINES_HELP)
-@click.option("--dtype", default="int8", show_default=True, help="Measure operators of this type: int8 or fp32.")
+@click.option("--engine", default="", help=ENGINES_HELP)
+@click.option(
+    "--dtype", default="int8", show_default=True, help="Measure operators of this type: int8, fp32, or fp16 (coreml)."
+)
 @click.option(
     "--space", default="fbnet", show_default=True, help="Measure this search space: fbnet, or a TOML file of your own."
 )

@@ -33,7 +33,8 @@ class Exporter:
     revision: raised whenever the exporter's own output changes.
     packages: whose versions decide the bytes.
     delegate: what inside the runtime computes, where it has a name of its own.
-    torch_engines: of which torch has to be told one, torch_engine; its function then takes it as a third argument.
+    engines: of which one computes, `engine`; its function then takes it as a third argument.
+    engine_dtypes: of which that is so.
     batch: images that an artifact takes at once.
     """
 
@@ -46,8 +47,9 @@ class Exporter:
     packages: tuple[str, ...]
     opener: str
     delegate: str = ""
-    torch_engines: tuple[str, ...] = ()
-    torch_engine: str = ""
+    engines: tuple[str, ...] = ()
+    engine_dtypes: tuple[str, ...] = ()
+    engine: str = ""
     batch: int = 1
 
     def export(self, workload: Workload, dtype: str, fitted: Fitted | None = None) -> Exported:
@@ -57,9 +59,7 @@ class Exporter:
         """
         self._check_files(workload)
         function: ExportFunction = _imported(self.function)
-        return function(
-            workload, dtype, *([self.torch_engine] if self.torch_engine else []), fitted=fitted, batch=self.batch
-        )
+        return function(workload, dtype, *([self.engine] if self.engine else []), fitted=fitted, batch=self.batch)
 
     def _check_files(self, workload: Workload) -> None:
         """ExportError for a block that is a file of another runtime's."""
@@ -78,13 +78,13 @@ class Exporter:
     @property
     def runtime_version(self) -> str:
         """The runtime with its version, as a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
-        inside = self.torch_engine or self.delegate
+        inside = self.engine or self.delegate
         return f"{self.package} {_version(self.package)}" + (f" ({inside})" if inside else "")
 
     def recipe(self, workload: Workload, dtype: str) -> Recipe:
         """What decides the artifact's bytes; needs no torch."""
         versions = {package: _version(package) for package in self.packages}
-        engine = {"engine": self.torch_engine} if self.torch_engine else {}
+        engine = {"engine": self.engine} if self.engine else {}
         batch = {"batch": str(self.batch)} if self.batch > 1 else {}
         versions |= {"exporter": str(self.revision), **engine, **batch}
         return Recipe(workload_name(workload), self.runtime, dtype, versions)
@@ -121,21 +121,36 @@ EXPORTERS: dict[str, Exporter] = {
         revision=2,
         packages=("torch",),
         opener="lutbench.export.torchscript_export:open_torchscript",
-        torch_engines=("x86", "onednn", "qnnpack"),
+        engines=("x86", "onednn", "qnnpack"),
+        engine_dtypes=("int8",),
+    ),
+    "coreml": Exporter(
+        runtime="coreml",
+        package="coremltools",
+        suffix=".mlpackage.tar",
+        dtypes=("fp16", "fp32"),
+        function="lutbench.export.coreml_export:export_coreml",
+        revision=1,
+        packages=("torch", "coremltools"),
+        opener="lutbench.export.coreml_export:open_coreml",
+        engines=("coreml-cpu", "coreml-ane", "coreml-gpu"),
+        engine_dtypes=("fp16", "fp32"),
     ),
 }
 LARGEST_BATCH = 1024
-TORCH_ENGINES_HELP = (
-    "Compute int8 with this part of the runtime: "
-    + "; ".join(f"{', '.join(e.torch_engines)} ({e.runtime})" for e in EXPORTERS.values() if e.torch_engines)
-    + ". [default: this machine's fastest]"
+ENGINES_HELP = (
+    "Compute with this part of the runtime: "
+    + "; ".join(
+        f"{', '.join(e.engines)} ({e.runtime} {' and '.join(e.engine_dtypes)})" for e in EXPORTERS.values() if e.engines
+    )
+    + ". [default: torchscript: this machine's fastest; coreml: coreml-cpu]"
 )
 
 
-def find_exporter(runtime: str, dtype: str, torch_engine: str = "", batch: int = 1) -> Exporter:
-    """The exporter of a runtime; UsageError where the runtime, its dtype or its torch engine is not there.
+def find_exporter(runtime: str, dtype: str, engine: str = "", batch: int = 1) -> Exporter:
+    """The exporter of a runtime; UsageError where the runtime, its dtype or its engine is not there.
 
-    torch_engine: none means the machine's default, for a runtime that has several.
+    engine: none means the machine's default, for a runtime that has several.
     batch: of images, as in Exporter.
     """
     check_batch(batch)
@@ -144,11 +159,15 @@ def find_exporter(runtime: str, dtype: str, torch_engine: str = "", batch: int =
     exporter = EXPORTERS[runtime]
     if dtype not in exporter.dtypes:
         raise UsageError(f"{runtime} has no dtype {dtype!r}", remedy=f"it has {', '.join(exporter.dtypes)}")
-    engines = exporter.torch_engines if dtype == "int8" else ()
-    if torch_engine and torch_engine not in engines:
+    engines = exporter.engines if dtype in exporter.engine_dtypes else ()
+    if engine and engine not in engines:
         known = f"it has {', '.join(engines)}" if engines else "leave --engine out"
-        raise UsageError(f"{runtime} {dtype} has no engine {torch_engine!r}", remedy=known)
-    return replace(exporter, torch_engine=(torch_engine or default_torch_engine()) if engines else "", batch=batch)
+        raise UsageError(f"{runtime} {dtype} has no engine {engine!r}", remedy=known)
+    return replace(exporter, engine=(engine or _default_engine(exporter)) if engines else "", batch=batch)
+
+
+def _default_engine(exporter: Exporter) -> str:
+    return default_torch_engine() if exporter.package == "torch" else exporter.engines[0]
 
 
 def check_batch(batch: int) -> None:
@@ -177,8 +196,8 @@ def exporter_of(runtime_version: str, batch: int = 1) -> Exporter:
     package, _, rest = runtime_version.partition(" ")
     inside = rest.partition("(")[2].rstrip(")")
     for exporter in EXPORTERS.values():
-        if exporter.package == package and inside in (*exporter.torch_engines, exporter.delegate):
-            return replace(exporter, torch_engine=inside if exporter.torch_engines else "", batch=batch)
+        if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
+            return replace(exporter, engine=inside if exporter.engines else "", batch=batch)
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
 
 

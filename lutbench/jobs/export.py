@@ -289,16 +289,16 @@ def file_summary(file: File) -> dict[str, Any]:
         "dtype": file.dtype,
         "bytes": len(exported.data),
         "sha256": hashlib.sha256(exported.data).hexdigest(),
-        "input": _meaning(exported.input_quantisation),
-        "output": _meaning(exported.output_quantisation),
+        "input": _meaning(exported.input_quantisation, file.dtype),
+        "output": _meaning(exported.output_quantisation, file.dtype),
         "accuracy": file.accuracy,
         "agreement": file.agreement,
         "check_error": exported.check_error,
     }
 
 
-def _meaning(found: Quantisation | None) -> dict[str, Any]:
-    """real = (integer - zero_point) * scale"""
+def _meaning(found: Quantisation | None, dtype: str) -> dict[str, Any]:
+    """Of inputs or outputs: real = (integer - zero_point) * scale"""
     if found is None:
-        return {"dtype": "float32"}
+        return {"dtype": "float16" if dtype == "fp16" else "float32"}
     return {"dtype": "uint8" if found.low == 0 else "int8", "scale": found.step, "zero_point": found.zero_point}

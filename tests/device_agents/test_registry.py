@@ -63,6 +63,14 @@ def test_a_phone_runs_what_its_runner_has() -> None:
         open_agent(find_device("android"), AgentSettings("torchscript", "int8", 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"), [("host", "coreml runs on Apple's devices alone"), ("android", "not coreml")]
+)
+def test_core_ml_is_refused_where_it_does_not_run(name: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        open_agent(find_device(name), AgentSettings("coreml", "fp16", 1))
+
+
 def test_only_phones_are_cleaned() -> None:
     with pytest.raises(UsageError, match="keeps nothing on devices of kind host"):
         clean_device(find_device("host"))

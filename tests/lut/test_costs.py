@@ -57,4 +57,4 @@ def test_a_net_is_the_sum_of_its_operators() -> None:
 def test_every_kind_of_work_in_the_zoo_has_a_prior() -> None:
     kinds = {kind for model in zoo_models() for layer in layers_work(model.graph, "int8") for kind in layer}
     assert kinds <= set(PRIOR_US)
-    assert set(BYTES_PER_ELEMENT) == {"int8", "fp32"}
+    assert set(BYTES_PER_ELEMENT) == {"int8", "fp16", "fp32"}
