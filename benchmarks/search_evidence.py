@@ -8,7 +8,8 @@ how much the training's noise (intraclass correlation; below .6 a comparison of 
 searches with each seed, its best net is trained as often, and the random nets are scored under the supernets. What is
 done is a line of benchmarks/results/search_evidence.jsonl: started again, here or on another machine, it goes on, from
 the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where work is left;
---part 2/4 does every fourth job beginning with the second, so that as many run beside each other as there are cores.
+--part 2/4 does the second quarter of the jobs, so that as many run beside each other as there are cores; what another
+part's search found is trained in the next go.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import signal
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +50,13 @@ RECIPE = {"epochs": 6, "batch_size": 64, "learning_rate": 0.05, "milestones": (0
 
 @dataclass(frozen=True)
 class Job:
-    """Something to do, and whether it was done."""
+    """Something to do, and whether it was done.
+
+    lot: jobs of one lot need what the others leave in the folder, and are of one part.
+    """
 
     text: str
+    lot: str
     is_done: Callable[[], bool]
     do: Callable[[], None]
 
@@ -88,13 +94,15 @@ class Plan:
 
     def _training(self, net: str, seed: int) -> Job:
         line = training_line(self.study, net, seed)
-        return Job(f"training {seed} of {net}", self._has(line), lambda: train_net(self.study, net, seed))
+        text = f"training {seed} of {net}"
+        return Job(text, text, self._has(line), lambda: train_net(self.study, net, seed))
 
     def _search(self, method: str, target: float, seed: int) -> Iterator[Job]:
         mode = self.mode_of(method)
         line = found_line(self.study, method, mode, target, seed)
         yield Job(
             f"search by {method}, {target:g} ms, seed {seed}",
+            f"{mode}, {target:g} ms, seed {seed}",
             self._has(line),
             lambda: search_nets(self.study, method, mode, target, seed),
         )
@@ -107,6 +115,7 @@ class Plan:
 
         yield Job(
             f"scores under {mode}, {target:g} ms, seed {seed}",
+            f"{mode}, {target:g} ms, seed {seed}",
             lambda: not left(),
             lambda: score_nets(self.study, mode, target, seed, left()),
         )
@@ -126,15 +135,18 @@ def run(plan: Plan, part: int, parts: int, limit_s: int) -> int:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(limit_s)
     try:
-        for number, job in enumerate(plan.jobs()):
-            if number % parts == part and not job.is_done():
+        for job in plan.jobs():
+            if zlib.crc32(job.lot.encode()) % parts == part and not job.is_done():
                 print(job.text, file=sys.stderr, flush=True)
                 job.do()
     except (KeyboardInterrupt, InterruptedRunError):
         return LEFT
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
     return 0
 
 
