@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 
 import numpy as np
@@ -25,6 +25,7 @@ from lutbench.units import format_percent
 
 CALIBRATION_BATCHES = 10
 VIEWS_SEED = 0  # the same in every search
+MOST_KEPT_BYTES = 256 << 20  # of images that nets are scored on, which are otherwise made anew for each
 _TRIES_PER_NET = 50
 
 
@@ -61,6 +62,7 @@ class Ranking:
     report: Report
     views: int = 0
     scores: Scores | None = None
+    _kept: list[tuple[Tensor, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def score(self, net: Net) -> Score:
         """Scores a net with the supernet's weights; taken from scores where it stands there."""
@@ -76,7 +78,15 @@ class Ranking:
         return score
 
     def batches(self) -> Batches:
-        """The images that a net's loss is the mean over."""
+        """The images that a net's loss is the mean over, the same for every net: kept where memory allows it."""
+        looks = self.data.count("theta") * max(1, self.views)
+        if 3 * self.data.resolution**2 * looks * torch.float32.itemsize > MOST_KEPT_BYTES:
+            return self._made()
+        if not self._kept:
+            self._kept.extend(self._made())
+        return iter(self._kept)
+
+    def _made(self) -> Batches:
         if not self.views:
             return self.data.plain_batches(self.batch_size, "theta")
         views = (self.data.train_batches(self.batch_size, view, VIEWS_SEED, "theta") for view in range(self.views))

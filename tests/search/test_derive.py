@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lutbench.errors import UsageError
 from lutbench.events import Event, StepProgress
+from lutbench.search import derive
 from lutbench.search.budget import WINDOW
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
@@ -139,6 +140,33 @@ def test_views_are_augmented_looks_at_theta_s_share_alike_for_every_net() -> Non
     assert scores[0] == evaluate(alone, data.plain_batches(64, "theta"))
     looks = [evaluate(alone, data.train_batches(64, view, 0, "theta")).loss for view in range(3)]
     assert scores[2].loss == pytest.approx(sum(looks) / 3)
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_images_are_augmented_once_for_all_nets_unless_they_are_many(
+    views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supernet = Supernet(SMALL, 4, 16, seed=0)
+    nets = [net_at(SMALL, positions, f"n{positions}") for positions in ((0, 0, 0, 0), (2, 2, 1, 1), (1, 0, 1, 0))]
+    looked_at: list[list[str]] = []
+
+    class Counted(Blobs):
+        def _part(self, part: str) -> list[int]:
+            looked_at[-1].append(part)
+            return super()._part(part)
+
+    found = []
+    for most_bytes in (derive.MOST_KEPT_BYTES, 1):
+        monkeypatch.setattr(derive, "MOST_KEPT_BYTES", most_bytes)
+        ranking = Ranking(
+            supernet, [MODEL], random_probabilities(), Counted(), 16, Budget((1e6,)), lambda _: None, views
+        )
+        looked_at.append([])
+        found.append(rank(ranking, nets))
+    assert found[0] == found[1]
+    counts = [made.count("theta") - len(nets) for made in looked_at]  # each net asks how many there are
+    per_look = 2 if views else 1  # Blobs looks up a part's positions twice where it draws an order
+    assert counts == [per_look * max(1, views), per_look * max(1, views) * len(nets)]
 
 
 @pytest.mark.parametrize("targeted", [False, True])
