@@ -37,7 +37,7 @@ def made(folder: Path, noise: float) -> Records:
         for seed in range(2):
             own = accuracy + noise * (1 if seed else -1) + 1e-6 * rng.random()
             line = {"kind": "training", "net": net, "seed": seed, "recipe": {"epochs": 3}, "images": 1000}
-            records.add({**ABOUT, **line, "accuracy": own, "loss": 1 - own, "train_s": 1.0})
+            records.add({**ABOUT, **line, "accuracy": own, "loss": 1 - own, "cpu_s": 1.0})
 
     for target, base in ((5.0, 0.7), (8.0, 0.8)):
         for number in range(10):
@@ -48,7 +48,7 @@ def made(folder: Path, noise: float) -> Records:
             records.add({**of_target, **score, "accuracy": 0.5})
     for target, accuracy in ((5.0, 0.785), (8.0, 0.895)):
         net, line = f"found{target}", {"kind": "found", "method": "mixed", "mode": "mixed", "seed": 0}
-        records.add({**ABOUT, **line, "target_ms": target, "net": net, "latency_us": 1000 * target, "supernet_s": 9.0})
+        records.add({**ABOUT, **line, "target_ms": target, "net": net, "latency_us": 1000 * target, "cpu_s": 9.0})
         training(net, accuracy)
     return records
 
