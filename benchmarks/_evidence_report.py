@@ -123,15 +123,21 @@ def _methods(group: Group) -> None:
         for one in group.found(target):
             own = group.accuracy(one["net"])
             beaten = share_beaten(own, chance)
-            per_method[target, one["method"]].append((beaten, own > middle, own > high))
+            per_method[target, _label(one)].append((beaten, own > middle, own > high))
             shares = (_percent(share) for share in (own, middle, high, beaten))
-            rows.append([f"{target:g} ms", one["method"], one["seed"], *shares, f"{one['cpu_s']:.0f} s"])
+            rows.append([f"{target:g} ms", _label(one), one["seed"], *shares, f"{one['cpu_s']:.0f} s"])
     figures = ("accuracy", "random nets' median", "their 90th percentile", "beats", "CPU time of the last go")
     _table(["budget", "method", "seed", *figures], rows)
     _table(
         ["budget", "method", "seeds", "above the median", "above the 90th percentile", "beats on average"],
         [[f"{target:g} ms", method, *_summary(cases)] for (target, method), cases in per_method.items()],
     )
+
+
+def _label(found: Record) -> str:
+    """How a search's net was found: searches of other lengths are other methods."""
+    schedule = ", ".join(f"{name} {value}" for name, value in found["schedule"].items()) or "default schedule"
+    return f"{found['method']} ({schedule}; {found['scored']} scored)"
 
 
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:
@@ -185,7 +191,7 @@ def _fronts(group: Group) -> None:
     points: dict[tuple[str, int], dict[float, tuple[float, float]]] = defaultdict(dict)
     for target in targets:
         for one in group.found(target):
-            points[one["method"], one["seed"]][target] = one["latency_us"] / 1000, 1 - group.accuracy(one["net"])
+            points[_label(one), one["seed"]][target] = one["latency_us"] / 1000, 1 - group.accuracy(one["net"])
     whole = {key: list(own.values()) for key, own in points.items() if len(own) == len(targets)}
     _table(
         ["method", "seed", f"hypervolume to {worst[0]:g} ms and {_percent(worst[1])} of errors, ms x points"],

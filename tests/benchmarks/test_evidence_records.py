@@ -47,7 +47,10 @@ def made(folder: Path, noise: float) -> Records:
             score = {"kind": "score", "mode": "mixed", "seed": 0, "schedule": {}, "net": net, "loss": 2 - number / 10}
             records.add({**of_target, **score, "accuracy": 0.5})
     for target, accuracy in ((5.0, 0.785), (8.0, 0.895)):
-        net, line = f"found{target}", {"kind": "found", "method": "mixed", "mode": "mixed", "seed": 0}
+        net, line = (
+            f"found{target}",
+            {"kind": "found", "method": "mixed", "mode": "mixed", "seed": 0, "schedule": {"epochs": 9}, "scored": 60},
+        )
         records.add({**ABOUT, **line, "target_ms": target, "net": net, "latency_us": 1000 * target, "cpu_s": 9.0})
         training(net, accuracy)
     return records
@@ -64,13 +67,14 @@ def rows(text: str, *begin: str) -> list[list[str]]:
 def test_the_tables_say_what_the_lines_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report(made(tmp_path, noise=0.0005))
     text = capsys.readouterr().out
+    label = "mixed (epochs 9; 60 scored)"
     (noise, found, summary, ranking) = rows(text, "5 ms")
     assert noise[1:4] == ["10", "2", "70.0 % to 79.0 %, median 74.5 %"] and noise[-1] == "yes"
     assert noise[5] == "0.07 points"  # 2 trainings, .05 points above and below: a deviation of .05 times the root of 2
-    assert found[1:] == ["mixed", "0", "78.5 %", "74.5 %", "78.1 %", "90.0 %", "9 s"]
-    assert summary[1:] == ["mixed", "1", "1", "1", "90.0 %"]
+    assert found[1:] == [label, "0", "78.5 %", "74.5 %", "78.1 %", "90.0 %", "9 s"]
+    assert summary[1:] == [label, "1", "1", "1", "90.0 %"]
     assert ranking[3] == "10" and ranking[4].startswith("1.00 (") and ranking[-1] == "1.00"
-    (front,) = [row for row in rows(text, "mixed", "0") if len(row) == 3]
+    (front,) = [row for row in rows(text, label, "0") if len(row) == 3]
     # errors up to 30 %, 5 and 8 ms up to 8: 3 ms beside 30 - 21.5 points
     assert float(front[2]) == pytest.approx(3 * 8.5, abs=0.05)
 
