@@ -54,8 +54,8 @@ from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
 
 if TYPE_CHECKING:
-    from lutbench.device_agents.android.check import Check, PhoneReport
     from lutbench.device_agents.ios.find import AttachedIphone, WantedIphone
+    from lutbench.device_agents.remote.checklist import Check, PhoneReport
     from lutbench.export.artifact import Artifact
 
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
@@ -240,10 +240,14 @@ def check_device(
 
     say: hears each check as it is done. UsageError for another kind of device.
     """
+    if device.kind == "ios":
+        from lutbench.device_agents.ios.check import check_iphone
+
+        return check_iphone(_wanted_iphone(device), settings, _iphone_runtime(), artifact, say)
+    if device.kind != "android":
+        raise UsageError(f"a check list is for phones, {device.name} is of kind {device.kind}")
     from lutbench.device_agents.android.check import check_phone
 
-    if device.kind != "android":
-        raise UsageError(f"a check list is for Android phones, {device.name} is of kind {device.kind}")
     return check_phone(_wanted(device), config_folder(), settings, artifact, say)
 
 
@@ -278,7 +282,12 @@ def _check_iphone(device: Device, runtime: str) -> None:
 def _open_iphone(device: Device, settings: AgentSettings) -> Agent:
     from lutbench.device_agents.ios.opening import open_iphone
 
-    return open_iphone(_wanted_iphone(device), settings, f"onnxruntime {version('onnxruntime')}")
+    return open_iphone(_wanted_iphone(device), settings, _iphone_runtime())
+
+
+def _iphone_runtime() -> str:
+    """Name and version of what exports here for an iPhone."""
+    return f"onnxruntime {version('onnxruntime')}"
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:
@@ -357,7 +366,7 @@ def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) ->
         raise wrong(f'transport_id {found["transport_id"]!r} is no number, such as "7"')
     try:
         if found["address"]:
-            parse_address(found["address"])  # an iPhone's is written alike
+            _parse_address(entry["kind"], found["address"])
         if found["code"]:
             found["code"] = checked_code(found["code"])
         if found["cores"]:
@@ -365,6 +374,16 @@ def _phone_keys(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) ->
     except UsageError as error:
         raise wrong(error.problem) from error
     return found
+
+
+def _parse_address(kind: str, address: str) -> None:
+    """UsageError where a phone's address is none; its example has the port of that kind."""
+    if kind == "ios":
+        from lutbench.device_agents.ios.find import parse_address as parse_iphone_address
+
+        parse_iphone_address(address)
+    else:
+        parse_address(address)
 
 
 def _limits(entry: dict[str, Any], wrong: Callable[[str], RegistryError]) -> Limits:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo, unheard
@@ -25,52 +23,25 @@ from lutbench.device_agents.android.opening import begin_changes, check_model, h
 from lutbench.device_agents.android.process import end_jobs
 from lutbench.device_agents.android.zones import Thermometer
 from lutbench.device_agents.remote.agent import Patience
+from lutbench.device_agents.remote.checklist import (
+    FAILED,
+    NOTE,
+    OK,
+    Check,
+    PhoneReport,
+    Say,
+    failed_check,
+    operator_check,
+)
 from lutbench.device_agents.remote.link import PushError
 from lutbench.device_agents.remote.stored import StoredFile
-from lutbench.device_agents.runner.facts import CLOCK_NS
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
-from lutbench.measure.protocol import Batch, Canary, Cycle, Samples
 
-OK, NOTE, FAILED = "ok", "note", "failed"
 _NEEDED_BYTES = 100_000_000  # the runner and a space's artifacts, while an archive of them lies beside
 _PROBE_BYTES = 11_264  # of a size at which links have stood still: whole packets of USB
 _HASHES = ("sha256sum", "sha1sum", "md5sum")
-_RUNS = 20
 _SECTIONS_SHOWN = ("kernel", "online", "possible", "frequencies", "zones", "battery", "thermal", "power", "process")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the list.
-
-    status: ok, note (it can be measured, but) or failed.
-    remedy: what to do, or "".
-    """
-
-    name: str
-    status: str
-    found: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class PhoneReport:
-    """The whole list, as far as it came.
-
-    environment, sections: what the phone said of itself, for a bug report.
-    """
-
-    checks: tuple[Check, ...]
-    environment: dict[str, Any]
-    sections: dict[str, str]
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if check.status == FAILED)
-
-
-Say = Callable[[Check], None]
 
 
 def check_phone(
@@ -118,10 +89,10 @@ def check_phone(
             done(wakefulness_check(awake.found, read_state(connection)))
             clock = _clock(connection)
         except DeviceError as error:
-            done(_failed("reach", error))
+            done(failed_check("reach", error))
     operator: Check | None = None
     if clock and FAILED not in {clock.status, *(check.status for check in checks)}:
-        operator, clock_ns = _operator(wanted, config, settings, artifact, patience)
+        operator, clock_ns = operator_check(lambda: open_phone(wanted, config, settings, patience), artifact)
         clock = _with_cost(clock, clock_ns)
     for last in (clock, operator):
         if last is not None:
@@ -129,16 +100,12 @@ def check_phone(
     return PhoneReport(tuple(checks), environment, sections)
 
 
-def _failed(name: str, error: DeviceError) -> Check:
-    return Check(name, FAILED, error.problem, error.remedy)
-
-
 def _reached(wanted: Wanted, state: State, settings: AgentSettings, info: DeviceInfo) -> Check:
     found = f"{info.make} {info.model}, {info.os}, {info.environment['connection']}"
     try:
         check_model(wanted, state, settings)
     except DeviceError as error:
-        return _failed("reach", error)
+        return failed_check("reach", error)
     if state.is_emulated:
         return Check("reach", NOTE, f"{found}; emulated", "its times say nothing about any device")
     return Check("reach", OK, found)
@@ -151,7 +118,7 @@ def _space(connection: Connection) -> Check:
     try:
         check_space(connection, _NEEDED_BYTES)
     except DeviceError as error:
-        return _failed("space", error)
+        return failed_check("space", error)
     return Check("space", OK, f"{free / 1e6:.0f} MB left")
 
 
@@ -188,7 +155,7 @@ def _tar(connection: Connection) -> Check:
         try:
             install_files(connection, [StoredFile(path, f"check/{digest}", digest, _PROBE_BYTES)])
         except DeviceError as error:
-            return _failed("tar", error)
+            return failed_check("tar", error)
         finally:
             connection.run(f"rm -rf {ROOT}/check")
     return Check("tar", OK, "archives are unpacked as they were packed")
@@ -201,7 +168,7 @@ def _cores(connection: Connection, state: State, settings: AgentSettings) -> Che
             settings.threads, connection.label, settings.report,
         )  # fmt: skip
     except DeviceError as error:
-        return _failed("cores", error)
+        return failed_check("cores", error)
     speeds = {state.speeds.get(core, 0) for core in chosen.cores} - {0}
     speed = f" at up to {max(speeds)} kHz" if speeds else ", at speeds that cannot be read"
     found = f"{settings.cores or 'all'}: {', '.join(map(str, chosen.cores))} of {len(state.cores)}{speed}, in"
@@ -276,26 +243,3 @@ def _with_cost(clock: Check, clock_ns: int | None) -> Check:
     if clock_ns is None:
         return clock
     return replace(clock, found=f"{clock.found}; a reading takes {clock_ns} ns, which is taken off every time")
-
-
-def _operator(
-    wanted: Wanted, config: Path, settings: AgentSettings, artifact: Artifact, patience: Patience | None
-) -> tuple[Check, int | None]:
-    """Installs, loads, compares and times one operator; and what a reading of the clock took there, nanoseconds."""
-    batch = Batch((Cycle((artifact.name,), 0, 2, _RUNS, "check"),), (Canary("check", artifact.name, 1, 1.0),))
-    try:
-        with open_phone(wanted, config, settings, patience) as agent:
-            for failure in agent.install([artifact]):
-                reason = f"{failure.artifact}: {failure.reason}"
-                return Check("operator", FAILED, reason, "please report it with --json"), None
-            samples = [outcome for outcome in agent.measure(batch) if isinstance(outcome, Samples)]
-            clock_ns = agent.describe().environment.get(CLOCK_NS)
-    except DeviceError as error:
-        return _failed("operator", error), None
-    times_us = [ns / 1000 for outcome in samples for ns in outcome.durations_ns]
-    if not times_us:
-        return Check("operator", FAILED, f"{artifact.name} gave no time", "please report it with --json"), clock_ns
-    found = (
-        f"{artifact.name} computes what it does here, and takes {median(times_us):.1f} us (median of {len(times_us)})"
-    )
-    return Check("operator", OK, found), clock_ns

@@ -29,7 +29,7 @@ def open_iphone(
     """
     patience = patience or Patience(reconnect_s=RECONNECT_S)
     with ExitStack() as stack:
-        connection, kind = _held(wanted, settings.report, patience, settings.heat_wait, stack)
+        connection, kind = hold_iphone(wanted, settings.report, patience, settings.heat_wait, stack)
         opened = connection.opened
         check_model(wanted, opened, settings)
         check_runtime(opened, settings.runtime, runtime, connection.label)
@@ -40,7 +40,7 @@ def open_iphone(
 def clean_iphone(wanted: WantedIphone) -> int:
     """Removes what lutbench keeps in the app's folder; bytes freed. DeviceError where it is in use."""
     with ExitStack() as stack:
-        connection, _ = _held(wanted, unheard, Patience(), True, stack)
+        connection, _ = hold_iphone(wanted, unheard, Patience(), True, stack)
         return whole_of(connection.ask({"clean": True}), "freed_bytes")
 
 
@@ -69,10 +69,13 @@ def check_runtime(opened: Opened, engine: str, runtime: str, label: str) -> None
         )  # fmt: skip
 
 
-def _held(
+def hold_iphone(
     wanted: WantedIphone, report: Report, patience: Patience, heat_wait: bool, stack: ExitStack
 ) -> tuple[AppConnection, str]:
-    """The app, opened for this run alone: other processes of this machine are kept off first, then other machines."""
+    """The app, opened for this run alone, and the kind of connection: it is let go of where the stack ends.
+
+    Other processes of this machine are kept off first, then other machines.
+    """
     check_attached(wanted)
     label, kind, make = reach(wanted)
     lock = re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", label)[:100]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.command("devices", cls=HelpCommand)
 @click.option("--clean", metavar="NAME", help="Remove all that lutbench keeps on this phone.")
 @click.option(
-    "--check", "checked", metavar="NAME", help="Check what this phone needs, and measure one operator at the end."
+    "--check",
+    "checked",
+    metavar="NAME",
+    help="Check what this phone or iPhone needs, and measure one operator at the end.",
 )
 @click.option("--runtime", default="onnx", show_default=True, help="Check with this runtime: onnx or executorch.")
 @cores_option

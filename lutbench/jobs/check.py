@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lutbench.device_agents.agent import AgentSettings, unheard
-from lutbench.device_agents.android.check import FAILED, OK, Check, PhoneReport
 from lutbench.device_agents.host.free_cores import check_free
 from lutbench.device_agents.registry import Device, check_device, check_measurable, phone_label
+from lutbench.device_agents.remote.checklist import FAILED, OK, Check, PhoneReport
 from lutbench.errors import DeviceError
 from lutbench.events import Note
 from lutbench.export.artifact import Artifact
@@ -41,7 +41,8 @@ def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[
     if failures:
         raise DeviceError(f"it cannot be exported: {failures[0].reason}", operator=OPERATOR)
     report = check_device(device, settings, artifacts[0], say)
-    _keep(device, report)
+    if device.kind == "android":  # an iPhone's is not asked for before a first run
+        _keep(device, report)
     return report
 
 
