@@ -4,7 +4,9 @@
 #   build.sh FOLDER          make the chroot, build, run the tests, parse what only Apple's SDK can build
 #   build.sh FOLDER chroot   make the chroot alone, which needs a mirror of Debian
 #   build.sh FOLDER shell    a shell in it
-# It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot.
+#   build.sh FOLDER sanitize address|thread   build everything again with a sanitizer (a minute), and run the tests
+# It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot; FOLDER/lutbench-app-address and
+# -thread are those of the sanitizers.
 set -euo pipefail
 folder=$(realpath -m "${1:?a folder for the chroot}")
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -37,7 +39,28 @@ if [ "${2:-}" = shell ]; then
   exit
 fi
 
+starter() { # NAME PROGRAM: a script that starts a program of the chroot outside of it
+  local libraries loader
+  libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
+  loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' 2> /dev/null | head -n 1 || true)
+  cat > "$folder/$1" << END
+#!/bin/sh
+# Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.
+exec $loader --library-path $libraries $root/$2 "\$@"
+END
+  chmod +x "$folder/$1"
+}
+
 package=/lutbench/device_agents/ios
+if [ "${2:-}" = sanitize ]; then
+  how=${3:-address}
+  swift="--package-path $package --scratch-path /build-$how --disable-sandbox --sanitize=$how"
+  # leaks are not looked for: XCTest itself keeps what it made to its end
+  inside ASAN_OPTIONS=detect_leaks=0 bash -euc "swift build $swift --build-tests && swift test $swift --skip-build"
+  starter "lutbench-app-$how" "build-$how/debug/lutbench-app"
+  exit
+fi
+
 swift="swift %s --package-path $package --scratch-path /build --disable-sandbox -c release -Xswiftc -enable-testing"
 # shellcheck disable=SC2059
 inside bash -euc "$(printf "$swift" build) --build-tests && $(printf "$swift" test) --skip-build"
@@ -47,11 +70,4 @@ inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsynta
   runner/onnx_engine.cpp runner/engines_onnx.cpp runner/job.cpp"
 inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
 
-libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
-loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' 2> /dev/null | head -n 1 || true)
-cat > "$folder/lutbench-app" << END
-#!/bin/sh
-# Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.
-exec $loader --library-path $libraries $root/build/release/lutbench-app "\$@"
-END
-chmod +x "$folder/lutbench-app"
+starter lutbench-app build/release/lutbench-app

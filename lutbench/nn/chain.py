@@ -1,0 +1,54 @@
+"""Copies of an operator one behind the other, for runtimes whose call costs more than an operator (measure/chains)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lutbench.nn.modules import empty_operator
+from lutbench.nn.parts import initialised
+from lutbench.space.operator import Operator
+
+
+class Chain(nn.Module):
+    """Copies with weights of their own: one that is read twice in a row would be in a cache the second time.
+
+    Each takes what the one before gives. Where an operator gives another shape than it takes, each takes the chain's
+    own input, plus the first number that the one before gives, so that it has to wait for it: the link. A chain of
+    links alone is timed too, and taken off.
+    """
+
+    def __init__(self, copies: list[nn.Module], fits: bool) -> None:
+        super().__init__()
+        self.copies = nn.ModuleList(copies)
+        self.fits = fits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The operator's input -> the last copy's output."""
+        first, *others = self.copies
+        found: Tensor = first(x)
+        for copy in others:
+            found = copy(found if self.fits else x + _first(found, x.dim()))
+        return found
+
+
+def _first(found: Tensor, dimensions: int) -> Tensor:
+    """The first number, in a shape that adds to any input."""
+    for axis in range(found.dim()):
+        found = found.narrow(axis, 0, 1)
+    return found.reshape([1] * dimensions)
+
+
+def fits_itself(operator: Operator) -> bool:
+    """Whether a copy takes what another gives."""
+    return tuple(operator.input_shape) == tuple(operator.output_shape)
+
+
+def build_chain(operator: Operator, copies: int) -> nn.Module:
+    """So many copies, each with weights seeded by the operator's name and its number."""
+    made = [initialised(empty_operator(operator), f"{operator.name}*{number}") for number in range(copies)]
+    return Chain(made, fits_itself(operator)).eval()
+
+
+def build_links(copies: int) -> nn.Module:
+    """What joins so many copies that do not fit together, without them."""
+    return Chain([nn.Identity() for _ in range(copies)], fits=False).eval()
