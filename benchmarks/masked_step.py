@@ -72,7 +72,8 @@ class Parallel(nn.Module):
             for number, block in enumerate(blocks):  # type: ignore[arg-type]
                 one = torch.zeros_like(gives)
                 one[number] = 1.0
-                made.append(gives[number] * block.masked(x, None if block.is_tied else given, one, candidates))
+                weights = block.weighted(None if block.is_tied else given, one, candidates)
+                made.append(gives[number] * block.masked(x, weights))
             x = resized(sum(made[1:], start=made[0]), blocks[0].outs[-1])  # type: ignore[index, union-attr]
         found: Tensor = self.last(x)
         return found

@@ -114,10 +114,14 @@ def _backward(
     return found[0], found[1]
 
 
-def depthwise_conv(x: Tensor, taps: Tensor, stride: int) -> Tensor:
-    """The same, differentiable: on a CPU in full precision by the kernels above, else by torch's own."""
+def depthwise_conv(x: Tensor, taps: Tensor, stride: int, width: int = 0) -> Tensor:
+    """The same, differentiable: on a CPU in full precision by the kernels above, else by torch's own.
+
+    width: run on so many channels, zeros among them. oneDNN makes kernels for each number of channels, which takes
+    longer than a small convolution; passes that take another number each time keep to a few.
+    """
     if x.device.type == "cpu" and x.dtype == taps.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-        found: Tensor = _Depthwise.apply(x, taps, stride)  # type: ignore[no-untyped-call]
+        found: Tensor = _Depthwise.apply(x, taps, stride, width)  # type: ignore[no-untyped-call]
         return found
     return F.conv2d(x, taps, None, stride, taps.shape[-1] // 2, 1, x.shape[1])
 
@@ -126,18 +130,30 @@ class _Depthwise(Function):
     """A depthwise convolution with the kernels that are fast at its size (above)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
-        weight = weight.contiguous()
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, width: int) -> Tensor:
+        channels = x.shape[1]
+        more = 0 if x.shape[2:] == (1, 1) else max(0, width - channels)
+        x, weight = _widened(x, more), F.pad(weight, (0,) * 7 + (more,)) if more else weight.contiguous()
         ctx.save_for_backward(x, weight)
-        ctx.stride = stride
-        return depthwise(x, weight, stride)
+        ctx.stride, ctx.channels, ctx.more = stride, channels, more
+        return _narrowed(depthwise(x, weight, stride), channels)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         x, weight = ctx.saved_tensors
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        of_x = input_gradient(gradient, x, weight, ctx.stride) if ctx.needs_input_grad[0] else None
+        gradient = _widened(gradients[0].contiguous(memory_format=torch.channels_last), ctx.more)
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = _narrowed(input_gradient(gradient, x, weight, ctx.stride), ctx.channels)
         of_weight = None
         if ctx.needs_input_grad[1]:
-            of_weight = weight_gradient(gradient, x, weight.shape[-1], ctx.stride)
-        return of_x, of_weight, None
+            of_weight = weight_gradient(gradient, x, weight.shape[-1], ctx.stride)[: ctx.channels]
+        return of_x, of_weight, None, None
+
+
+def _widened(x: Tensor, more: int) -> Tensor:
+    return F.pad(x, (0, 0, 0, 0, 0, more)) if more else x
+
+
+def _narrowed(x: Tensor, channels: int) -> Tensor:
+    return x[:, :channels].contiguous(memory_format=torch.channels_last) if x.shape[1] > channels else x

@@ -15,6 +15,7 @@ from lutbench.events import Report, StepProgress
 from lutbench.search.budget import best_within
 from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.grid_costs import CostModel, is_latency
+from lutbench.search.judged import judged_quickly, larger_batches
 from lutbench.search.objective import Objective
 from lutbench.search.scores import Scores
 from lutbench.search.supernet import Searchable
@@ -70,7 +71,7 @@ class Ranking:
         if known is not None:
             return known
         device = str(self.supernet.theta.device)
-        alone = self.supernet.subnet(choice_positions(net))
+        alone = judged_quickly(self.supernet.subnet(choice_positions(net)))
         calibrate(alone, self.data, self.batch_size, device)
         score = evaluate(alone, self.batches(), device)
         if self.scores is not None:
@@ -83,7 +84,7 @@ class Ranking:
         if 3 * self.data.resolution**2 * looks * torch.float32.itemsize > MOST_KEPT_BYTES:
             return self._made()
         if not self._kept:
-            self._kept.extend(self._made())
+            self._kept.extend(larger_batches(self._made()))
         return iter(self._kept)
 
     def _made(self) -> Batches:

@@ -9,8 +9,9 @@ only the part of the weights that the path needs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -79,7 +80,7 @@ class MaskedSupernet(ThetaNet):
             return found
         parts = zip(self._blocks, split.inputs, split.outputs, split.candidates, path.layers, strict=True)
         for block, given, gives, candidates, (_, _, position) in parts:
-            x = block.masked(x, given, gives, candidates, (position,))
+            x = block.masked(x, block.weighted(given, gives, candidates, (position,)))
         chosen: Tensor = self.tail(x)
         return chosen * split.resolution[path.resolution]
 
@@ -91,19 +92,19 @@ class MaskedSupernet(ThetaNet):
         """Each layer at every resolution, on samples of its input, spread again and weighted."""
         gates, sizes = split.resolution, self._sizes
 
-        def at_all(x: Tensor, place: int, run: nn.Module | None, parts: tuple[Tensor | None, ...] = ()) -> Tensor:
+        def at_all(x: Tensor, place: int, run: Callable[[Tensor], Tensor]) -> Tensor:
             total: Tensor | None = None
             for number, gate in enumerate(gates):
-                given = sampled(x, sizes[number][place])
-                made: Tensor = run(given) if run is not None else self._blocks[place - 1].masked(given, *parts)  # type: ignore[arg-type]
-                part = gate * spread(made, sizes[-1][place + 1])
+                part = spread(run(sampled(x, sizes[number][place])), sizes[-1][place + 1])
+                part = part if len(gates) == 1 else gate * part
                 total = part if total is None else total + part
             assert total is not None
             return total
 
         x = at_all(images, 0, self.stem)
-        for number, parts in enumerate(zip(split.inputs, split.outputs, split.candidates, strict=True)):
-            x = at_all(x, number + 1, None, parts)
+        parts = zip(self._blocks, split.inputs, split.outputs, split.candidates, strict=True)
+        for number, (block, given, gives, candidates) in enumerate(parts):
+            x = at_all(x, number + 1, partial(block.masked, weights=block.weighted(given, gives, candidates)))
         last = len(self.layers) + 1
         outputs = [gate * self.tail(sampled(x, sizes[number][last])) for number, gate in enumerate(gates)]
         found: Tensor = sum(outputs[1:], start=outputs[0])

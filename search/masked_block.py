@@ -20,15 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lutbench.errors import UsageError
 from lutbench.nn.modules import empty_operator
 from lutbench.search.depthwise import depthwise_conv
-from lutbench.space.blocks.kind import DEFAULT_KIND
-from lutbench.space.blocks.parts import activation_of
+from lutbench.search.masked_forms import check_forms, check_served, form_of
+from lutbench.search.pointwise import pointwise_conv
 from lutbench.space.macro import Layer
-from lutbench.space.operator import Operator
 
 _LEAST = 1e-6  # a share that is divided by
+_WIDTHS = 4  # of a layer's depthwise convolutions that have kernels of their own (`depthwise_conv`)
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
     "relu": F.relu,
@@ -42,28 +41,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a candidate is with one choice of input channels.
-
-    squeeze: channels of its squeeze-and-excitation, or 0.
-    """
-
-    mid: int
-    kernel: int
-    squeeze: int
-    activation: str
-    gates: tuple[str, ...]
-
-
-def _form(operator: Operator) -> Form:
-    convs = [node for node in operator.graph.nodes if node.kind == "conv"]
-    squeezes = [node for node in convs if node.bias]
-    squeeze = squeezes[0].shape[0] if squeezes else 0
-    gates = tuple(node.activation for node in squeezes)
-    return Form(operator.mid_channels, operator.kernel, squeeze, activation_of(operator), gates)
-
-
-@dataclass(frozen=True)
 class _Mix:
     """What a pass runs: so many channels of the block's, and how its options are weighted.
 
@@ -71,6 +48,7 @@ class _Mix:
     activations: names and weights; no weight where there is one alone.
     mid_mask, squeeze_mask: (mid,), (squeeze,); None for all ones.
     squeezed: the weight of squeeze-and-excitation; None where it is on, 0 where it is not there.
+    gain: what the output is weighted with, (c_out,); None for all ones.
     """
 
     c_in: int
@@ -82,6 +60,20 @@ class _Mix:
     mid_mask: Tensor | None = None
     squeeze_mask: Tensor | None = None
     squeezed: Tensor | int | None = None
+    gain: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer's options with their weights, whatever map they run on.
+
+    skipped: of the convolution that stands for a skip, (c_out,); None where it does not run.
+    keeps: the probability that the layer keeps its shape; 0 and 1 are certain.
+    """
+
+    mix: _Mix | None
+    skipped: Tensor | None
+    keeps: Tensor | int
 
 
 class MaskedBlock(nn.Module):
@@ -100,11 +92,11 @@ class MaskedBlock(nn.Module):
         self._blocks = [p for p, candidate in enumerate(first.candidates) if not candidate.is_skip]
         self._skip = next((p for p, candidate in enumerate(first.candidates) if candidate.is_skip), None)
         by_input = rows[0] if is_tied else [row[0] for row in rows]
-        _check(first)
+        check_served(first)
         self._forms = [
-            [_form(layer.operator(layer.candidates[p])) for p in self._blocks] for layer in by_input
+            [form_of(layer.operator(layer.candidates[p])) for p in self._blocks] for layer in by_input
         ]  # [input][block]
-        _check_forms(first, self._forms)
+        check_forms(first, self._forms)
         self._keeps = [
             [self.stride == 1 and c_in == c_out for c_out in self.outs] for c_in in self.ins
         ]  # [input][output]
@@ -148,10 +140,10 @@ class MaskedBlock(nn.Module):
         if self.norms and any(any(row) for row in self._keeps):
             cast(nn.BatchNorm2d, self.norms[-1]).weight.zero_()
 
-    def masked(
-        self, x: Tensor, given: Tensor | None, gives: Tensor, candidates: Tensor, chosen: Iterable[int] | None = None
-    ) -> Tensor:
-        """All options weighted: (N, widest input, H, W) -> (N, widest output, H', W').
+    def weighted(
+        self, given: Tensor | None, gives: Tensor, candidates: Tensor, chosen: Iterable[int] | None = None
+    ) -> Weights:
+        """The weights of all options.
 
         given, gives, candidates: gates of the input's channels (None within a stage), of the output's, of candidates.
         chosen: the candidates that have a gate above 0; None: all.
@@ -159,19 +151,27 @@ class MaskedBlock(nn.Module):
         of_input = gives if given is None else given
         keeps = self._kept(given, gives)
         mask = gives @ self.out_masks.to(gives.dtype)
-        left = [p for p in self._blocks if chosen is None or p in set(chosen)]
-        found = x.new_zeros(())
+        runs = set(range(len(candidates)) if chosen is None else chosen)
+        left = [p for p in self._blocks if p in runs]
+        mix = skipped = None
         if left:
             share = candidates[self._blocks].sum()
-            found = share * self._run(
-                x, self._mixed(of_input, candidates[self._blocks] / share.clamp_min(_LEAST), left)
-            )
-        if self._skip is not None and self.skip and (chosen is None or self._skip in set(chosen)):
-            found = found + candidates[self._skip] * (1 - keeps) * self._skipped(x, max(self.ins), max(self.outs))
-        found = found * mask[:, None, None].to(x.dtype)
-        if isinstance(keeps, int) and keeps == 0:
-            return found
-        return found + keeps * resized(x, max(self.outs))
+            mix = self._mixed(of_input, candidates[self._blocks] / share.clamp_min(_LEAST), left, share * mask)
+        if self.skip and self._skip in runs:
+            skipped = candidates[self._skip] * (1 - keeps) * mask
+        return Weights(mix, skipped, keeps)
+
+    def masked(self, x: Tensor, weights: Weights) -> Tensor:
+        """All options weighted: (N, widest input, H, W) -> (N, widest output, H', W')."""
+        parts = [] if weights.mix is None else [self._run(x, weights.mix)]
+        if weights.skipped is not None:
+            made = self._skipped(x, max(self.ins), max(self.outs))
+            parts.append(weights.skipped[:, None, None].to(x.dtype) * made)
+        if isinstance(weights.keeps, Tensor):
+            parts.append(weights.keeps * resized(x, max(self.outs)))
+        elif weights.keeps:
+            parts.append(x)
+        return sum(parts[1:], start=parts[0])
 
     def sliced(self, x: Tensor, i: int, j: int, position: int) -> Tensor:
         """One candidate with one choice of channels: (N, ins[i], H, W) -> (N, outs[j], H', W')
@@ -186,7 +186,9 @@ class MaskedBlock(nn.Module):
         taps = _middle(self._depthwise.weight[: form.mid], form.kernel)
         squeezed = None if form.squeeze else 0
         mix = _Mix(c_in, form.mid, form.squeeze, c_out, taps, [(form.activation, None)], squeezed=squeezed)
-        found = self._run(x, mix)
+        widest = self._depthwise.weight.shape[0]
+        step = -(-widest // _WIDTHS)
+        found = self._run(x, mix, min(widest, -(-form.mid // step) * step))
         return x + found if keeps else found
 
     @torch.no_grad()
@@ -228,7 +230,7 @@ class MaskedBlock(nn.Module):
             return 0
         return given @ self.keeps.to(given.dtype) @ gives
 
-    def _mixed(self, of_input: Tensor, shares: Tensor, left: Sequence[int]) -> _Mix:
+    def _mixed(self, of_input: Tensor, shares: Tensor, left: Sequence[int], gain: Tensor) -> _Mix:
         """The widest block with its options weighted by the gates of inputs and the shares of blocks."""
         forms = self._forms[-1]
         used = [self._blocks.index(position) for position in left]
@@ -265,44 +267,48 @@ class MaskedBlock(nn.Module):
             mid_mask if len(self.mid_masks) > 1 else None,
             squeeze_mask,
             squeezed,
+            gain,
         )
 
-    def _run(self, x: Tensor, mix: _Mix) -> Tensor:
-        """The block without its residual: (N, c_in, H, W) -> (N, c_out, H', W')"""
+    def _run(self, x: Tensor, mix: _Mix, width: int = 0) -> Tensor:
+        """The block without its residual: (N, c_in, H, W) -> (N, c_out, H', W')
+
+        width: `depthwise_conv`'s.
+        """
         convs, norms = cast("list[nn.Conv2d]", self.convs), cast("list[nn.BatchNorm2d]", self.norms)
         if len(self.convs) == 3:
-            x = F.conv2d(x, convs[0].weight[: mix.mid, : mix.c_in])
-            x = _masked(_activated(self._norm(x, norms[0], mix.mid), mix.activations), mix.mid_mask)
-        x = depthwise_conv(x, mix.taps, self.stride)
-        x = _masked(_activated(self._norm(x, norms[-2], mix.mid), mix.activations), mix.mid_mask)
+            x = pointwise_conv(x, convs[0].weight[: mix.mid, : mix.c_in])
+            x = _activated(self._norm(x, norms[0], mix.mid), mix)
+        x = depthwise_conv(x, mix.taps, self.stride, width)
+        x = _activated(self._norm(x, norms[-2], mix.mid), mix)
         if not isinstance(mix.squeezed, int):
             gate = self._gate(x, mix)
             x = x * (gate if mix.squeezed is None else 1 + mix.squeezed * (gate - 1))
-        x = F.conv2d(x, convs[-1].weight[: mix.c_out, : mix.mid])
-        return self._norm(x, norms[-1], mix.c_out)
+        x = pointwise_conv(x, convs[-1].weight[: mix.c_out, : mix.mid])
+        return self._norm(x, norms[-1], mix.c_out, mix.gain)
 
     def _gate(self, x: Tensor, mix: _Mix) -> Tensor:
         """Squeeze-and-excitation's gate, (N, mid, 1, 1)."""
         reduce, enlarge = cast("list[nn.Conv2d]", self.squeezes)
         bias, back = cast(Tensor, reduce.bias), cast(Tensor, enlarge.bias)
         first, second = (_ACTIVATIONS[name] for name in self._gate_activations)
-        small = first(
-            F.conv2d(x.mean((2, 3), keepdim=True), reduce.weight[: mix.squeeze, : mix.mid], bias[: mix.squeeze])
-        )
-        small = _masked(small, mix.squeeze_mask)
-        return second(F.conv2d(small, enlarge.weight[: mix.mid, : mix.squeeze], back[: mix.mid]))
+        mean = x.mean((2, 3), keepdim=True)
+        small = first(pointwise_conv(mean, reduce.weight[: mix.squeeze, : mix.mid], bias[: mix.squeeze]))
+        small = small if mix.squeeze_mask is None else small * mix.squeeze_mask[:, None, None].to(small.dtype)
+        return second(pointwise_conv(small, enlarge.weight[: mix.mid, : mix.squeeze], back[: mix.mid]))
 
     def _skipped(self, x: Tensor, c_in: int, c_out: int) -> Tensor:
         """The 1x1 convolution that stands for a skip that changes the shape."""
         conv, norm = cast(nn.Conv2d, self.skip[0]), cast(nn.BatchNorm2d, self.skip[1])
-        return F.relu(self._norm(F.conv2d(x, conv.weight[:c_out, :c_in], None, self.stride), norm, c_out))
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(self._norm(pointwise_conv(x, conv.weight[:c_out, :c_in]), norm, c_out))
 
-    def _norm(self, x: Tensor, norm: nn.BatchNorm2d, count: int) -> Tensor:
+    def _norm(self, x: Tensor, norm: nn.BatchNorm2d, count: int, gain: Tensor | None = None) -> Tensor:
         mean, variance = cast(Tensor, norm.running_mean)[:count], cast(Tensor, norm.running_var)[:count]
-        momentum = norm.momentum or 0.0
-        return F.batch_norm(
-            x, mean, variance, norm.weight[:count], norm.bias[:count], self.training, momentum, norm.eps
-        )
+        weight, bias = norm.weight[:count], norm.bias[:count]
+        if gain is not None:
+            weight, bias = weight * gain, bias * gain
+        return F.batch_norm(x, mean, variance, weight, bias, self.training, norm.momentum or 0.0, norm.eps)
 
     out_masks: Tensor
     keeps: Tensor
@@ -310,25 +316,6 @@ class MaskedBlock(nn.Module):
     mid_places: Tensor
     squeeze_masks: Tensor
     squeeze_places: Tensor
-
-
-def _check(layer: Layer) -> None:
-    for candidate in layer.candidates:
-        if not candidate.is_skip and (candidate.kind != DEFAULT_KIND or candidate.groups != 1):
-            raise UsageError(
-                f"layer {layer.index + 1} may be {candidate.name}, which masks do not serve",
-                remedy="where channels or resolutions are chosen, blocks are inverted residuals of one group (k3_e6)",
-            )
-
-
-def _check_forms(layer: Layer, forms: Sequence[Sequence[Form]]) -> None:
-    blocks = [candidate for candidate in layer.candidates if not candidate.is_skip]
-    gates = {form.gates for row in forms for form in row if form.gates}
-    if len({bool(candidate.expansion) for candidate in blocks}) > 1 or len(gates) > 1:
-        raise UsageError(
-            f"layer {layer.index + 1} has blocks with and without an expansion (e0), or with gates of different kinds",
-            remedy="give them to different stages: one block serves all candidates of a layer",
-        )
 
 
 def sum_of(shares: Tensor, positions: Sequence[int]) -> Tensor:
@@ -347,15 +334,16 @@ def _by_place(joint: Tensor, places: Tensor, masks: Tensor) -> Tensor:
     return weights @ masks.to(weights.dtype)
 
 
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask[:, None, None].to(x.dtype)
-
-
-def _activated(x: Tensor, activations: Sequence[tuple[str, Tensor | None]]) -> Tensor:
-    found = [
-        _ACTIVATIONS[name](x) if weight is None else weight * _ACTIVATIONS[name](x) for name, weight in activations
-    ]
-    return sum(found[1:], start=found[0])
+def _activated(x: Tensor, mix: _Mix) -> Tensor:
+    """The activations, weighted, of the channels inside."""
+    mask, found = mix.mid_mask, None
+    for name, weight in mix.activations:
+        made = _ACTIVATIONS[name](x)
+        factor = weight if mask is None else mask[:, None, None] if weight is None else weight * mask[:, None, None]
+        part = made if factor is None else made * factor.to(made.dtype)
+        found = part if found is None else found + part
+    assert found is not None
+    return found
 
 
 def resized(x: Tensor, channels: int) -> Tensor:

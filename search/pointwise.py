@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _MANY_ROWS = 1024
+_SOME_ROWS = 1 << 14
 
 
 def pointwise(x: Tensor, weight: Tensor, groups: int) -> Tensor:
@@ -34,6 +35,18 @@ def gradients(
         _images(rows @ _matrix(weight, groups), x) if of_x else None,
         _weight(rows.t() @ _rows(x), weight, groups) if of_weight else None,
     )
+
+
+def pointwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution of one group, differentiable; any part of a larger weight will do.
+
+    For passes that take another part each time: oneDNN makes a kernel for each shape, which takes a millisecond or
+    more, so that up to _SOME_ROWS the product is faster on a CPU, for which nothing is made.
+    """
+    on_cpu = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    if not on_cpu or torch.is_autocast_enabled("cpu") or x.shape[0] * x.shape[2] * x.shape[3] >= _SOME_ROWS:
+        return F.conv2d(x, weight, bias)
+    return _images(F.linear(_rows(x), weight.flatten(1), bias), x)
 
 
 def _has_many_rows(x: Tensor) -> bool:

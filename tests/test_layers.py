@@ -77,6 +77,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.fused",
     "lutbench.search.gates",
     "lutbench.search.initial",
+    "lutbench.search.judged",
     "lutbench.search.masked",
     "lutbench.search.masked_block",
     "lutbench.search.objective",

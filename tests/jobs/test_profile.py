@@ -14,6 +14,7 @@ import pytest
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, InterruptedRunError, JournalError, LutError, OutputError, UsageError
+from lutbench.events import Event, Note
 from lutbench.files import file_sha256
 from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
 from lutbench.jobs.profile import ProfileRequest, profile
@@ -22,6 +23,7 @@ from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut, Metadata, SpaceSection
 from lutbench.measure.protocol import Protocol
+from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
@@ -312,3 +314,28 @@ def test_several_variants_share_one_lut(request_: ProfileRequest) -> None:
 def test_default_paths_tell_runtime_and_dtype_apart(host: Device) -> None:
     assert ProfileRequest(device=host).lut_path == Path("luts/host.csv")
     assert ProfileRequest(device=host, dtype="fp32").lut_path == Path("luts/host_fp32.csv")
+
+
+def test_what_a_grid_of_channels_has_to_measure_is_said_before_anything_is_exported(
+    host: Device, tmp_path: Path
+) -> None:
+    space = known_space("fbnetv2").scaled(224, 1.0)
+    count = sum(operator.is_measured for operator in space.operators)
+    said: list[Event] = []
+
+    def stop(event: Event) -> None:
+        said.append(event)
+        raise InterruptedRunError("enough was heard")
+
+    def no_device(*_given: object) -> FakeAgent:
+        raise AssertionError("a device was opened")
+
+    request = ProfileRequest(device=host, space="fbnetv2", output=tmp_path / "luts" / "v2.csv")
+    with pytest.raises(InterruptedRunError, match="enough was heard"):
+        profile(request, stop, no_device)
+    (note,) = said
+    assert isinstance(note, Note) and count > 10_000
+    assert (
+        note.text == f"{count:,} operators of fbnetv2 to export and measure: the grid of its channels and resolutions"
+    )
+    assert not request.lut_path.exists()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lutbench.search import depthwise as module
-from lutbench.search.depthwise import depthwise, input_gradient, weight_gradient
+from lutbench.search.depthwise import depthwise, depthwise_conv, input_gradient, weight_gradient
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9])
@@ -31,3 +31,18 @@ def test_a_few_images_at_a_time_give_the_same(at_once: int, monkeypatch: pytest.
     whole = weight_gradient(gradient, x, 5, 1)
     monkeypatch.setattr(module, "_AT_ONCE", at_once)
     torch.testing.assert_close(weight_gradient(gradient, x, 5, 1), whole)
+
+
+@pytest.mark.parametrize("width", [0, 3, 4, 6])
+@pytest.mark.parametrize("size", [1, 5])
+def test_zeros_among_the_channels_change_nothing(width: int, size: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, size, size).to(memory_format=torch.channels_last).requires_grad_()
+    widest = torch.randn(6, 1, 5, 5, requires_grad=True)
+    expected = nn.functional.conv2d(x, widest[:4], None, 2, 2, 1, 4)
+    found = depthwise_conv(x, widest[:4], 2, width)
+    torch.testing.assert_close(found, expected)
+    gradient = torch.randn_like(expected)
+    of = [torch.autograd.grad(outputs, [x, widest], gradient) for outputs in (found, expected)]
+    for mine, theirs in zip(*of, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
