@@ -6,6 +6,7 @@ import multiprocessing.process
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,32 +78,44 @@ QUICK = (  # files of those folders that compute little
 # LUTBENCH_LONG=1 make test
 LONG = (
     "jobs/test_profile_runtimes.py::test_a_lut_of_every_operator_that_verifies",
-    "cli/test_bench_of_anybody.py::test_a_program_of_several_inputs",
-    "cli/test_bench_of_anybody.py::test_a_net_that_somebody_wrote_costs_its_row",
-    "cli/test_bench.py::test_a_net_that_code_makes",
-    "cli/test_decoders.py::test_a_decoder_that_is_killed",
-    "cli/test_full_disk.py::test_epochs",
+    *(f"cli/test_bench_of_anybody.py::test_a_{name}" for name in ("program_of_several", "net_that_somebody_wrote")),
+    *(f"cli/test_bench.py::test_{name}" for name in ("a_net_that_code_makes", "nets_and_files_beside_a_lut")),
+    *("cli/test_decoders", "cli/test_derive", "cli/test_full_disk.py::test_epochs"),
+    *(f"cli/test_main.py::test_{name}" for name in ("verify_writes_its_summary", "kill_9_and_run_again[300")),
+    *(f"cli/test_report.py::test_{name}" for name in ("diff_writes_the_same_page", "charts_alone")),
     "cli/test_search.py::test_modes_and_weights_of_the_paper",
     *(f"cli/test_train.py::test_{name}" for name in ("two_processes_say_it_once", "an_error_of_two_processes")),
     *(f"device_agents/test_runtimes.py::test_{name}" for name in ("a_file_that_kills", "files_that_cannot_run")),
     "device_agents/runner/test_calls.py::test_the_runner_makes_no_other_calls",
     "export/test_coreml_export.py::test_every_kind_computes",
+    "device_agents/runner/test_server.py::test_slow_and_idle_clients",
     "export/test_executorch_export.py::test_the_remedies_for_speed_do_not_change_what_runs",
     "export/test_onnx_export.py::test_the_smallest_published_net_of_each_newer_family",
+    "export/test_torchscript_export.py::test_bytes_do_not_depend_on_where",
     "jobs/test_batch.py::test_profile_and_verify_on_this_machine",
     "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[executorch",
-    "lut/test_cost_fit.py::test_intervals_of_operators_hold_the_truth[400",
-    "lut/test_cost_fit.py::test_with_many_nets_every_operator_has_a_latency_of_its_own",
+    "jobs/test_export.py::test_every_runtime_classifies_as_torch_does",
+    "jobs/test_quiet.py::test_profile_waits_before_it_measures",
+    "jobs/test_verify.py::test_nets_that_the_lut_was_tuned_on",
+    *(f"lut/test_cost_fit.py::test_intervals_of_operators_hold_the_truth[{nets}" for nets in (100, 400)),
+    *(f"lut/test_cost_fit.py::test_{name}" for name in ("with_many_nets_every", "costs_are_positive")),
+    "lut/test_estimate.py::test_the_s8_nets_are_met",
+    "report/test_page.py::test_whatever_a_header_holds",
+    *(f"search/test_dnas.py::test_{name}" for name in ("a_killed_search", "compiled_passes")),
+    "search/test_dnas.py::test_a_budget_is_met_in_one_run[0.8",
+    *("search/test_chance.py::test_each_comes_as_often", "search/test_train.py::test_a_killed_training"),
+    "search/test_finders.py::test_evolution_finds_better",
     "search/test_hardware.py::test_a_search_s_steps_are_those_of_one_process",
     "test_installed.py::test_worker_processes_start_where_files_bear_our_names",
-)
+    "test_interface.py::test_examples_that_measure",
+)  # fmt: skip
 TESTS = Path(__file__).parent
 
-# No test fails for being slow: machines are shared. `make test-quick` takes a fifth of the examples where a test does
-# not name their number itself.
+# No test fails for being slow: machines are shared. Where a test does not name the number of its examples itself,
+# CI (LUTBENCH_LONG=1) takes 100, who works on the code a fifth of them.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("patient"), max_examples=20)
-settings.load_profile("quick" if os.environ.get("LUTBENCH_QUICK") else "patient")
+settings.register_profile("few", settings.get_profile("patient"), max_examples=20)
+settings.load_profile("patient" if os.environ.get("LUTBENCH_LONG") else "few")
 
 
 def place_of(path: Path, name: str = "") -> str:
@@ -175,6 +188,21 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, worker_lock
     monkeypatch.setenv("LUTBENCH_LOCKS", str(worker_locks))
     monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "UNIX:/nowhere/usbmuxd")  # nor asks what is plugged into this machine
+
+
+@pytest.fixture(autouse=True)
+def kept_export_workers(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Export workers go on from test to test, but where tests are about starting and ending them."""
+    if not os.environ.get("LUTBENCH_QUICK") and place_of(request.path) != "export/test_pool.py::":
+        from lutbench.export import pool
+        from tests.export.kept_workers import KeptWorkers
+
+        monkeypatch.setattr(pool, "_Workers", KeptWorkers)
+
+
+def pytest_sessionfinish() -> None:
+    if "tests.export.kept_workers" in sys.modules:
+        sys.modules["tests.export.kept_workers"].end_kept()
 
 
 @pytest.fixture(autouse=True)
