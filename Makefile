@@ -28,7 +28,7 @@ test: $(STAMP)
 	$(BIN)/pytest -n auto --maxprocesses 4 $(ARGS)
 
 test-quick: $(STAMP) # what one runs while changing code: no exports, no processes
-	LUTBENCH_QUICK=1 $(BIN)/pytest -n auto --maxprocesses 4 -m 'not slow'
+	LUTBENCH_QUICK=1 $(BIN)/pytest -n auto --maxprocesses 4 -m 'not slow' $(ARGS)
 
 test-phone: $(STAMP)
 	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone

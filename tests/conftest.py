@@ -83,29 +83,47 @@ LONG = (
     *("cli/test_decoders", "cli/test_derive", "cli/test_full_disk.py::test_epochs"),
     *(f"cli/test_main.py::test_{name}" for name in ("verify_writes_its_summary", "kill_9_and_run_again[300")),
     *(f"cli/test_report.py::test_{name}" for name in ("diff_writes_the_same_page", "charts_alone")),
+    "cli/test_streams.py::test_what_bench_measured_is_kept",
     "cli/test_search.py::test_modes_and_weights_of_the_paper",
     *(f"cli/test_train.py::test_{name}" for name in ("two_processes_say_it_once", "an_error_of_two_processes")),
     *(f"device_agents/test_runtimes.py::test_{name}" for name in ("a_file_that_kills", "files_that_cannot_run")),
+    "device_agents/test_runtimes.py::test_operators_are_timed_and_an_empty_program_is_the_fastest[torchscript",
+    "device_agents/test_runtimes.py::test_threads_are_set_before_the_runtime_starts[executorch",
+    "device_agents/android/test_watch.py::test_a_phone_that_stays_hot",
     "device_agents/runner/test_calls.py::test_the_runner_makes_no_other_calls",
     "export/test_coreml_export.py::test_every_kind_computes",
     "device_agents/runner/test_server.py::test_slow_and_idle_clients",
     "export/test_executorch_export.py::test_the_remedies_for_speed_do_not_change_what_runs",
+    "export/test_onnx_export.py::test_the_same_operator_gives_the_same_bytes_in_any_process",
+    "export/test_onnx_export.py::test_a_published_model_runs_in_int8_from_end_to_end[mna",
+    "export/test_onnx_export.py::test_a_published_model_runs_in_int8_from_end_to_end[shuf",
     "export/test_onnx_export.py::test_the_smallest_published_net_of_each_newer_family",
     "export/test_torchscript_export.py::test_bytes_do_not_depend_on_where",
+    "jobs/test_batch.py::test_a_journal_of_one_batch",
+    "jobs/test_bench.py::test_a_lut_predicts_the_nets_it_covers",
+    *(f"jobs/test_profile.py::test_{name}" for name in ("another_definition", "several_variants")),
+    "jobs/test_search.py::test_every_variant_of_the_luts",
     "jobs/test_batch.py::test_profile_and_verify_on_this_machine",
     "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[executorch",
     "jobs/test_export.py::test_every_runtime_classifies_as_torch_does",
     "jobs/test_quiet.py::test_profile_waits_before_it_measures",
+    "jobs/test_verify.py::test_every_net_is_kept_for_pictures",
     "jobs/test_verify.py::test_nets_that_the_lut_was_tuned_on",
     *(f"lut/test_cost_fit.py::test_intervals_of_operators_hold_the_truth[{nets}" for nets in (100, 400)),
     *(f"lut/test_cost_fit.py::test_{name}" for name in ("with_many_nets_every", "costs_are_positive")),
     "lut/test_estimate.py::test_the_s8_nets_are_met",
-    "report/test_page.py::test_whatever_a_header_holds",
-    *(f"search/test_dnas.py::test_{name}" for name in ("a_killed_search", "compiled_passes")),
+    *(f"report/test_page.py::test_{name}" for name in ("whatever_a_header_holds", "the_same_luts_give_the_same_bytes")),
+    *(f"report/test_page.py::test_{name}" for name in ("what_is_not_measured", "rows_without_an_interval")),
+    "report/test_charts.py::test_every_chart_becomes_a_file",
+    "search/data/test_glyphs.py::test_a_letter_stands_off",
+    *(f"search/test_dnas.py::test_{name}" for name in ("a_killed_search", "compiled_passes", "a_strong_pull")),
     "search/test_dnas.py::test_a_budget_is_met_in_one_run[0.8",
+    "search/test_masked_search.py::test_it_learns_and_the_budget_is_approached[soft",
     *("search/test_chance.py::test_each_comes_as_often", "search/test_train.py::test_a_killed_training"),
     "search/test_finders.py::test_evolution_finds_better",
-    "search/test_hardware.py::test_a_search_s_steps_are_those_of_one_process",
+    *(f"search/test_hardware.py::test_{name}" for name in ("a_search_s", "a_training_step", "processes_end")),
+    "test_docs_run.py::test_the_page_runs[docs/tutorials/first-lut",
+    *(f"test_docs_run.py::test_the_page_runs[docs/{page}" for page in ("how-to/diff", "reference/py")),
     "test_installed.py::test_worker_processes_start_where_files_bear_our_names",
     "test_interface.py::test_examples_that_measure",
 )  # fmt: skip
@@ -115,7 +133,8 @@ TESTS = Path(__file__).parent
 # CI (LUTBENCH_LONG=1) takes 100, who works on the code a fifth of them.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("few", settings.get_profile("patient"), max_examples=20)
-settings.load_profile("patient" if os.environ.get("LUTBENCH_LONG") else "few")
+IS_LONG = os.environ.get("LUTBENCH_LONG") and not os.environ.get("LUTBENCH_QUICK")
+settings.load_profile("patient" if IS_LONG else "few")
 
 
 def place_of(path: Path, name: str = "") -> str:
