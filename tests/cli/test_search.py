@@ -17,7 +17,7 @@ from lutbench.space.sampling import random_nets
 from tests.cli.running import one_line, run
 from tests.json_keys import check_keys
 
-QUICK = ("--train-resolution", "16", "--epochs", "4", "--warmup", "2", "--draws", "4", "--nets", "2")
+QUICK = ("--train-resolution", "16", "--epochs", "2", "--warmup", "1", "--draws", "4", "--nets", "2")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     check_keys("search", found)
-    assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 4
+    assert found["mode"] == "mixed" and found["train_resolution"] == 16 and found["schedule"]["epochs"] == 2
     assert [net["path"] for net in found["nets"]] == ["searched/tiny/tiny_0.json", "searched/tiny/tiny_1.json"]
     assert all(0.1 < net["accuracy"] <= 1 and net["cross_entropy"] > 0 for net in found["nets"])
     assert found["views"] == math.ceil(1000 / found["images"])
@@ -47,7 +47,7 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     ranked = (folder / "searched/tiny/ranking.jsonl").read_bytes()
     resumed = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
     assert resumed.returncode == 0 and "searched/tiny/tiny_1.json" in resumed.stdout
-    assert "going on with the search in searched/tiny: 4 of 4 epochs are done" in resumed.stderr
+    assert "going on with the search in searched/tiny: 2 of 2 epochs are done" in resumed.stderr
     assert (folder / "searched/tiny/ranking.jsonl").read_bytes() == ranked  # no net was ranked anew
     assert f"augmented {found['views']} times" in " ".join(resumed.stdout.split())
     other = run("search", "--lut", "tiny.csv", *QUICK, "--seed", "1", cwd=folder)
