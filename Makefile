@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
+# Tests start hundreds of processes: without compiled files each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: profile test test-quick test-phone lint docs install clean
 
 install: $(STAMP)
