@@ -84,13 +84,12 @@ def command(
     To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench train ...
     """
     from lutbench.cli.render import LOADING, Progress, is_first_process, print_json
-    from lutbench.jobs.train import find_trainable, train_net, train_request
+    from lutbench.jobs.train import check_request, train_net, train_request
     from lutbench.report.charts.curves import TRAINING, draw_curves
     from lutbench.report.charts.style import save
     from lutbench.search.data.find import is_built_in
     from lutbench.search.recipe import Recipe
 
-    find_trainable(net)  # before torch loads
     recipe = {field.name: options.pop(field.name) for field in fields(Recipe)}
     request = train_request(
         net,
@@ -98,6 +97,7 @@ def command(
         recipe={name: value for name, value in recipe.items() if value is not None},
         **options,  # named as the fields of the request's parts are
     )
+    check_request(request)
     with Progress(is_first_process(), first=LOADING) as progress:
         from lutbench.search.hardware import Hardware
 

@@ -12,6 +12,7 @@ from lutbench.events import Report
 from lutbench.files import write_atomically
 
 if TYPE_CHECKING:
+    from lutbench.search.data.options import DataOptions
     from lutbench.search.data.source import SplitSource
     from lutbench.search.epochs import Begin
     from lutbench.search.hardware import Hardware
@@ -60,22 +61,35 @@ class Computing:
     compiled: bool = False
 
 
+def check_images(images: Images) -> None:
+    """UsageError for what can be no images, whatever lies on the disk: told before anything is loaded."""
+    from lutbench.search.data.find import check_kind
+
+    check_kind(images.data)
+    _options(images)
+
+
 def open_images(images: Images, computing: Computing, hardware: Hardware, report: Report) -> SplitSource:
     """The images, found by the first process; torch's threads are set for their size."""
     from lutbench.search.data.find import find_data
+
+    options = _options(images, str(hardware.device))
+    source = hardware.first_ahead(lambda: find_data(images.data, options, hardware.reporting(report)))
+    hardware.set_threads(computing.threads, source.resolution)
+    return source
+
+
+def _options(images: Images, device: str = "cpu") -> DataOptions:
     from lutbench.search.data.options import DataOptions
 
-    options = DataOptions(
+    return DataOptions(
         resolution=images.resolution,
         classes=images.classes,
         seed=images.data_seed,
         workers=images.workers,
         skip_broken=images.skip_broken,
-        device=str(hardware.device),
+        device=device,
     )
-    source = hardware.first_ahead(lambda: find_data(images.data, options, hardware.reporting(report)))
-    hardware.set_threads(computing.threads, source.resolution)
-    return source
 
 
 def keep_makers(source: SplitSource, folder: Path) -> None:

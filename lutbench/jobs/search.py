@@ -12,7 +12,7 @@ from lutbench.events import Note, Report
 from lutbench.export.own_code import check_trains, check_unchanged
 from lutbench.files import check_writable, file_sha256
 from lutbench.jobs.goals import Goal, models_of, net_path, search_name, space_to_search
-from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
+from lutbench.jobs.learning import Computing, Images, RunOutput, check_images, in_parts, keep_makers, open_images
 from lutbench.lut.table import Lut
 from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.search.recipe import SMALL_SET
@@ -184,6 +184,7 @@ def check_request(request: SearchRequest) -> None:
     check_trains(space)
     for lut in request.luts:
         check_unchanged(lut.metadata.space, lut.path)
+    check_images(request.images)
     schedule_for(SMALL_SET, request.learning.schedule)  # contradicts itself whatever the images, or does not
     check_writable(net_path(request.folder, _name(request, space), 0))
 

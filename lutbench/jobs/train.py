@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import UsageError
 from lutbench.events import Report
 from lutbench.files import check_writable
-from lutbench.jobs.learning import Computing, Images, RunOutput, in_parts, keep_makers, open_images
-from lutbench.search.recipe import Recipe, default_recipe
+from lutbench.jobs.learning import Computing, Images, RunOutput, check_images, in_parts, keep_makers, open_images
+from lutbench.search.recipe import SMALL_SET, Recipe, default_recipe
 from lutbench.space.factory import parse_factory_net
 from lutbench.space.fbnet import FBNET, fbnet
 from lutbench.space.graph import Model
@@ -74,6 +74,13 @@ def find_trainable(text: str) -> Net | Model:
     if net.input_shape[1] != 3:
         raise UsageError(f"{text} takes {net.input_shape[1]} channels, and images have 3")
     return net
+
+
+def check_request(request: TrainRequest) -> None:
+    """Raises what is wrong with the net and the options, before PyTorch is loaded or any data are read."""
+    find_trainable(request.net)
+    replace(default_recipe(SMALL_SET), **request.recipe)  # contradicts itself whatever the images, or does not
+    check_images(request.images)
 
 
 def train_net(request: TrainRequest, hardware: Hardware, report: Report) -> Trained:

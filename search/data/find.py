@@ -97,10 +97,16 @@ def find_data(text: str, options: DataOptions | None = None, report: Report = _k
 
     Drawing shapes or checking a folder's images the first time takes a while; report hears how far it is.
     """
+    check_kind(text)
     kind, colon, rest = text.strip().partition(":")
+    return KINDS[kind](rest if colon else None, options or DataOptions(), report)
+
+
+def check_kind(text: str) -> None:
+    """UsageError for data of no known kind, before anything is loaded that reads them."""
+    kind = text.strip().partition(":")[0]
     if kind not in KINDS:
         raise UsageError(f"no data is called {text!r}", remedy=f"{_hint(text, kind)}known: {USAGE}")
-    return KINDS[kind](rest if colon else None, options or DataOptions(), report)
 
 
 def _hint(text: str, kind: str) -> str:

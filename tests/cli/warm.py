@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 _LOADED = (
     *("torch", "onnx", "onnxruntime", "numpy", "pandas", "scipy.stats", "matplotlib.pyplot", "rich.live"),
+    *("lightning_fabric", "sklearn.datasets"),
     *("lutbench.cli.main", "lutbench.cli.bench", "lutbench.cli.search", "lutbench.cli.train", "lutbench.cli.export"),
     *("lutbench.jobs.bench", "lutbench.jobs.search", "lutbench.jobs.train", "lutbench.jobs.export"),
     *("lutbench.jobs.profile", "lutbench.jobs.verify", "lutbench.search.train", "lutbench.search.dnas"),
