@@ -77,6 +77,21 @@ QUICK = (  # files of those folders that compute little
 # tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
 # LUTBENCH_LONG=1 make test
 LONG = (
+    "benchmarks/test_evidence_records.py::test_noise_that_hides",
+    "benchmarks/test_search_evidence.py::test_every_job_is_done_once",
+    "cli/test_bench.py::test_a_run_that_is_cut_off_goes_on[9",
+    *(f"cli/test_streams.py::test_measuring_goes_on_without_its_progress[{way}" for way in ("2>&1 |", "2>/dev/full")),
+    "cli/test_estimate.py::test_every_reader_says",
+    "device_agents/test_runtimes.py::test_a_torchscript_file_of_somebody_else",
+    "device_agents/android/test_watch.py::test_every_wait_ends",
+    "export/test_onnx_counts.py::test_a_whole_net_in_int8",
+    "jobs/test_search_again.py::test_a_search_is_the_same_bit_for_bit",
+    *(f"jobs/test_search.py::test_{name}" for name in ("channels_and_resolution", "a_search_without_a_lut")),
+    "lut/test_estimate.py::test_table_5_has_its_signs",
+    *(f"report/test_page.py::test_{name}" for name in ("a_lut_with_hardly", "several_variants", "luts_of_different")),
+    "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[elastic",
+    "search/test_grid_costs.py::test_fbnetv2_has_nets",
+    "test_installed.py::test_every_command_loads",
     "jobs/test_profile_runtimes.py::test_a_lut_of_every_operator_that_verifies",
     *(f"cli/test_bench_of_anybody.py::test_a_{name}" for name in ("program_of_several", "net_that_somebody_wrote")),
     *(f"cli/test_bench.py::test_{name}" for name in ("a_net_that_code_makes", "nets_and_files_beside_a_lut")),

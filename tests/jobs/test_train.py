@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +17,7 @@ from lutbench.errors import (
     UsageError,
 )
 from lutbench.events import Event
-from lutbench.jobs.train import TrainRequest, find_trainable, train_net, train_request
+from lutbench.jobs.train import TrainRequest, check_request, find_trainable, train_net, train_request
 from lutbench.search.data import find
 from lutbench.search.data.digits import digits
 from lutbench.search.data.options import DataOptions
@@ -88,3 +91,28 @@ def test_nets_that_cannot_be_trained(tmp_path: Path) -> None:
         find_trainable("none.json")
     with pytest.raises(UsageError, match="resolution 16 is not between"):
         train_net(train_request("mobilenet_v2", folder=tmp_path, resolution=16), Hardware(), quiet)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"net": "fbnet_aa"}, "fbnet_aa"),
+        ({"data": "digit"}, "no data is called 'digit'"),
+        ({"resolution": 3}, "a resolution of 3"),
+        ({"recipe": {"learning_rate": -1.0}}, "learning_rate -1.0 cannot be"),
+    ],
+)
+def test_wrong_options_are_found_before_any_data_are_read(
+    changes: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(find, "find_data", None)
+    request = train_request(**{"net": "fbnet_a", "folder": tmp_path, **changes})
+    with pytest.raises(UsageError, match=problem):
+        check_request(request)
+
+
+def test_options_are_checked_without_pytorch(tmp_path: Path) -> None:
+    code = "import sys; from lutbench.jobs.train import check_request, train_request\n"
+    code += "from pathlib import Path; check_request(train_request(net='fbnet_a', folder=Path('x')))\n"
+    code += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -88,15 +88,16 @@ def test_the_artifact_that_kills_its_runner_is_the_one_that_fails(
     send = agent._send_line
 
     def send_and_kill(line: bytes) -> None:
+        assert agent._process is not None
+        deadly = CONV.encode() in line.partition(b'"cycles":')[2]
+        if deadly:  # stopped first: it may not be done before it is killed
+            os.kill(agent._process.pid, signal.SIGSTOP)
         send(line)
-        if CONV.encode() in line.partition(b'"cycles":')[2]:
-            assert agent._process is not None
+        if deadly:
             os.kill(agent._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(agent, "_send_line", send_and_kill)
-    calls = {CONV: 10_000_000}  # which is not over before the signal comes
-    cycles = tuple(Cycle((name,), 0, 1, calls.get(name, 3), "c") for name in NAMES)
-    batch = Batch(cycles, (Canary("c", OVERHEAD.name, 1, 1.0),))
+    batch = Batch(tuple(Cycle((n,), 0, 1, 3, "c") for n in NAMES), (Canary("c", OVERHEAD.name, 1, 1.0),))
     (failure,) = (outcome for outcome in agent.measure(batch) if isinstance(outcome, Failure))
     assert failure.artifact == CONV and "signal 9" in failure.reason
     assert {o.artifact for o in agent.measure(batch) if isinstance(o, Samples)} == {BLOCK, OVERHEAD.name}
