@@ -39,8 +39,10 @@ class Group:
         return sorted({one["target_ms"] for one in self.records if one["kind"] == "chance"})
 
     def chance(self, target_ms: float) -> list[Record]:
-        """The random nets of a budget that have been trained."""
-        return [one for one in self._of("chance", target_ms) if one["net"] in self.trained]
+        """The random nets of a budget that have been trained, but for those that a search found and that were trained
+        for that: they are no random sample."""
+        found = {one["net"] for one in self._of("found", target_ms)}
+        return [one for one in self._of("chance", target_ms) if one["net"] in self.trained and one["net"] not in found]
 
     def found(self, target_ms: float) -> list[Record]:
         """Best nets of searches that have been trained."""

@@ -78,7 +78,7 @@ class Plan:
         chance = {target: self._random(target) for target in self.targets_ms}
         for target in self.targets_ms:
             yield from (self._training(net, seed) for net in chance[target] for seed in range(self.trainings))
-        for seed in range(self.seeds):
+        for seed in range(1, self.seeds + 1):  # seed 0 is the random nets': `random` would score these very nets
             for target in self.targets_ms:
                 for method in self.methods:
                     yield from self._search(method, target, seed)

@@ -79,6 +79,16 @@ def test_the_tables_say_what_the_lines_do(tmp_path: Path, capsys: pytest.Capture
     assert float(front[2]) == pytest.approx(3 * 8.5, abs=0.05)
 
 
+def test_a_random_net_that_a_search_found_is_none_of_the_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = made(tmp_path, noise=0.0005)
+    records.add({**ABOUT, "kind": "chance", "target_ms": 5.0, "net": "found5.0", "latency_us": 5000.0})
+    report(records)
+    noise, found, *_ = rows(capsys.readouterr().out, "5 ms")
+    assert noise[1] == "10" and found[6] == "90.0 %"
+
+
 def test_the_picture_has_a_panel_for_each_budget(tmp_path: Path) -> None:
     plot(made(tmp_path, noise=0.0005), tmp_path / "evidence.svg")
     assert (tmp_path / "evidence.svg").read_text().count('<g id="axes_') == 2

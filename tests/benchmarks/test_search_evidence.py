@@ -66,7 +66,7 @@ def test_every_job_is_done_once_and_one_that_is_lost_comes_to_the_same_again(pla
         assert run(plan, 0, 1, 0) == 0
         found = plan.study.records.where(kind="found")
         different = {one["net"] for kind in ("chance", "found") for one in plan.study.records.where(kind=kind)}
-        assert [one["method"] for one in found] == list(METHODS)
+        assert [(one["method"], one["seed"]) for one in found] == [(method, 1) for method in METHODS]
         assert kinds(plan) == {
             "chance": NETS,
             "training": TRAININGS * len(different),
