@@ -83,7 +83,8 @@ def _prediction(side: Side) -> str:
     if side.lut.metadata.provenance == "estimated" and (context.scale, context.operator_us) == (1.0, 0.0):
         return "overhead + sum of (row − overhead)"
     fitted = f"({context.operator_us:.2f} µs + {context.scale:.3f} × (row − overhead))"
-    return f"overhead + sum of {fitted}, context depth {context.depth}"
+    before = f"{context.depth} others before each" if context.depth else "one by one"
+    return f"overhead + sum of {fitted}; operators timed {before}"
 
 
 def _rows_outside(side: Side) -> Html:
