@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import f as f_distribution
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 Array = npt.NDArray[np.float64]
 LEVEL = 0.95
@@ -74,7 +74,7 @@ def rank_correlation(rows: Array) -> float:
     """Spearman's, of the two columns of rows (n, 2); NaN where one column is all the same."""
     if np.ptp(rows, axis=0).min() == 0:
         return math.nan
-    return float(spearmanr(rows[:, 0], rows[:, 1]).statistic)
+    return float(np.corrcoef(rankdata(rows, axis=0), rowvar=False)[0, 1])
 
 
 def share_beaten(value: float, others: Sequence[float]) -> float:

@@ -13,6 +13,12 @@ from _evidence_plot import plot
 from _evidence_records import Records
 from _evidence_report import report
 
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("_evidence_statistics.RESAMPLES", 200)
+
+
 ABOUT = {"data": "made", "lut": "s8"}
 
 

@@ -70,6 +70,13 @@ def test_a_net_learns_and_its_score_is_its_own(tmp_path: Path) -> None:
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
+def test_a_training_may_be_tested_at_its_end_alone_and_comes_to_the_same(tmp_path: Path) -> None:
+    whole = train(setup(tmp_path / "whole"), quiet)
+    late = train(setup(tmp_path / "late", tests_at_end_only=True), quiet)
+    assert ["test_accuracy" in record for record in late.history] == [False, False, False, True]
+    assert late.test == whole.test
+
+
 def test_metrics_are_a_json_line_per_epoch(tmp_path: Path) -> None:
     result = train(setup(tmp_path), quiet)
     records = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
