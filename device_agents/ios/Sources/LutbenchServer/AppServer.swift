@@ -134,7 +134,7 @@ public final class AppServer {
                         ownerLeft = now()
                     }
                 }
-                if let pairing, pairing.isLocked { stopListening(port: port) }
+                if let pairing, locked({ pairing.isLocked }) { stopListening(port: port) }
             }
         }
         close(listener.descriptor)
