@@ -213,8 +213,9 @@ class MaskedBlock(nn.Module):
             if conv.bias is not None:
                 conv.bias.copy_(cast(Tensor, widest.bias)[: len(conv.bias)])
         for norm, widest_norm in zip(norms, own_norms, strict=True):
+            theirs = widest_norm.state_dict()
             for name, value in norm.state_dict().items():
-                value.copy_(prefix(widest_norm.state_dict()[name], value.shape))
+                value.copy_(prefix(theirs[name], value.shape))
         return module.train(self.training)
 
     @property
