@@ -3,7 +3,7 @@
 // library is opened at run time and libsodium is the system's; on iOS both are part of the app.
 import PackageDescription
 
-let version = "0.2.0"  // lutbench's; linux/check_project.py holds it against the Python package's
+let version = "0.2.0"  // lutbench's; tests hold it against the Python package's
 
 #if os(Linux)
 let packages: [Package.Dependency] = []
