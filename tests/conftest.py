@@ -154,8 +154,8 @@ TESTS = Path(__file__).parent
 _TESTS_RUN = itertools.count()
 
 # No test fails for being slow: machines are shared. Where a test does not name the number of its examples itself,
-# CI (LUTBENCH_LONG=1) takes 100, who works on the code a fifth of them.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI (LUTBENCH_LONG=1) takes 60, who works on the code a third of them.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 settings.register_profile("few", settings.get_profile("patient"), max_examples=20)
 IS_LONG = os.environ.get("LUTBENCH_LONG") and not os.environ.get("LUTBENCH_QUICK")
 settings.load_profile("patient" if IS_LONG else "few")
