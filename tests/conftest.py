@@ -78,6 +78,14 @@ QUICK = (  # files of those folders that compute little
 # tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
 # LUTBENCH_LONG=1 make test
 LONG = (
+    "benchmarks/test_masked_rivals.py::test_scaled_nets",
+    "jobs/test_batch.py::test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes[pool_16x4x4-e",
+    "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[torchscript",
+    "lut/test_predict.py::test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets[0.004",
+    "report/test_page.py::test_text_of_a_lut",
+    "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[mixed",
+    "search/test_grid_costs.py::test_one_hot_gates_cost_what_the_derived_net_is_counted_at[fbnetv2",
+    "search/test_masked_search.py::test_it_learns_and_the_budget_is_approached[elastic",
     "cli/test_estimate.py::test_both_phones",
     "device_agents/test_runtimes.py::test_threads_are_set_before_the_runtime_starts[torchscript",
     "export/test_cache.py::test_two_writers",

@@ -21,7 +21,7 @@ _RUNS = {
     "journal": 10,
     "import-hw-nas-bench": 10,
     "checkpoint": 8,
-    "import-ofa": 20,
+    "import-ofa": 8,
     "import-nni": 20,
     "import-fbnet-text": 20,
     "bench-table": 15,

@@ -200,7 +200,7 @@ def latencies() -> st.SearchStrategy[dict[str, float]]:
     return st.dictionaries(st.sampled_from(names), st.floats(1e-300, 1e300), max_size=12)
 
 
-@settings(max_examples=25)  # each predicts every net of the zoo four times
+@settings(max_examples=12)  # each predicts every net of the zoo four times
 @given(latencies(), latencies())
 def test_b_to_a_is_the_inverse_of_a_to_b(a_us: dict[str, float], b_us: dict[str, float]) -> None:
     a, b = (
