@@ -78,6 +78,9 @@ QUICK = (  # files of those folders that compute little
 # tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
 # LUTBENCH_LONG=1 make test
 LONG = (
+    "jobs/test_batch.py::test_bench_times_batches",
+    "jobs/test_check.py::test_devices_check_of_a_phone_that_is_not_there",
+    "report/test_page.py::test_two_luts",
     "benchmarks/test_masked_rivals.py::test_scaled_nets",
     "jobs/test_batch.py::test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes[pool_16x4x4-e",
     "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[torchscript",
@@ -96,7 +99,6 @@ LONG = (
     "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[soft",
     "benchmarks/test_evidence_records.py::test_noise_that_hides",
     "benchmarks/test_search_evidence.py::test_every_job_is_done_once",
-    "cli/test_bench.py::test_a_run_that_is_cut_off_goes_on[9",
     *(f"cli/test_streams.py::test_measuring_goes_on_without_its_progress[{way}" for way in ("2>&1 |", "2>/dev/full")),
     "cli/test_estimate.py::test_every_reader_says",
     "device_agents/test_runtimes.py::test_a_torchscript_file_of_somebody_else",
@@ -112,7 +114,7 @@ LONG = (
     "jobs/test_profile_runtimes.py::test_a_lut_of_every_operator_that_verifies",
     *(f"cli/test_bench_of_anybody.py::test_a_{name}" for name in ("program_of_several", "net_that_somebody_wrote")),
     *(f"cli/test_bench.py::test_{name}" for name in ("a_net_that_code_makes", "nets_and_files_beside_a_lut")),
-    *("cli/test_decoders", "cli/test_derive", "cli/test_full_disk.py::test_epochs"),
+    *("cli/test_decoders", "cli/test_derive", "cli/test_full_disk", "cli/test_bench.py::test_a_run_that_is_cut_off"),
     *(f"cli/test_main.py::test_{name}" for name in ("verify_writes_its_summary", "kill_9_and_run_again[300")),
     *(f"cli/test_report.py::test_{name}" for name in ("diff_writes_the_same_page", "charts_alone")),
     "cli/test_streams.py::test_what_bench_measured_is_kept",
