@@ -78,6 +78,9 @@ QUICK = (  # files of those folders that compute little
 # tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
 # LUTBENCH_LONG=1 make test
 LONG = (
+    "cli/test_report.py::test_a_page_and_charts",
+    "jobs/test_batch.py::test_the_luts_file_says_so",
+    "report/test_page.py::test_columns_of_samples",
     "jobs/test_batch.py::test_bench_times_batches",
     "jobs/test_check.py::test_devices_check_of_a_phone_that_is_not_there",
     "report/test_page.py::test_two_luts",
