@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hypothesis import HealthCheck, settings
 
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.fake import FakeAgent
@@ -22,6 +21,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD, parse_operator
+from tests.tiers import IS_QUICK, TESTS, is_left_to_ci, is_slow, set_examples
 
 TINY_TOML = """\
 name = "tiny"
@@ -46,155 +46,20 @@ channels = 32
 """
 
 
-# files and folders of tests that export, train or start processes throughout: `make test-quick` leaves them out,
-# beside single tests that are marked slow
-SLOW = (
-    *("cli/", "export/", "jobs/", "models/", "phone/", "search/", "nn/"),
-    *("report/test_browser", "report/test_charts", "report/test_page", "lut/test_estimate"),
-    *("device_agents/runner/test_build", "device_agents/runner/test_runner", "device_agents/runner/test_calls"),
-    *("device_agents/runner/test_server", "device_agents/runner/test_native_host"),
-    *("device_agents/test_host_agent", "device_agents/test_runtimes"),
-    *(f"device_agents/android/test_{name}" for name in ("awake", "check", "commands", "cores", "install", "lock")),
-    *(f"device_agents/android/test_{name}" for name in ("process", "shell", "watch")),
-    *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
-    *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),
-    "reading/test_files.py::test_a_pipe",
-    # these start nothing, and compute for seconds
-    *("lut/test_fill", "lut/test_large", "report/test_imported", "test_hostile"),
-    *(f"lut/test_diff.py::test_{name}" for name in ("b_to_a_is", "significant_only", "what_the", "worst_over")),
-    *("lut/test_predict.py::test_95_percent_intervals", "lut/test_latencies.py::test_a_changed_character"),
-    *("lut/importers/test_build.py::test_any_latencies", "lut/importers/test_readers.py::test_a_damaged_file"),
-    *(f"private/test_{name}_calls" for name in ("executorch", "torch", "datasets", "onnxruntime")),
-    "device_agents/test_engines",
-    "device_agents/ios/test_agent",
-    "device_agents/ios/test_fuzz",
-    "device_agents/ios/test_usbmux.py::test_debians",
-    "device_agents/ios/test_usbmux.py::test_the_real",
-)
-QUICK = (  # files of those folders that compute little
-    *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
-    *("search/test_budget", "search/test_latency", "search/test_recipe", "search/test_schedule"),
-)
-# tests that take longest, 7 s to a minute each; the plain suite has shorter ones of the same kind. CI runs them:
-# LUTBENCH_LONG=1 make test
-LONG = (
-    "cli/test_report.py::test_a_page_and_charts",
-    "jobs/test_batch.py::test_the_luts_file_says_so",
-    "report/test_page.py::test_columns_of_samples",
-    "jobs/test_batch.py::test_bench_times_batches",
-    "jobs/test_check.py::test_devices_check_of_a_phone_that_is_not_there",
-    "report/test_page.py::test_two_luts",
-    "benchmarks/test_masked_rivals.py::test_scaled_nets",
-    "jobs/test_batch.py::test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes[pool_16x4x4-e",
-    "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[torchscript",
-    "lut/test_predict.py::test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets[0.004",
-    "report/test_page.py::test_text_of_a_lut",
-    "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[mixed",
-    "search/test_grid_costs.py::test_one_hot_gates_cost_what_the_derived_net_is_counted_at[fbnetv2",
-    "search/test_masked_search.py::test_it_learns_and_the_budget_is_approached[elastic",
-    "cli/test_estimate.py::test_both_phones",
-    "device_agents/test_runtimes.py::test_threads_are_set_before_the_runtime_starts[torchscript",
-    "export/test_cache.py::test_two_writers",
-    "jobs/test_batch.py::test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes[stem_k3_3x16x16_8_s2-e",
-    "jobs/test_batch.py::test_an_artifact_takes_the_whole_batch_and_computes_what_torch_computes[ir_k3_e2_g2_8x8x8_8_s1-e",
-    "lut/test_estimate.py::test_a_nets_prediction_is",
-    "search/test_dnas.py::test_a_budget_is_met_in_one_run",
-    "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[soft",
-    "benchmarks/test_evidence_records.py::test_noise_that_hides",
-    "benchmarks/test_search_evidence.py::test_every_job_is_done_once",
-    *(f"cli/test_streams.py::test_measuring_goes_on_without_its_progress[{way}" for way in ("2>&1 |", "2>/dev/full")),
-    "cli/test_estimate.py::test_every_reader_says",
-    "device_agents/test_runtimes.py::test_a_torchscript_file_of_somebody_else",
-    "device_agents/android/test_watch.py::test_every_wait_ends",
-    "export/test_onnx_counts.py::test_a_whole_net_in_int8",
-    "jobs/test_search_again.py::test_a_search_is_the_same_bit_for_bit",
-    *(f"jobs/test_search.py::test_{name}" for name in ("channels_and_resolution", "a_search_without_a_lut")),
-    "lut/test_estimate.py::test_table_5_has_its_signs",
-    *(f"report/test_page.py::test_{name}" for name in ("a_lut_with_hardly", "several_variants", "luts_of_different")),
-    "search/test_dnas.py::test_it_learns_and_writes_a_line_per_epoch[elastic",
-    "search/test_grid_costs.py::test_fbnetv2_has_nets",
-    "test_installed.py::test_every_command_loads",
-    "jobs/test_profile_runtimes.py::test_a_lut_of_every_operator_that_verifies",
-    *(f"cli/test_bench_of_anybody.py::test_a_{name}" for name in ("program_of_several", "net_that_somebody_wrote")),
-    *(f"cli/test_bench.py::test_{name}" for name in ("a_net_that_code_makes", "nets_and_files_beside_a_lut")),
-    *("cli/test_decoders", "cli/test_derive", "cli/test_full_disk", "cli/test_bench.py::test_a_run_that_is_cut_off"),
-    *(f"cli/test_main.py::test_{name}" for name in ("verify_writes_its_summary", "kill_9_and_run_again[300")),
-    *(f"cli/test_report.py::test_{name}" for name in ("diff_writes_the_same_page", "charts_alone")),
-    "cli/test_streams.py::test_what_bench_measured_is_kept",
-    "cli/test_search.py::test_modes_and_weights_of_the_paper",
-    *(f"cli/test_train.py::test_{name}" for name in ("two_processes_say_it_once", "an_error_of_two_processes")),
-    *(f"device_agents/test_runtimes.py::test_{name}" for name in ("a_file_that_kills", "files_that_cannot_run")),
-    "device_agents/test_runtimes.py::test_operators_are_timed_and_an_empty_program_is_the_fastest[torchscript",
-    "device_agents/test_runtimes.py::test_threads_are_set_before_the_runtime_starts[executorch",
-    "device_agents/android/test_watch.py::test_a_phone_that_stays_hot",
-    "device_agents/runner/test_calls.py::test_the_runner_makes_no_other_calls",
-    "export/test_coreml_export.py::test_every_kind_computes",
-    "device_agents/runner/test_server.py::test_slow_and_idle_clients",
-    "export/test_executorch_export.py::test_the_remedies_for_speed_do_not_change_what_runs",
-    "export/test_onnx_export.py::test_the_same_operator_gives_the_same_bytes_in_any_process",
-    "export/test_onnx_export.py::test_a_published_model_runs_in_int8_from_end_to_end[mna",
-    "export/test_onnx_export.py::test_a_published_model_runs_in_int8_from_end_to_end[shuf",
-    "export/test_onnx_export.py::test_the_smallest_published_net_of_each_newer_family",
-    "export/test_torchscript_export.py::test_bytes_do_not_depend_on_where",
-    "jobs/test_batch.py::test_a_journal_of_one_batch",
-    "jobs/test_bench.py::test_a_lut_predicts_the_nets_it_covers",
-    *(f"jobs/test_profile.py::test_{name}" for name in ("another_definition", "several_variants")),
-    "jobs/test_search.py::test_every_variant_of_the_luts",
-    "jobs/test_batch.py::test_profile_and_verify_on_this_machine",
-    "jobs/test_batch.py::test_this_machine_runs_batches_on_every_runtime[executorch",
-    "jobs/test_export.py::test_every_runtime_classifies_as_torch_does",
-    "jobs/test_quiet.py::test_profile_waits_before_it_measures",
-    "jobs/test_verify.py::test_every_net_is_kept_for_pictures",
-    "jobs/test_verify.py::test_nets_that_the_lut_was_tuned_on",
-    *(f"lut/test_cost_fit.py::test_intervals_of_operators_hold_the_truth[{nets}" for nets in (100, 400)),
-    *(f"lut/test_cost_fit.py::test_{name}" for name in ("with_many_nets_every", "costs_are_positive")),
-    "lut/test_estimate.py::test_the_s8_nets_are_met",
-    *(f"report/test_page.py::test_{name}" for name in ("whatever_a_header_holds", "the_same_luts_give_the_same_bytes")),
-    *(f"report/test_page.py::test_{name}" for name in ("what_is_not_measured", "rows_without_an_interval")),
-    "report/test_charts.py::test_every_chart_becomes_a_file",
-    "search/data/test_glyphs.py::test_a_letter_stands_off",
-    *(f"search/test_dnas.py::test_{name}" for name in ("a_killed_search", "compiled_passes", "a_strong_pull")),
-    "search/test_masked_search.py::test_it_learns_and_the_budget_is_approached[soft",
-    *("search/test_chance.py::test_each_comes_as_often", "search/test_train.py::test_a_killed_training"),
-    "search/test_finders.py::test_evolution_finds_better",
-    *(f"search/test_hardware.py::test_{name}" for name in ("a_search_s", "a_training_step", "processes_end")),
-    "test_docs_run.py::test_the_page_runs[docs/tutorials/first-lut",
-    *(f"test_docs_run.py::test_the_page_runs[docs/{page}" for page in ("how-to/diff", "reference/py")),
-    "test_installed.py::test_worker_processes_start_where_files_bear_our_names",
-    "test_interface.py::test_examples_that_measure",
-)  # fmt: skip
-TESTS = Path(__file__).parent
 _TESTS_RUN = itertools.count()
-
-# No test fails for being slow: machines are shared. Where a test does not name the number of its examples itself,
-# CI (LUTBENCH_LONG=1) takes 60, who works on the code a third of them.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-settings.register_profile("few", settings.get_profile("patient"), max_examples=20)
-IS_LONG = os.environ.get("LUTBENCH_LONG") and not os.environ.get("LUTBENCH_QUICK")
-settings.load_profile("patient" if IS_LONG else "few")
-
-
-def place_of(path: Path, name: str = "") -> str:
-    """A test, or a file of tests, as the lists above name it."""
-    return f"{path.relative_to(TESTS).as_posix()}::{name}" if path.is_relative_to(TESTS) else ""
-
-
-def is_slow(path: Path, name: str = "") -> bool:
-    """Whether a file of tests, or one of its tests, is among SLOW."""
-    place = place_of(path, name)
-    return place.startswith(SLOW) and not place.startswith(QUICK)
+set_examples()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Quick tests do not even import the files that are left out: those load every runtime."""
-    return True if os.environ.get("LUTBENCH_QUICK") and collection_path.is_file() and is_slow(collection_path) else None
+    return True if IS_QUICK and collection_path.is_file() and is_slow(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.path, item.name):
             item.add_marker(pytest.mark.slow)
-        if place_of(item.path, item.name).startswith(LONG) and not os.environ.get("LUTBENCH_LONG"):
+        if is_left_to_ci(item.path, item.name):
             item.add_marker(pytest.mark.skip("takes long: LUTBENCH_LONG=1 runs it"))
 
 
@@ -249,7 +114,7 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, worker_lock
 @pytest.fixture(autouse=True)
 def kept_export_workers(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Export workers go on from test to test, but where tests are about starting and ending them."""
-    if not os.environ.get("LUTBENCH_QUICK") and place_of(request.path) != "export/test_pool.py::":
+    if not IS_QUICK and request.path != TESTS / "export" / "test_pool.py":
         from lutbench.export import pool
         from tests.export.kept_workers import KeptWorkers
 
@@ -264,7 +129,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(autouse=True)
 def no_process_in_a_quick_test(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """`make test-quick` fails a test that starts a process and is not marked slow; exports run in processes."""
-    if os.environ.get("LUTBENCH_QUICK") and "slow" not in request.keywords:
+    if IS_QUICK and "slow" not in request.keywords:
 
         def refused(*_arguments: object, **_keywords: object) -> None:
             pytest.fail("starts a process: mark it slow")

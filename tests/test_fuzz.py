@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
+from tests.tiers import examples
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import fuzz
 from fuzz_readers import READERS
 
-# as many files as take half a second or so; CI's LUTBENCH_LONG=1 tries four times as many
+# how many files: as many as take half a second or so, an import's some seconds
 _RUNS = {
-    "lut": 5,
-    "lut-large": 6,
-    "nets-table": 10,
-    "journal": 10,
-    "import-hw-nas-bench": 10,
-    "checkpoint": 8,
-    "import-ofa": 8,
-    "import-nni": 10,
-    "import-fbnet-text": 10,
-    "bench-table": 15,
-    "lut-spreadsheet": 10,
-    "image": 25,
-    "arrow": 5,
+    "lut": 15,
+    "lut-large": 25,
+    "nets-table": 40,
+    "journal": 40,
+    "import-hw-nas-bench": 40,
+    "checkpoint": 30,
+    "import-ofa": 80,
+    "bench-table": 60,
+    "lut-spreadsheet": 40,
+    "image": 100,
+    "arrow": 15,
 }
-_USUAL_RUNS = 40
-_TIMES = 4 if os.environ.get("LUTBENCH_LONG") else 1
+_USUAL_RUNS = 150
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_no_reader_raises_anything_but_our_errors(name: str, tmp_path: Path) -> None:
-    runs = _RUNS.get(name, _USUAL_RUNS) * _TIMES
+    runs = examples(_RUNS.get(name, _USUAL_RUNS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tally = fuzz.fuzz(READERS[name], seed=7, keep=tmp_path, most_runs=runs)

@@ -28,6 +28,7 @@ from lutbench.device_agents.remote.checklist import (
     NOTE,
     OK,
     Check,
+    Checklist,
     PhoneReport,
     Say,
     failed_check,
@@ -58,12 +59,7 @@ def check_phone(
     artifact: what is measured in the end.
     config: the folder of the adb keys.
     """
-    checks: list[Check] = []
-
-    def done(check: Check) -> None:
-        checks.append(check)
-        say(check)
-
+    checks = Checklist(say)
     environment: dict[str, Any] = {}
     sections: dict[str, str] = {}
     clock: Check | None = None  # its line waits for the operator, with which the runner tells what a reading takes
@@ -73,31 +69,31 @@ def check_phone(
             state = read_state(connection)
             hold_phone(connection, state, wanted, stack)
             info = describe(state, connection.kind, [])
-            done(_reached(wanted, state, settings, info))
+            checks.done(_reached(wanted, state, settings, info))
             environment = dict(info.environment)
             sections = {name: state.sections.get(name, "") for name in _SECTIONS_SHOWN}
             end_jobs(connection)
             for check in (_space(connection), _hash(connection), _tar(connection)):
-                done(check)
+                checks.done(check)
             changes = begin_changes(connection, stack, settings.report)
             if changes.was_left:
                 state = read_state(connection)  # as the phone was before that run
             awake = StayAwake(changes, unheard, state)
             awake.begin(state)
-            done(_cores(connection, state, settings))
-            done(heat_check(state, wanted.limits))
-            done(wakefulness_check(awake.found, read_state(connection)))
+            checks.done(_cores(connection, state, settings))
+            checks.done(heat_check(state, wanted.limits))
+            checks.done(wakefulness_check(awake.found, read_state(connection)))
             clock = _clock(connection)
         except DeviceError as error:
-            done(failed_check("reach", error))
+            checks.done(failed_check("reach", error))
     operator: Check | None = None
-    if clock and FAILED not in {clock.status, *(check.status for check in checks)}:
+    if clock and clock.status != FAILED and not checks.has_failed:
         operator, clock_ns = operator_check(lambda: open_phone(wanted, config, settings, patience), artifact)
         clock = _with_cost(clock, clock_ns)
     for last in (clock, operator):
         if last is not None:
-            done(last)
-    return PhoneReport(tuple(checks), environment, sections)
+            checks.done(last)
+    return checks.report(environment, sections)
 
 
 def _reached(wanted: Wanted, state: State, settings: AgentSettings, info: DeviceInfo) -> Check:

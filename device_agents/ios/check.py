@@ -20,6 +20,7 @@ from lutbench.device_agents.remote.checklist import (
     NOTE,
     OK,
     Check,
+    Checklist,
     PhoneReport,
     Say,
     failed_check,
@@ -45,12 +46,7 @@ def check_iphone(
     artifact: what is measured in the end.
     say: hears each check as it is done.
     """
-    checks: list[Check] = []
-
-    def done(check: Check) -> None:
-        checks.append(check)
-        say(check)
-
+    checks = Checklist(say)
     patience = patience or Patience(reconnect_s=RECONNECT_S)
     environment: dict[str, Any] = {}
     try:
@@ -59,18 +55,20 @@ def check_iphone(
             state = connection.state()
             info = describe(connection.opened, state, kind)
             environment = dict(info.environment)
-            done(_reached(wanted, connection, settings, f"{info.model} ({environment['model']}), {info.os}, {kind}"))
-            done(_app(connection.opened.app))
-            done(_runtime(connection, settings.runtime, runtime))
-            done(_space(connection))
+            checks.done(
+                _reached(wanted, connection, settings, f"{info.model} ({environment['model']}), {info.os}, {kind}")
+            )
+            checks.done(_app(connection.opened.app))
+            checks.done(_runtime(connection, settings.runtime, runtime))
+            checks.done(_space(connection))
             for check in (_front(state), _power(state), _heat(state), _battery(state, wanted.least_battery_percent)):
-                done(check)
+                checks.done(check)
     except DeviceError as error:
-        done(failed_check("reach", error))
-    if FAILED not in {check.status for check in checks}:
+        checks.done(failed_check("reach", error))
+    if not checks.has_failed:
         quiet = replace(settings, report=unheard)
-        done(operator_check(lambda: open_iphone(wanted, quiet, runtime, patience), artifact)[0])
-    return PhoneReport(tuple(checks), environment, {})
+        checks.done(operator_check(lambda: open_iphone(wanted, quiet, runtime, patience), artifact)[0])
+    return checks.report(environment, {})
 
 
 def _reached(wanted: WantedIphone, connection: AppConnection, settings: AgentSettings, found: str) -> Check:

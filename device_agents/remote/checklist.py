@@ -50,6 +50,27 @@ class PhoneReport:
 Say = Callable[[Check], None]
 
 
+class Checklist:
+    """The list as it grows; say hears each check as it is done."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._checks: list[Check] = []
+
+    def done(self, check: Check) -> None:
+        """Adds a line."""
+        self._checks.append(check)
+        self._say(check)
+
+    @property
+    def has_failed(self) -> bool:
+        return any(check.status == FAILED for check in self._checks)
+
+    def report(self, environment: dict[str, Any], sections: dict[str, str]) -> PhoneReport:
+        """The list as far as it came, with what the phone said of itself."""
+        return PhoneReport(tuple(self._checks), environment, sections)
+
+
 def failed_check(name: str, error: DeviceError) -> Check:
     """The line that an error makes."""
     return Check(name, FAILED, error.problem, error.remedy)

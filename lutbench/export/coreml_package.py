@@ -13,7 +13,6 @@ from pathlib import Path
 
 from lutbench.errors import ExportError
 
-SUFFIX = ".mlpackage.tar"
 _DATA = "Data/com.apple.CoreML"
 PROGRAM, WEIGHTS, MANIFEST = f"{_DATA}/model.mlmodel", f"{_DATA}/weights/weight.bin", "Manifest.json"
 _FILES = (MANIFEST, PROGRAM, WEIGHTS)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from lutbench.errors import UsageError
 
 INPUT, OUTPUT = "input", "output"
+_WEIGHTS = Path("Data/com.apple.CoreML/weights")  # where a package has its file of weights
 _NUMPY = {"fp16": np.float16, "fp32": np.float32}
 
 
@@ -51,8 +52,7 @@ def read(folder: Path) -> Any:
         from coremltools.converters.mil.frontend.milproto import load as reader
 
         spec = tools.utils.load_spec(str(folder))
-        weights = folder / "Data" / "com.apple.CoreML" / "weights"
-        return reader.load(spec, spec.specificationVersion, str(weights))
+        return reader.load(spec, spec.specificationVersion, str(folder / _WEIGHTS))
 
 
 def _files_of(model: Any) -> tuple[bytes, bytes]:
@@ -61,7 +61,7 @@ def _files_of(model: Any) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
         place = Path(folder) / "model.mlpackage"
         model.save(str(place))
-        weights = place / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+        weights = place / _WEIGHTS / "weight.bin"
         data = weights.read_bytes() if weights.exists() else b""
     return bytes(spec.SerializeToString(deterministic=True)), data
 

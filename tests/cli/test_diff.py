@@ -21,6 +21,7 @@ from lutbench.space.fbnet import fbnet
 from tests.cli.running import one_line, run
 from tests.json_keys import check_keys
 from tests.lut.made import METADATA, clocked, made_lut, made_row, with_row, without
+from tests.tiers import examples
 
 OPERATORS = [op for op in fbnet(224, 1.0).operators if op.is_measured]
 BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
@@ -31,7 +32,7 @@ EXTREMES = st.sampled_from([1e-300, 0.001, 1.0, 1e12, 1e300, 1.7e308])
 
 @given(st.lists(EXTREMES, min_size=1), st.lists(EXTREMES, min_size=1))
 @example([1.7e308], [1.7e308])  # nets' sums overflow in both
-@settings(deadline=None, max_examples=4)  # each predicts every net of the zoo twice
+@settings(deadline=None, max_examples=examples(20))  # each predicts every net of the zoo twice
 def test_any_latencies_can_be_rendered(a_us: list[float], b_us: list[float]) -> None:
     a, b = (
         Lut(METADATA, tuple(made_row(op.name, us[n % len(us)], 0.0) for n, op in enumerate(OPERATORS)))

@@ -119,7 +119,7 @@ def additive_error(nets: list[NetWork], unseen: list[NetWork]) -> float:
 def test_intervals_of_operators_hold_the_truth(count: int, least: float) -> None:
     """From few nets the width of the deviations is itself uncertain, which the intervals do not know."""
     held = []
-    for seed in range(4 if count < 100 else 2):
+    for seed in range(4):
         truth, factors = device(seed), deviations(seed, 0.3)
         fit = fit_costs(nets_of(truth, 0.01, count, factors), general_prior(KINDS))
         for piece, found in zip(PIECES, fit.latencies(PIECES), strict=True):

@@ -18,6 +18,7 @@ from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import Operator
 from lutbench.space.zoo import find_net
 from tests.lut.made import METADATA, clocked, fitted, made_lut, made_row, with_row, without
+from tests.tiers import examples
 
 SPACE = fbnet(224, 1.0)
 BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
@@ -200,7 +201,7 @@ def latencies() -> st.SearchStrategy[dict[str, float]]:
     return st.dictionaries(st.sampled_from(names), st.floats(1e-300, 1e300), max_size=12)
 
 
-@settings(max_examples=12)  # each predicts every net of the zoo four times
+@settings(max_examples=examples(100))  # each predicts every net of the zoo four times
 @given(latencies(), latencies())
 def test_b_to_a_is_the_inverse_of_a_to_b(a_us: dict[str, float], b_us: dict[str, float]) -> None:
     a, b = (

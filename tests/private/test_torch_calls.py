@@ -56,12 +56,10 @@ def test_a_failure_of_the_compiler_is_explained_where_its_kind_is_known(way: str
         raise error
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_is_iterated_as_by_itself(way: str, workers: int) -> None:
-    if way == "public" and workers:
-        pytest.skip("torch starts its workers by the private class only")
-    loader = data.DataLoader(range(7), batch_size=3, num_workers=workers)  # type: ignore[arg-type]
-    assert [batch.tolist() for batch in iterated(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
+def test_a_loader_is_iterated_as_by_itself(way: str) -> None:
+    for workers in (0, 2) if way == "private" else (0,):  # torch itself starts workers by the private class only
+        loader = data.DataLoader(range(7), batch_size=3, num_workers=workers)  # type: ignore[arg-type]
+        assert [batch.tolist() for batch in iterated(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
