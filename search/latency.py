@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lutbench.errors import LutError
 from lutbench.lut.coverage import fixed_parts
+from lutbench.lut.definitions import check_definition
 from lutbench.lut.table import Lut
 from lutbench.search.chain import Chain
 from lutbench.search.grid_costs import LATENCY, CostModel, GridModel, expected_of_grid, grid_costs
@@ -89,10 +90,13 @@ class LatencyModel:
 def latency_model(lut: Lut, space: Space) -> CostModel:
     """The LUT's costs of the space; LutError that lists every operator the LUT has no latency of.
 
+    LutError too where the space is another of the name that the LUT's has: it may have the same operators all the same.
+
     An imported table may lack stem, head, pool and classifier, which all nets have: what its import was told of them is
     in fixed_us, or nothing is, and nets are compared by their blocks alone. Where nets choose channels or a resolution,
     these have rows.
     """
+    check_definition(lut, space)
     if space.has_choices:
         _check_rows(lut, space, [op for op in space.operators if op != OVERHEAD])
         return GridModel(lut.metadata.device, space, grid_costs(space, _cost_of(lut), lut.overhead_us), LATENCY)

@@ -15,6 +15,7 @@ from lutbench.space.architecture import read_architecture
 from lutbench.space.find import kept_spaces
 from lutbench.space.sampling import random_nets
 from tests.cli.running import one_line, run
+from tests.conftest import TINY_TOML
 from tests.json_keys import check_keys
 
 QUICK = ("--train-resolution", "16", "--epochs", "2", "--warmup", "1", "--draws", "4", "--nets", "2")
@@ -54,6 +55,18 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     assert other.returncode == 4 and "seed was 0 and is 1" in other.stderr.splitlines()[-1]
     fresh = run("search", "--lut", "tiny.csv", *QUICK, "--seed", "1", "--fresh", cwd=folder)
     assert fresh.returncode == 0 and (folder / "searched/tiny/checkpoint.aside1.pt").exists()
+
+
+def test_a_space_of_the_same_name_but_another_definition_is_refused_in_one_line(folder: Path) -> None:
+    own, other = folder / "tiny.toml", folder / "other.toml"
+    own.write_text(f"# as it was measured\n{TINY_TOML}")
+    other.write_text(TINY_TOML.replace("layers = 2", "layers = 3"))  # all of its operators have rows
+    four, six = "k3_e1,skip,k3_e1,skip", "k3_e1,skip,skip,k3_e1,skip,skip"
+    assert run("predict", "--lut", "tiny.csv", "--space", own.name, four, cwd=folder).returncode == 0
+    for command in (["predict", "--space", other.name, six], ["search", *QUICK, "--space", other.name]):
+        said = one_line(run(command[0], "--lut", "tiny.csv", *command[1:], cwd=folder), 4)
+        assert "tiny.csv: was measured with another definition of the space tiny; measure the space" in said
+    assert not (folder / "searched").exists()
 
 
 def test_a_target_is_kept_by_every_net(folder: Path) -> None:

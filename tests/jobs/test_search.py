@@ -28,7 +28,7 @@ from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import PAPER, SMALL, default_schedule
 from lutbench.space.architecture import read_architecture
 from lutbench.space.file import parse_space
-from tests.conftest import CHOOSING_TOML
+from tests.conftest import CHOOSING_TOML, TINY_TOML
 from tests.search.made import made_lut
 
 LUTS = Path(__file__).parents[2] / "luts"
@@ -111,6 +111,27 @@ def test_goals_that_cannot_be_are_one_line(
 def test_a_lut_of_another_space_than_the_one_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(LutError, match="is of space fbnet, not fbnetv2"):
         check_request(search_request(S8, folder=tmp_path, space="fbnetv2", targets_ms=(8.0,)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "to"),
+    [
+        ("layers = 2", "layers = 3"),  # every operator of these two has a row all the same
+        ('"k5_e2", "skip"', '"skip", "k5_e2"'),
+        ("k5_e2", "k5_e3"),
+    ],
+)
+def test_a_lut_of_another_definition_of_the_same_name_is_refused(changed: str, to: str, tmp_path: Path) -> None:
+    lut = made_lut(parse_space(TINY_TOML, Path("tiny.toml")), device="mine")
+    section = replace(lut.metadata.space, definition=TINY_TOML)
+    mine = replace(lut, metadata=replace(lut.metadata, space=section))
+    own, other = tmp_path / "tiny.toml", tmp_path / "other.toml"
+    own.write_text(f"# as it was measured\n{TINY_TOML}")
+    check_request(search_request(mine, folder=tmp_path / "found", space=str(own)))
+    assert changed in TINY_TOML
+    other.write_text(TINY_TOML.replace(changed, to))
+    with pytest.raises(LutError, match="mine.csv: was measured with another definition of the space tiny; measure"):
+        check_request(search_request(mine, folder=tmp_path / "found", space=str(other)))
 
 
 @pytest.mark.parametrize("by", ["counts", "latency"])
