@@ -130,7 +130,7 @@ def test_a_lut_of_another_definition_of_the_same_name_is_refused(changed: str, t
     check_request(search_request(mine, folder=tmp_path / "found", space=str(own)))
     assert changed in TINY_TOML
     other.write_text(TINY_TOML.replace(changed, to))
-    with pytest.raises(LutError, match="mine.csv: was measured with another definition of the space tiny; measure"):
+    with pytest.raises(LutError, match=r"mine\.csv: was measured with another definition of the space tiny; measure"):
         check_request(search_request(mine, folder=tmp_path / "found", space=str(other)))
 
 
