@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from lutbench.device_agents.agent import unheard
 from lutbench.device_agents.android.link import Link
 from lutbench.device_agents.android.shell import Answer, framed, new_marker, unframed
 from lutbench.device_agents.remote.persist import RECONNECT_S, Persistence
 from lutbench.errors import DeviceError
+from lutbench.events import Report
 
 COMMAND_TIMEOUT_S = 20.0
 
@@ -13,14 +15,17 @@ COMMAND_TIMEOUT_S = 20.0
 class Connection:
     """A phone. Every action is tried again, after reconnecting, until reconnect_s have passed without success.
 
-    So scripts must be such that running them twice does no harm. pushed_bytes: of all pushes that went through.
+    So scripts must be such that running them twice does no harm.
+
+    report: hears that the phone is waited for.
+    pushed_bytes: of all pushes that went through.
     losses: how often an action found the connection broken.
     """
 
-    def __init__(self, link: Link, label: str, reconnect_s: float = RECONNECT_S) -> None:
+    def __init__(self, link: Link, label: str, reconnect_s: float = RECONNECT_S, report: Report = unheard) -> None:
         self._link = link
         self._label = label
-        self._persistence = Persistence(lambda: self._link.connect(), label, reconnect_s)
+        self._persistence = Persistence(lambda: self._link.connect(), label, reconnect_s, report=report)
         self.pushed_bytes = 0
 
     @property

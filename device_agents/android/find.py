@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lutbench.device_agents.agent import unheard
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.direct import CONNECT_TIMEOUT_S, Ask, DirectLink, tcp_transport
 from lutbench.device_agents.android.keys import signers
@@ -18,6 +19,7 @@ from lutbench.device_agents.android.usb import usb_phones, usb_transport
 from lutbench.device_agents.remote.address import split_address
 from lutbench.device_agents.remote.link import LinkLostError
 from lutbench.errors import DeviceError
+from lutbench.events import Report
 
 READY = "device"  # adb's word for a phone that can be used
 UNREADABLE = "unreadable"
@@ -156,18 +158,19 @@ def check_attached(wanted: Wanted) -> None:
         ) from error
 
 
-def connect(wanted: Wanted, config: Path, ask: Ask, reconnect_s: float) -> Connection:
+def connect(wanted: Wanted, config: Path, ask: Ask, reconnect_s: float, report: Report = unheard) -> Connection:
     """A connection to the phone that is meant.
 
     config: the folder of the keys.
     ask: a person has to allow the key.
+    report: hears that the phone is waited for.
     """
     link, label = _link(wanted, config, ask)
     try:
         link.connect()
     except LinkLostError as error:
         raise DeviceError(f"the phone does not answer: {error}", device=label, remedy=_SWITCH_ON) from error
-    return Connection(link, label, reconnect_s)
+    return Connection(link, label, reconnect_s, report)
 
 
 def state_of(phone: Attached, config: Path) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def reach_phone(wanted: Wanted, config: Path, report: Report, patience: Patience
     def ask() -> None:
         report(Note("unlock the phone and tap Allow on it: it asks whether to trust this machine"))
 
-    connection = connect(wanted, config, ask, patience.reconnect_s)
+    connection = connect(wanted, config, ask, patience.reconnect_s, report)
     stack.callback(connection.close)
     return connection
 

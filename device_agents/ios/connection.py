@@ -12,10 +12,11 @@ from lutbench.device_agents.remote.link import LinkLostError, PushError
 from lutbench.device_agents.remote.persist import Persistence
 from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.errors import DeviceError
-from lutbench.events import Note, Report
+from lutbench.events import Report
 from lutbench.reading.plain import show
 
 RECONNECT_S = 600.0  # somebody has to walk up to the phone and tap
+_BRING_BACK = "plug it in, unlock it and tap lutbench on it"
 _FILES_ASKED = 2000  # in one question
 _ATTEMPTS = 3
 _MOST_RECORDS = 8 << 20  # bytes in one answer
@@ -29,9 +30,7 @@ class AppConnection:
 
     def __init__(self, link: AppLink, report: Report, reconnect_s: float = RECONNECT_S) -> None:
         self._link = link
-        self._report = report
-        self._told = False
-        self._persistence = Persistence(self._reconnect, link.label, reconnect_s)
+        self._persistence = Persistence(lambda: self._link.connect(), link.label, reconnect_s, _BRING_BACK, report)
 
     @property
     def label(self) -> str:
@@ -130,18 +129,3 @@ class AppConnection:
         with suppress(LinkLostError, RefusedByAppError):
             self._link.ask({"bye": True})
         self._link.close()
-
-    def _reconnect(self) -> None:
-        try:
-            self._link.connect()
-        except LinkLostError as error:
-            if not self._told:
-                self._told = True
-                self._report(Note(
-                    f"{self.label} does not answer ({error}): plug it in, unlock it and tap lutbench on it; what was"
-                    " measured is kept, and this goes on by itself", warning=True,
-                ))  # fmt: skip
-            raise
-        if self._told:
-            self._told = False
-            self._report(Note(f"{self.label} answers again"))

@@ -7,13 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lutbench.device_agents import registry
 from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.android.find import Attached
 from lutbench.device_agents.registry import (
     RegistryError,
     all_devices,
     clean_device,
     find_device,
     open_agent,
+    phone_label,
     registry_path,
 )
 from lutbench.errors import DeviceError, LutbenchError, UsageError
@@ -86,6 +89,17 @@ def test_an_iphone_needs_a_daemon_and_runs_what_its_app_has() -> None:
         open_agent(find_device("iphonex"), AgentSettings("onnx", "int8", 1))
     with pytest.raises(UsageError, match="the iPhone's app runs onnx, not executorch"):
         open_agent(find_device("iphonex"), AgentSettings("executorch", "int8", 1))
+
+
+@pytest.mark.parametrize(
+    ("place", "label"),
+    [('usb = "1-4.2"', "0123 (usb 1-4.2, transport id 9)"), ('transport_id = "7"', "0123 (usb 1-3, transport id 7)")],
+)
+def test_an_entry_tells_phones_of_one_serial_apart(place: str, label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = [Attached("0123", "device", "adb server", *place) for place in (("1-3", "7"), ("1-4.2", "9"))]
+    monkeypatch.setattr(registry, "attached", lambda: twins)
+    write(f'[devices.mine]\nkind = "android"\nserial = "0123"\n{place}\n')
+    assert phone_label(find_device("mine")) == label
 
 
 def test_a_users_iphone() -> None:

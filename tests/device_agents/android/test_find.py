@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from lutbench.device_agents.android import find
 from lutbench.device_agents.android.describe import State
-from lutbench.device_agents.android.find import Attached, Wanted, attached, check_attached, choose, parse_address
+from lutbench.device_agents.android.find import (
+    Attached,
+    Wanted,
+    attached,
+    check_attached,
+    choose,
+    connect,
+    parse_address,
+)
 from lutbench.device_agents.android.opening import lock_name
 from lutbench.device_agents.android.usb import UsbPhone
 from lutbench.errors import DeviceError, UsageError
@@ -59,6 +68,21 @@ def test_phones_of_one_serial_are_told_apart_by_usb_path_or_transport_id() -> No
     assert choose(Wanted("mine", usb="1-4.2"), TWINS) == TWINS[1]
     assert choose(Wanted("mine", serial="0123", usb="1-3"), TWINS) == TWINS[0]
     assert choose(Wanted("mine", serial="0123", transport_id="9"), TWINS) == TWINS[1]
+
+
+def test_a_place_on_usb_is_looked_for_when_it_is_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[tuple[str, str]] = []
+
+    def nothing(serial: str, path: str) -> None:
+        opened.append((serial, path))
+        raise ConnectionError("unplugged")
+
+    twins = [Attached("0123", "device", "usb", "1-3"), Attached("0123", "device", "usb", "1-4.2")]
+    monkeypatch.setattr(find, "attached", lambda: twins)
+    monkeypatch.setattr(find, "usb_transport", nothing)
+    with pytest.raises(DeviceError, match="the phone does not answer: unplugged"):
+        connect(Wanted("mine", serial="0123", usb="1-4.2"), tmp_path, lambda: None, 0.0)
+    assert opened == [("0123", "1-4.2")]
 
 
 def test_adbs_own_variable_names_a_phone(monkeypatch: pytest.MonkeyPatch) -> None:

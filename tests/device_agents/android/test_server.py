@@ -5,11 +5,12 @@ from __future__ import annotations
 import socketserver
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lutbench.device_agents.android.connection import Connection
-from lutbench.device_agents.android.find import Wanted, attached, choose
+from lutbench.device_agents.android.find import Wanted, attached, choose, connect
 from lutbench.device_agents.android.server import ServerAddress, ServerLink, ServerPhone, server_phones
 from lutbench.device_agents.remote.link import LinkLostError
 
@@ -83,11 +84,14 @@ def test_a_list_that_changed_meanwhile_costs_the_places(server: OldServer) -> No
     ("place", "request_"),
     [({"usb": "1-4.2"}, "host:transport:usb:1-4.2"), ({"transport_id": "7"}, "host:transport-id:7")],
 )
-def test_of_two_phones_of_one_serial_the_named_one_is_reached(place: dict[str, str], request_: str) -> None:
+def test_of_two_phones_of_one_serial_the_named_one_is_reached(
+    place: dict[str, str], request_: str, tmp_path: Path
+) -> None:
     phone = choose(Wanted("mine", serial="0123", **place), attached())
     link = ServerLink(ServerAddress.usual(), phone.serial, **place)
     link.connect()
     assert Connection(link, "phone").run("echo").text == request_
+    assert connect(Wanted("mine", **place), tmp_path, lambda: None, 1.0).run("echo").text == request_
 
 
 @pytest.mark.usefixtures("server")

@@ -74,6 +74,7 @@ def hottest(*rows: tuple[str, int], ignored: tuple[str, ...] = ()) -> float | No
         ([("soc", 100)], None),
         ([("soc-thermal", 51000)], 51.0),
         ([("cpu-0-step", 4)], None),  # a counter
+        ([("cpu-0-step", 12)], None),
         ([("cpu-0-usr", 41000), ("cpu-0-step", 83000)], 41.0),  # the same sensor, or a limit
         ([], None),
     ],
@@ -101,6 +102,8 @@ def test_temperatures_of_the_thermal_service() -> None:
     )
     assert Thermometer([]).hottest_of_service(parse_service(cached)) == Heat(61.5, "CPU")
     assert Thermometer([], ("CPU",)).hottest_of_service(parse_service(cached)) is None
+    several = [(0, "AP", 40.0), (1, "AP-1", 90.0), (3, "AP-2", 95.0), (9, "AP-3", 99.0)]  # what Android calls others
+    assert Thermometer([]).hottest_of_service(several) == Heat(40.0, "AP")
     dead = "Current temperatures from HAL:\n\tTemperature{mValue=NaN, mType=0, mName=CPU, mStatus=0}"
     assert parse_service(dead) == [] and parse_service("Can't find service: thermalservice") == []
 
