@@ -1,11 +1,11 @@
 """What a profile of a phone costs beside what its runner spends, and what a second one pushes.
 
-    PYTHONPATH=. python benchmarks/phone_overhead.py [--device NAME] [--resolution 224] [--width 1.0] [--rounds 4]
+    PYTHONPATH=. python benchmarks/phone_overhead.py [--device NAME] [--resolution 224] [--width 1.0] [--rounds 24]
 
-Profiles FBNet (int8, ONNX Runtime) twice on the phone called NAME, or on the emulated one of tests/phone: the first
-time everything is exported and pushed. The second time's wall time, from opening the phone to letting it go, stands
-against the time that the runner's processes ran by the phone's own clock. Prints a Markdown table; exit status 1 where
-the ratio is above 1.15 or the second profile pushed a file.
+Profiles FBNet (int8, ONNX Runtime) twice on the phone called NAME, or on the one of tests/phone that runs at this
+machine's own speed (root): the first time everything is exported and pushed. The second time's wall time, from opening
+the phone to letting it go, stands against the time that the runner's processes ran by the phone's own clock. Prints a
+Markdown table; exit status 1 where the ratio is above 1.15 or the second profile pushed a file.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def say(event: Event) -> None:
 
 
 @contextlib.contextmanager
-def emulated(folder: Path) -> Iterator[Device]:
+def native(folder: Path) -> Iterator[Device]:
     from tests.phone.emulated import Phone, built_phone
 
-    phone = Phone(built_phone())
+    phone = Phone(built_phone("amd64"))
     try:
-        yield Device("emulated", "android", folder / "emulated.csv", "", address=phone.address)
+        yield Device("native", "android", folder / "native.csv", "", address=phone.address)
     finally:
         phone.close()
 
@@ -72,15 +72,15 @@ def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", help="a phone of `lutbench devices`; none: the emulated one")
+    parser.add_argument("--device", help="a phone of `lutbench devices`; none: the one of tests/phone")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=24)
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lutbench-")))
         os.environ.setdefault("LUTBENCH_CONFIG", str(folder / "config"))
-        device = find_device(arguments.device) if arguments.device else stack.enter_context(emulated(folder))
+        device = find_device(arguments.device) if arguments.device else stack.enter_context(native(folder))
         print("| profile | wall s | runner s | ratio | files pushed | bytes pushed |\n|---|--:|--:|--:|--:|--:|")
         for name in ("first", "second"):
             wall_s, agent = run(device, arguments, folder / f"{name}.csv")
