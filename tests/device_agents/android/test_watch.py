@@ -221,6 +221,16 @@ def test_a_hot_record_is_looked_into_at_once(scene: Scene) -> None:
     assert watch.seen()["slowest_khz"] == 1100000
 
 
+def test_without_power_it_is_looked_at_before_every_batch(scene: Scene) -> None:
+    """Nothing keeps its screen on then."""
+    scene.phone.set_power(mIsPowered="false")
+    watch = scene.wait()
+    scene.phone.set_zones(("mngs-thermal", 90000))
+    scene.steps = iter(at(60))
+    watch.wait()
+    assert scene.now_s == 5
+
+
 def test_a_cycle_on_another_core_does_not_count(scene: Scene) -> None:
     watch = scene.watch()
     watch.raise_if_moved()
