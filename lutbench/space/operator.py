@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 from lutbench.errors import SpaceError
@@ -81,7 +81,7 @@ class Operator:
         found = self.of_kind.option(name)
         return found.default if found and found.default is not None else ""
 
-    @property
+    @cached_property
     def name(self) -> str:
         if self.kind == "overhead":
             return _OVERHEAD_NAME
@@ -291,12 +291,25 @@ def block_operator(
 
     usual: options that the candidate has where its name does not say another.
     """
+    return _block_operator(candidate, c_in, h_in, w_in, c_out, stride, tuple(usual.items()))
+
+
+@lru_cache(maxsize=1 << 16)  # spaces and nets ask for the same ones again and again, and making one checks it
+def _block_operator(
+    candidate: Candidate,
+    c_in: int,
+    h_in: int,
+    w_in: int,
+    c_out: int,
+    stride: int,
+    usual: tuple[tuple[str, Value], ...],
+) -> Operator:
     if candidate == SKIP:
         if stride == 1 and c_in == c_out:
             return Operator("identity", c_in, h_in, w_in, c_out)
         return Operator("conv", c_in, h_in, w_in, c_out, 1, stride)
     kind = KINDS[candidate.kind]
-    values = {name: value for name, value in usual.items() if kind.option(name)} | dict(candidate.options)
+    values = {name: value for name, value in usual if kind.option(name)} | dict(candidate.options)
     others = tuple((o.name, values[o.name]) for o in kind.options if o.name in values and values[o.name] != o.default)
     return Operator(
         candidate.kind,

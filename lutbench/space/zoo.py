@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from lutbench.errors import SpaceError, UsageError
@@ -126,11 +127,13 @@ _KEY = re.compile(
 )
 
 
+@cache
 def zoo_nets() -> tuple[Net, ...]:
     """Every net of the zoo at its published resolution and width."""
     return tuple(_zoo_net(entry) for entry in _ENTRIES)
 
 
+@cache
 def zoo_models() -> tuple[Model, ...]:
     """Every other published net, at each resolution and width it was published at."""
     return tuple(_model(entry, *variant) for entry in _MODEL_ENTRIES for variant in entry.variants)
@@ -144,15 +147,17 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
         raise UsageError(f"{entry.name}: resolution {resolution} is not between 32 and 4096")
     if not 0.01 <= width <= 10:
         raise UsageError(f"{entry.name}: width {width:g} is not between 0.01 and 10")
-    own = (resolution, width) == entry.variants[0]
-    name = entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
     built = entry.build(resolution, width)
-    return Model(name, resolution, width, net_graph(built) if isinstance(built, Net) else built)
+    return Model(
+        _name(entry, resolution, width), resolution, width, net_graph(built) if isinstance(built, Net) else built
+    )
 
 
+@cache
 def nets_of_blocks() -> tuple[Net, ...]:
     """The models that are made of blocks, as nets, at each resolution and width they were published at."""
-    return tuple(net for model in zoo_models() if (net := net_of_blocks(model)))
+    built = ((entry, variant, entry.build(*variant)) for entry in _MODEL_ENTRIES for variant in entry.variants)
+    return tuple(replace(net, name=_name(entry, *variant)) for entry, variant, net in built if isinstance(net, Net))
 
 
 def net_of_blocks(model: Model) -> Net | None:
@@ -160,6 +165,11 @@ def net_of_blocks(model: Model) -> Net | None:
     entry = MODELS.get(model.name.split("@")[0])
     built = entry.build(model.resolution, model.width) if entry else None
     return replace(built, name=model.name) if isinstance(built, Net) else None
+
+
+def _name(entry: ModelEntry, resolution: int, width: float) -> str:
+    own = (resolution, width) == entry.variants[0]
+    return entry.name if own else f"{entry.name}@{resolution}x{format_width(width)}"
 
 
 def _zoo_net(entry: ZooEntry) -> Net:

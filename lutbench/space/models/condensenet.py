@@ -53,5 +53,5 @@ def _layer(net: GraphBuilder, given: int, growth: int, groups: int) -> int:
 def _picked(seed: int, channels: int, count: int) -> list[int]:
     """count different channels, ascending; random() alone is the same in every version of Python."""
     rng = random.Random(seed)
-    order = sorted((rng.random(), channel) for channel in range(channels))
-    return sorted(channel for _, channel in order[:count])
+    drawn = [rng.random() for _ in range(channels)]
+    return sorted(sorted(range(channels), key=drawn.__getitem__)[:count])
