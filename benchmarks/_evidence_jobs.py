@@ -153,6 +153,7 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
         rounds=study.rounds,
         nets=1,
         seed=seed,
+        threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
     )
     started = time.process_time()
     found = find_nets(request, Hardware("cpu"), quiet)

@@ -1,14 +1,16 @@
 """Nets that masks find, against their rivals at equal latency: every net trained from scratch, on real images.
 
     lutbench estimate published --source-device s8 --device android-s8 --space benchmarks/masked_rivals.toml -o R.csv
-    python benchmarks/masked_rivals.py run --lut R.csv --targets-ms 1.5,2.5
-    python benchmarks/masked_rivals.py report --lut R.csv [--plot rivals.svg]
+    python benchmarks/masked_rivals.py run --lut R.csv --targets-ms 1.1,1.8
+    python benchmarks/masked_rivals.py run --lut R.csv --targets-ms 1.1,0.8,1.4,1.8,2.3 --methods masks,derived
+    python benchmarks/masked_rivals.py report --lut R.csv --targets-ms 1.1,0.8,1.4,1.8,2.3 [--plot rivals.svg]
 
 Rivals: chance (random nets within the budget), scaling (one block everywhere, all widths scaled alike, the slowest that
 fits), rejection (the best of as many random nets under the same supernet), elastic (an elastic supernet and evolution)
-and derived (`lutbench derive` from the masked supernet of the first target). What is done is a line of --results;
-started again it goes on, from the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with
-status 75 where work is left.
+and derived (`lutbench derive` from the masked supernet of the first target). With several targets the report compares
+the fronts, too: searches of their own against derivations from one. What is done is a line of --results; started again
+it goes on, from the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where
+work is left.
 """
 
 from __future__ import annotations
@@ -17,21 +19,21 @@ import argparse
 import hashlib
 import json
 import shutil
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
-import torch
 from _evidence_jobs import Study, found_line, quiet, search_nets
-from _evidence_records import Records
+from _evidence_report import FEW
+from _evidence_statistics import Array, bootstrap, hypervolume, share_beaten
+from _evidence_study import add_options, as_read, do_all, study_of, targets_of
 
-from lutbench.errors import InterruptedRunError
 from lutbench.jobs.derive import DeriveRequest, derive_nets
+from lutbench.jobs.learning import Computing
 from lutbench.lut.file import read_lut
 from lutbench.nn.workload import empty_net
 from lutbench.search.chance import random_within
@@ -39,16 +41,13 @@ from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
 from lutbench.search.grid_costs import CostModel
 from lutbench.search.hardware import Hardware
-from lutbench.search.recipe import Recipe
 from lutbench.search.resolutions import sizes_at
 from lutbench.search.train import TrainSetup, train
 from lutbench.space.decisions import decisions, net_at
 from lutbench.space.net import Net, parse_net
 from lutbench.space.zoo import retargeted
 
-LEFT = 75  # the exit status where work is left, EX_TEMPFAIL
 RESULTS = Path(__file__).parent / "results" / "masked_rivals.jsonl"
-RECIPE = {"epochs": 6, "batch_size": 64, "learning_rate": 0.05, "milestones": (0.5, 0.75, 0.9), "clip": 5.0}
 MASKS, ELASTIC = "mixed", "elastic"
 SUPERNETS = {"masks": (MASKS, "mixed"), "rejection": (MASKS, "random"), "elastic": (ELASTIC, "elastic")}
 ORDER = ("masks", "rejection", "elastic", "derived", "scaling", "chance")
@@ -62,79 +61,70 @@ class Plan:
     targets_ms: tuple[float, ...]
     seeds: int
     random_nets: int
+    methods: tuple[str, ...] = ORDER
 
     def jobs(self) -> Iterator[tuple[str, Callable[[], bool], Callable[[], None]]]:
         """What it is, whether it was done, and how it is done; a job's nets are known once it was."""
+        make = {"chance": self._chance, "scaling": self._scaling, "derived": self._derived}
         for seed in range(self.seeds):
             for target_ms in self.targets_ms:
-                yield self._drawn("chance", target_ms, seed)
-                yield self._drawn("scaling", target_ms, seed)
-                for method in SUPERNETS:
-                    yield self._searched(method, target_ms, seed)
-            for target_ms in self.targets_ms[1:]:
-                yield self._derived(target_ms, seed)
+                for method in self.methods:
+                    line = self.study.about(kind="rival", method=method, target_ms=target_ms, seed=seed)
+                    yield self._job(line, make.get(method, self._searched))
             for line in self.found(seed):
                 yield self._trained(line["net"], seed)
 
     def found(self, seed: int) -> list[dict[str, Any]]:
         """The nets of a seed, each with its method and target."""
         lines = self.study.records.where(**self.study.about(kind="rival", seed=seed))
-        return [dict(line) for line in lines if line["target_ms"] in self.targets_ms]
-
-    def _line(self, method: str, target_ms: float, seed: int) -> dict[str, Any]:
-        return self.study.about(kind="rival", method=method, target_ms=target_ms, seed=seed)
+        return [dict(one) for one in lines if one["target_ms"] in self.targets_ms and one["method"] in self.methods]
 
     def _job(
-        self, line: dict[str, Any], make: Callable[[], list[tuple[str, float]]]
+        self, line: dict[str, Any], make: Callable[[str, float, int], list[tuple[str, float]]]
     ) -> tuple[str, Callable[[], bool], Callable[[], None]]:
+        method, target_ms, seed = line["method"], line["target_ms"], line["seed"]
+
         def do() -> None:
-            for net, latency_us in make():
-                self.study.records.add(line | {"net": net, "latency_us": round(latency_us, 3)})
+            started = time.process_time()
+            nets = make(method, target_ms, seed)
+            cpu_s = round(time.process_time() - started, 1)  # of the last go
+            for net, latency_us in nets:
+                self.study.records.add(line | {"net": net, "latency_us": round(latency_us, 3), "cpu_s": cpu_s})
 
-        text = f"{line['method']}, {line['target_ms']:g} ms, seed {line['seed']}"
-        return text, lambda: bool(self.study.records.where(**line)), do
+        return f"{method}, {target_ms:g} ms, seed {seed}", lambda: bool(self.study.records.where(**line)), do
 
-    def _drawn(self, method: str, target_ms: float, seed: int) -> tuple[str, Callable[[], bool], Callable[[], None]]:
+    def _chance(self, _method: str, target_ms: float, seed: int) -> list[tuple[str, float]]:
+        model, rng = self.study.model(), np.random.default_rng((seed, round(1000 * target_ms)))
+        nets = random_within((model,), self.random_nets, rng, (1000 * target_ms,))
+        return [(net.candidates_text, model.net_us(net)) for net in nets]
+
+    def _scaling(self, _method: str, target_ms: float, _seed: int) -> list[tuple[str, float]]:
         model = self.study.model()
+        net = scaled(model, 1000 * target_ms)
+        return [(net.candidates_text, model.net_us(net))]
 
-        def make() -> list[tuple[str, float]]:
-            if method == "scaling":
-                nets = [scaled(model, 1000 * target_ms)]
-            else:
-                rng = np.random.default_rng((seed, round(1000 * target_ms)))
-                nets = random_within((model,), self.random_nets, rng, (1000 * target_ms,))
-            return [(net.candidates_text, model.net_us(net)) for net in nets]
-
-        return self._job(self._line(method, target_ms, seed), make)
-
-    def _searched(self, method: str, target_ms: float, seed: int) -> tuple[str, Callable[[], bool], Callable[[], None]]:
+    def _searched(self, method: str, target_ms: float, seed: int) -> list[tuple[str, float]]:
         mode, name = SUPERNETS[method]
+        line = as_read(found_line(self.study, name, mode, target_ms, seed))
+        if not self.study.records.where(**line):
+            search_nets(self.study, name, mode, target_ms, seed)
+        (found, *_) = self.study.records.where(**line)
+        return [(found["net"], found["latency_us"])]
 
-        def make() -> list[tuple[str, float]]:
-            search_nets(self.study, name, mode, target_ms, seed)  # type: ignore[arg-type]
-            (line, *_) = self.study.records.where(**as_read(found_line(self.study, name, mode, target_ms, seed)))
-            return [(line["net"], line["latency_us"])]
-
-        return self._job(self._line(method, target_ms, seed), make)
-
-    def _derived(self, target_ms: float, seed: int) -> tuple[str, Callable[[], bool], Callable[[], None]]:
-        study, first = self.study, self.targets_ms[0]
-
-        def make() -> list[tuple[str, float]]:
-            folder = study.supernet_folder(MASKS, first, seed)
-            request = DeriveRequest(
-                search=folder,
-                luts=(read_lut(study.lut),),
-                targets_ms=(target_ms,),
-                folder=folder / "derived",
-                scored=study.draws * study.rounds,
-                seed=seed,
-            )
-            (part,) = derive_nets(request, Hardware("cpu"), quiet).parts
-            best = part.nets[0]
-            return [(best.net.candidates_text, next(iter(best.predicted_us.values())))]
-
-        return self._job(self._line("derived", target_ms, seed), make)
+    def _derived(self, _method: str, target_ms: float, seed: int) -> list[tuple[str, float]]:
+        folder = self.study.supernet_folder(MASKS, self.targets_ms[0], seed)
+        request = DeriveRequest(
+            search=folder,
+            luts=(read_lut(self.study.lut),),
+            targets_ms=(target_ms,),
+            folder=folder / "derived",
+            scored=self.study.draws * self.study.rounds,
+            seed=seed,
+            computing=Computing(threads=1),
+        )
+        (part,) = derive_nets(request, Hardware("cpu"), quiet).parts
+        best = part.nets[0]
+        return [(best.net.candidates_text, next(iter(best.predicted_us.values())))]
 
     def _trained(self, net: str, seed: int) -> tuple[str, Callable[[], bool], Callable[[], None]]:
         line = training_line(self.study, net, seed)
@@ -166,11 +156,6 @@ def training_line(study: Study, net: str, seed: int) -> dict[str, Any]:
     return as_read(study.about(kind="training", net=net, seed=seed, recipe=study.recipe.to_dict()))
 
 
-def as_read(line: dict[str, Any]) -> dict[str, Any]:
-    """A line as JSON gives it back."""
-    return dict(json.loads(json.dumps(line)))
-
-
 def scaled(model: CostModel, target_us: float) -> Net:
     """One block everywhere, at the largest resolution, all widths scaled alike: the slowest net within the target."""
     space, found = model.space, {}
@@ -193,56 +178,74 @@ def scaled(model: CostModel, target_us: float) -> Net:
     return found[max(found)]
 
 
-def run(plan: Plan, limit_s: int) -> int:
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(limit_s)
-    try:
-        for text, is_done, do in plan.jobs():
-            if not is_done():
-                print(text, flush=True)
-                do()
-    except (KeyboardInterrupt, InterruptedRunError):
-        print("stopped; the same command goes on")
-        return LEFT
-    return 0
-
-
 def report(plan: Plan, plot: Path | None) -> None:
-    """A table for each target: the methods' accuracies from scratch, best first."""
+    """A table for each target: the methods' accuracies from scratch, best first; then the fronts and the costs."""
     points = accuracies(plan)
     for target_ms in plan.targets_ms:
         print(f"\n{target_ms:g} ms\n")
-        print("| nets | trained | of the target | mean accuracy | least and most | random nets that it beats |")
-        print("|---|---|---|---|---|---|")
-        chance = [accuracy for _, accuracy in points.get(("chance", target_ms), [])]
+        print("| nets | trained | seeds | of the target | mean accuracy | 95 % interval | random nets that it beats |")
+        print("|---|---|---|---|---|---|---|")
+        chance = [one.accuracy for one in points.get(("chance", target_ms), [])]
         rows = [(method, points[method, target_ms]) for method in ORDER if (method, target_ms) in points]
-        for method, of in sorted(rows, key=lambda row: -np.mean([accuracy for _, accuracy in row[1]])):
-            found = np.array([accuracy for _, accuracy in of])
-            share = np.mean([latency_us for latency_us, _ in of]) / (1000 * target_ms)
-            beaten = np.mean([[one > other for other in chance] for one in found]) if chance else np.nan
-            cells = [
-                method,
-                str(len(of)),
-                f"{share:.3f}",
-                f"{found.mean():.1%}",
-                f"{found.min():.1%} to {found.max():.1%}",
-            ]
+        for method, of in sorted(rows, key=lambda row: -np.mean([one.accuracy for one in row[1]])):
+            found = np.array([one.accuracy for one in of])
+            share = np.mean([one.latency_us for one in of]) / (1000 * target_ms)
+            seeds = len({one.seed for one in of})
+            cells = [method, str(len(of)), str(seeds), f"{share:.3f}", f"{found.mean():.1%}", interval(found)]
+            beaten = np.mean([share_beaten(one, chance) for one in found]) if chance else np.nan
             print("| " + " | ".join([*cells, "-" if method == "chance" else f"{beaten:.0%}"]) + " |")
+    print_fronts(plan, points)
     if plot:
-        draw(points, plot)
+        draw({key: [(one.latency_us, one.accuracy) for one in of] for key, of in points.items()}, plot)
 
 
-def accuracies(plan: Plan) -> dict[tuple[str, float], list[tuple[float, float]]]:
-    """(method, target) -> latency and accuracy of each net that was trained."""
-    found: dict[tuple[str, float], list[tuple[float, float]]] = {}
+def interval(found: Array) -> str:
+    """Of the mean, by bootstrap over nets; of fewer than three there is none."""
+    if len(found) < FEW:
+        return "-"
+    within = bootstrap(lambda some: float(some.mean()), found)
+    return f"{within.low:.1%} to {within.high:.1%}"
+
+
+def print_fronts(plan: Plan, points: dict[tuple[str, float], list[Trained]]) -> None:
+    """Searches of their own for each target against derivations from one supernet, by seed, where all are there."""
+    rows = []
+    errors = [1 - one.accuracy for of in points.values() for one in of]
+    worst = 1000 * max(plan.targets_ms), max(errors, default=1.0)
+    for seed in range(plan.seeds):
+        for method in ("masks", "derived"):
+            own = [one for t in plan.targets_ms for one in points.get((method, t), []) if one.seed == seed]
+            lines = [one for one in plan.found(seed) if one["method"] == method]
+            if len(own) < len(plan.targets_ms) or len(own) < FEW:
+                continue
+            area = hypervolume([(one.latency_us, 1 - one.accuracy) for one in own], worst) / 10
+            first = [one for one in plan.found(seed) if one["method"] == "masks"][:1] if method == "derived" else []
+            cpu_s = sum(line.get("cpu_s", np.nan) for line in (*first, *lines))
+            mean = np.mean([one.accuracy for one in own])
+            rows.append(f"| {method} | {seed} | {len(own)} | {mean:.1%} | {area:.2f} | {cpu_s:.0f} s |")
+    if rows:
+        print(f"\nFronts; hypervolume up to {worst[0] / 1000:g} ms and {worst[1]:.1%} of errors, in ms x points.\n")
+        print("| nets | seed | targets | mean accuracy | hypervolume | processor, the supernets' training with it |")
+        print("|---|---|---|---|---|---|\n" + "\n".join(rows))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A net that was trained from scratch."""
+
+    latency_us: float
+    accuracy: float
+    seed: int
+
+
+def accuracies(plan: Plan) -> dict[tuple[str, float], list[Trained]]:
+    """(method, target) -> each net that was trained."""
+    found: dict[tuple[str, float], list[Trained]] = {}
     for seed in range(plan.seeds):
         for line in plan.found(seed):
             for done in plan.study.records.where(**training_line(plan.study, line["net"], seed))[:1]:
                 key = line["method"], line["target_ms"]
-                found.setdefault(key, []).append((line["latency_us"], done["accuracy"]))
+                found.setdefault(key, []).append(Trained(line["latency_us"], done["accuracy"], seed))
     return found
 
 
@@ -265,38 +268,21 @@ def draw(points: dict[tuple[str, float], list[tuple[float, float]]], path: Path)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "report"])
-    parser.add_argument("--lut", type=Path, required=True)
-    parser.add_argument("--data", default="fashion-mnist:3000")
-    parser.add_argument("--targets-ms", default="1.5,2.5")
-    parser.add_argument("--seeds", type=int, default=3)
+    defaults = {"data": "fashion-mnist:3000", "targets_ms": "1.1,1.8", "seeds": 3, "search_epochs": 40}
+    add_options(parser, RESULTS, "rivals", **defaults, draws=20, rounds=3)
     parser.add_argument("--random-nets", type=int, default=4, help="of each seed and target")
-    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="of a training from scratch")
-    parser.add_argument("--search-epochs", type=int, default=40, help="of a supernet")
-    parser.add_argument("--draws", type=int, default=20, help="nets that a method scores in a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--folder", type=Path, default=Path("rivals"), help="of checkpoints")
-    parser.add_argument("--limit-s", type=int, default=0)
+    parser.add_argument("--methods", default=",".join(ORDER), help="of the rivals")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    study = Study(
-        arguments.lut,
-        arguments.data,
-        arguments.folder,
-        Records(arguments.results),
-        Recipe(**{**RECIPE, "epochs": arguments.epochs}),
-        {"epochs": arguments.search_epochs},
-        arguments.draws,
-        arguments.rounds,
-    )
-    targets = tuple(float(text) for text in arguments.targets_ms.split(","))
-    plan = Plan(study, targets, arguments.seeds, arguments.random_nets)
+    if unknown := set(arguments.methods.split(",")) - set(ORDER):
+        parser.error(f"no methods: {', '.join(sorted(unknown))}; there are {', '.join(ORDER)}")
+    if arguments.lut is None:
+        parser.error("--lut is needed: the first line of the help makes one")
+    study, methods = study_of(arguments), tuple(arguments.methods.split(","))
+    plan = Plan(study, targets_of(arguments), arguments.seeds, arguments.random_nets, methods)
     if arguments.command == "report":
         report(plan, arguments.plot)
         return 0
-    return run(plan, arguments.limit_s)
+    return do_all(plan.jobs(), arguments.limit_s)
 
 
 if __name__ == "__main__":

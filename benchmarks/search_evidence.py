@@ -15,16 +15,12 @@ part's search found is trained in the next go.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-import torch
 from _evidence_jobs import (
     Study,
     found_line,
@@ -38,14 +34,9 @@ from _evidence_jobs import (
 from _evidence_plot import plot
 from _evidence_records import RESULTS, Records
 from _evidence_report import report
+from _evidence_study import add_options, as_read, do_all, study_of, targets_of
 
-from lutbench.errors import InterruptedRunError
 from lutbench.jobs.search import METHODS, default_mode
-from lutbench.search.recipe import Recipe
-
-LEFT = 75  # the exit status where work is left, EX_TEMPFAIL
-# few epochs, at the end of which the rate is low enough that accuracy no longer moves
-RECIPE = {"epochs": 6, "batch_size": 64, "learning_rate": 0.05, "milestones": (0.5, 0.75, 0.9), "clip": 5.0}
 
 
 @dataclass(frozen=True)
@@ -121,83 +112,38 @@ class Plan:
         )
 
     def _has(self, line: dict[str, object]) -> Callable[[], bool]:
-        return lambda: bool(self.study.records.where(**_as_read(line)))
-
-
-def _as_read(line: dict[str, object]) -> dict[str, object]:
-    """A line as JSON gives it back."""
-    return dict(json.loads(json.dumps(line)))
+        return lambda: bool(self.study.records.where(**as_read(line)))
 
 
 def run(plan: Plan, part: int, parts: int, limit_s: int) -> int:
-    """Does what is left; LEFT where time ran out."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(limit_s)
-    try:
-        for job in plan.jobs():
-            if zlib.crc32(job.lot.encode()) % parts == part and not job.is_done():
-                print(job.text, file=sys.stderr, flush=True)
-                job.do()
-    except (KeyboardInterrupt, InterruptedRunError):
-        return LEFT
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    return 0
+    """Does what is left of a part; LEFT where time ran out."""
+    own = (job for job in plan.jobs() if zlib.crc32(job.lot.encode()) % parts == part)
+    return do_all(((job.text, job.is_done, job.do) for job in own), limit_s)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "report"])
-    parser.add_argument("--data", default="fashion-mnist:6000")
-    parser.add_argument("--lut", type=Path, default=Path("luts/s8.csv"))
-    parser.add_argument("--targets-ms", default="5,8")
+    defaults = {"data": "fashion-mnist:6000", "lut": Path("luts/s8.csv"), "targets_ms": "5,8", "seeds": 5}
+    add_options(parser, RESULTS, "evidence", **defaults, draws=30, rounds=8)
     parser.add_argument("--methods", default="mixed,dnas,random,evolution,uniform")
-    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--nets", type=int, default=20, help="random nets of each budget")
     parser.add_argument("--trainings", type=int, default=2, help="from scratch, of each net")
-    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="of a training from scratch")
-    parser.add_argument("--search-epochs", type=int, help="of a supernet")
-    parser.add_argument("--warmup", type=int, help="epochs of a supernet before theta learns")
-    parser.add_argument("--draws", type=int, default=30, help="nets that a method scores in a round")
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--folder", type=Path, default=Path("evidence"), help="of checkpoints")
     parser.add_argument("--part", default="1/1")
-    parser.add_argument("--limit-s", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.command == "report":
         report(Records(arguments.results))
         if arguments.plot:
             plot(Records(arguments.results), arguments.plot)
         return 0
-    torch.set_num_threads(1)
-    schedule = {"epochs": arguments.search_epochs, "warmup": arguments.warmup}
-    study = Study(
-        arguments.lut,
-        arguments.data,
-        arguments.folder,
-        Records(arguments.results),
-        Recipe(**{**RECIPE, "epochs": arguments.epochs}),
-        {name: value for name, value in schedule.items() if value is not None},
-        arguments.draws,
-        arguments.rounds,
-    )
-    targets = tuple(float(text) for text in arguments.targets_ms.split(","))
-    mode = default_mode(study.images().count("all"))
+    study = study_of(arguments)
     plan = Plan(
         study,
-        targets,
+        targets_of(arguments),
         tuple(arguments.methods.split(",")),
         arguments.seeds,
         arguments.nets,
         arguments.trainings,
-        mode,
+        default_mode(study.images().count("all")),
     )
     part, parts = (int(text) for text in arguments.part.split("/"))
     return run(plan, part - 1, parts, arguments.limit_s)

@@ -16,20 +16,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Literal
 
 from lutbench.streams import guard_streams
 
 _PR_SET_PDEATHSIG = 1
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ORPHANED = 1  # exit status that nobody is left to read
+Method = Literal["spawn", "fork"]
 
 
 class Child:
-    """A process that runs target(connection, *arguments), started anew: it shares nothing with this one."""
+    """A process that runs target(connection, *arguments), started anew: it shares nothing with this one.
 
-    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        context = multiprocessing.get_context("spawn")
+    method: "fork" instead makes it a copy of this process, with all that it has loaded; only this thread goes on in it.
+    """
+
+    def __init__(self, target: Callable[..., None], *arguments: Any, method: Method = "spawn") -> None:
+        context: Any = multiprocessing.get_context(method)
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
         try:

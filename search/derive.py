@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -17,6 +17,7 @@ from lutbench.search.data.source import Batches, DataSource
 from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.search.judged import judged_quickly, larger_batches
 from lutbench.search.objective import Objective
+from lutbench.search.scorers import Scorers
 from lutbench.search.scores import Scores
 from lutbench.search.supernet import Searchable
 from lutbench.search.train import Score, evaluate
@@ -52,6 +53,7 @@ class Ranking:
     views: times that theta's share is looked at, augmented anew each time but alike for every net; 0: once, as it is.
     On a few hundred images as they are, a net's loss hangs on a handful of them (docs/notes/search.md: figures).
     scores: those that are known already, and a place to keep new ones.
+    scorers: processes that score, None where this one does.
     """
 
     supernet: Searchable
@@ -63,6 +65,7 @@ class Ranking:
     report: Report
     views: int = 0
     scores: Scores | None = None
+    scorers: Scorers | None = None
     _kept: list[tuple[Tensor, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def score(self, net: Net) -> Score:
@@ -70,13 +73,21 @@ class Ranking:
         known = self.scores.get(net.candidates_text) if self.scores is not None else None
         if known is not None:
             return known
-        device = str(self.supernet.theta.device)
-        alone = judged_quickly(self.supernet.subnet(choice_positions(net)))
-        calibrate(alone, self.data, self.batch_size, device)
-        score = evaluate(alone, self.batches(), device)
+        score = self.judge(choice_positions(net))
         if self.scores is not None:
             self.scores.keep(net.candidates_text, score)
         return score
+
+    def score_all(self, nets: Sequence[Net]) -> Iterator[Score]:
+        """The nets' scores, in their order."""
+        return map(self.score, nets) if self.scorers is None else self.scorers.score_all(nets)
+
+    def judge(self, positions: Sequence[int]) -> Score:
+        """Scores the net of these options with the supernet's weights."""
+        device = str(self.supernet.theta.device)
+        alone = judged_quickly(self.supernet.subnet(positions))
+        calibrate(alone, self.data, self.batch_size, device)
+        return evaluate(alone, self.batches(), device)
 
     def batches(self) -> Batches:
         """The images that a net's loss is the mean over, the same for every net: kept where memory allows it."""
@@ -130,16 +141,20 @@ def draw_nets(
 
 @torch.no_grad()
 def calibrate(net: nn.Module, data: DataSource, batch_size: int, device: str = "cpu") -> None:
-    """Sets the batch norms' running statistics to those of this net alone; in the supernet other paths had a share."""
+    """Sets the batch norms' running statistics to those of this net alone; in the supernet other paths had a share.
+
+    Batches of small images go through together: that takes half as long, and orders nets alike (docs/notes/masks.md).
+    """
     norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     net.train()
-    for images, _ in islice(data.plain_batches(batch_size, "w"), CALIBRATION_BATCHES):
-        if len(images) > 1:  # the last batch may be one image, which has no statistics where maps are 1 x 1
-            net(images.to(device))
+    batches = islice(data.plain_batches(batch_size, "w"), CALIBRATION_BATCHES)
+    # the last batch may be one image, which has no statistics where maps are 1 x 1
+    for images, _ in larger_batches(batch for batch in batches if len(batch[0]) > 1):
+        net(images.to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     net.eval()
@@ -156,8 +171,8 @@ def rank(
     total: nets that will have been ranked in the end, where they come one by one; 0: these alone are counted.
     """
     found = [*before]
-    for number, net in enumerate(nets):
-        derived = _derived(ranking, net)
+    for number, (net, score) in enumerate(zip(nets, ranking.score_all(nets), strict=True)):
+        derived = _derived(ranking, net, score)
         found.append(derived)
         detail = f"{net.name}: accuracy {format_percent(derived.score.accuracy)}"
         done = (len(found), total) if total else (number + 1, len(nets))
@@ -166,8 +181,8 @@ def rank(
     return tuple(sorted(found, key=lambda one: of_net(one.score.loss, one.costs)))
 
 
-def _derived(ranking: Ranking, net: Net) -> Derived:
-    positions, score = choice_positions(net), ranking.score(net)
+def _derived(ranking: Ranking, net: Net, score: Score) -> Derived:
+    positions = choice_positions(net)
     chosen = ranking.probabilities.double()[range(len(positions)), list(positions)]
     costs = tuple(model.net_us(net) for model in ranking.models)
     predicted_us = {m.device: cost for m, cost in zip(ranking.models, costs, strict=True) if is_latency(m)}

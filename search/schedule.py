@@ -73,19 +73,28 @@ SMALL = Schedule(
     epochs=120, warmup=30, batch_size=32, w_clip=1.0, theta_rate=0.05, cooling=PAPER.cooling * PAPER.epochs / 120
 )
 
+# an epoch with theta runs every layer at every resolution: so many end within 15 minutes on two cores, ranking and all
+# (docs/notes/masks.md: figures)
+SMALL_MASKS = replace(SMALL, epochs=100, warmup=25, cooling=PAPER.cooling * PAPER.epochs / 100)
 
-def default_schedule(images: int) -> Schedule:
-    """The paper's schedule, or the one scaled down for a training set of few images."""
-    return PAPER if images >= SMALL_SET else SMALL
+
+def default_schedule(images: int, masks: bool = False) -> Schedule:
+    """The paper's schedule, or the one scaled down for a training set of few images.
+
+    masks: channels or a resolution are searched, too.
+    """
+    if images >= SMALL_SET:
+        return PAPER
+    return SMALL_MASKS if masks else SMALL
 
 
-def schedule_for(images: int, given: Mapping[str, Any]) -> Schedule:
+def schedule_for(images: int, given: Mapping[str, Any], masks: bool = False) -> Schedule:
     """The default schedule for so many images with what is given in its place; what is not given scales with it.
 
     A search of another length keeps the warm-up's share of the epochs, and its temperature ends where the default's
     does. UsageError where what is given contradicts itself.
     """
-    usual = default_schedule(images)
+    usual = default_schedule(images, masks)
     scaled: dict[str, Any] = {}
     if "epochs" in given and given["epochs"] >= 1:
         longer = given["epochs"] / usual.epochs

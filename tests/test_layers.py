@@ -83,6 +83,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.objective",
     "lutbench.search.pointwise",
     "lutbench.search.resolutions",
+    "lutbench.search.scorers",
     "lutbench.search.scores",
     "lutbench.search.seeding",
     "lutbench.search.supernet",

@@ -73,6 +73,9 @@ def command(
     SEARCH is the folder of a search that has come to its end. What its supernet says of a net does not depend on a
     device: any LUT of its space will do, and as many targets as there are. Each net takes between 0.97 of its target
     and the target. Nets that were scored before, by the search or for another target, are not scored again.
+
+    On a CPU, nets of images up to 64 x 64 are scored in --threads processes beside each other, by default in one a
+    core; how many there are changes no score. Started again, the same command goes on.
     """
     from lutbench.cli.luts import lut_or_own, open_lut
     from lutbench.cli.render import LOADING, Progress, print_json

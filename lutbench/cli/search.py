@@ -161,7 +161,7 @@ def command(
     The schedule's defaults are the paper's. They are scaled down where there are fewer than 20,000 images.
 
     Started again, the same command goes on after the last epoch that ended, and with the ranking of nets. --fresh
-    starts anew.
+    starts anew. On a CPU, nets of images up to 64 x 64 are ranked in --threads processes, by default in one a core.
 
     To use several GPUs, start it as torchrun --nproc-per-node 8 --no-python lutbench search ...
     """

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lutbench.errors import UsageError
+from lutbench.errors import InterruptedRunError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import check_writable
 from lutbench.jobs.goals import Goal, latency_models, net_path, search_name
 from lutbench.jobs.learning import Computing, Images, open_images
+from lutbench.jobs.scoring import Counted, scorers_for
 from lutbench.jobs.search import default_views, supernet_scores
 from lutbench.lut.table import Lut
 from lutbench.search.grid_costs import CostModel
@@ -116,11 +118,30 @@ def derive_nets(request: DeriveRequest, hardware: Hardware, report: Report) -> D
     with hardware.folder_held(request.search):
         scores = supernet_scores(request.search, views, found.batch_size)
         before = len(scores)
-        parts = []
-        for lut, model in zip(request.luts, models, strict=True):
-            ranking = _ranking(found, supernet, model, data, views, scores, report)
-            parts += [_derive(request, lut, ranking, target_ms, found) for target_ms in request.targets_ms]
+        rankings = [_ranking(found, supernet, model, data, views, scores, report) for model in models]
+        parts = _derive_all(request, rankings, found, hardware)
     return DerivedNets(tuple(parts), data.name, data.count("theta"), views, len(scores) - before)
+
+
+def _derive_all(
+    request: DeriveRequest, rankings: Sequence[Ranking], found: FinishedSearch, hardware: Hardware
+) -> list[DerivedFor]:
+    """The nets of every LUT and target; those of one do not depend on another's, and are found beside each other."""
+    goals = [
+        (lut, one, target) for lut, one in zip(request.luts, rankings, strict=True) for target in request.targets_ms
+    ]
+    nets = len(goals) * request.scored
+    counted = Counted("deriving", nets, rankings[0].report)
+    with scorers_for(rankings[0], hardware, request.computing.threads, nets) as scorers:
+        jobs = [
+            partial(_derive, request, lut, replace(ranking, scorers=scorers), target_ms, found, counted)
+            for lut, ranking, target_ms in goals
+        ]
+        try:
+            return [job() for job in jobs] if scorers is None else scorers.together(jobs)
+        except KeyboardInterrupt:
+            remedy = "the same command goes on: nets that were scored are not scored again"
+            raise InterruptedRunError("interrupted", path=request.search, remedy=remedy) from None
 
 
 def _space(request: DeriveRequest, lut: Lut, found: FinishedSearch) -> Space:
@@ -193,12 +214,13 @@ def _ranking(
     )
 
 
-def _derive(request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float, found: FinishedSearch) -> DerivedFor:
+def _derive(
+    request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float, found: FinishedSearch, counted: Counted
+) -> DerivedFor:
     from lutbench.search.finders import FINDERS, Effort
 
     device = ranking.models[0].device
-    stage = f"{device}, {target_ms:g} ms: "
-    own = replace(ranking, report=lambda event: ranking.report(_named(event, stage)))
+    own = replace(ranking, report=counted.of(f"{device}, {target_ms:g} ms"))
     rounds = max(1, round(request.scored / PER_ROUND))
     effort = Effort(min(PER_ROUND, request.scored), rounds, request.seed, (target_ms * US_PER_MS,))
     nets = FINDERS[request.method](own, effort)
@@ -213,11 +235,6 @@ def _derive(request: DeriveRequest, lut: Lut, ranking: Ranking, target_ms: float
         write_architecture(Architecture(net, one.predicted_us, request.seed, definition, how), path)
         paths.append(path)
     return DerivedFor(device, target_ms, nets, tuple(paths))
-
-
-def _named(event: Any, stage: str) -> Any:
-    """An event of ranking, which says for which device and target."""
-    return replace(event, stage=stage + event.stage) if hasattr(event, "stage") else event
 
 
 def _how(request: DeriveRequest, lut: Lut, data: DataSource, found: FinishedSearch, one: Derived) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from lutbench.export.own_code import check_trains, check_unchanged
 from lutbench.files import check_writable, file_sha256
 from lutbench.jobs.goals import Goal, models_of, net_path, search_name, space_to_search
 from lutbench.jobs.learning import Computing, Images, RunOutput, check_images, in_parts, keep_makers, open_images
+from lutbench.jobs.scoring import scorers_for
 from lutbench.lut.table import Lut
 from lutbench.search.grid_costs import CostModel, is_latency
 from lutbench.search.recipe import SMALL_SET
@@ -200,7 +201,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     report = hardware.reporting(report)
     data = open_images(request.images, request.computing, hardware, report)
     objective = request.goal.objective(models, data.count("all"))
-    schedule = schedule_for(data.count("all"), request.learning.schedule)
+    schedule = schedule_for(data.count("all"), request.learning.schedule, space.has_choices)
     mode = mode_of(request, data.count("all"))
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data, models)))
@@ -314,7 +315,9 @@ def _derive(
     draws, rounds = max(asked.draws, asked.nets), asked.rounds or default_rounds(data.count("all"))
     untold = "evolution" if setup.mode == "elastic" else "theta"  # an elastic supernet's theta knows nothing
     find = FINDERS[METHODS[asked.method][1] if asked.method else untold]
-    nets = find(ranking, Effort(draws, rounds, request.seed, request.goal.targets or None))
+    with scorers_for(ranking, setup.hardware, request.computing.threads, draws * rounds) as scorers:
+        own = replace(ranking, scorers=scorers)
+        nets = find(own, Effort(draws, rounds, request.seed, request.goal.targets or None))
     if len(nets) < asked.nets:
         report(Note(f"only {len(nets)} different nets were found: {_few(asked.method)}"))
     return nets
@@ -329,6 +332,7 @@ def supernet_scores(folder: Path, views: int, batch_size: int) -> Scores:
         "checkpoint": file_sha256(folder / CHECKPOINT),  # the supernet's weights, and which images
         "views": views,
         "batch_size": batch_size,
+        "statistics": "together",  # of batch norms: scores of earlier versions were made of batch after batch
     }
     return Scores(folder / SCORES, ranked_with)
 

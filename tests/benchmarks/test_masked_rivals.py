@@ -10,7 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _evidence_jobs import Study
 from _evidence_records import Records
-from masked_rivals import BLOCK, RECIPE, Plan, report, scaled, training_line
+from _evidence_study import RECIPE
+from masked_rivals import BLOCK, Plan, report, scaled, training_line
 
 from lutbench.lut.file import write_lut
 from lutbench.search.grid_costs import MACS, count_model
@@ -35,24 +36,50 @@ def test_scaled_nets_have_one_block_and_are_the_slowest_that_fit() -> None:
         scaled(model, 1.0)
 
 
-def test_the_table_has_what_the_lines_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lut = tmp_path / "made.csv"
+def study_of(folder: Path) -> Study:
+    lut = folder / "made.csv"
     write_lut(made_lut(), lut)
-    study = Study(lut, "digits", tmp_path / "folder", Records(tmp_path / "lines.jsonl"), Recipe(**RECIPE))
-    for method, net, accuracy in (
-        ("masks", "a", 0.9),
-        ("chance", "b", 0.8),
-        ("chance", "c", 0.92),
-        ("scaling", "d", 0.7),
-    ):
-        line = study.about(kind="rival", method=method, target_ms=2.0, seed=0)
-        study.records.add(line | {"net": net, "latency_us": 1980.0})
-        study.records.add(training_line(study, net, 0) | {"accuracy": accuracy})
-    report(Plan(study, (2.0,), 1, 2), tmp_path / "plot.svg")
-    rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("| ")][1:]
-    assert rows == [
-        "| masks | 1 | 0.990 | 90.0% | 90.0% to 90.0% | 50% |",
-        "| chance | 2 | 0.990 | 86.0% | 80.0% to 92.0% | - |",
-        "| scaling | 1 | 0.990 | 70.0% | 70.0% to 70.0% | 0% |",
+    return Study(lut, "digits", folder / "folder", Records(folder / "lines.jsonl"), Recipe(**RECIPE))
+
+
+def add(study: Study, method: str, target_ms: float, accuracy: float, net: str, seed: int = 0) -> None:
+    line = study.about(kind="rival", method=method, target_ms=target_ms, seed=seed)
+    study.records.add(line | {"net": net, "latency_us": 990 * target_ms, "cpu_s": 10.0})
+    study.records.add(training_line(study, net, seed) | {"accuracy": accuracy})
+
+
+def rows_of(printed: str) -> list[str]:
+    return [row for row in printed.splitlines() if row.startswith("| ") and not row.startswith("| nets")]
+
+
+def test_the_table_has_what_the_lines_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = study_of(tmp_path)
+    for seed in range(3):
+        add(study, "masks", 2.0, 0.9, "a", seed)
+    add(study, "chance", 2.0, 0.8, "b")
+    add(study, "chance", 2.0, 0.92, "c")
+    add(study, "scaling", 2.0, 0.7, "d")
+    report(Plan(study, (2.0,), 3, 2), tmp_path / "plot.svg")
+    assert rows_of(capsys.readouterr().out) == [
+        "| masks | 3 | 3 | 0.990 | 90.0% | 90.0% to 90.0% | 50% |",
+        "| chance | 2 | 1 | 0.990 | 86.0% | - | - |",
+        "| scaling | 1 | 1 | 0.990 | 70.0% | - | 0% |",
     ]
     assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+
+
+def test_fronts_are_compared_where_every_target_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study, targets_ms = study_of(tmp_path), (1.0, 2.0, 3.0)
+    for target_ms, masks, derived in zip(targets_ms, (0.8, 0.85, 0.9), (0.7, 0.8, 0.9), strict=True):
+        add(study, "masks", target_ms, masks, f"masks {target_ms}")
+        add(study, "derived", target_ms, derived, f"derived {target_ms}")
+        add(study, "masks", target_ms, masks, f"masks {target_ms}", seed=1)
+    report(Plan(study, targets_ms, 2, 0), None)
+    _, fronts = capsys.readouterr().out.split("Fronts")
+    # up to 3 ms and 30 % of errors, in ms x points: 2.01 x 10 + 1.02 x 5 + .03 x 5, and 1.02 x 10 + .03 x 10
+    assert "3 ms and 30.0% of errors" in fronts
+    assert rows_of(fronts) == [
+        "| masks | 0 | 3 | 85.0% | 25.35 | 30 s |",
+        "| derived | 0 | 3 | 80.0% | 10.50 | 40 s |",  # the supernet's ten seconds with it
+        "| masks | 1 | 3 | 85.0% | 25.35 | 30 s |",
+    ]

@@ -14,7 +14,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _evidence_jobs import Study
 from _evidence_records import Records
-from search_evidence import LEFT, Plan, run
+from _evidence_study import LEFT
+from search_evidence import Plan, run
 
 from lutbench.lut.file import write_lut
 from lutbench.search.latency import latency_model

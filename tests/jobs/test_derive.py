@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lutbench.errors import CheckpointError, LutbenchError, UsageError
-from lutbench.jobs.derive import DeriveRequest, derive_nets
+from lutbench.errors import CheckpointError, InterruptedRunError, LutbenchError, UsageError
+from lutbench.events import Event, StepProgress
+from lutbench.jobs.derive import DerivedNets, DeriveRequest, derive_nets
+from lutbench.jobs.learning import Computing
 from lutbench.jobs.search import find_nets, search_request
 from lutbench.lut.table import Lut
 from lutbench.search.budget import WINDOW
@@ -36,6 +43,7 @@ def lut_of(definition: str, seed: int, device: str, resolution: int | None = Non
     return replace(lut, metadata=replace(lut.metadata, space=section))
 
 
+DEVICES = ("host", "pixel")
 HOST, PIXEL = lut_of(TINY_TOML, 0, "host"), lut_of(TINY_TOML, 3, "pixel")
 
 
@@ -107,6 +115,70 @@ def test_the_searchs_own_scores_are_taken(request_: DeriveRequest, search: Path)
         for one in part.nets:
             if one.net.candidates_text in known:
                 assert one.score.loss == known[one.net.candidates_text]
+
+
+def beside(search: Path, folder: Path, threads: int) -> DeriveRequest:
+    """A request on a copy of the search that has no scores, with so many processes where there are as many cores."""
+    folder.mkdir()
+    shutil.copy(search / CHECKPOINT, folder / CHECKPOINT)
+    return DeriveRequest(
+        search=folder,
+        luts=(PIXEL, HOST),
+        targets_ms=(target_ms(HOST, 1.5),),
+        folder=folder / "nets",
+        scored=10,
+        views=0,
+        computing=Computing(threads=threads),
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(search: Path, tmp_path_factory: pytest.TempPathFactory) -> DerivedNets:
+    """What one process finds."""
+    return derive_nets(beside(search, tmp_path_factory.mktemp("alone") / "search", 1), CPU, QUIET)
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process scores")
+@pytest.mark.usefixtures("two_cores")
+def test_processes_beside_each_other_find_what_one_finds(search: Path, tmp_path: Path, alone: DerivedNets) -> None:
+    events: list[Event] = []
+    asked = beside(search, tmp_path / "two", 2)
+    two = derive_nets(asked, CPU, events.append)
+    assert [part.nets for part in two.parts] == [part.nets for part in alone.parts]  # scores to the last bit
+    assert two.scored == alone.scored == (asked.search / SCORES).read_bytes().count(b"\n") - 1
+    assert [path.name for part in two.parts for path in part.paths if path.exists()] == [
+        path.name for part in alone.parts for path in part.paths
+    ]
+    steps = [event for event in events if isinstance(event, StepProgress)]
+    assert [step.done for step in steps] == [*range(1, len(steps) + 1)]
+    assert {step.detail.split(":")[0] for step in steps} == {f"{d}, {asked.targets_ms[0]:g} ms" for d in DEVICES}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process scores")
+@pytest.mark.usefixtures("two_cores")
+def test_ctrl_c_while_processes_score_keeps_what_was_scored_and_leaves_none_behind(
+    search: Path, tmp_path: Path, alone: DerivedNets
+) -> None:
+    asked = beside(search, tmp_path / "stopped", 2)
+    stop_after = 3
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StepProgress) and event.done == stop_after:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match="the same command goes on"):
+        derive_nets(asked, CPU, stop)
+    assert not multiprocessing.active_children()
+    kept = (asked.search / SCORES).read_bytes().count(b"\n") - 1
+    assert kept >= stop_after
+    whole = derive_nets(asked, CPU, QUIET)
+    assert whole.scored == alone.scored - kept
+    assert [part.nets for part in whole.parts] == [part.nets for part in alone.parts]
 
 
 def test_a_lut_of_another_resolution_will_do_and_of_another_space_will_not(request_: DeriveRequest) -> None:

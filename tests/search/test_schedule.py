@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lutbench.errors import UsageError
-from lutbench.search.schedule import PAPER, SMALL, Schedule, default_schedule, schedule_for
+from lutbench.search.schedule import PAPER, SMALL, SMALL_MASKS, Schedule, default_schedule, schedule_for
 
 
 def test_the_papers_numbers_are_the_defaults() -> None:
@@ -23,6 +23,15 @@ def test_the_rate_of_w_is_a_cosine_from_all_to_nothing() -> None:
 def test_few_images_cool_to_the_same_temperature_in_fewer_epochs() -> None:
     assert default_schedule(1437) == SMALL
     assert SMALL.temperature_at(SMALL.epochs) == pytest.approx(PAPER.temperature_at(PAPER.epochs))
+
+
+def test_masks_learn_for_fewer_epochs_with_the_same_share_of_warm_up_and_last_temperature() -> None:
+    assert default_schedule(1437, masks=True) == SMALL_MASKS == schedule_for(1437, {}, masks=True)
+    assert default_schedule(100_000, masks=True) == PAPER
+    assert SMALL_MASKS.epochs < SMALL.epochs
+    assert SMALL_MASKS.warmup / SMALL_MASKS.epochs == SMALL.warmup / SMALL.epochs
+    assert SMALL_MASKS.temperature_at(SMALL_MASKS.epochs) == pytest.approx(PAPER.temperature_at(PAPER.epochs))
+    assert schedule_for(1437, {"epochs": 8}, masks=True).warmup == 2
 
 
 @pytest.mark.parametrize(
