@@ -158,7 +158,7 @@ def product(models: Sequence[CostModel], alpha: float | None = None, beta: float
 
 
 def budget(models: Sequence[CostModel], targets_us: Sequence[float]) -> Budget:
-    """UsageError where a target is out of a device's reach, with the fastest and the slowest net's latency.
+    """UsageError where a target is out of a device's reach, with what the fastest and the slowest net takes.
 
     Also where no net meets all targets at once.
     """
@@ -167,10 +167,11 @@ def budget(models: Sequence[CostModel], targets_us: Sequence[float]) -> Budget:
     for model, target_us in zip(models, targets_us, strict=True):
         low_us, high_us = model.net_us(model.fastest), model.net_us(model.slowest)
         if not low_us <= target_us <= high_us:
+            least, most = ("fastest", "slowest") if is_latency(model) else ("smallest", "largest")
             raise UsageError(
                 f"no net of space {model.space.name} at {model.space.label} takes {model.text(target_us)}",
                 device=model.device if is_latency(model) else "",
-                remedy=f"the fastest takes {model.text(low_us)}, the slowest {model.text(high_us)}",
+                remedy=f"the {least} takes {model.text(low_us)}, the {most} {model.text(high_us)}",
             )
     best_within([[0.0] * count for count in models[0].chain.counts], models, targets_us)  # raises where there is none
     named = ", ".join(model.text(target) for model, target in zip(models, targets_us, strict=True))

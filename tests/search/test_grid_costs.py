@@ -136,7 +136,7 @@ def test_targets_out_of_reach_name_the_least_and_the_most() -> None:
     model = count_model(CHOOSING, PARAMS)
     with pytest.raises(UsageError, match=r"takes 9 M parameters") as caught:
         budget([model], [9e6])
-    assert "the fastest takes 0.0" in str(caught.value)
+    assert "the smallest takes 0.0" in str(caught.value)
 
 
 def test_missing_operators_of_a_grid_are_one_line() -> None:
