@@ -44,6 +44,7 @@ from lutbench.search.hardware import Hardware
 from lutbench.search.resolutions import sizes_at
 from lutbench.search.train import TrainSetup, train
 from lutbench.space.decisions import decisions, net_at
+from lutbench.space.macro import Space
 from lutbench.space.net import Net, parse_net
 from lutbench.space.zoo import retargeted
 
@@ -157,25 +158,33 @@ def training_line(study: Study, net: str, seed: int) -> dict[str, Any]:
 
 
 def scaled(model: CostModel, target_us: float) -> Net:
-    """One block everywhere, at the largest resolution, all widths scaled alike: the slowest net within the target."""
-    space, found = model.space, {}
-    for share in np.linspace(0, 1, STEPS):
-        positions = []
-        for decision in decisions(space):
-            if decision.kind == "candidate":
-                names = [candidate.name for candidate in space.layers[decision.index].candidates]
-                positions.append(names.index(BLOCK) if BLOCK in names else 0)
-            elif decision.kind == "channels":
-                options = np.array(space.stages[decision.index].options)
-                positions.append(int(np.abs(options - share * options[-1]).argmin()))
-            else:
-                positions.append(decision.count - 1)
-        net = net_at(space, tuple(positions), "scaled@{label}")
-        if model.net_us(net) <= target_us:
-            found[model.net_us(net)] = net
-    if not found:
-        raise SystemExit(f"no scale of {BLOCK} fits into {target_us:.0f} us")
-    return found[max(found)]
+    """One block everywhere, all widths scaled alike: the slowest net within the target, at the largest resolution of
+    which one is."""
+    for resolution in reversed(range(max(1, len(model.space.resolutions)))):
+        found = {}
+        shares = np.linspace(0, 1, STEPS)
+        for positions in dict.fromkeys(_scaled_to(model.space, float(share), resolution) for share in shares):
+            net = net_at(model.space, positions, "scaled@{label}")
+            if model.net_us(net) <= target_us:
+                found[model.net_us(net)] = net
+        if found:
+            return found[max(found)]
+    raise SystemExit(f"no scale of {BLOCK} fits into {target_us:.0f} us")
+
+
+def _scaled_to(space: Space, share: float, resolution: int) -> tuple[int, ...]:
+    """The options of the net whose channels are nearest to this share of the widest."""
+    positions = []
+    for decision in decisions(space):
+        if decision.kind == "candidate":
+            names = [candidate.name for candidate in space.layers[decision.index].candidates]
+            positions.append(names.index(BLOCK) if BLOCK in names else 0)
+        elif decision.kind == "channels":
+            options = np.array(space.stages[decision.index].options)
+            positions.append(int(np.abs(options - share * options[-1]).argmin()))
+        else:
+            positions.append(resolution)
+    return tuple(positions)
 
 
 def report(plan: Plan, plot: Path | None) -> None:

@@ -11,11 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _evidence_jobs import Study
 from _evidence_records import Records
 from _evidence_study import RECIPE
-from masked_rivals import BLOCK, Plan, report, scaled, training_line
+from masked_rivals import BLOCK, Plan, _scaled_to, report, scaled, training_line
 
 from lutbench.lut.file import write_lut
 from lutbench.search.grid_costs import MACS, count_model
 from lutbench.search.recipe import Recipe
+from lutbench.space.decisions import net_at
 from lutbench.space.file import parse_space
 from tests.search.made import made_lut
 
@@ -32,6 +33,9 @@ def test_scaled_nets_have_one_block_and_are_the_slowest_that_fit() -> None:
     for net in nets:
         assert {candidate.name for candidate in net.choice} == {BLOCK, "k3_e1_relu"}
         assert net.space.resolution == 28
+    narrowest = model.net_us(net_at(SPACE, _scaled_to(SPACE, 0.0, 2), "narrowest"))
+    smaller = scaled(model, 0.99 * narrowest)  # where not even the narrowest fits, the next resolution
+    assert smaller.space.resolution == 24 and model.net_us(smaller) <= 0.99 * narrowest
     with pytest.raises(SystemExit, match="no scale"):
         scaled(model, 1.0)
 
