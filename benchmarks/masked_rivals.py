@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import shutil
 import sys
@@ -52,7 +53,7 @@ RESULTS = Path(__file__).parent / "results" / "masked_rivals.jsonl"
 MASKS, ELASTIC = "mixed", "elastic"
 SUPERNETS = {"masks": (MASKS, "mixed"), "rejection": (MASKS, "random"), "elastic": (ELASTIC, "elastic")}
 ORDER = ("masks", "rejection", "elastic", "derived", "scaling", "chance")
-BLOCK = "k3_e3_relu"  # of the net whose widths are scaled
+BLOCKS = ("k3_e3_relu", "k3_e1.5_relu")  # of the net whose widths are scaled: the first one that fits
 STEPS = 200  # of the scale
 
 
@@ -158,27 +159,30 @@ def training_line(study: Study, net: str, seed: int) -> dict[str, Any]:
 
 
 def scaled(model: CostModel, target_us: float) -> Net:
-    """One block everywhere, all widths scaled alike: the slowest net within the target, at the largest resolution of
-    which one is."""
-    for resolution in reversed(range(max(1, len(model.space.resolutions)))):
+    """The slowest net within the target that has one block everywhere, all widths scaled alike.
+
+    It has the first of BLOCKS and the largest resolution with which one fits.
+    """
+    resolutions = reversed(range(max(1, len(model.space.resolutions))))
+    for block, resolution in itertools.product(BLOCKS, resolutions):
         found = {}
         shares = np.linspace(0, 1, STEPS)
-        for positions in dict.fromkeys(_scaled_to(model.space, float(share), resolution) for share in shares):
+        for positions in dict.fromkeys(_scaled_to(model.space, float(share), resolution, block) for share in shares):
             net = net_at(model.space, positions, "scaled@{label}")
             if model.net_us(net) <= target_us:
                 found[model.net_us(net)] = net
         if found:
             return found[max(found)]
-    raise SystemExit(f"no scale of {BLOCK} fits into {target_us:.0f} us")
+    raise SystemExit(f"no scale of {' or '.join(BLOCKS)} fits into {target_us:.0f} us")
 
 
-def _scaled_to(space: Space, share: float, resolution: int) -> tuple[int, ...]:
+def _scaled_to(space: Space, share: float, resolution: int, block: str) -> tuple[int, ...]:
     """The options of the net whose channels are nearest to this share of the widest."""
     positions = []
     for decision in decisions(space):
         if decision.kind == "candidate":
             names = [candidate.name for candidate in space.layers[decision.index].candidates]
-            positions.append(names.index(BLOCK) if BLOCK in names else 0)
+            positions.append(names.index(block) if block in names else 0)
         elif decision.kind == "channels":
             options = np.array(space.stages[decision.index].options)
             positions.append(int(np.abs(options - share * options[-1]).argmin()))

@@ -35,7 +35,7 @@ _MOST_JOBS = 32  # at a time: finders, which mostly wait for scores
 
 
 def processes_for(hardware: Hardware, threads: int | None, resolution: int, nets: int) -> int:
-    """How many processes are to score so many nets; 1: this one alone.
+    """The number of processes that are to score so many nets; 1: this one alone.
 
     Small images on a CPU: as many as threads, None for one a core, of one thread each. Larger ones fill the cores with
     the threads of one process, and other systems than Linux do not copy a process that has threads.

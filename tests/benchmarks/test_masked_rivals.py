@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _evidence_jobs import Study
 from _evidence_records import Records
 from _evidence_study import RECIPE
-from masked_rivals import BLOCK, Plan, _scaled_to, report, scaled, training_line
+from masked_rivals import BLOCKS, Plan, _scaled_to, report, scaled, training_line
 
 from lutbench.lut.file import write_lut
 from lutbench.search.grid_costs import MACS, count_model
@@ -31,11 +31,13 @@ def test_scaled_nets_have_one_block_and_are_the_slowest_that_fit() -> None:
     costs = [model.net_us(net) for net in nets]
     assert costs == sorted(costs) and costs[0] < costs[1] <= 0.5 * largest
     for net in nets:
-        assert {candidate.name for candidate in net.choice} == {BLOCK, "k3_e1_relu"}
+        assert {candidate.name for candidate in net.choice} == {BLOCKS[0], "k3_e1_relu"}
         assert net.space.resolution == 28
-    narrowest = model.net_us(net_at(SPACE, _scaled_to(SPACE, 0.0, 2), "narrowest"))
+    narrowest = model.net_us(net_at(SPACE, _scaled_to(SPACE, 0.0, 2, BLOCKS[0]), "narrowest"))
     smaller = scaled(model, 0.99 * narrowest)  # where not even the narrowest fits, the next resolution
     assert smaller.space.resolution == 24 and model.net_us(smaller) <= 0.99 * narrowest
+    smallest = model.net_us(net_at(SPACE, _scaled_to(SPACE, 0.0, 0, BLOCKS[0]), "smallest"))
+    assert BLOCKS[1] in {candidate.name for candidate in scaled(model, 0.99 * smallest).choice}
     with pytest.raises(SystemExit, match="no scale"):
         scaled(model, 1.0)
 
