@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import selectors
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class HostAgent(Closing):
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._artifacts: dict[str, Artifact] = {}
+        self._renewed = 0
         self._loaded: set[str] = set()  # into the worker that runs now, or is about to
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,8 +78,16 @@ class HostAgent(Closing):
                     yield Failure(artifact, str(death))
 
     def renew(self, names: Collection[str]) -> None:
-        """A new worker that has these loaded; what else a batch asks for is loaded when it does."""
+        """A new worker that has these loaded; what else a batch asks for is loaded when it does.
+
+        It loads them in an order of its own: where an artifact's weights and scratch memory lie follows from what was
+        loaded before it, and an order that stays would give an artifact the same place in every worker of a run.
+        """
         self._loaded.intersection_update(names)
+        self._renewed += 1
+        order = sorted(self._artifacts)
+        random.Random(self._renewed).shuffle(order)
+        self._artifacts = {name: self._artifacts[name] for name in order}
         self._restart()
 
     def close(self) -> None:

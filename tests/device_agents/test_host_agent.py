@@ -89,6 +89,25 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on(agent: HostAgent, artif
     assert set(samples_of(agent, batch)) == {NAMES[0]}
 
 
+def test_every_renewed_worker_loads_in_an_order_of_its_own(
+    agent: HostAgent, artifacts: list[Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(agent.install(artifacts))
+    loads: list[str] = []
+    ask = HostAgent._ask_to_load
+    monkeypatch.setattr(HostAgent, "_ask_to_load", lambda self, one: loads.append(one.name) or ask(self, one))
+    orders = []
+    for _ in range(4):
+        loads.clear()
+        agent.renew(NAMES)
+        orders.append(tuple(loads))
+    assert all(sorted(order) == sorted(NAMES) for order in orders)
+    assert len(set(orders)) > 1
+    agent.renew(NAMES[:2])
+    assert set(loads[-2:]) == set(NAMES[:2]) and len(loads) == len(NAMES) + 2
+    assert set(samples_of(agent, Batch((Cycle((NAMES[2],), 0, 1, 3, CANARY),), CANARIES))) == {NAMES[2]}
+
+
 def test_the_artifact_that_kills_its_worker_is_the_one_that_fails(
     agent: HostAgent, artifacts: list[Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
