@@ -70,8 +70,7 @@ class VerifyReport:
 
     drift: how much slower the LUT's tuning nets, timed again beside the others, are now, and predictions with them;
     uncorrected_mean_abs_error is without that.
-    corrected: how the predictions were corrected for drift in each group of nets (none, ratio, fit), which the tuning
-        nets decide, joined by commas.
+    corrected: how the predictions were corrected for drift (none, ratio, fit), which the tuning nets decide.
     within_interval: share of the nets that were measured inside the interval of their prediction.
     left_out: nets that never ran while the machine was quiet, which nets does not count.
     """
@@ -147,12 +146,13 @@ def verify(
         rounds = VerifyRounds(how, lut, nets, tuning, request.rounds, exporter.runtime_version, stem)
         named = [[artifacts[workload_name(one)] for one in some] for some in (nets, how.canaries.operators, tuning)]
         disturbed = rounds.measure(*named)
+        rounds.judge()
         results = rounds.results
         _tell_left_out(rounds.left_out, len(results), report)
         judged = summarize_nets(results, request, median(rounds.drifts), disturbed, len(rounds.left_out))
         found = replace(
             judged,
-            corrected=",".join(rounds.corrections),
+            corrected=rounds.corrected,
             within_interval=share_inside(results, net_half_width(lut)),
         )
         quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +18,8 @@ from lutbench.jobs.processes import process_starts
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
-from lutbench.measure.drift import correct
+from lutbench.measure.drift import Corrections, choose, corrections
+from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us
@@ -30,14 +31,25 @@ MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is 
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
 
 
+@dataclass(frozen=True)
+class _Timed:
+    """A group that was measured: its nets' round medians, the common drift taken out, and where its processes began."""
+
+    nets: tuple[str, ...]
+    rounds_us: dict[str, dict[int, float]]
+    starts: list[int]
+    found: Corrections
+
+
 class VerifyRounds(GroupedNets):
     """Times random nets, with the nets that the LUT was tuned on (tuning) in each group.
 
     rounds: how many have to count for each net.
     runtime: with its version.
     journal: where a group's journal is, but for the group's number.
-    results: each net's.
-    drifts: each group's median.
+    results: each net's, once they are judged.
+    drifts: each group's median, likewise.
+    corrected: how predictions were corrected for drift, likewise.
     left_out: nets that never ran while the machine was quiet. They are not judged, and the others are.
     """
 
@@ -57,8 +69,9 @@ class VerifyRounds(GroupedNets):
         self._journal = journal
         self.results: list[NetResult] = []
         self.drifts: list[float] = []
-        self.corrections: list[str] = []
+        self.corrected: str = "none"
         self.left_out: list[str] = []
+        self._timed: list[_Timed] = []
 
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
         del device
@@ -109,28 +122,40 @@ class VerifyRounds(GroupedNets):
         )
 
     def read(self, group: Group, journal: Journal) -> None:
-        now = self._lut_now(journal)
-        self.drifts.append(self._drift(now))
-        self.results += self._results([self._nets[artifact.name] for artifact in group.nets], now, journal)
+        rounds_us = self._medians_us(journal)
+        found = self._corrections(rounds_us)
+        names = tuple(artifact.name for artifact in group.nets)
+        self._timed.append(_Timed(names, rounds_us, process_starts(journal), found))
+
+    def judge(self) -> None:
+        """Compares what was measured with the LUT: all groups' tuning nets decide together how it is corrected."""
+        how = choose([timed.found for timed in self._timed])
+        self.corrected = how
+        for timed in self._timed:
+            now = self._lut_now(timed.found.in_nets[how])
+            self.drifts.append(self._drift(now))
+            self.results += self._results(timed, now)
 
     def _drift(self, now: Lut) -> float:
         """How much slower the tuning nets are predicted now than by the LUT, minus 1: their median."""
         ratios = [predict(now, net).latency_us / predict(self._lut, net).latency_us for net in self._tuning]
         return median(ratios) - 1 if ratios else 0.0
 
-    def _lut_now(self, journal: Journal) -> Lut:
-        """The LUT with what its tuning nets, timed again, say that operators cost inside nets now."""
-        measured = self._medians_us(journal)
+    def _corrections(self, measured: dict[str, dict[int, float]]) -> Corrections:
+        """What the LUT's tuning nets, timed again, say that operators cost inside nets now."""
+        context = self._lut.metadata.context
         rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         nets = [
             NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key].values()))
             for net in self._tuning
             if net.key in measured
         ]
+        then_us = dict(zip(context.nets, context.nets_us, strict=False))
+        return corrections(nets, rows_us, self._lut.overhead_us, context.in_net, then_us)
+
+    def _lut_now(self, found: InNet) -> Lut:
+        """The LUT with what operators cost inside nets now."""
         metadata = self._lut.metadata
-        corrected = correct(nets, rows_us, self._lut.overhead_us, metadata.context.in_net)
-        self.corrections.append(corrected.how)
-        found = corrected.in_net
         context = replace(
             metadata.context,
             scale=found.scale,
@@ -147,15 +172,14 @@ class VerifyRounds(GroupedNets):
         rounds_us = {key: medians for key in data.artifacts if (medians := data.round_medians_us(key, 0))}
         return without_common_drift(rounds_us)
 
-    def _results(self, group: Sequence[Net], now: Lut, journal: Journal) -> list[NetResult]:
-        measured = self._medians_us(journal)
+    def _results(self, timed: _Timed, now: Lut) -> list[NetResult]:
         results = []
-        for net in group:
-            medians = measured.get(net.key, {})
-            halves = halves_us(medians, process_starts(journal))
+        for key in timed.nets:
+            net, medians = self._nets[key], timed.rounds_us.get(key, {})
+            halves = halves_us(medians, timed.starts)
             if halves is None:
-                self.left_out.append(net.key)
+                self.left_out.append(key)
                 continue
             predicted_us, uncorrected_us = predict(now, net).latency_us, predict(self._lut, net).latency_us
-            results.append(NetResult(net.key, predicted_us, uncorrected_us, median(medians.values()), *halves))
+            results.append(NetResult(key, predicted_us, uncorrected_us, median(medians.values()), *halves))
         return results

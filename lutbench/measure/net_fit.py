@@ -116,8 +116,12 @@ def left_out_errors(problem: Problem, found: Solution) -> list[float]:
 
     found: of all nets together, whose prior's width is taken: one net hardly moves it, and it is what takes the time.
     """
-    errors = []
-    for number in range(len(problem.targets)):
-        unknowns = _solve(problem.without(number), found.share).unknowns
-        errors.append(float(problem.columns[number] @ unknowns - problem.targets[number]))
-    return errors
+    return [
+        float(problem.columns[number] @ other.unknowns - problem.targets[number])
+        for number, other in enumerate(solutions_without(problem, found))
+    ]
+
+
+def solutions_without(problem: Problem, found: Solution) -> list[Solution]:
+    """For each net what is fitted to the others, under the same prior's width."""
+    return [_solve(problem.without(number), found.share) for number in range(len(problem.targets))]

@@ -1,34 +1,78 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from statistics import fmean
+
 import pytest
 
-from lutbench.measure.drift import correct
+from lutbench.measure.drift import Correction, Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
+from lutbench.measure.net_fit import NetMeasurement, problem_of, solve
 from tests.measure.test_in_net import OVERHEAD_US, errors_of, measured, rows_us
 
 WAS = InNet(1.05, 2.0, {"weights": 40.0})
 
 
+def corrected(nets: list[NetMeasurement]) -> tuple[Correction, InNet]:
+    found = corrections(nets, rows_us(), OVERHEAD_US, WAS)
+    how = choose([found])
+    return how, found.in_nets[how]
+
+
 def test_a_device_that_has_not_changed_is_mostly_left_alone() -> None:
-    found = [correct(measured(WAS, 22, 0.01, seed), rows_us(), OVERHEAD_US, WAS).how for seed in range(12)]
+    found = [corrected(measured(WAS, 22, 0.01, seed))[0] for seed in range(12)]
     assert found.count("none") >= 8
     assert "fit" not in found
 
 
 def test_another_clock_is_one_ratio() -> None:
-    nets = measured(WAS.times(1.08), 22, 0.004)
-    found = correct(nets, rows_us(), OVERHEAD_US, WAS)
-    assert found.how == "ratio"
-    assert found.in_net.scale == pytest.approx(1.05 * 1.08, rel=0.004)
+    how, in_net = corrected(measured(WAS.times(1.08), 22, 0.004))
+    assert how == "ratio"
+    assert in_net.scale == pytest.approx(1.05 * 1.08, rel=0.004)
 
 
 def test_weights_that_have_become_dearer_are_fitted_anew() -> None:
     now = InNet(1.0, 2.0, {"weights": 900.0})
-    found = correct(measured(now, 22, 0.004), rows_us(), OVERHEAD_US, WAS)
-    assert found.how == "fit"
+    how, in_net = corrected(measured(now, 22, 0.004))
+    assert how == "fit"
     unseen = measured(now, 50, 0.0, seed=1)
-    assert sum(map(abs, errors_of(found.in_net, unseen))) / 50 < 0.006
+    assert sum(map(abs, errors_of(in_net, unseen))) / 50 < 0.006
 
 
 def test_too_few_nets_correct_nothing() -> None:
-    assert correct(measured(WAS.times(2), 2, 0.0), rows_us(), OVERHEAD_US, WAS).in_net == WAS
+    assert corrected(measured(WAS.times(2), 2, 0.0)) == ("none", WAS)
+
+
+def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
+    """What a net errs by for good, a fit to it hides: at others the LUT errs as at those that it was made without."""
+    seen, unseen = [], []
+    for seed in range(6):
+        nets = measured(WAS, 22, 0.02, seed)
+        was = solve(problem_of(nets, rows_us(), OVERHEAD_US)).in_net
+        then_us = {net.net: net.latency_us for net in nets}
+        fair = corrections(nets, rows_us(), OVERHEAD_US, was, then_us).errors["none"]
+        blind = corrections(nets, rows_us(), OVERHEAD_US, was).errors["none"]
+        assert fmean(fair) > fmean(blind)
+        seen.append(fmean(fair))
+        unseen.append(fmean(map(abs, errors_of(was, measured(WAS, 60, 0.02, seed + 100)))))
+    assert fmean(seen) == pytest.approx(fmean(unseen), rel=0.1)
+
+
+def test_nets_of_which_one_has_no_time_of_then_are_judged_by_the_lut_as_it_is() -> None:
+    nets = measured(WAS, 22, 0.01)
+    then_us = {net.net: net.latency_us for net in nets[1:]}
+    found = corrections(nets, rows_us(), OVERHEAD_US, WAS, then_us)
+    assert found == corrections(nets, rows_us(), OVERHEAD_US, WAS)
+
+
+def test_groups_decide_together() -> None:
+    """A gain that is lost in one group's noise shows in four of them."""
+    ratio = [0.01, 0.02, 0.03, 0.02]
+    gains = [0.004, -0.002, 0.003, -0.001]
+    fit = [error - gain for error, gain in zip(ratio, gains, strict=True)]
+    in_nets: dict[Correction, InNet] = {"none": WAS, "ratio": WAS, "fit": WAS}
+    group = Corrections(in_nets, {"none": [0.1, 0.11, 0.12, 0.1], "ratio": ratio, "fit": fit})
+    assert choose([group]) == "ratio"
+    assert choose([group] * 4) == "fit"
+    few = replace(group, in_nets={"none": WAS}, errors={"none": ()})
+    assert choose([group, few]) == "none"
