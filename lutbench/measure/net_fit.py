@@ -123,5 +123,5 @@ def left_out_errors(problem: Problem, found: Solution) -> list[float]:
 
 
 def solutions_without(problem: Problem, found: Solution) -> list[Solution]:
-    """For each net what is fitted to the others, under the same prior's width."""
+    """What is fitted to all nets but one, for each that is left out, under the same prior's width."""
     return [_solve(problem.without(number), found.share) for number in range(len(problem.targets))]
