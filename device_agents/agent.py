@@ -42,6 +42,12 @@ class Agent(Protocol):
     def install(self, artifacts: Sequence[Artifact]) -> Iterable[Failure]:
         """Brings artifacts to the device and loads them; yields those that the runtime refuses."""
 
+    def units(self, artifact: str) -> Mapping[str, int]:
+        """How many of an installed artifact's operations run on which unit (cpu, gpu, ane).
+
+        Empty where the runtime has but one, or the system does not tell.
+        """
+
     def measure(self, batch: Batch) -> Iterable[Outcome]:
         """Runs the batch; yields each artifact's samples, then the time spent inside the runtime."""
 
@@ -69,6 +75,7 @@ def unheard(_event: Event) -> None:
 class AgentSettings:
     """What an agent has to know beside the device: runtime (onnx ...), dtype, threads.
 
+    engine: the part of the runtime that computes, of one that has several.
     cores: big, little, all or a mask, for phones; "" for a device whose cores are not chosen.
     force: take a phone that is not the model its name stands for.
     fixed_performance: a phone is kept at speeds that it can hold for long.
@@ -83,4 +90,10 @@ class AgentSettings:
     force: bool = False
     fixed_performance: bool = False
     heat_wait: bool = True
+    engine: str = ""
     report: Report = field(default=unheard, compare=False)
+
+    @property
+    def job_engine(self) -> str:
+        """The engine that a runner's job asks for."""
+        return self.engine or self.runtime

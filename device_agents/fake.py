@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from lutbench.closing import Closing
 from lutbench.device_agents.agent import DeviceInfo
@@ -18,6 +18,7 @@ class FakeAgent(Closing):
     canary: the canary's nanoseconds at an invocation.
     refused: artifacts it will not load.
     crash_at: number of the batch at which it is interrupted.
+    units: artifact -> which unit how many of its operations run on.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class FakeAgent(Closing):
         canary: Callable[[int], int] = lambda _invocation: 50_000,
         refused: Sequence[str] = (),
         crash_at: int | None = None,
+        units: Callable[[str], Mapping[str, int]] = lambda _artifact: {},
     ) -> None:
         self._script = script
         self._canary = canary
         self._refused = set(refused)
         self._crash_at = crash_at
+        self._units = units
         self._invocations = 0
         self.batches: list[Batch] = []
         self.installed: list[str] = []
@@ -45,6 +48,9 @@ class FakeAgent(Closing):
                 yield Failure(artifact.name, "refused by script")
             else:
                 self.installed.append(artifact.name)
+
+    def units(self, artifact: str) -> Mapping[str, int]:
+        return self._units(artifact)
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         if self._crash_at is not None and len(self.batches) == self._crash_at:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 RUNNER_RUNTIMES = ("onnx", "executorch")
-IPHONE_RUNTIMES = ("onnx",)
+IPHONE_RUNTIMES = ("onnx", "coreml")
 APPLE_RUNTIMES = ("coreml",)  # part of Apple's systems, and of no other
 _MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle", "udid", "code")
@@ -243,7 +243,7 @@ def check_device(
     if device.kind == "ios":
         from lutbench.device_agents.ios.check import check_iphone
 
-        return check_iphone(_wanted_iphone(device), settings, _iphone_runtime(), artifact, say)
+        return check_iphone(_wanted_iphone(device), settings, _iphone_runtime(settings.runtime), artifact, say)
     if device.kind != "android":
         raise UsageError(f"a check list is for phones, {device.name} is of kind {device.kind}")
     from lutbench.device_agents.android.check import check_phone
@@ -282,12 +282,12 @@ def _check_iphone(device: Device, runtime: str) -> None:
 def _open_iphone(device: Device, settings: AgentSettings) -> Agent:
     from lutbench.device_agents.ios.opening import open_iphone
 
-    return open_iphone(_wanted_iphone(device), settings, _iphone_runtime())
+    return open_iphone(_wanted_iphone(device), settings, _iphone_runtime(settings.runtime))
 
 
-def _iphone_runtime() -> str:
-    """Name and version of what exports here for an iPhone."""
-    return f"onnxruntime {version('onnxruntime')}"
+def _iphone_runtime(runtime: str) -> str:
+    """Name and version of what exports here for an iPhone; "" for a runtime of iOS itself."""
+    return f"onnxruntime {version('onnxruntime')}" if runtime == "onnx" else ""
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:

@@ -9,7 +9,7 @@ import random
 import selectors
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lutbench.children import ending
@@ -58,6 +58,11 @@ class HostAgent(Closing):
             else:
                 self._artifacts[artifact.name] = artifact
                 self._loaded.add(artifact.name)
+
+    def units(self, artifact: str) -> Mapping[str, int]:
+        """Nothing: this machine's runtimes compute on its processor."""
+        del artifact
+        return {}
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """A batch in one go; where the worker dies of it, each artifact alone, to find which it was."""

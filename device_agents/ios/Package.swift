@@ -37,7 +37,7 @@ let package = Package(
             name: "LutbenchCore",
             dependencies: runtime,
             path: "Sources/LutbenchCore",
-            sources: ["core.cpp"]
+            sources: ["core.cpp", "programs.cpp"]
                 + ["digest", "engines_onnx", "job", "measure", "onnx_engine", "records", "session", "signals", "syscalls"]
                 .map { "runner/\($0).cpp" } + ["runner/system.cpp", "runner/tensor.cpp"],
             publicHeadersPath: "include",

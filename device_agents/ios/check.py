@@ -59,7 +59,7 @@ def check_iphone(
                 _reached(wanted, connection, settings, f"{info.model} ({environment['model']}), {info.os}, {kind}")
             )
             checks.done(_app(connection.opened.app))
-            checks.done(_runtime(connection, settings.runtime, runtime))
+            checks.done(_runtime(connection, settings.job_engine, runtime))
             checks.done(_space(connection))
             for check in (_front(state), _power(state), _heat(state), _battery(state, wanted.least_battery_percent)):
                 checks.done(check)

@@ -120,7 +120,9 @@ class AppConnection:
         try:
             self._link.connect()
         except LinkLostError as error:
-            raise DeviceError(f"the app does not answer: {error}", device=self.label) from error
+            raise DeviceError(
+                f"the app does not answer: {error}", device=self.label, remedy=self._link.remedy
+            ) from error
         return self.opened
 
     def bye(self) -> None:

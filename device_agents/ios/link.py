@@ -24,6 +24,8 @@ ANSWER_TIMEOUT_S = 20.0
 _TRANSFER_TIMEOUT_S = 120.0  # of one chunk or file
 _LONGEST_WORDS = 300
 OPEN_THE_APP = "unlock the iPhone and tap lutbench on it; it has to stay in front"
+# a connection that the app had not looked at yet is broken where it switches its Wi-Fi off
+SWITCH_WIFI_ON = "look whether its Wi-Fi is switched on in the app, which switches it off after five wrong codes"
 
 
 class RefusedByAppError(Exception):
@@ -72,6 +74,11 @@ class AppLink:
     @property
     def label(self) -> str:
         return self._label
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the app does not answer."""
+        return OPEN_THE_APP if self._code is None else SWITCH_WIFI_ON
 
     def connect(self) -> None:
         """LinkLostError where the app does not answer, DeviceError where it never will."""

@@ -24,15 +24,15 @@ def open_iphone(
 ) -> IphoneAgent:
     """The agent for the iPhone that is meant, which nobody else measures on until it is closed.
 
-    runtime: name and version of what exports here, which the app has to have too. DeviceError where the phone is not
-    there, not the model, in use, or has another runtime.
+    runtime: name and version of what exports here, which the app has to have too; "" for one of iOS.
+    DeviceError where the phone is not there, not the model, in use, or has another runtime.
     """
     patience = patience or Patience(reconnect_s=RECONNECT_S)
     with ExitStack() as stack:
         connection, kind = hold_iphone(wanted, settings.report, patience, settings.heat_wait, stack)
         opened = connection.opened
         check_model(wanted, opened, settings)
-        check_runtime(opened, settings.runtime, runtime, connection.label)
+        check_runtime(opened, settings.job_engine, runtime, connection.label)
         watch = AppWatch(connection, settings.report, wanted.least_battery_percent, settings.heat_wait)
         return IphoneAgent(connection, kind, settings, watch, patience, stack.pop_all())
 
@@ -56,12 +56,16 @@ def check_model(wanted: WantedIphone, opened: Opened, settings: AgentSettings) -
 
 
 def check_runtime(opened: Opened, engine: str, runtime: str, label: str) -> None:
-    """DeviceError where the app has another runtime than this machine: a LUT holds one, and says which."""
+    """DeviceError where the app has another runtime than this machine: a LUT holds one, and says which.
+
+    runtime: "" for one that is part of iOS, whose version is that of iOS.
+    """
     there = opened.runtimes.get(engine)
     if there is None:
         known = ", ".join(opened.runtimes) or "none"
-        raise DeviceError(f"the app has no {engine} (it has: {known})", device=label, remedy="give another --runtime")
-    if there != runtime:
+        other = "--engine" if not runtime else "--runtime"
+        raise DeviceError(f"the app has no {engine} (it has: {known})", device=label, remedy=f"give another {other}")
+    if runtime and there != runtime:
         name, _, version = there.partition(" ")
         raise DeviceError(
             f"the app has {there}, here is {runtime}: one LUT does not mix them", device=label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -112,6 +112,7 @@ class RemoteAgent(Closing):
         self._place = place
         self._artifacts: dict[str, Artifact] = {}
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
+        self._units: dict[str, Mapping[str, int]] = {}
         self.facts = RunnerFacts()
         self.runner_s = 0.0
         self.installed_files = 0
@@ -151,6 +152,7 @@ class RemoteAgent(Closing):
                 if isinstance(record, LoadedRecord):
                     artifact = left.pop(record.name)
                     self._first_s[record.name] = record.first_ns / 1e9
+                    self._units[record.name] = record.units
                     wrong = reference.wrong(artifact, record.output)
                     if wrong:
                         yield Failure(record.name, wrong)
@@ -162,6 +164,9 @@ class RemoteAgent(Closing):
             if left:
                 fruitless = 0 if len(left) < before else fruitless + 1
                 yield from self._after_load(run.ending, left, suspects, fruitless)
+
+    def units(self, artifact: str) -> Mapping[str, int]:
+        return self._units.get(artifact, {})
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """Runs the batch, again for what a dead runner or a damaged record left out; yields samples as they come."""
@@ -299,7 +304,7 @@ class RemoteAgent(Closing):
         """A job's records from its start to its ending."""
         job = RunnerJob(
             secrets.token_hex(16),
-            self._settings.runtime,
+            self._settings.job_engine,
             self._settings.threads,
             tuple(runner_artifact(artifact, self._place.root) for artifact in artifacts),
             library=self._place.library,

@@ -16,6 +16,7 @@ from lutbench.export.artifact import Artifact
 
 _NET_SLACK = 6.0  # over an operator: 20 and more layers, each of which rounds
 _FILE_SLACK = 10.0  # a file of the user's: any number of layers, and whether they are quantised is not known
+_HALF_SLACK = 10.0  # 16 bits, of which this machine rounds to after each operation, and a phone's units elsewhere
 
 
 class Reference(Closing):
@@ -66,6 +67,8 @@ def _compute(connection: Connection, engine: str, artifacts: Sequence[Artifact])
 
 def _slack(artifact: Artifact) -> float:
     """How much further off than an operator's an output may be."""
+    if artifact.dtype == "fp16":
+        return _HALF_SLACK
     if artifact.dtype not in ("int8", "fp32"):
         return _FILE_SLACK
     return _NET_SLACK if ":" in artifact.name else 1.0  # a net's key has colons

@@ -120,7 +120,7 @@ def host_checksum(engine: str, name: str, path: Path, use: ModelUse | None = Non
     """What this machine's runtime computes from the artifact's check input; RuntimeError or ValueError where it
     cannot.
 
-    engine: "onnx" or "executorch".
+    engine: "onnx", "executorch", or "coreml", whose files torch computes here.
     use: of a user's model; inputs whose values are given keep them.
     """
     return _OF_ENGINE[engine](name, path, use)
@@ -178,4 +178,27 @@ def _as_it_lies(tensor: Any) -> Array:
     return values
 
 
-_OF_ENGINE = {"onnx": _onnx, "executorch": _executorch}
+def _coreml(name: str, path: Path, use: ModelUse | None) -> Checksum:
+    if use is not None:
+        raise ValueError("Core ML runs what lutbench exports, and no models of others")
+    return checksum_of([coreml_output(name, path)])
+
+
+def coreml_output(name: str, path: Path) -> Array:
+    """What a Core ML program computes from its check input, by its file, in the numbers that it gives."""
+    import torch
+
+    from lutbench.export.coreml_compute import compute
+    from lutbench.export.coreml_export import read_package
+
+    program = read_package(path.read_bytes())
+    (function,) = program.functions.values()
+    ((_, taken),), (given,) = function.inputs.items(), function.outputs
+    values = check_input(name, 0, _COREML_DTYPES[taken.dtype.__name__], taken.shape)
+    found = compute(program, torch.from_numpy(values).float()).numpy()
+    made: Array = found.astype(_COREML_DTYPES[given.dtype.__name__])
+    return made
+
+
+_COREML_DTYPES = {"fp16": np.float16, "fp32": np.float32}
+_OF_ENGINE = {"onnx": _onnx, "executorch": _executorch, "coreml": _coreml}

@@ -51,11 +51,13 @@ class LoadedRecord:
 
     first_ns: how long its first run took.
     output: where the job asked for a check.
+    units: how many of its operations run on which unit; empty where there is but one, or the system does not tell.
     """
 
     name: str
     first_ns: int
     output: Checksum | None
+    units: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,8 @@ def _start(entry: dict[str, Any]) -> Start:
 
 def _loaded(entry: dict[str, Any]) -> LoadedRecord:
     output = _checksum(entry["output"]) if "output" in entry else None
-    return LoadedRecord(_text(entry["loaded"]), _whole(entry["first_ns"]), output)
+    units = {_text(unit): _whole(count) for unit, count in entry.get("units", {}).items()}
+    return LoadedRecord(_text(entry["loaded"]), _whole(entry["first_ns"]), output, units)
 
 
 def _checksum(entry: dict[str, Any]) -> Checksum:

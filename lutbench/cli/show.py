@@ -86,7 +86,8 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "rows": f"{found['rows']} ({found['failed']} failed)",
         "intervals": f"{format_percent(found['within_target'])} of rows within"
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
-        "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x (row - overhead))"
+        "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x"
+        f" {'row' if context.chains else '(row - overhead)'})"
         f" over a net's operators{', and by what they move' if any(context.terms.values()) else ''};"
         f" nets left out of the fit: mean error {format_percent(context.net_error, 2)}{_interval_text(lut)}",
         "verified": _additivity(meta.quality.get("additivity")),
@@ -94,6 +95,11 @@ def print_summary(lut: Lut, slowest: int) -> None:
     disturbed = meta.quality.get("disturbed_share")
     if isinstance(disturbed, float):
         lines["machine"] = f"other programs disturbed {format_percent(disturbed, 0)} of the samples: measured again"
+    if context.chains:
+        lengths = ", ".join(str(copies) for copies in context.chains)
+        units = sorted({row.unit for row in lut.rows if row.unit})
+        where = f"on {', '.join(units)}" if units else "on no unit"
+        lines["rows are"] = f"what a copy adds to chains of {lengths}, without a call; {where}"
     share, outside = meta.quality.get("delegated_share"), meta.quality.get("undelegated")
     if isinstance(share, float):
         lines["delegated"] = f"{format_percent(share)} of the kernels"

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported
-from lutbench.export.check import MAX_NET_ERROR, check_error, relative_error
+from lutbench.export.check import check_error, relative_error
 from lutbench.export.coreml_compute import compute
 from lutbench.export.coreml_package import pack, unpack
-from lutbench.nn.chain import build_chain, build_links
 from lutbench.nn.workload import Fitted, build_workload, sample_input
 from lutbench.private.coreml_calls import convert, read
-from lutbench.space.operator import Operator
+from lutbench.space.chain import OperatorChain
 from lutbench.space.workload import Workload, workload_name
 
 NEURAL_ENGINE = "coreml-ane"
@@ -45,9 +44,19 @@ def export_coreml(
         module, sample = fitted.module, fitted.images[:1]
     else:
         module, sample = build_workload(workload), sample_input(workload, name, batch)
+    if isinstance(workload, OperatorChain):
+        _check_size(workload, module, sample, dtype)
     exported = _exported(name, module, sample, dtype, engine)
     check_error(exported.check_error, workload, dtype, fitted)
     return exported
+
+
+def _check_size(chain: OperatorChain, module: nn.Module, sample: Tensor, dtype: str) -> None:
+    """ExportError where a chain's values leave what dtype can tell apart."""
+    with torch.no_grad():
+        size = float(module(sample).square().mean().sqrt())
+    if not _LEAST_SIZE < size < _LARGEST_SIZE:
+        raise ExportError(f"the values of its chain are {size:.3g}: {dtype} does not hold them", operator=chain.key)
 
 
 def _exported(name: str, module: nn.Module, sample: Tensor, dtype: str, engine: str) -> Exported:
@@ -68,32 +77,6 @@ def _exported(name: str, module: nn.Module, sample: Tensor, dtype: str, engine: 
     except ExportError as failure:
         raise ExportError(f"Core ML export failed: {failure.problem}", operator=name) from failure
     return Exported(data, error)
-
-
-def export_chain(operator: Operator, copies: int, dtype: str, engine: str) -> Exported:
-    """A chain of so many copies of an operator (`nn.chain`), checked against torch as a whole net is."""
-    sample = sample_input(operator, operator.name)
-    return _checked_chain(operator, build_chain(operator, copies), sample, dtype, engine)
-
-
-def export_links(operator: Operator, copies: int, dtype: str, engine: str) -> Exported:
-    """What joins so many copies of an operator whose output does not fit its input, without the copies."""
-    return _checked_chain(operator, build_links(copies), sample_input(operator, operator.name), dtype, engine)
-
-
-def _checked_chain(operator: Operator, module: nn.Module, sample: Tensor, dtype: str, engine: str) -> Exported:
-    """ExportError where it is further off than a net may be, or its values leave what dtype can tell apart."""
-    with torch.no_grad():
-        size = float(module(sample).square().mean().sqrt())
-    if not _LEAST_SIZE < size < _LARGEST_SIZE:
-        raise ExportError(f"the values of its chain are {size:.3g}: {dtype} does not hold them", operator=operator.name)
-    exported = _exported(operator.name, module, sample, dtype, engine)
-    if not exported.check_error <= MAX_NET_ERROR[dtype]:
-        raise ExportError(
-            f"its {dtype} chain is {exported.check_error:.3g} off torch's output (limit {MAX_NET_ERROR[dtype]:g})",
-            operator=operator.name,
-        )
-    return exported
 
 
 def read_package(data: bytes) -> Any:

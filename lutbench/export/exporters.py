@@ -36,6 +36,7 @@ class Exporter:
     engines: of which one computes, `engine`; its function then takes it as a third argument.
     engine_dtypes: of which that is so.
     batch: images that an artifact takes at once.
+    by_chains: whether a call costs more than most operators, so that chains of copies are timed (measure/chains).
     """
 
     runtime: str
@@ -51,6 +52,7 @@ class Exporter:
     engine_dtypes: tuple[str, ...] = ()
     engine: str = ""
     batch: int = 1
+    by_chains: bool = False
 
     def export(self, workload: Workload, dtype: str, fitted: Fitted | None = None) -> Exported:
         """The workload's checked artifact; ExportError where it cannot be made or is wrong.
@@ -135,6 +137,7 @@ EXPORTERS: dict[str, Exporter] = {
         opener="lutbench.export.coreml_export:open_coreml",
         engines=("coreml-cpu", "coreml-ane", "coreml-gpu"),
         engine_dtypes=("fp16", "fp32"),
+        by_chains=True,
     ),
 }
 LARGEST_BATCH = 1024
@@ -168,6 +171,14 @@ def find_exporter(runtime: str, dtype: str, engine: str = "", batch: int = 1) ->
 
 def _default_engine(exporter: Exporter) -> str:
     return default_torch_engine() if exporter.package == "torch" else exporter.engines[0]
+
+
+def check_times_nets(exporter: Exporter) -> None:
+    """UsageError for a runtime of which lutbench times operators alone."""
+    if exporter.by_chains:
+        raise UsageError(
+            f"{exporter.runtime} is timed by `profile` alone, as chains of operators", remedy="give another --runtime"
+        )
 
 
 def check_batch(batch: int) -> None:

@@ -12,7 +12,7 @@ from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact, ModelInput
-from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.exporters import Exporter, check_times_nets, find_exporter
 from lutbench.export.model_inputs import RANDOM_FLOATS, RANDOM_INTEGERS
 from lutbench.export.onnx_counts import Counts
 from lutbench.files import check_writable, default_cache_folder, write_atomically
@@ -141,6 +141,7 @@ def bench(
     """
     check_measurable(request.device, request.runtime)
     exporter = find_exporter(request.runtime, request.dtype, batch=request.batch)
+    check_times_nets(exporter)
     if request.output is not None:
         check_writable(request.output)
     spaces = _spaces(request.lut)

@@ -25,6 +25,16 @@ from lutbench.jobs.artifacts import (
     export_workloads,
     install_artifacts,
 )
+from lutbench.jobs.chain_profile import (
+    chain_quality,
+    chain_workloads,
+    install_chains,
+    install_nets,
+    note_failures,
+    placement,
+    timed,
+)
+from lutbench.jobs.chain_rounds import ChainCampaign
 from lutbench.jobs.check import LookFirst, look_first_at_phone
 from lutbench.jobs.device_hold import OpenAgent, held
 from lutbench.jobs.journal_notes import report_journal
@@ -126,7 +136,8 @@ def profile(
     journals = journal_folder(request.lut_path)
     with folder_lock(journals), held(request.device, journals):
         revised = _next_revision(base, request.lut_path)
-        lut = _measure(request, exporter, spaces, revised, report, open_device, look_first)
+        measure = _measure_chains if exporter.by_chains else _measure
+        lut = measure(request, exporter, spaces, revised, report, open_device, look_first)
         write_lut(lut, request.lut_path)
     return lut
 
@@ -153,7 +164,7 @@ def _measure(
     failed = {failure.artifact for failure in failures}
     canaries = choose_canaries(spaces, request.protocol, request.batch, failed)
     outside = delegation_section(artifacts, exporter.delegate, report)
-    settings = request.settings(report)
+    settings = replace(request.settings(report), engine=exporter.engine)
     look_first(request.device, settings, next(iter(artifacts), None))
     with open_device(request.device, settings) as agent:
         before = agent.describe()
@@ -175,6 +186,53 @@ def _measure(
             )
             note_canary(settings, request.device, before, artifacts, canaries.nets, journal.measurements)
     return Lut(metadata, rows, request.lut_path)
+
+
+def _measure_chains(
+    request: ProfileRequest,
+    exporter: Exporter,
+    spaces: Sequence[Space],
+    base: Metadata,
+    report: Report,
+    open_device: OpenAgent,
+    look_first: LookFirst,
+) -> Lut:
+    """_measure of a runtime whose calls cost more than operators: chains of copies are exported and timed."""
+    started = time.monotonic()
+    _announce(spaces, report)
+    journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
+    if request.fresh:
+        set_aside(journal_path)
+    operators, cache = distinct_operators(spaces), ArtifactCache(default_cache_folder())
+    artifacts, failures = export_workloads(chain_workloads(operators), exporter, request.dtype, cache, report)
+    settings = replace(request.settings(report), engine=exporter.engine)
+    look_first(request.device, settings, next(iter(artifacts), None))
+    with open_device(request.device, settings) as agent:
+        before = agent.describe()
+        installed = install_chains(agent, operators, artifacts, failures, exporter.engine)
+        nets = draw_tuning_nets(spaces, request.seed, installed.failed_operators)
+        more, failures = export_workloads(nets, exporter, request.dtype, cache, report)
+        installed = install_nets(agent, more, replace(installed, failures=(*installed.failures, *failures)))
+        plan, artifacts = installed.plan(request.protocol), [*artifacts, *more]
+        # the runtime is the system's, and which unit takes what is its choice
+        own = {"os": before.os, "units": _digest(placement(installed.units)), "canary": plan.canary.artifact}
+        identity = _identity(base, request, artifacts, before) | own
+        with Journal(journal_path, identity, (plan.canary,)) as journal:
+            report_journal(journal, report)
+            note_failures(journal, installed, operators, report)
+            wait_for_quiet(Waiting(request.wait_quiet_s), agent, plan.canary, artifacts, request.device, settings)
+            campaign = ChainCampaign(plan, journal, agent, request.protocol, request.seed, report)
+            campaign.run()
+            found = timed(campaign, plan, operators, nets, journal)
+            metadata = replace(
+                base,
+                measured_at=timestamp(),
+                context=found.context,
+                environment=environment_section(before.environment, agent.describe().environment),
+                quality=chain_quality(found.rows, plan, request.protocol, journal, time.monotonic() - started),
+            )
+            note_canary(settings, request.device, before, artifacts, plan.canary, journal.measurements)
+    return Lut(metadata, found.rows, request.lut_path)
 
 
 def _exported(

@@ -14,7 +14,7 @@ from lutbench.errors import DeviceError, LutError, UsageError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
-from lutbench.export.exporters import Exporter, exporter_of
+from lutbench.export.exporters import Exporter, check_times_nets, exporter_of
 from lutbench.export.own_code import check_unchanged
 from lutbench.files import check_writable, default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
@@ -117,6 +117,7 @@ def verify(
     check_own(request.lut_path)
     lut = read_lut(request.lut_path)
     exporter = _exporter(lut)
+    check_times_nets(exporter)
     check_measurable(request.device, exporter.runtime)
     check_unchanged(lut.metadata.space, lut.path)
     covered = lut.covered(lut.metadata.space.spaces)

@@ -26,12 +26,15 @@ from lutbench.lut.table import (
     OK,
     PART_COLUMNS,
     SCHEMA,
+    UNIT,
+    UNITS,
     Lut,
     Provenance,
     Row,
     row_cells,
 )
 from lutbench.reading import kinds
+from lutbench.reading.plain import show
 from lutbench.reading.sheet import Columns, is_rewritten, read_sheet, restored_comments
 from lutbench.reading.text import read_text
 from lutbench.reading.toml_text import parse_toml
@@ -51,15 +54,17 @@ def format_lut(lut: Lut) -> str:
     text = io.StringIO()
     text.writelines(f"# {line}".rstrip() + "\n" for line in header.rstrip("\n").split("\n"))
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(row) for row in lut.rows)
+    *most, status = COLUMNS
+    writer.writerow([*most, UNIT, status] if lut.has_units else COLUMNS)
+    writer.writerows(_cells(row, lut.has_units) for row in lut.rows)
     return text.getvalue()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, has_units: bool) -> list[str]:
     values, name_and_parts = row_cells(row), 1 + len(PART_COLUMNS)
     parts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[:name_and_parts]]
-    return [*parts, *map(_cell, values[name_and_parts:])]  # parts as they stand in the name, however many decimals
+    *figures, status = map(_cell, values[name_and_parts:])
+    return [*parts, *figures, *([row.unit] if has_units else []), status]  # parts as in the name, however many decimals
 
 
 def _cell(value: Any) -> str:
@@ -183,7 +188,7 @@ def _positions(columns: list[str], line: int, path: Path) -> dict[str, int]:
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise LutError(f"column {', '.join(missing)} is missing", path=path, line=line)
-    return {name: columns.index(name) for name in COLUMNS}
+    return {name: columns.index(name) for name in (*COLUMNS, UNIT) if name in columns}
 
 
 def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]) -> Row:
@@ -197,7 +202,7 @@ def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]
         latencies = {column: _number(cells, column, failed or column in optional) for column in LATENCY_COLUMNS}
         counts = {column: int(cells[column]) for column in COUNT_COLUMNS}
         figures: dict[str, Any] = {**latencies, **counts}
-        return Row(operator.name, status=cells["status"], **figures)
+        return Row(operator.name, status=cells["status"], unit=_unit(cells), **figures)
     except LutError as error:
         error.path, error.line = path, line
         raise
@@ -205,6 +210,13 @@ def _row(cells: dict[str, str], line: int, path: Path, optional: Collection[str]
         raise LutError(error.problem, path=path, line=line) from error
     except ValueError as error:
         raise LutError(f"a cell is not a number ({error})", operator=cells["operator"], path=path, line=line) from error
+
+
+def _unit(cells: dict[str, str]) -> str:
+    unit = cells.get(UNIT, "")
+    if unit not in UNITS:
+        raise LutError(f"unit {show(unit)} is none of {', '.join(UNITS[1:])}", operator=cells["operator"])
+    return unit
 
 
 def _number(cells: dict[str, str], column: str, optional: bool) -> float:

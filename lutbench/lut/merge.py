@@ -16,6 +16,7 @@ from lutbench.lut.coverage import fixed_us
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.diff import CLOCK_TOLERANCE
 from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
+from lutbench.measure.chains import with_call
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
 from lutbench.space.definition import joined
@@ -38,6 +39,7 @@ _IDENTITY: dict[str, Callable[[Metadata], Any]] = {
     "batch": lambda meta: meta.batch,
     "space": lambda meta: meta.space.name,
     "context depth": lambda meta: meta.context.depth,
+    "chains of copies": lambda meta: list(meta.context.chains),
 }
 
 
@@ -134,6 +136,8 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
     nets_us: dict[str, float] = {}
     for context in sorted(contexts, key=lambda context: (-context.net_error, context.nets_us)):
         nets_us |= dict(zip(context.nets, context.nets_us, strict=True))  # the better fitted LUT has the last word
+    if first.chains and OVERHEAD.name in rows_us:
+        rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
     nets = _net_measurements(_space(luts), nets_us, rows_us)
     fit = _fit(nets, rows_us)
     if fit is None:
@@ -150,6 +154,7 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
         nets_us=tuple(net.latency_us for net in nets),
         canaries=canaries,
         trials=trials,
+        chains=first.chains,
     )
 
 

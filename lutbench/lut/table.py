@@ -38,8 +38,14 @@ MAY_BE_UNKNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 COUNT_COLUMNS = ("samples", "rounds")
 COLUMNS = ("operator", *PART_COLUMNS, *LATENCY_COLUMNS, *COUNT_COLUMNS, "status")
+UNIT = "unit"  # a further column, of LUTs whose rows were measured on a unit of several
+UNITS = ("", "cpu", "gpu", "ane", "unreadable")
 # the package a LUT's runtime is named by -> the options that ask for it
-_RUNTIME_OPTIONS = {"executorch": " --runtime executorch", "torch": " --runtime torchscript{engine}"}
+_RUNTIME_OPTIONS = {
+    "executorch": " --runtime executorch",
+    "torch": " --runtime torchscript{engine}",
+    "coremltools": " --runtime coreml{engine}",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Row:
     A failed row has NaN figures and says why in status; it is impossible to make an ok row without a latency.
     An identity is 0 by definition, with no samples. What MAY_BE_UNKNOWN lists may be NaN, and a source may say 0;
     Lut checks that its provenance allows it.
+
+    unit: that it ran on (cpu, gpu, ane), `unreadable` where the system does not tell, "" where there is but one.
     """
 
     operator: str
@@ -61,6 +69,7 @@ class Row:
     samples: int
     rounds: int
     status: str = OK
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if not self.is_ok:
@@ -228,6 +237,7 @@ class ContextSection:
     net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
     nets: the keys of those, which nothing else may be judged by, and nets_us: their latencies then.
     canaries: the operators that watched the device.
+    chains: numbers of copies of whose times the rows are the slopes; rows are then without the overhead of a call.
     """
 
     depth: int = 0
@@ -243,6 +253,7 @@ class ContextSection:
     nets_us: tuple[float, ...] = ()
     canaries: tuple[str, ...] = ()
     trials: tuple[Mapping[str, float], ...] = ()
+    chains: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_ci_low <= self.scale <= self.scale_ci_high < math.inf:
@@ -260,7 +271,7 @@ class ContextSection:
     @property
     def in_net(self) -> InNet:
         """What an operator costs inside a net."""
-        return InNet(self.scale, self.operator_us, self.terms)
+        return InNet(self.scale, self.operator_us, self.terms, with_call=not self.chains)
 
 
 def timestamp() -> str:
@@ -393,11 +404,17 @@ class Lut:
             return 0.0
         return self.latency_us(OVERHEAD)
 
+    @cached_property
+    def has_units(self) -> bool:
+        """Whether rows say which unit they ran on."""
+        return not isinstance(self.rows, ColumnRows) and any(row.unit for row in self.rows)
+
     def to_frame(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame with the file's columns."""
         import pandas as pd
 
-        return pd.DataFrame(dict(self.columns))
+        units = {UNIT: [row.unit for row in self.rows]} if self.has_units else {}
+        return pd.DataFrame({**self.columns, **units})
 
 
 def row_cells(row: Row) -> list[Any]:

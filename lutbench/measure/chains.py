@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from lutbench.measure.protocol import Failure
-from lutbench.measure.statistics import median_ranks
+from lutbench.measure.statistics import median_ranks, quantile
 
 CHAIN_LENGTHS = (4, 8, 16)  # long enough not to be moved to the CPU, as far apart as a slope asks for
 MOST_BEND = 0.05  # how far a chain may be off the line through the others, over what the longest takes more
@@ -39,26 +39,48 @@ class Chain:
 class Slope:
     """What a copy takes: the median over rounds and its 95 % interval, microseconds.
 
-    call_us: of a call without any copy.
     unit: that all ran on, or UNREADABLE.
+    rounds_us: what a copy takes in each round, smallest first.
+    calls_us: what a call without any copy takes, by the round's number.
     """
 
     latency_us: float
     ci_low_us: float
     ci_high_us: float
-    call_us: float
     unit: str
-    rounds: int
+    rounds_us: tuple[float, ...]
+    calls_us: Mapping[int, float]
+
+    @property
+    def rounds(self) -> int:
+        return len(self.rounds_us)
+
+    @property
+    def call_us(self) -> float:
+        """What a call without any copy takes: the median over rounds."""
+        return median(self.calls_us.values())
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width over the latency."""
+        return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us
+
+    def quantile_us(self, share: float) -> float:
+        """Of what a copy takes in single rounds; no less than 0."""
+        return max(0.0, quantile(self.rounds_us, share))
 
 
-def slope_of(operator: str, chains: Sequence[Chain], asked: str, canary_units: Mapping[str, int]) -> Slope | Failure:
+def slope_of(
+    operator: str, chains: Sequence[Chain], asked: str, canary_units: Mapping[str, int], may_be_free: bool = False
+) -> Slope | Failure:
     """The operator's latency, or why it has none.
 
     asked: the unit that it was to run on.
     canary_units: as in Chain, of the chain that was the canary.
+    may_be_free: a copy may take no time that can be told from none, as what joins copies may.
     """
     chains = sorted(chains, key=lambda chain: chain.copies)
-    unit, problem = _placed(chains, asked, canary_units)
+    unit, problem = placed({f"{chain.copies} copies": chain.units for chain in chains}, asked, canary_units)
     if problem:
         return Failure(operator, problem)
     lengths = [chain.copies for chain in chains]
@@ -74,13 +96,14 @@ def slope_of(operator: str, chains: Sequence[Chain], asked: str, canary_units: M
     lines = [_line(lengths, values) for values in times]
     slopes = sorted(slope for slope, _ in lines)
     low, high = slopes[ranks[0]], slopes[ranks[1]]
-    if low <= 0:
+    if low <= 0 and not (may_be_free and high >= 0):
         return Failure(
             operator, f"more copies do not take longer: {median(slopes):.3f} us for each, at least {low:.3f}"
         )
-    if bent := _bend(lengths, times):
+    if low > 0 and (bent := _bend(lengths, times)):
         return Failure(operator, bent)
-    return Slope(median(slopes), low, high, median(call for _, call in lines), unit, len(rounds))
+    calls = {number: call for number, (_, call) in zip(rounds, lines, strict=True)}
+    return Slope(median(slopes), low, high, unit, tuple(slopes), calls)
 
 
 def without_link(operator: str, slope: Slope, link: Slope) -> Slope | Failure:
@@ -92,14 +115,28 @@ def without_link(operator: str, slope: Slope, link: Slope) -> Slope | Failure:
     high_us = latency_us + math.hypot(slope.ci_high_us - slope.latency_us, link.latency_us - link.ci_low_us)
     if low_us <= 0:
         return Failure(operator, f"it takes no longer than what joins its copies ({link.latency_us:.3f} us)")
-    rounds = min(slope.rounds, link.rounds)
-    return replace(slope, latency_us=latency_us, ci_low_us=low_us, ci_high_us=high_us, rounds=rounds)
+    rounds_us = tuple(us - link.latency_us for us in slope.rounds_us)
+    return replace(slope, latency_us=latency_us, ci_low_us=low_us, ci_high_us=high_us, rounds_us=rounds_us)
 
 
-def _placed(chains: Sequence[Chain], asked: str, canary_units: Mapping[str, int]) -> tuple[str, str]:
-    """The one unit of all, and what is wrong with where they run."""
+def with_call(slopes_us: Mapping[str, float], call_us: float, overhead: str) -> dict[str, float]:
+    """Slopes as rows that carry a call each, which a net's fit takes off again (measure/net_fit).
+
+    overhead: whose row is the call itself.
+    """
+    return {name: us if name == overhead else us + call_us for name, us in slopes_us.items()}
+
+
+def placed(
+    programs: Mapping[str, Mapping[str, int]], asked: str, canary_units: Mapping[str, int] | None = None
+) -> tuple[str, str]:
+    """The one unit that programs run on, by name, and what is wrong with where they run, in one clause.
+
+    asked: the unit that they are to run on.
+    canary_units: of the canary, which has to run there too.
+    """
     found: dict[str, str] = {}
-    for name, units in [(f"{chain.copies} copies", chain.units) for chain in chains] + [("the canary", canary_units)]:
+    for name, units in [*programs.items(), *([] if canary_units is None else [("the canary", canary_units)])]:
         told = {unit: count for unit, count in units.items() if count}
         if len(told) > 1:
             parts = ", ".join(f"{count} of its operations on {unit}" for unit, count in sorted(told.items()))

@@ -1,8 +1,9 @@
 """What an operator costs inside a net, from what it takes when it is timed alone.
 
-A row carries the overhead of a call, which a net pays once. Inside a net an operator finds its code, weights and
-inputs colder than among its own repetitions, and a runtime may change the layout of an operator's input and output
-where it stands alone, and not between two operators of a net. Both go with what the operator moves:
+A row carries the overhead of a call, which a net pays once; one that is the slope of chains carries none. Inside a net
+an operator finds its code, weights and inputs colder than among its own repetitions, and a runtime may change the
+layout of an operator's input and output where it stands alone, and not between two operators of a net. Both go with
+what the operator moves:
 
     share of a net = operator_us + scale * (row - overhead) + sum over terms of us per million elements * elements
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -49,11 +50,15 @@ def amounts(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and microseconds per million elements of some of TERMS."""
+    """scale, operator_us, and microseconds per million elements of some of TERMS.
+
+    with_call: rows carry the overhead of a call.
+    """
 
     scale: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    with_call: bool = True
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to a net's latency, microseconds."""
@@ -62,11 +67,12 @@ class InNet:
             more_us = math.fsum(
                 self.terms.get(name, 0.0) * amount for name, amount in zip(TERMS, amounts(operator), strict=True)
             )
-        return self.operator_us + self.scale * (row_us - overhead_us) + more_us
+        return self.operator_us + self.scale * (row_us - (overhead_us if self.with_call else 0.0)) + more_us
 
     def times(self, ratio: float) -> InNet:
         """The fit where every operator takes so many times as long."""
-        return InNet(self.scale * ratio, self.operator_us * ratio, {n: us * ratio for n, us in self.terms.items()})
+        terms = {name: us * ratio for name, us in self.terms.items()}
+        return replace(self, scale=self.scale * ratio, operator_us=self.operator_us * ratio, terms=terms)
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:
         """A net's latency from its operators' names and rows, microseconds."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lutbench.nn.modules import empty_operator
 from lutbench.nn.parts import initialised
-from lutbench.space.operator import Operator
+from lutbench.space.chain import OperatorChain, fits_itself
 
 
 class Chain(nn.Module):
@@ -38,17 +38,10 @@ def _first(found: Tensor, dimensions: int) -> Tensor:
     return found.reshape([1] * dimensions)
 
 
-def fits_itself(operator: Operator) -> bool:
-    """Whether a copy takes what another gives."""
-    return tuple(operator.input_shape) == tuple(operator.output_shape)
-
-
-def build_chain(operator: Operator, copies: int) -> nn.Module:
-    """So many copies, each with weights seeded by the operator's name and its number."""
-    made = [initialised(empty_operator(operator), f"{operator.name}*{number}") for number in range(copies)]
+def build_chain(chain: OperatorChain) -> nn.Module:
+    """The copies, each with weights seeded by the operator's name and its number; or what joins them, without them."""
+    operator = chain.operator
+    if chain.links:
+        return Chain([nn.Identity() for _ in range(chain.copies)], fits=False).eval()
+    made = [initialised(empty_operator(operator), f"{operator.name}*{number}") for number in range(chain.copies)]
     return Chain(made, fits_itself(operator)).eval()
-
-
-def build_links(copies: int) -> nn.Module:
-    """What joins so many copies that do not fit together, without them."""
-    return Chain([nn.Identity() for _ in range(copies)], fits=False).eval()

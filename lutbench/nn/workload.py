@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from lutbench.nn import modules
+from lutbench.nn.chain import build_chain
 from lutbench.nn.factory import build_factory_net
 from lutbench.nn.graph import GraphModule, InvertedResidual, build_model
 from lutbench.nn.modules import build_net, build_operator
 from lutbench.nn.parts import seed_of
+from lutbench.space.chain import OperatorChain
 from lutbench.space.factory import FactoryNet
 from lutbench.space.graph import Model
 from lutbench.space.net import Net
@@ -25,6 +27,7 @@ _BUILDERS: dict[type, Callable[[Any], nn.Module]] = {
     Net: build_net,
     Model: build_model,
     FactoryNet: build_factory_net,
+    OperatorChain: build_chain,
 }
 
 
@@ -69,4 +72,5 @@ def sample_input(workload: Workload, name: str, batch: int = 1) -> Tensor:
     """
     rng = torch.Generator().manual_seed(seed_of(name))
     sample = torch.randn(input_shape(workload, batch), generator=rng)
-    return sample.relu() if isinstance(workload, Operator) and workload.kind == "pool" else sample
+    operator = workload.operator if isinstance(workload, OperatorChain) else workload
+    return sample.relu() if isinstance(operator, Operator) and operator.kind == "pool" else sample

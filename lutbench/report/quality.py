@@ -82,7 +82,10 @@ def _prediction(side: Side) -> str:
         return "plain sum of the rows: the source has no empty graph"
     if side.lut.metadata.provenance == "estimated" and (context.scale, context.operator_us) == (1.0, 0.0):
         return "overhead + sum of (row − overhead)"
-    fitted = f"({context.operator_us:.2f} µs + {context.scale:.3f} × (row − overhead))"
+    row = "row" if context.chains else "(row − overhead)"
+    fitted = f"({context.operator_us:.2f} µs + {context.scale:.3f} × {row})"
+    if context.chains:
+        return f"overhead + sum of {fitted}; rows are slopes of chains of copies"
     before = f"{context.depth} others before each" if context.depth else "one by one"
     return f"overhead + sum of {fitted}; operators timed {before}"
 

@@ -19,6 +19,7 @@ from lutbench.export.coreml_compute import OPERATIONS, compute
 from lutbench.export.exporters import exporter_of, find_exporter
 from lutbench.jobs.export import File, file_summary
 from lutbench.space.candidate import parse_candidate
+from lutbench.space.chain import OperatorChain
 from lutbench.space.operator import OVERHEAD, block_operator, parse_operator
 from tests.export.small import NAMES
 
@@ -51,17 +52,19 @@ def test_every_kind_computes_what_torch_computes_in_the_dtype_it_says() -> None:
 
     for name in (NAMES[1], NAMES[3]):  # one that fits itself, one that does not
         operator = parse_operator(name)
-        kinds = [op.op_type for op in operations(coreml_export.export_chain(operator, 3, "fp16", "coreml-ane").data)]
+        chain = OperatorChain(operator, 3)
+        kinds = [op.op_type for op in operations(coreml_export.export_coreml(chain, "fp16", "coreml-ane").data)]
         assert kinds.count("conv") == 3 * (3 if name == NAMES[1] else 1)
-    links = [op.op_type for op in operations(coreml_export.export_links(operator, 3, "fp16", "coreml-ane").data)]
+    links_alone = OperatorChain(operator, 3, links=True)
+    links = [op.op_type for op in operations(coreml_export.export_coreml(links_alone, "fp16", "coreml-ane").data)]
     joined = [kind for kind in kinds if kind not in ("conv", "relu")]
     assert "add" in links and sorted(links) == sorted(joined)  # the chain's own, without its copies
 
 
 def test_a_chain_whose_values_grow_out_of_its_numbers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coreml_export, "build_chain", lambda *_given: torch.nn.Threshold(1e9, 1e5))
+    monkeypatch.setattr(coreml_export, "build_workload", lambda *_given: torch.nn.Threshold(1e9, 1e5))
     with pytest.raises(ExportError, match=r"the values of its chain are 1e\+05: fp16 does not hold them"):
-        coreml_export.export_chain(parse_operator("fc_32_10"), 3, "fp16", "coreml-ane")
+        coreml_export.export_coreml(OperatorChain(parse_operator("fc_32_10"), 3), "fp16", "coreml-ane")
 
 
 def test_what_cannot_be_converted_or_computes_something_else_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:

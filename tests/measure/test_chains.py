@@ -94,6 +94,12 @@ def test_copies_that_take_no_time_or_less_have_no_latency() -> None:
     assert "more copies do not take longer" in refusal(timed(-2.0))
 
 
+def test_what_joins_copies_may_take_no_time_but_not_less() -> None:
+    free = slope_of("op", timed(0.0, noise_us=1.0), "ane", ANE, may_be_free=True)
+    assert isinstance(free, Slope) and free.ci_low_us < 0 < free.ci_high_us
+    assert isinstance(slope_of("op", timed(-2.0, noise_us=1.0), "ane", ANE, may_be_free=True), Failure)
+
+
 @pytest.mark.parametrize("extra_us", [40.0, -40.0])
 def test_a_chain_off_the_line_has_no_latency_and_a_little_noise_is_no_bend(extra_us: float) -> None:
     """As where a longer program is cut in two: its own calls are in the slope."""
@@ -106,15 +112,20 @@ def test_two_lengths_do_not_tell_a_line_from_a_bend() -> None:
     assert "its chains have 1 lengths" in refusal([timed(7.5)[0]] * 3)
 
 
+def made(latency_us: float, low_us: float, high_us: float, unit: str = "ane") -> Slope:
+    return Slope(latency_us, low_us, high_us, unit, (low_us, latency_us, high_us), {0: 140.0, 1: 150.0, 2: 160.0})
+
+
 def test_what_joins_copies_is_taken_off_and_its_doubt_is_added() -> None:
-    whole, link = Slope(9.0, 8.7, 9.4, 150.0, "ane", 20), Slope(2.0, 1.7, 2.4, 140.0, "ane", 18)
+    whole, link = made(9.0, 8.7, 9.4), made(2.0, 1.7, 2.4)
     found = without_link("op", whole, link)
     assert isinstance(found, Slope)
-    assert found.latency_us == pytest.approx(7.0) and found.rounds == 18
+    assert found.latency_us == pytest.approx(7.0) and found.rounds == 3 and found.calls_us == whole.calls_us
+    assert [found.quantile_us(share) for share in (0.0, 0.5, 1.0)] == pytest.approx([6.7, 7.0, 7.4])
     assert (found.ci_low_us, found.ci_high_us) == (pytest.approx(7.0 - 0.5), pytest.approx(7.0 + 0.5))
     for other, problem in (
-        (Slope(2.0, 1.9, 2.1, 1.0, "cpu", 20), "run on ane, and what joins their copies on cpu"),
-        (Slope(9.0, 8.9, 9.1, 1.0, "ane", 20), "no longer than what joins its copies"),
+        (made(2.0, 1.9, 2.1, "cpu"), "run on ane, and what joins their copies on cpu"),
+        (made(9.0, 8.9, 9.1), "no longer than what joins its copies"),
     ):
         refused = without_link("op", whole, other)
         assert isinstance(refused, Failure) and problem in refused.reason

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lutbench.nn.chain import build_chain, build_links, fits_itself
+from lutbench.nn.chain import build_chain
+from lutbench.space.chain import OperatorChain, fits_itself
 from lutbench.space.operator import parse_operator
 from tests.export.small import NAMES
 
@@ -14,7 +15,7 @@ from tests.export.small import NAMES
 @pytest.mark.parametrize("name", NAMES)
 def test_every_copy_runs_on_what_the_one_before_gives(name: str) -> None:
     operator = parse_operator(name)
-    chain = build_chain(operator, 3)
+    chain = build_chain(OperatorChain(operator, 3))
     seen: list[Tensor] = []
     copies = chain.copies
     assert isinstance(copies, nn.ModuleList)
@@ -31,7 +32,7 @@ def test_every_copy_runs_on_what_the_one_before_gives(name: str) -> None:
 
 def test_copies_have_weights_of_their_own_and_the_same_each_time() -> None:
     operator = parse_operator(NAMES[1])
-    first, again = build_chain(operator, 2), build_chain(operator, 3)
+    first, again = (build_chain(OperatorChain(operator, copies)) for copies in (2, 3))
     weights = [next(copy.parameters()) for chain in (first, again) for copy in chain.copies]  # type: ignore[union-attr]
     assert torch.equal(weights[0], weights[2]) and torch.equal(weights[1], weights[3])
     assert not torch.equal(weights[0], weights[1])
@@ -40,4 +41,5 @@ def test_copies_have_weights_of_their_own_and_the_same_each_time() -> None:
 def test_links_alone_are_what_joins_copies() -> None:
     x = torch.randn(1, 4, 2, 2)
     first = x[0, 0, 0, 0]
-    torch.testing.assert_close(build_links(3)(x), x + (first + first))
+    chain = build_chain(OperatorChain(parse_operator("pool_4x2x2"), 3, links=True))
+    torch.testing.assert_close(chain(x), x + (first + first))

@@ -26,7 +26,9 @@ final class Phone: ObservableObject {
         do {
             let folder = try FileManager.default.url(
                 for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
-            let server = try AppServer(folder: folder.appendingPathComponent("lutbench").path, library: nil, facts: Phone.facts)
+            let server = try AppServer(
+                folder: folder.appendingPathComponent("lutbench").path, library: nil, facts: Phone.facts,
+                engines: CoreMLEngine.all)
             server.onEvent = { line in Task { @MainActor in self.add(line) } }
             self.server = server
             _ = try server.listenForCable()

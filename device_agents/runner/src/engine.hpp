@@ -39,6 +39,8 @@ class Model {
   virtual bool is_given(std::size_t) const { return false; }
   // What the last invocation computed.
   virtual std::vector<View> outputs() const = 0;
+  // How many of its operations run on which unit (cpu, gpu, ane); none where there is one, or the system does not tell.
+  virtual std::map<std::string, int> units() const { return {}; }
 
   // Writes every input anew, as the layer before it in a net would.
   void rewrite_input() {

@@ -296,6 +296,7 @@ void Session::load(const Artifact& artifact, bool check, Engine& engine, RecordW
   model->invoke();  // the first run plans memory; a refusal shows here, not in a cycle
   const std::int64_t first_ns = now_ns() - start;
   json record = {{"loaded", artifact.name}, {"first_ns", first_ns}};
+  if (const auto units = model->units(); !units.empty()) record["units"] = units;
   if (check) record["output"] = checksum_record(check_run(*model, artifact.name));
   set_running("");  // what ends the runner from here on is not this artifact's doing
   out.write(record);

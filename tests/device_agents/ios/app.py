@@ -43,10 +43,14 @@ def runtime_library() -> Path:
 
 
 class App:
-    """The app on a phone that is plugged in. wifi_port, code: of its other way in."""
+    """The app on a phone that is plugged in. wifi_port, code: of its other way in.
 
-    def __init__(self, folder: Path, mux: FakeUsbmuxd, machine: str = IPHONE_X) -> None:
+    programs: a table of what stands in for Core ML (Sources/lutbench-app/ScriptedEngine.swift).
+    """
+
+    def __init__(self, folder: Path, mux: FakeUsbmuxd, machine: str = IPHONE_X, programs: Path | None = None) -> None:
         self.folder = folder
+        self._programs = [] if programs is None else ["--programs", str(programs)]
         self._machine = machine
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
@@ -59,7 +63,7 @@ class App:
         """Somebody taps the app."""
         self.process = subprocess.Popen(
             [program(), "--folder", str(self.folder), "--library", str(runtime_library()), "--port", str(self.port),
-             "--wifi", "0", "--machine", self._machine],
+             "--wifi", "0", "--machine", self._machine, *self._programs],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.said: list[str] = []

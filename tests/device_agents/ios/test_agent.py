@@ -382,8 +382,10 @@ def test_five_wrong_codes_switch_wifi_off(app: App, opened: OpenIphone) -> None:
             opened(wireless(app, wrong))
     with pytest.raises(DeviceError, match="five wrong pairing codes"):
         opened(wireless(app, wrong))
+    # the right one does not help any more, whether the app still listens, has just stopped, or stops in between: then
+    # it breaks a connection that the system had taken for it
     with pytest.raises(DeviceError, match=r"nothing answers|five wrong"):
-        opened(wireless(app, app.code))  # the right one does not help any more
+        opened(wireless(app, app.code))
     opened().close()  # by cable it goes on
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lutbench.device_agents.agent import UNREADABLE
+from lutbench.device_agents.agent import UNREADABLE, AgentSettings
 from lutbench.device_agents.ios.describe import model_name
 from lutbench.device_agents.ios.find import READY, AttachedIphone, WantedIphone, attached, check_attached, reach
 from lutbench.device_agents.ios.link import PORT
+from lutbench.device_agents.ios.opening import open_iphone
 from lutbench.device_agents.remote.link import LinkLostError
 from lutbench.errors import DeviceError
 from tests.cli.running import run
@@ -95,6 +98,26 @@ def test_a_phone_is_found_again_by_its_udid(mux: FakeUsbmuxd, listening: int) ->
     mux.close()
     with pytest.raises(LinkLostError, match="no usbmuxd answers"):
         make()
+
+
+def test_wifi_that_is_switched_off_while_somebody_connects_says_what_to_look_at() -> None:
+    """The system takes a connection for the app, which stops listening before it has looked at it: it is reset."""
+
+    def look_once_then_stop(server: socket.socket) -> None:
+        server.accept()[0].close()
+        answered, _ = server.accept()
+        answered.recv(1)
+        answered.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        answered.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=look_once_then_stop, args=(server,))
+        thread.start()
+        wanted = WantedIphone("desk", address=f"127.0.0.1:{server.getsockname()[1]}", code="7K2M-Q4XD-9RTP")
+        with pytest.raises(DeviceError, match="the app does not answer") as caught:
+            open_iphone(wanted, AgentSettings("onnx", "int8", 1), "")
+        thread.join()
+    assert "switches it off after five wrong codes" in caught.value.remedy
 
 
 def test_models_by_name() -> None:

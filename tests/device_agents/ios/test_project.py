@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,46 @@ def test_protocol_and_ports_agree() -> None:
     assert parse_address("[::1]:5") == ("::1", 5)
 
 
+_OF_APPLE = {"#if canImport(Darwin)", "#if defined(__APPLE__)", "#else of #if canImport(Glibc)"}
+
+
+def only_for_apple(source: str) -> list[str]:
+    """The lines that a compiler on Linux leaves out for being Apple's."""
+    found: list[str] = []
+    conditions: list[str] = []
+    for line in map(str.strip, source.splitlines()):
+        if line.startswith("#if"):
+            conditions.append(line)
+        elif line.startswith(("#else", "#elif")):
+            conditions[-1] = f"{line} of {conditions[-1]}"
+        elif line.startswith("#endif"):
+            conditions.pop()
+        elif line and _OF_APPLE.intersection(conditions):
+            found.append(line)
+    return found
+
+
 def test_the_docs_count_what_was_never_compiled() -> None:
-    lines = sum(len(path.read_text().splitlines()) for path in APP.glob("*.swift"))
+    lines = {path.name: len(path.read_text().splitlines()) for path in APP.glob("*.swift")}
     page = (IOS.parent.parent / "docs/how-to/iphone.md").read_text()
-    assert f"`device_agents/ios/App`, {lines} lines of Swift" in page
+    of_coreml = f"{sum(lines.values())} lines of Swift, {lines['CoreMLEngine.swift']} of them Core ML's engine"
+    assert f"`device_agents/ios/App`, {of_coreml})" in page
+    sources = [*(IOS / "Sources").rglob("*.swift"), *(IOS.parent / "runner/src").glob("*.[ch]pp")]
+    apples = sum(len(only_for_apple(path.read_text())) for path in sources)
+    assert f"Apple's build has beside in `Sources` ({apples} lines:" in page
+    assert {name for path in sources for name in re.findall(r"^import (\w+)", path.read_text(), re.MULTILINE)} == {
+        "Clibsodium", "Foundation", "LutbenchCore", "LutbenchServer",
+    }  # fmt: skip
     other = PACKAGE[PACKAGE.index("#else") : PACKAGE.index("#endif")].splitlines()[1:]
     assert f"manifest for Apple ({len(other)} lines)" in page
+
+
+def test_the_picture_shows_the_screen_that_the_source_has() -> None:
+    """docs/make_iphone_steps.py draws it anew."""
+    script = IOS.parent.parent / "docs/make_iphone_steps.py"
+    made = runpy.run_path(str(script))
+    assert made["PICTURE"].read_text() == made["picture"]()
+    assert f"../pictures/{made['PICTURE'].name}" in (IOS.parent.parent / "docs/how-to/iphone.md").read_text()
 
 
 def test_packages_are_pinned_to_one_version_each() -> None:

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "digest.hpp"
-#include "onnx_engine.hpp"
+#include "programs.hpp"
 #include "records.hpp"
 #include "session.hpp"
 #include "signals.hpp"
@@ -29,9 +29,15 @@ void copy(const std::string& text, char* target, size_t size) {
 
 }  // namespace
 
-lutbench_session* lutbench_session_new(const char* library, const char* root) try {
+lutbench_session* lutbench_session_new(
+    const char* library, const char* root, const lutbench_engine* engines, size_t engine_count) try {
   const std::string folder = text_of(root);
-  return new lutbench_session{folder, lutbench::Session(lutbench::engines(), lutbench::Terms{text_of(library), "", folder})};
+  auto table = lutbench::engines();
+  for (size_t i = 0; i < engine_count; ++i) {
+    const lutbench_engine engine = engines[i];
+    table[text_of(engine.name)] = [engine](const lutbench::Job&) { return lutbench::make_program_engine(engine); };
+  }
+  return new lutbench_session{folder, lutbench::Session(table, lutbench::Terms{text_of(library), "", folder})};
 } catch (const std::exception&) {
   return nullptr;
 }
@@ -49,10 +55,14 @@ int lutbench_session_run(lutbench_session* session, const char* job, size_t size
 
 void lutbench_session_hold(lutbench_session* session, const char* why) { session->session.hold.set(text_of(why)); }
 
-void lutbench_runtime(const char* library, char* text, size_t size) {
+void lutbench_runtime(const char* engine, const char* library, char* text, size_t size) {
   std::string found;
   try {
-    found = lutbench::make_onnx_engine(text_of(library), 1)->runtime();
+    const auto table = lutbench::engines();
+    const auto made = table.find(text_of(engine));
+    lutbench::Job job;
+    job.library = text_of(library);
+    if (made != table.end()) found = made->second(job)->runtime();
   } catch (const std::exception&) {
     found = "";
   }

@@ -36,18 +36,31 @@ public final class AppServer {
         init(_ descriptor: Int32) { self.descriptor = descriptor }
     }
 
-    /// library: ONNX Runtime's, nil where it is part of the program. folder: for files and records.
-    public init(folder: String, library: String?, facts: PhoneFacts) throws {
+    /// library: ONNX Runtime's, nil where it is part of the program. folder: for files and records. engines: those that
+    /// the core does not have itself.
+    public init(folder: String, library: String?, facts: PhoneFacts, engines: [ProgramEngine] = []) throws {
         signal(SIGPIPE, SIG_IGN)
         storage = try Storage(folder: folder)
-        guard let jobs = Jobs(root: folder, library: library) else { throw FrameError.malformed("no memory") }
+        guard let jobs = Jobs(root: folder, library: library, engines: Engines(engines)) else {
+            throw FrameError.malformed("no memory")
+        }
         self.jobs = jobs
         self.facts = facts
-        var name = [CChar](repeating: 0, count: 200)
-        lutbench_runtime(library, &name, name.count)
-        let runtime = String(cString: name)
-        runtimes = runtime.isEmpty ? [:] : ["onnx": runtime]
+        runtimes = AppServer.runtimes(library: library, engines: engines)
         jobs.onChange = { [weak self] running in self?.onEvent?(running ? "measuring" : "waiting for the host") }
+    }
+
+    /// Name and version of what each engine runs.
+    private static func runtimes(library: String?, engines: [ProgramEngine]) -> [String: String] {
+        var found: [String: String] = [:]
+        for engine in ["onnx", "executorch"] {
+            var name = [CChar](repeating: 0, count: 200)
+            lutbench_runtime(engine, library, &name, name.count)
+            let runtime = String(cString: name)
+            if !runtime.isEmpty { found[engine] = runtime }
+        }
+        for engine in engines { found[engine.name] = engine.runtime }
+        return found
     }
 
     /// How the phone is; to be told whenever that changes.

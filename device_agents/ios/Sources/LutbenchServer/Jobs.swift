@@ -6,6 +6,7 @@ final class Jobs {
     private let folder: String
     private let library: String?
     private let root: String
+    private let engines: Engines
     private let changed = NSCondition()
     private var session: OpaquePointer
     private var holdWhy: String?
@@ -17,9 +18,10 @@ final class Jobs {
     /// Told of each job's beginning and end, on the job's thread.
     var onChange: ((_ running: Bool) -> Void)?
 
-    init?(root: String, library: String?) {
-        guard let session = lutbench_session_new(library, root) else { return nil }
+    init?(root: String, library: String?, engines: Engines = Engines([])) {
+        guard let session = engines.session(library: library, root: root) else { return nil }
         self.session = session
+        self.engines = engines
         self.root = root
         self.library = library
         folder = "\(root)/jobs"
@@ -117,7 +119,7 @@ final class Jobs {
     }
 
     private func renewIfAsked() {
-        guard renews, let fresh = lutbench_session_new(library, root) else { return }
+        guard renews, let fresh = engines.session(library: library, root: root) else { return }
         renews = false
         lutbench_session_free(session)
         session = fresh

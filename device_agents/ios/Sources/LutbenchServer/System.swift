@@ -3,11 +3,15 @@
 let streamSocket = Int32(SOCK_STREAM.rawValue)
 let noSignal = Int32(MSG_NOSIGNAL)
 let keepAliveIdle = TCP_KEEPIDLE
+
+func withoutLeftovers<T>(_ body: () throws -> T) rethrows -> T { try body() }
 #else
 @_exported import Darwin
 let streamSocket = SOCK_STREAM
 let noSignal: Int32 = 0  // the socket has an option for that
 let keepAliveIdle = TCP_KEEPALIVE
+
+func withoutLeftovers<T>(_ body: () throws -> T) rethrows -> T { try autoreleasepool(invoking: body) }
 #endif
 
 /// Seconds of a clock that only goes on.

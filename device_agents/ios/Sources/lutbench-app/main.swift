@@ -17,7 +17,9 @@ while words.count >= 2, words[0].hasPrefix("--") {
     options[String(words[0].dropFirst(2))] = words[1]
     words.removeFirst(2)
 }
-guard words.isEmpty, let folder = options["folder"] else { fail("--folder FOLDER [--library FILE] [--port N] [--wifi N]") }
+guard words.isEmpty, let folder = options["folder"] else {
+    fail("--folder FOLDER [--library FILE] [--port N] [--wifi N] [--programs TABLE]")
+}
 
 var system = utsname()
 uname(&system)
@@ -31,7 +33,8 @@ let facts = PhoneFacts(
 )
 lutbench_catch_fatal_signals()
 do {
-    let server = try AppServer(folder: folder, library: options["library"], facts: facts)
+    let engines = try options["programs"].map(ScriptedEngine.of) ?? []
+    let server = try AppServer(folder: folder, library: options["library"], facts: facts, engines: engines)
     server.onEvent = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
     print("listening on 127.0.0.1:\(try server.listenForCable(port: UInt16(options["port"] ?? "0") ?? 0))")
     if let wifi = options["wifi"] {
