@@ -54,7 +54,6 @@ HEAVY_ALLOWED = (
     "lutbench.nn",
     "lutbench.private.coreml_calls",
     "lutbench.private.torch_calls",
-    "lutbench.export.coreml_compute",
     "lutbench.export.coreml_export",
     "lutbench.export.onnx_export",
     "lutbench.export.onnx_integers",

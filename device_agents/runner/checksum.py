@@ -188,8 +188,8 @@ def coreml_output(name: str, path: Path) -> Array:
     """What a Core ML program computes from its check input, by its file, in the numbers that it gives."""
     import torch
 
-    from lutbench.export.coreml_compute import compute
-    from lutbench.export.coreml_export import read_package
+    from lutbench.nn.coreml_compute import compute
+    from lutbench.nn.coreml_package import read_package
 
     program = read_package(path.read_bytes())
     (function,) = program.functions.values()

@@ -9,10 +9,7 @@ Core ML runs on Apple's systems alone: what the file computes is checked by `cor
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +17,10 @@ from torch import Tensor, nn
 from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
-from lutbench.export.coreml_compute import compute
-from lutbench.export.coreml_package import pack, unpack
+from lutbench.nn.coreml_compute import compute
+from lutbench.nn.coreml_package import pack, read_package
 from lutbench.nn.workload import Fitted, build_workload, sample_input
-from lutbench.private.coreml_calls import convert, read
+from lutbench.private.coreml_calls import convert
 from lutbench.space.chain import OperatorChain
 from lutbench.space.workload import Workload, workload_name
 
@@ -77,12 +74,6 @@ def _exported(name: str, module: nn.Module, sample: Tensor, dtype: str, engine: 
     except ExportError as failure:
         raise ExportError(f"Core ML export failed: {failure.problem}", operator=name) from failure
     return Exported(data, error)
-
-
-def read_package(data: bytes) -> Any:
-    """The program that an artifact's bytes hold, as coremltools has it in Python."""
-    with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
-        return read(unpack(data, Path(folder) / "model.mlpackage"))
 
 
 def open_coreml(exported: Exported) -> Callable[[Tensor], Tensor]:

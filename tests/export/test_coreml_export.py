@@ -15,9 +15,10 @@ from lutbench.errors import ExportError, UsageError
 from lutbench.export import coreml_export
 from lutbench.export.artifact import Exported
 from lutbench.export.check import MAX_ERROR
-from lutbench.export.coreml_compute import OPERATIONS, compute
 from lutbench.export.exporters import exporter_of, find_exporter
 from lutbench.jobs.export import File, file_summary
+from lutbench.nn.coreml_compute import OPERATIONS, compute
+from lutbench.nn.coreml_package import read_package
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.chain import OperatorChain
 from lutbench.space.operator import OVERHEAD, block_operator, parse_operator
@@ -28,7 +29,7 @@ BLOCKS = ("ir_k3_e4_g1_hswish_se0.25", "mqa_h4_d8_r2", "shuffle_k5")  # a gate, 
 
 
 def operations(data: bytes) -> list[Any]:
-    (function,) = coreml_export.read_package(data).functions.values()
+    (function,) = read_package(data).functions.values()
     return [operation for operation in function.operations if operation.op_type != "const"]
 
 

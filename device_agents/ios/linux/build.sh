@@ -69,5 +69,10 @@ inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsynta
   -DLUTBENCH_LINKED_ONNX -I apple -I /usr/include/nlohmann -I runner -I onnxruntime -I include \
   runner/onnx_engine.cpp runner/engines_onnx.cpp runner/job.cpp"
 inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
+# The types of Core ML's engine, against declarations of what it uses: Core ML itself is Apple's.
+inside bash -euc "mkdir -p /build/declared && cd /build/declared && built=\$(echo /build/*/release) && \
+  swiftc -parse-as-library -emit-module -module-name CoreML $package/linux/CoreML.swift && \
+  swiftc -typecheck -swift-version 5 -parse-as-library -I . -I \$built/Modules -I $package/Sources/Clibsodium \
+  -Xcc -fmodule-map-file=\$built/LutbenchCore.build/module.modulemap $package/App/CoreMLEngine.swift"
 
 starter lutbench-app build/release/lutbench-app

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A Core ML package as the host sends it: a tar archive (ustar) of a few files, lutbench/export/coreml_package.py.
+/// A Core ML package as the host sends it: a tar archive (ustar) of a few files, lutbench/nn/coreml_package.py.
 public enum PackageArchive {
     private static let blockBytes = 512
     private static let mostFiles = 16

@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tempfile
 import uuid
 from pathlib import Path
+from typing import Any
 
 from lutbench.errors import ExportError
+from lutbench.private.coreml_calls import read
 
 _DATA = "Data/com.apple.CoreML"
 PROGRAM, WEIGHTS, MANIFEST = f"{_DATA}/model.mlmodel", f"{_DATA}/weights/weight.bin", "Manifest.json"
@@ -47,6 +50,12 @@ def unpack(data: bytes, folder: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     return folder
+
+
+def read_package(data: bytes) -> Any:
+    """The program that an archive's package holds, as coremltools has it in Python."""
+    with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
+        return read(unpack(data, Path(folder) / "model.mlpackage"))
 
 
 def _manifest(has_weights: bool) -> bytes:

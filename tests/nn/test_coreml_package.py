@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import ExportError
-from lutbench.export.coreml_package import MANIFEST, PROGRAM, WEIGHTS, pack, unpack
+from lutbench.nn.coreml_package import MANIFEST, PROGRAM, WEIGHTS, pack, unpack
 
 
 def test_a_package_is_the_folder_that_core_ml_compiles(tmp_path: Path) -> None:
