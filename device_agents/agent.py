@@ -43,7 +43,7 @@ class Agent(Protocol):
         """Brings artifacts to the device and loads them; yields those that the runtime refuses."""
 
     def units(self, artifact: str) -> Mapping[str, int]:
-        """How many of an installed artifact's operations run on which unit (cpu, gpu, ane).
+        """Unit (cpu, gpu, ane) -> the number of an installed artifact's operations that run there.
 
         Empty where the runtime has but one, or the system does not tell.
         """

@@ -66,7 +66,7 @@ class Slope:
         return (self.ci_high_us - self.ci_low_us) / 2 / self.latency_us
 
     def quantile_us(self, share: float) -> float:
-        """Of what a copy takes in single rounds; no less than 0."""
+        """The share-quantile of what a copy takes in single rounds; no less than 0."""
         return max(0.0, quantile(self.rounds_us, share))
 
 
