@@ -26,6 +26,7 @@ def notes_of(link: LocalLink, lose: int, reconnect_s: float = 30.0) -> list[Note
     link.lose = lose
     assert connection.run("echo found").text == "found"
     assert connection.run("echo again").text == "again"
+    assert connection.losses == lose  # by which a runner's death is told from one that came with the connection's
     return [event for event in events if isinstance(event, Note)]
 
 
