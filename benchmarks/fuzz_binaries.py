@@ -119,28 +119,21 @@ def _checkpoint(value: object) -> bytes:
     return buffer.getvalue()
 
 
-def _change_checkpoint(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Bytes mutated, or a whole checkpoint with other values inside."""
+def odd_checkpoint_values() -> list[Any]:
+    """What a checkpoint of lutbench's holds nowhere, or elsewhere."""
     import torch
 
+    tensors = [torch.zeros(0), torch.zeros(3, dtype=torch.int64), torch.zeros(2, 3).to_sparse(), torch.tensor(1j)]
+    plain: list[Any] = [[], {}, (), {"a": {"b": []}}, {1: 2}, [[[[]]]], set(), b"x"]
+    return [*_SCALARS, *tensors, *plain, torch.Size([1]), torch.int8]
+
+
+def _change_checkpoint(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """Bytes mutated, or a whole checkpoint with other values inside."""
     if rng.random() < 0.5:
         return mutated(rng.choice(seeds), seeds, rng)
     value = _checkpoint_value()
-    tensors = [torch.zeros(0), torch.zeros(3, dtype=torch.int64), torch.zeros(2, 3).to_sparse(), torch.tensor(1j)]
-    odd = [
-        *_SCALARS,
-        *tensors,
-        [],
-        {},
-        (),
-        {"a": {"b": []}},
-        {1: 2},
-        [[[[]]]],
-        set(),
-        b"x",
-        torch.Size([1]),
-        torch.int8,
-    ]
+    odd = odd_checkpoint_values()
     for _ in range(rng.choice((1, 1, 2, 4))):
         inner: Any = rng.choice([value, value["identity"], value["state"], value["state"]])
         if not isinstance(inner, dict):

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fuzz_binaries import BINARIES
+from fuzz_links import LINKS
 from fuzz_reader import ROOT, Reader
+from fuzz_results import RESULTS
 
 from lutbench.errors import LutbenchError
 from lutbench.measure.protocol import Canary
@@ -377,5 +379,7 @@ _ALL = (
     ),
     Reader("phone", ".txt", _phone_seeds, _read_phone),
     *BINARIES,
+    *LINKS,
+    *RESULTS,
 )
 READERS = {reader.name: reader for reader in _ALL}

@@ -19,7 +19,7 @@ from lutbench.search.masked import MaskedSupernet
 from lutbench.search.supernet import Supernet
 from lutbench.space.macro import Space
 
-_SPACE = re.compile(r"(?P<name>.+)@(?P<resolution>\d{1,5})x(?P<width>[\d.]{1,8}), .+", re.ASCII | re.DOTALL)
+_SPACE = re.compile(r"(?P<name>.+)@(?P<resolution>\d{1,5})x(?P<width>\d{1,2}(?:\.\d{1,15})?), .+", re.ASCII | re.DOTALL)
 _FIELDS = {"space": str, "data": str, "weights": str, "resolution": int, "classes": int, "data_seed": int}
 _FIELDS |= {"epochs": int, "batch_size": int}
 

@@ -27,6 +27,11 @@ _RUNS = {
     "lut-spreadsheet": 40,
     "image": 100,
     "arrow": 15,
+    "finished-search": 12,
+    "onnx-block": 30,
+    "iphone": 60,
+    "usbmux": 40,
+    "lockdown": 60,
 }
 _USUAL_RUNS = 150
 

@@ -32,7 +32,7 @@ _REFUSED = 3  # nothing listens at that port
 _GONE = 2  # no device of that number
 _NO_DAEMON = "install usbmuxd (apt install usbmuxd; macOS and iTunes bring their own) and plug the iPhone in"
 # what reading a property list that is none raises
-NO_PLIST = (plistlib.InvalidFileException, ExpatError, ValueError, KeyError, TypeError, IndexError, OverflowError,
+NO_PLIST = (plistlib.InvalidFileException, ExpatError, ValueError, LookupError, TypeError, OverflowError,
              AttributeError, RecursionError)  # fmt: skip
 
 

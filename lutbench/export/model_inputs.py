@@ -160,8 +160,10 @@ def _is_batch(one: Declared, axis: int, sizes: Sequence[int | str]) -> bool:
     size = sizes[axis]
     if isinstance(size, int):
         return False
-    if one.batch_axis == axis or _BATCH.fullmatch(size):
+    if one.batch_axis == axis:
         return True
+    if _BATCH.fullmatch(size):
+        return (one.sizes or ()).count(size) == 1  # N x 3 x N x N: one letter for all that is open
     return axis == 0 and len(sizes) > 1 and _NO_NAME.fullmatch(size) is not None
 
 
@@ -221,6 +223,8 @@ def _said(one: Declared, numbers: tuple[float, ...] | None, file: Path | None) -
         )
     if file is not None:
         return file.name
+    if not one.dtype:
+        return ""  # text, or several tensors: the runtime says that it cannot be bound
     if one.dtype.startswith("float"):
         return RANDOM_FLOATS
     return RANDOM_BYTES if one.dtype in ("uint8", "int8") else RANDOM_INTEGERS

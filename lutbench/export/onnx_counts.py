@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ _MACS: dict[str, tuple[int, int, Callable[[Shape, Shape, Shape], int]]] = {
         ("Gemm", "FusedGemm"), (0, 1, lambda given, _weight, made: math.prod(made) * math.prod(given) // made[0])
     ),
     "QGemm": (0, 3, lambda given, _weight, made: math.prod(made) * math.prod(given) // made[0]),
+    "MatMulNBits": (0, 1, lambda given, _weight, made: math.prod(made) * given[-1]),
 }
 # operators that multiply in a way this does not count, or hold a graph of their own: better no figure than a wrong one
 _UNCOUNTED = {"Einsum", "LSTM", "GRU", "RNN", "Attention", "DeformConv", "If", "Loop", "Scan"}
@@ -85,7 +87,9 @@ _QUANTISATION: dict[str, tuple[int, ...]] = {
     ),
     "QLinearReduceMean": (1, 2, 3, 4),
     "QLinearWhere": (2, 3, 5, 6, 7, 8),
+    "MatMulNBits": (2, 3, 4),
 }
+_PACKED = {"MatMulNBits", "MatMulBnb4"}  # several weights of one in each byte; K * N of them, by their attributes
 
 
 def count_onnx(path: Path, shapes: Mapping[str, Shape] | None = None) -> Counts:
@@ -98,17 +102,43 @@ def count_onnx(path: Path, shapes: Mapping[str, Shape] | None = None) -> Counts:
     except (DecodeError, RuntimeError, ValueError, OSError):
         return Counts(None, None)
     params = _params(model)
-    _fix_shapes(model.graph, shapes or {})
+    opened = _fix_shapes(model.graph, shapes or {})
     _spell_out(model.graph)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except (onnx.shape_inference.InferenceError, DecodeError, EncodeError, RuntimeError, ValueError):
-        return Counts(None, params)  # shapes that contradict each other, or more than 2 GiB
-    return Counts(_macs(inferred), params)
+
+    def macs() -> int | None:
+        try:
+            return _macs(onnx.shape_inference.infer_shapes(model, data_prop=True).graph)
+        except (onnx.shape_inference.InferenceError, DecodeError, EncodeError, RuntimeError, ValueError):
+            return None  # shapes that contradict each other, or more than 2 GiB
+
+    declared = _let_go(model.graph)
+    found = macs()
+    if found is None and not opened:  # it has operators of which ONNX infers nothing: the file's own word is left
+        _take_back(model.graph, declared)
+        found = macs()
+    return Counts(found, params)
 
 
-def _fix_shapes(graph: Any, shapes: Mapping[str, Shape]) -> None:
-    """Gives the inputs their sizes, and lets go of what the file says of shapes in between where that was open."""
+Said = tuple[list[Any], list[Any]]  # what a file says of shapes in between, and of its outputs
+
+
+def _let_go(graph: Any) -> Said:
+    """Takes what the file says of shapes behind its inputs, which may differ from the real ones."""
+    declared = [deepcopy(value) for value in graph.value_info], [deepcopy(value) for value in graph.output]
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return declared
+
+
+def _take_back(graph: Any, declared: Said) -> None:
+    graph.value_info.extend(declared[0])
+    del graph.output[:]
+    graph.output.extend(declared[1])
+
+
+def _fix_shapes(graph: Any, shapes: Mapping[str, Shape]) -> bool:
+    """Gives the inputs their sizes; whether the file had left one open, so that its other shapes are of others."""
     opened = False
     for value in graph.input:
         tensor = value.type.tensor_type
@@ -118,10 +148,7 @@ def _fix_shapes(graph: Any, shapes: Mapping[str, Shape]) -> None:
         del tensor.shape.dim[:]
         for size in shapes[value.name]:
             tensor.shape.dim.add().dim_value = size
-    if opened:
-        del graph.value_info[:]
-        for value in graph.output:
-            value.type.tensor_type.ClearField("shape")
+    return opened
 
 
 def _spell_out(graph: Any) -> None:
@@ -195,11 +222,17 @@ def _params(model: Any) -> int:
             tensors = set(node.input[2::3])
             scales |= set(node.input) - tensors
     quantised = {name for node in nodes if node.op_type in _QUANTISATION for name in node.input}
+    packed = {node.input[1]: _size(node) for node in nodes if node.op_type in _PACKED and len(node.input) > 1}
     kinds = {getattr(TensorProto, k) for k in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE")}
     kinds |= {getattr(TensorProto, k) for k in ("INT4", "UINT4", "INT8", "UINT8", "INT16", "UINT16")}
     kinds |= {getattr(TensorProto, k) for k in ("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")}
     return sum(
-        math.prod(tensor.dims)
+        packed.get(name) or math.prod(tensor.dims)
         for name, tensor in _constants(graphs)
         if name not in scales and (tensor.data_type in kinds or name in quantised)
     )
+
+
+def _size(node: Any) -> int:
+    """A packed product's weights."""
+    return math.prod(max(0, attribute.i) for attribute in node.attribute if attribute.name in ("K", "N"))

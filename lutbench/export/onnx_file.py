@@ -147,5 +147,8 @@ def _found(path: Path, place: str) -> Path:
         raise ExportError(f"its weights are missing: there is no {place} beside it", path=path)
     if not any(real.is_relative_to(folder) for folder in allowed):
         raise ExportError(f"its weights are in {place}, outside of its folder, which ONNX Runtime refuses", path=path)
-    check_regular(real, ARTIFACT)
+    try:
+        check_regular(real, ARTIFACT)
+    except ExportError as error:
+        raise ExportError(f"its weights cannot be read: {place} {error.problem}", path=path) from error
     return beside

@@ -11,6 +11,7 @@ from pathlib import Path
 from lutbench.children import Child
 from lutbench.errors import ExportError, LutbenchError, LutError
 from lutbench.lut.table import SpaceSection
+from lutbench.nn.own_allowed import allow_own
 from lutbench.space.blocks.own_file import untrainable
 from lutbench.space.definition import Counted, Counts, others, with_counts
 from lutbench.space.macro import Space, distinct_operators
@@ -18,11 +19,14 @@ from lutbench.space.operator import Operator
 
 
 def counted_anew(spaces: Sequence[Space], definition: str) -> tuple[tuple[Space, ...], str]:
-    """The spaces, and their definition, with the counts of every block of a user's own code or files.
+    """The spaces of a user's space file, and their definition, with the counts of every block of own code or files.
+
+    They may be run from now on, wherever a LUT or an architecture file names them.
 
     They are counted anew, for what is behind a name may have changed. UsageError where a factory or file is not there,
     fails, makes another shape than its layer asks for, or makes another block when it is called again.
     """
+    allow_own(distinct_operators(spaces))
     counts = _counted(spaces)
     if not counts:
         return tuple(spaces), definition

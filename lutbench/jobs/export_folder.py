@@ -10,9 +10,9 @@ from typing import Any
 from lutbench.errors import ExportError, UsageError
 from lutbench.events import Note, Report
 from lutbench.files import file_sha256, write_atomically
-from lutbench.reading.files import is_there, read_bytes
+from lutbench.reading.files import check_regular, is_there, read_bytes
 from lutbench.reading.json_text import parse_json
-from lutbench.reading.kinds import EXPORT_SUMMARY
+from lutbench.reading.kinds import ARTIFACT, EXPORT_SUMMARY
 from lutbench.reading.plain import changes
 
 SUMMARY = "export.json"
@@ -67,7 +67,7 @@ class ExportFolder:
             if file["file"] in names:
                 continue
             path = self._path / file["file"]
-            if path.is_file() and file_sha256(path) == file["sha256"]:
+            if _is_file_there(path) and file_sha256(path) == file["sha256"]:
                 kept.append(file)
             else:
                 self._report(Note(f"{path} is not what was exported; {SUMMARY} no longer lists it", warning=True))
@@ -94,6 +94,15 @@ def _is_file(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("file"), str):
         return False
     return value["file"] == Path(value["file"]).name and isinstance(value.get("sha256"), str)
+
+
+def _is_file_there(path: Path) -> bool:
+    """False for what is no regular file, and for a name that none can have."""
+    try:
+        check_regular(path, ARTIFACT)
+    except ExportError:
+        return False
+    return True
 
 
 def _check_free(folder: Path, names: Sequence[str]) -> None:

@@ -82,6 +82,8 @@ def read_latencies(source: str, device: str, spaces: Sequence[Space]) -> Latency
     """
     path = Path(PUBLISHED_FILE if source == PUBLISHED else source)
     rows = read_rows(published_text() if source == PUBLISHED else None, path, "net")
+    if not rows:
+        raise LatencyTableError("has columns and no row", path=path)
     own = [(line, cells) for line, cells in rows if cells.get("device", device) == device]
     if not own:
         known = ", ".join(sorted({cells["device"] for _, cells in rows if cells.get("device")}))

@@ -33,6 +33,8 @@ def find_lut(text: str) -> Path:
         return own
     if text in SHIPPED:
         return shipped_folder() / f"{text}.csv"
+    if path.is_dir():
+        return path  # which says that it is a folder
     raise LutError(
         "no such file, and no LUT of that name",
         path=path,

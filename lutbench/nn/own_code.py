@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lutbench.errors import UsageError, told
 from lutbench.nn.factory import load_factory
+from lutbench.nn.own_allowed import check_allowed
 from lutbench.nn.parts import initialised, seed_of
 from lutbench.private.torch_calls import asked_of_torch
 from lutbench.space.definition import Counted
@@ -23,8 +24,9 @@ def own_module(op: Operator) -> nn.Module:
     """The module that the factory makes for the operator's shape, checked to give its output's shape.
 
     What the factory draws at random is seeded by the operator's name. UsageError for a factory that is not there,
-    raises, or makes something else.
+    raises, or makes something else, and for one that no space file here has named.
     """
+    check_allowed(op)
     factory = load_factory(FactoryNet(op.label, op.label))
     module = _called(factory, op)
     given = _run(module, op)

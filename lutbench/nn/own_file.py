@@ -19,6 +19,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from lutbench.errors import UsageError, told
+from lutbench.nn.own_allowed import check_allowed
 from lutbench.reading.files import is_there, read_bytes
 from lutbench.reading.kinds import MODEL
 from lutbench.space.blocks.own_file import file_places, untrainable
@@ -29,7 +30,8 @@ _LOG_FATAL = 4  # what it says of a file that it cannot run stands in the error
 
 
 def find_file(op: Operator) -> Path:
-    """The file of a block's shape; UsageError where there is none."""
+    """The file of a block's shape; UsageError where there is none, or no space file here has named it."""
+    check_allowed(op)
     places = [Path(place) for place in file_places(op)]
     for path in places:
         if is_there(path):

@@ -12,6 +12,7 @@ import pytest
 
 from lutbench.errors import UsageError
 from lutbench.lut.file import read_lut
+from lutbench.nn.own_allowed import ALLOWED_VARIABLE
 from lutbench.nn.own_code import counted
 from lutbench.space.architecture import read_architecture
 from lutbench.space.operator import Operator
@@ -92,9 +93,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *words: str, cache: str = "cache") -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "LUTBENCH_CACHE": str(folder / "cache")}
+    environment = {**os.environ, "PYTHONPATH": path, "LUTBENCH_CACHE": str(folder / cache)}
     return subprocess.run(
         [sys.executable, "-m", "lutbench", *words],
         capture_output=True, text=True, cwd=folder, env=environment, timeout=280,
@@ -124,6 +125,8 @@ def test_a_block_of_ones_own(folder: Path) -> None:
     assert found.returncode == 0, found.stderr
     (path,) = (folder / "found").glob("*.json")
     assert read_architecture(path).net.space.name == "split"
+    refused = run(folder, "verify", "--lut", "split.csv", "--nets", "3", cache="a_strangers")
+    assert refused.returncode == 2 and f"{ALLOWED_VARIABLE}=own_blocks" in refused.stderr
 
 
 @pytest.mark.slow
@@ -191,6 +194,7 @@ def test_what_is_wrong_with_a_factory(
     folder: Path, factory: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv(ALLOWED_VARIABLE, "own_blocks")
     monkeypatch.delitem(sys.modules, "own_blocks", raising=False)
     operator = Operator("module", 8, 8, 8, 8, label=f"own_blocks:{factory}")
     with pytest.raises(UsageError) as caught:

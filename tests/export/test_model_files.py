@@ -72,6 +72,11 @@ def test_an_open_first_size_that_is_no_batch_is_asked_for(name: str, tmp_path: P
     assert not inputs_of(prepare(path, shapes={"x": (7, 3, 8, 8)}))["x"].assumed
 
 
+def test_a_batchs_name_at_another_place_too_is_no_batch(tmp_path: Path, prepare: Prepare) -> None:
+    with pytest.raises(ExportError, match=r"input x is \(N, 3, N, N\): open sizes"):
+        prepare(convolution(tmp_path / "a.onnx", ("N", 3, "N", "N")))
+
+
 def test_the_size_that_a_file_calls_its_batch_is_one(tmp_path: Path, prepare: Prepare) -> None:
     path = convolution(tmp_path / "a.onnx", ("images", 3, 8, 8))
     model = onnx.load(path)
@@ -132,6 +137,15 @@ def test_weights_beside_a_file_belong_to_it(tmp_path: Path, prepare: Prepare) ->
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(ExportError, match=r"its weights are missing: there is no weights\.bin beside it"):
         prepare(path)
+    (tmp_path / "weights.bin").mkdir()
+    with pytest.raises(ExportError, match=r"a\.onnx: its weights cannot be read: weights\.bin is a folder"):
+        prepare(path)
+
+
+def test_nothing_is_said_of_values_of_a_type_that_has_none(tmp_path: Path, prepare: Prepare) -> None:
+    node = helper.make_node("Identity", ["x"], ["y"])
+    kinds = {"x": (TensorProto.STRING, [2])}, {"y": (TensorProto.STRING, [2])}
+    assert inputs_of(prepare(save_model(tmp_path / "a.onnx", [node], *kinds)))["x"].said == ""
 
 
 def at(path: Path, place: str) -> Path:

@@ -29,6 +29,23 @@ def test_an_open_shape_leaves_the_products_untold(tmp_path: Path) -> None:
     assert count_onnx(convolution(tmp_path / "a.onnx", (1, 3, "H", "W"))) == Counts(None, 4 * 27)
 
 
+def test_a_declared_output_that_differs_from_the_real_one_is_not_counted_with(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    kinds = {"x": (FLOAT, [1, 3, 8, 8])}, {"y": (FLOAT, [1, 99, 7, 7])}
+    path = save_model(tmp_path / "a.onnx", [node], *kinds, {"w": np.ones((4, 3, 3, 3), np.float32)})
+    assert count_onnx(path) == Counts(8 * 8 * 4 * 27, 4 * 27)
+
+
+def test_weights_of_four_bits_packed_in_bytes(tmp_path: Path) -> None:
+    """The file's own declaration says what the product gives, for ONNX infers nothing of ONNX Runtime's operators."""
+    options = {"K": 64, "N": 16, "bits": 4, "block_size": 32}
+    node = helper.make_node("MatMulNBits", ["x", "w", "s", "z"], ["y"], domain="com.microsoft", **options)
+    kinds = {"x": (FLOAT, [5, 64])}, {"y": (FLOAT, [5, 16])}
+    constants = {"w": np.ones((16, 2, 16), np.uint8), "s": np.ones(32, np.float32), "z": np.ones((16, 1), np.uint8)}
+    path = save_model(tmp_path / "a.onnx", [node], *kinds, constants, domains={"com.microsoft": 1})
+    assert count_onnx(path) == Counts(5 * 64 * 16, 64 * 16)
+
+
 @pytest.mark.parametrize(
     ("kind", "left", "weight", "made", "macs"),
     [

@@ -16,6 +16,7 @@ from lutbench.export.onnx_export import export_onnx
 from lutbench.export.own_code import check_trains
 from lutbench.export.own_file import counted_file
 from lutbench.nn.modules import build_operator
+from lutbench.nn.own_allowed import ALLOWED_VARIABLE
 from lutbench.nn.own_file import find_file
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.macro import Space, Stage
@@ -41,6 +42,7 @@ def block(path: Path, c_in: int = 8, c_out: int = 8, stride: int = 1, size: int 
 @pytest.fixture
 def blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ALLOWED_VARIABLE, "blocks/wide,blocks/wide.onnx")
     (tmp_path / "blocks").mkdir()
     return tmp_path / "blocks"
 

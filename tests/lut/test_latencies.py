@@ -90,6 +90,11 @@ def test_what_is_wrong_is_named_with_its_line(text: str, problem: str, tmp_path:
     assert problem in str(caught.value)
 
 
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LatencyTableError, match="has columns and no row"):
+        read_latencies(table(tmp_path, "net,latency_ms\n"), "s8", ())
+
+
 def test_two_columns_of_one_latency(tmp_path: Path) -> None:
     """They differ by their rounding, or one of them is filled in."""
     text = "net,latency_ms,latency_us\nfbnet_a,19.8,19812.5\nfbnet_b,23.1,\nfbnet_c,,28100\n"

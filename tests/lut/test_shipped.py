@@ -52,3 +52,9 @@ def test_one_that_comes_along_is_not_written_to(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UsageError, match="copy it to luts/ first"):
         check_own(tmp_path / "lutbench" / "luts" / "s8.csv")
     check_own(tmp_path / "luts" / "s8.csv")
+
+
+def test_a_folder_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(LutError, match="is a folder, not a LUT"):
+        read_lut(find_lut("mine"))

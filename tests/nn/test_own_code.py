@@ -10,6 +10,7 @@ import pytest
 
 from lutbench.errors import ExportError, LutbenchError
 from lutbench.export.exporters import find_exporter
+from lutbench.nn.own_allowed import ALLOWED_VARIABLE
 from lutbench.nn.own_code import check_trains, counted
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.operator import Operator, block_operator
@@ -127,6 +128,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "faults.py").write_text(FAULTS)
     (tmp_path / "alone.py").write_text("from .plain import make\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(ALLOWED_VARIABLE, ",".join([*THEIRS, "their-package", "nowhere"]))
     yield tmp_path
     forget()
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lutbench.nn.own_allowed import ALLOWED_VARIABLE
 from lutbench.search.gates import MODES, Gates, Mode, draw
 from lutbench.search.supernet import SuperLayer, Supernet
 from lutbench.space.candidate import parse_candidate
@@ -85,7 +86,10 @@ def alone(net: Supernet, x: Tensor, gates: Gates) -> tuple[Tensor, list[nn.Modul
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [*COUNTED, "module_tests.search.test_kinds:own"])
-def test_any_kind_gives_what_a_loop_over_its_candidates_gives(name: str, mode: Mode, fast: bool) -> None:
+def test_any_kind_gives_what_a_loop_over_its_candidates_gives(
+    name: str, mode: Mode, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ALLOWED_VARIABLE, "tests")
     net = unlike(Supernet(beside(name), 4, 8, seed=3, fast=fast).double().train())
     (layer,) = cast("list[SuperLayer]", net.layers)
     gates = draw(net.theta, net.mask, 2.0, mode, generator(5))

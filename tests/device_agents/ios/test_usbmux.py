@@ -193,6 +193,14 @@ def test_a_daemon_that_answers_junk_is_an_error_that_says_so(script: Script, dat
     assert script.asked >= asked + 3
 
 
+def test_a_property_list_of_an_encoding_that_there_is_not_is_none(script: Script) -> None:
+    data = b'<?xml version="1.0" encoding="UTF-1234"?><plist version="1.0"><dict/></plist>'
+    script.answer = HEADER.pack(HEADER.size + len(data), 1, 8, 1) + data
+    os.environ[SOCKET_VARIABLE] = script.address
+    with pytest.raises(DeviceError, match="is no property list"):
+        list_devices()
+
+
 def test_a_message_that_is_too_long_is_not_read(script: Script) -> None:
     script.answer = HEADER.pack(1 << 30, 1, 8, 1) + b"x" * 100
     os.environ[SOCKET_VARIABLE] = script.address
