@@ -159,7 +159,8 @@ def _misplaced(
     """Operators, and nets, whose programs do not run where they should: known before anything is timed."""
     found = []
     for name, keys in programs.items():
-        _, problem = placed({key: units[key] for key in keys if key in units}, asked)
+        own = {key: units[key] for key in keys if key in units}
+        problem = placed(own, asked)[1] if own else ""  # of what does not run at all, the programs' failures say why
         if problem:
             found.append(Failure(name, problem))
     return found

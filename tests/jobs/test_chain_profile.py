@@ -168,10 +168,11 @@ def test_a_unit_that_runs_nothing_is_one_line(request_: ProfileRequest, tiny: Sp
     assert not request_.lut_path.exists()
 
 
-def test_a_refused_chain_costs_its_operator(request_: ProfileRequest, tiny: Space) -> None:
-    lut, _ = measured(request_, tiny, refused=["fc_32_10*16"])
+@pytest.mark.parametrize("lost", [(16,), CHAIN_LENGTHS])
+def test_a_refused_chain_costs_its_operator(request_: ProfileRequest, tiny: Space, lost: tuple[int, ...]) -> None:
+    lut, _ = measured(request_, tiny, refused=[*(f"fc_32_10*{n}" for n in lost), *(f"link_32*{n}" for n in lost)])
     assert [row.operator for row in lut.rows if not row.is_ok] == ["fc_32_10"]
-    assert "fc_32_10*16: refused by script" in lut.by_operator["fc_32_10"].status
+    assert f"fc_32_10*{lost[0]}: refused by script" in lut.by_operator["fc_32_10"].status
 
 
 def test_an_interrupted_run_goes_on_where_everything_still_runs_where_it_did(
