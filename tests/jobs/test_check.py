@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from lutbench.device_agents.registry import Device, find_device
 from lutbench.errors import DeviceError, RegistryError, UsageError
 from lutbench.events import Event, Note
 from lutbench.export.artifact import Artifact
+from lutbench.export.exporters import find_exporter
 from lutbench.jobs import check as module
 from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.verify import VerifyRequest, _settings
+from lutbench.lut.file import read_lut
 from tests.cli.running import one_line, run
 
 PHONE = Device("pixel", "android", Path("luts/pixel.csv"), "", address="127.0.0.1:1")
@@ -86,6 +90,16 @@ def test_fixed_performance_is_of_phones_and_of_a_lut_of_its_own() -> None:
     assert request.environment == {"core_choice": "big", "fixed_performance": True}
     settings = request.settings(lambda _event: None)
     assert settings.fixed_performance and not settings.heat_wait
+
+
+@pytest.mark.parametrize("mode", [{}, {"fixed_performance": True}])
+def test_verify_measures_in_the_mode_and_on_the_cores_of_the_lut(mode: dict[str, bool]) -> None:
+    path = min((Path(__file__).parents[2] / "luts").glob("*.csv"))
+    lut = read_lut(path)
+    measured = replace(lut, metadata=replace(lut.metadata, environment={"core_choice": "little", **mode}))
+    request = VerifyRequest(lut_path=path, device=PHONE, heat_wait=False)
+    settings = _settings(request, measured, find_exporter("onnx", "int8"), lambda _event: None)
+    assert (settings.cores, settings.fixed_performance, settings.heat_wait) == ("little", bool(mode), False)
 
 
 def read(folder: Path, lines: str, monkeypatch: pytest.MonkeyPatch) -> Device:
