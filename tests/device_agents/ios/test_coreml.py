@@ -130,7 +130,7 @@ def test_a_profile_by_chains_becomes_a_lut(
         f"failed: {row.operator}*4: not exported" for row in lut.rows if not row.is_ok
     }
     environment = lut.metadata.environment
-    assert environment["app_runtimes"][ENGINE] == environment["runner_runtime"] == "Core ML of iOS 17.5"
+    assert environment["app_runtimes"][ENGINE] == environment["runner_runtime_after"] == "Core ML of iOS 17.5"
     assert lut.metadata.quality["units"] == {UNIT: len(rows)} and lut.metadata.runtime.endswith(f"({ENGINE})")
 
     shown = run("show", str(request.lut_path), cwd=tmp_path)
