@@ -93,7 +93,7 @@ def _read_summary(path: Path) -> None:
 
 
 def _package_seeds(_: Path) -> list[bytes]:
-    from lutbench.export.coreml_package import pack
+    from lutbench.nn.coreml_package import pack
 
     return [pack(b"program" * 20, b"weights" * 100), pack(b"program", b"")]
 
@@ -101,7 +101,7 @@ def _package_seeds(_: Path) -> list[bytes]:
 def _read_package(path: Path) -> None:
     import shutil
 
-    from lutbench.export.coreml_package import unpack
+    from lutbench.nn.coreml_package import unpack
 
     place = path.parent / "package"
     try:
