@@ -13,6 +13,7 @@ from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.android import check as module
 from lutbench.device_agents.android.check import Check, PhoneReport, check_phone
 from lutbench.device_agents.android.find import Wanted
+from lutbench.device_agents.android.limits import Limits
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Failure, Samples
@@ -125,6 +126,13 @@ def test_what_is_not_well_has_something_to_do(
     change(phone)
     check = of(go(), name)
     assert check.status == status and found in check.found and check.remedy
+
+
+def test_zones_that_the_entry_ignores_are_not_listed_as_heat(go: Callable[..., PhoneReport], phone: LocalShell) -> None:
+    phone.set_zones(("mngs-thermal", 119000), ("apollo-thermal", 39000))
+    assert "and is waited for" in of(go(), "heat").found
+    heat = of(go(limits=Limits(ignored_zones=("mngs*",))), "heat")
+    assert heat.status == "ok" and "processor 39.0 °C by apollo-thermal, 1 zones" in heat.found
 
 
 def test_what_an_ended_run_left_is_put_back_and_stays_so(go: Callable[..., PhoneReport], phone: LocalShell) -> None:
