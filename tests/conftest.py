@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import multiprocessing.process
 import os
 import shutil
@@ -100,6 +101,16 @@ def made_once(run_folder: Path, name: str, make: Callable[[Path], None]) -> Path
             make(folder)
             done.touch()
     return folder
+
+
+LeftBehind = Callable[[], set[multiprocessing.process.BaseProcess]]
+
+
+@pytest.fixture
+def left_behind() -> LeftBehind:
+    """What tells this process's children that were not there before; export workers go on from test to test."""
+    before = set(multiprocessing.active_children())
+    return lambda: set(multiprocessing.active_children()) - before
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -27,7 +26,7 @@ from lutbench.search.scores import SCORES
 from lutbench.space.architecture import read_architecture
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space
-from tests.conftest import TINY_TOML
+from tests.conftest import TINY_TOML, LeftBehind
 from tests.search.made import made_lut
 
 QUIET = lambda _event: None  # noqa: E731
@@ -162,7 +161,7 @@ def test_processes_beside_each_other_find_what_one_finds(search: Path, tmp_path:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process scores")
 @pytest.mark.usefixtures("two_cores")
 def test_ctrl_c_while_processes_score_keeps_what_was_scored_and_leaves_none_behind(
-    search: Path, tmp_path: Path, alone: DerivedNets
+    search: Path, tmp_path: Path, alone: DerivedNets, left_behind: LeftBehind
 ) -> None:
     asked = beside(search, tmp_path / "stopped", 2)
     stop_after = 3
@@ -173,7 +172,7 @@ def test_ctrl_c_while_processes_score_keeps_what_was_scored_and_leaves_none_behi
 
     with pytest.raises(InterruptedRunError, match="the same command goes on"):
         derive_nets(asked, CPU, stop)
-    assert not multiprocessing.active_children()
+    assert not left_behind()
     kept = (asked.search / SCORES).read_bytes().count(b"\n") - 1
     assert kept >= stop_after
     whole = derive_nets(asked, CPU, QUIET)

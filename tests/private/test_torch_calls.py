@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch.utils import data
 from lutbench.errors import TrainingError
 from lutbench.private.torch_calls import compiler_errors, empty_quint8, iterated, laid_out_anew
 from lutbench.search.stops import stops_explained
+from tests.conftest import LeftBehind
 
 SHAPE = (1, 4, 3, 5)
 
@@ -62,9 +62,10 @@ def test_a_loader_is_iterated_as_by_itself(way: str) -> None:
         assert [batch.tolist() for batch in iterated(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(
+    monkeypatch: pytest.MonkeyPatch, left_behind: LeftBehind
+) -> None:
     unraisable: list[object] = []
-    before = set(multiprocessing.active_children())
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
 
     def handled() -> None:
@@ -74,4 +75,4 @@ def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(mon
     with pytest.raises(RuntimeError, match="exited unexpectedly"):
         iterated(data.DataLoader(range(7), num_workers=2))  # type: ignore[arg-type]
     gc.collect()
-    assert unraisable == [] and set(multiprocessing.active_children()) <= before
+    assert unraisable == [] and not left_behind()

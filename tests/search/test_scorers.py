@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import threading
@@ -18,6 +17,7 @@ from lutbench.search.scores import Scores
 from lutbench.search.train import Score
 from lutbench.space.decisions import net_at
 from lutbench.space.net import Net
+from tests.conftest import LeftBehind
 from tests.search.made import SMALL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process scores")
@@ -45,7 +45,9 @@ def kept(tmp_path: Path) -> Scores:
     return Scores(tmp_path / "ranking.jsonl", {"of": "test"})
 
 
-def test_scores_come_in_the_nets_order_from_several_processes_and_are_kept(kept: Scores, tmp_path: Path) -> None:
+def test_scores_come_in_the_nets_order_from_several_processes_and_are_kept(
+    kept: Scores, tmp_path: Path, left_behind: LeftBehind
+) -> None:
     known = Score(-1.0, 1.0, 1)
     kept.keep(NETS[4].candidates_text, known)
     with Scorers(2, judge, kept) as scorers:
@@ -57,7 +59,7 @@ def test_scores_come_in_the_nets_order_from_several_processes_and_are_kept(kept:
     assert len(pids) == 2 and os.getpid() not in pids
     again = Scores(tmp_path / "ranking.jsonl", {"of": "test"})
     assert [again.get(one.candidates_text) for one in NETS] == found
-    assert not multiprocessing.active_children()
+    assert not left_behind()
 
 
 def test_a_net_that_several_jobs_ask_for_is_scored_once(kept: Scores, tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_net_that_several_jobs_ask_for_is_scored_once(kept: Scores, tmp_path: 
     [(BROKEN, DataError, "photo.jpg: cannot be read"), (DEADLY, TrainingError, r"a process .* died \(status 9\)")],
 )
 def test_what_a_process_fails_with_ends_every_job(
-    kept: Scores, worst: tuple[int, ...], error: type[Exception], text: str
+    kept: Scores, worst: tuple[int, ...], error: type[Exception], text: str, left_behind: LeftBehind
 ) -> None:
     def endless() -> None:
         while True:
@@ -87,7 +89,7 @@ def test_what_a_process_fails_with_ends_every_job(
 
     with Scorers(2, judge, kept) as scorers, pytest.raises(error, match=text):
         scorers.together([endless, endless])
-    assert not multiprocessing.active_children()
+    assert not left_behind()
     assert kept.get(net((0, 0, 0, 0)).candidates_text) is not None
 
 
