@@ -22,7 +22,10 @@ SLOW = (
     *("device_agents/runner/test_build", "device_agents/runner/test_runner", "device_agents/runner/test_calls"),
     *("device_agents/runner/test_server", "device_agents/runner/test_native_host"),
     *("device_agents/test_host_agent", "device_agents/test_runtimes"),
-    *(f"device_agents/android/test_{name}" for name in ("awake", "check", "commands", "cores", "install", "lock")),
+    *(
+        f"device_agents/android/test_{name}"
+        for name in ("awake", "check", "commands", "connection", "cores", "install", "lock")
+    ),
     *(f"device_agents/android/test_{name}" for name in ("process", "shell", "watch")),
     *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
     *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),

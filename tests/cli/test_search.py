@@ -18,7 +18,7 @@ from tests.cli.running import one_line, run
 from tests.conftest import TINY_TOML
 from tests.json_keys import check_keys
 
-QUICK = ("--train-resolution", "16", "--epochs", "2", "--warmup", "1", "--draws", "4", "--nets", "2")
+QUICK = ("--train-resolution", "16", "--epochs", "2", "--warmup", "1", "--draws", "4", "--rounds", "2", "--nets", "2")
 
 
 @pytest.fixture
