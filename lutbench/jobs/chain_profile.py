@@ -7,6 +7,7 @@ which unit of the device each ran.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -17,12 +18,13 @@ from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.chain_rounds import ChainCampaign, ChainPlan, OperatorPrograms, programs_of
+from lutbench.jobs.lut_sections import quality_section
 from lutbench.lut.context import fitted_fields
-from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
+from lutbench.lut.table import ContextSection, Row, failed_row, identity_row
 from lutbench.measure.chains import CHAIN_LENGTHS, UNREADABLE, Slope, placed, with_call
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us
+from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Canary, Failure, Protocol
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
 from lutbench.measure.statistics import median_ranks, quantile
@@ -273,7 +275,7 @@ def _context(rows: Sequence[Row], plan: ChainPlan, nets: Sequence[Net], journal:
     operator = next(p.operator.name for p in plan.programs if plan.canary.artifact in {c.key for c in p.chains})
     return ContextSection(
         **(fitted_fields(fit) if fit else {}),
-        net_noise=round(_net_noise(measured, journal), 6),
+        net_noise=round(noise_of(halves_us(data.round_medians_us(net.net, 0), []) for net in measured), 6),
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
         canaries=(operator,),
@@ -288,31 +290,12 @@ def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleF
     return replace(fit, in_net=replace(fit.in_net, with_call=False))
 
 
-def _net_noise(nets: Sequence[NetMeasurement], journal: Journal) -> float:
-    """Mean absolute difference between the halves of each net's rounds, what all have in common taken out."""
-    halves = [halves_us(journal.measurements.round_medians_us(net.net, 0), []) for net in nets]
-    ratios = [one / other for one, other in (pair for pair in halves if pair)]
-    middle = median(ratios) if ratios else 1.0
-    return sum(abs(ratio / middle - 1) for ratio in ratios) / len(ratios) if ratios else 0.0
-
-
 def chain_quality(
     rows: Sequence[Row], plan: ChainPlan, protocol: Protocol, journal: Journal, wall_s: float
 ) -> dict[str, Any]:
     """[quality]: as of any profile, and on which unit how many rows ran."""
-    data = journal.measurements
-    units: dict[str, int] = {}
-    for row in rows:
-        if row.unit:
-            units[row.unit] = units.get(row.unit, 0) + 1
     return {
-        **interval_quality(rows, protocol.target),
-        "rounds": data.rounds_ended,
-        "disturbed_share": data.disturbed_share,
-        "canary_us": {CANARY: data.canary_reference_us(CANARY)},
-        "canary_drift": {CANARY: data.canary_drift(CANARY)},
+        **quality_section(rows, protocol, (plan.canary,), journal, wall_s),
         "canary_unit": next(iter(plan.units.get(plan.canary.artifact, {})), UNREADABLE),
-        "units": dict(sorted(units.items())),
-        "runtime_s": journal.runtime_ns / 1e9,
-        "wall_s": wall_s,
+        "units": dict(sorted(Counter(row.unit for row in rows if row.unit).items())),
     }

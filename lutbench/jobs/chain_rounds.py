@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lutbench.device_agents.agent import Agent
 from lutbench.events import Report, RoundProgress
-from lutbench.jobs.operator_rounds import MOST_NET_VISITS, NET_ROUNDS
+from lutbench.jobs.operator_rounds import is_net_done
 from lutbench.measure.chains import CHAIN_LENGTHS, Chain, Slope, slope_of, without_link
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Canary, Cycle, Failure, Protocol
@@ -91,7 +91,7 @@ class ChainCampaign:
                 keys = dict.fromkeys(chain.key for programs in wanted for chain in programs.all)
                 self._rounds([key for key in keys if key not in self._data.failures], [])
         for nets in self._plan.nets:
-            while left := [key for key in nets if not self._is_net_done(key)]:
+            while left := [key for key in nets if key not in self._data.failures and not is_net_done(self._data, key)]:
                 self._rounds([], left)
 
     def slope(self, programs: OperatorPrograms) -> Slope | Failure:
@@ -133,12 +133,6 @@ class ChainCampaign:
         if isinstance(found, Failure) or found.rounds < self._protocol.min_rounds:
             return False
         return found.half_width <= self._protocol.target
-
-    def _is_net_done(self, key: str) -> bool:
-        data = self._data
-        if key in data.failures:
-            return True
-        return data.rounds(key, 0) >= NET_ROUNDS or data.visits(key, 0) >= MOST_NET_VISITS
 
     def _rounds(self, chains: Sequence[str], nets: Sequence[str]) -> None:
         """Measures the next round, and those after it that are so short that they fit into its batch."""

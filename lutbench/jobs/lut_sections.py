@@ -16,7 +16,7 @@ from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, in
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.processes import common_variance, half_width, process_medians, widened
-from lutbench.measure.protocol import Protocol
+from lutbench.measure.protocol import Canary, Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
@@ -107,7 +107,7 @@ def warn_of_error(context: Context, report: Report) -> None:
 
 
 def quality_section(
-    rows: Sequence[Row], protocol: Protocol, canaries: Canaries, journal: Journal, wall_s: float
+    rows: Sequence[Row], protocol: Protocol, canaries: Sequence[Canary], journal: Journal, wall_s: float
 ) -> dict[str, Any]:
     """The section that says how good the numbers are: intervals, what failed, how the machine behaved."""
     data = journal.measurements
@@ -115,8 +115,8 @@ def quality_section(
         **interval_quality(rows, protocol.target),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
-        "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries.all},
-        "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries.all},
+        "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries},
+        "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries},
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }

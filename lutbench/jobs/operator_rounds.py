@@ -7,15 +7,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from statistics import fmean, median
 
 from lutbench.device_agents.agent import Agent
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.journal import Journal
+from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us
+from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import (
     RoundPlan,
@@ -43,7 +43,7 @@ TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
 _TRIAL = "choosing how operators are timed"
 NET_ROUNDS = 12  # in three processes: more nets tell more than more rounds of each
-MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
+_MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"
 # Rounds at which a fresh process takes over. An operator that is done after 12 rounds has been in three.
@@ -61,6 +61,14 @@ class Context:
     trials: tuple[DepthTrial, ...]
     fit: ScaleFit | None
     net_noise: float
+
+
+def is_net_done(data: Measurements, net: str, ahead: int = 0) -> bool:
+    """Whether a whole net has NET_ROUNDS that count, or the machine had its chances to give them.
+
+    ahead: rounds that are planned beside those that were measured, and taken to count.
+    """
+    return data.rounds(net, 0) + ahead >= NET_ROUNDS or data.visits(net, 0) + ahead >= _MOST_NET_VISITS
 
 
 def _behind(depth: int) -> str:
@@ -105,17 +113,9 @@ class Campaign:
             self._round((depth,), wanted)
         nets = self._measured_nets
         fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
-        return Context(depth, trials, fit, self._net_noise(nets))
-
-    def _net_noise(self, nets: Sequence[NetMeasurement]) -> float:
-        """Mean absolute difference between the halves of each net, what all nets have in common taken out."""
-        rounds_us = {net.net: self._data.round_medians_us(net.net, 0) for net in nets}
-        halves = [halves_us(values, self._processes.starts) for values in rounds_us.values()]
-        ratios = [one / other for one, other in (pair for pair in halves if pair)]
-        if not ratios:
-            return 0.0
-        middle = median(ratios)
-        return fmean(abs(ratio / middle - 1) for ratio in ratios)
+        starts = self._processes.starts
+        noise = noise_of(halves_us(self._data.round_medians_us(net.net, 0), starts) for net in nets)
+        return Context(depth, trials, fit, noise)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -138,17 +138,9 @@ class Campaign:
         return len(nets) >= FEWEST_NETS and OVERHEAD.name not in self._data.failures
 
     def _unfinished_nets(self, ahead: int = 0) -> list[str]:
-        """Tuning nets with fewer rounds that count than NET_ROUNDS, as long as the machine gives them a chance.
-
-        ahead: rounds that are planned beside those that were measured, and taken to count.
-        """
+        """Tuning nets that still need rounds; ahead: as of `is_net_done`."""
         keys = self._alive([net.key for net in self._nets])
-        data = self._data
-        return [
-            key
-            for key in keys
-            if data.rounds(key, 0) + ahead < NET_ROUNDS and data.visits(key, 0) + ahead < MOST_NET_VISITS
-        ]
+        return [key for key in keys if not is_net_done(self._data, key, ahead)]
 
     def _alive(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._data.failures]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lutbench import __version__
-from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, DeviceInfo
+from lutbench.device_agents.agent import CORE_CHOICE, FIXED_PERFORMANCE, AgentSettings, DeviceInfo
 from lutbench.device_agents.registry import check_measurable, open_agent
 from lutbench.errors import UsageError
 from lutbench.events import Note, Report
@@ -156,15 +156,11 @@ def _measure(
     base: the LUT's metadata as far as it is known beforehand.
     """
     started = time.monotonic()
-    _announce(spaces, report)
-    journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
-    if request.fresh:
-        set_aside(journal_path)
+    journal_path, settings = _begin(request, exporter, spaces, base.revision, report)
     nets, artifacts, failures = _exported(request, exporter, spaces, report)
     failed = {failure.artifact for failure in failures}
     canaries = choose_canaries(spaces, request.protocol, request.batch, failed)
     outside = delegation_section(artifacts, exporter.delegate, report)
-    settings = replace(request.settings(report), engine=exporter.engine)
     look_first(request.device, settings, next(iter(artifacts), None))
     with open_device(request.device, settings) as agent:
         before = agent.describe()
@@ -182,7 +178,7 @@ def _measure(
                 measured_at=timestamp(),
                 context=context_section(context, nets, canaries, journal.measurements),
                 environment=environment_section(before.environment, agent.describe().environment),
-                quality=quality_section(rows, request.protocol, canaries, journal, wall_s) | outside,
+                quality=quality_section(rows, request.protocol, canaries.all, journal, wall_s) | outside,
             )
             note_canary(settings, request.device, before, artifacts, canaries.nets, journal.measurements)
     return Lut(metadata, rows, request.lut_path)
@@ -199,13 +195,9 @@ def _measure_chains(
 ) -> Lut:
     """_measure of a runtime whose calls cost more than operators: chains of copies are exported and timed."""
     started = time.monotonic()
-    _announce(spaces, report)
-    journal_path = journal_folder(request.lut_path) / f"r{base.revision}.jsonl"
-    if request.fresh:
-        set_aside(journal_path)
+    journal_path, settings = _begin(request, exporter, spaces, base.revision, report)
     operators, cache = distinct_operators(spaces), ArtifactCache(default_cache_folder())
     artifacts, failures = export_workloads(chain_workloads(operators), exporter, request.dtype, cache, report)
-    settings = replace(request.settings(report), engine=exporter.engine)
     look_first(request.device, settings, next(iter(artifacts), None))
     with open_device(request.device, settings) as agent:
         before = agent.describe()
@@ -233,6 +225,18 @@ def _measure_chains(
             )
             note_canary(settings, request.device, before, artifacts, plan.canary, journal.measurements)
     return Lut(metadata, found.rows, request.lut_path)
+
+
+def _begin(
+    request: ProfileRequest, exporter: Exporter, spaces: Sequence[Space], revision: int, report: Report
+) -> tuple[Path, AgentSettings]:
+    """Says what is coming; the revision's journal, with one that is not to be gone on with set aside, and what an agent
+    has to know."""
+    _announce(spaces, report)
+    journal_path = journal_folder(request.lut_path) / f"r{revision}.jsonl"
+    if request.fresh:
+        set_aside(journal_path)
+    return journal_path, replace(request.settings(report), engine=exporter.engine)
 
 
 def _exported(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 
 from lutbench.measure.statistics import Summary, student_95
 
@@ -90,6 +90,18 @@ def halves_us(rounds_us: Mapping[int, float], starts: Sequence[int]) -> tuple[fl
         [rounds_us[number] for number, side in zip(numbers, sides, strict=True) if side == wanted] for wanted in (0, 1)
     )
     return median(one), median(other)
+
+
+def noise_of(halves: Iterable[tuple[float, float] | None]) -> float:
+    """Mean absolute difference between the halves of each net, what all nets have in common taken out, a fraction.
+
+    halves: of `halves_us`; 0 where no net has two.
+    """
+    ratios = [one / other for one, other in (pair for pair in halves if pair)]
+    if not ratios:
+        return 0.0
+    middle = median(ratios)
+    return fmean(abs(ratio / middle - 1) for ratio in ratios)
 
 
 def widened(summary: Summary, half: float) -> Summary:

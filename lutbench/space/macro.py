@@ -64,7 +64,7 @@ class Layer:
     counts: Counts = field(default_factory=dict, compare=False, repr=False)
 
     def operator(self, candidate: Candidate) -> Operator:
-        found = block_operator(candidate, *self.shape, dict(self.usual))
+        found = block_operator(candidate, *self.shape, self.usual)
         counted = self.counts.get(found.name) if found.is_own_code else None
         return replace(found, counted=counted[:2]) if counted else found
 

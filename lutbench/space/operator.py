@@ -23,7 +23,6 @@ from lutbench.space.graph import Graph, GraphBuilder
 
 _LARGEST = 1 << 20  # of any field: beyond it a name is junk, not an operator
 _LONGEST_LABEL = 200
-_NONE: Mapping[str, Value] = MappingProxyType({})
 _LABEL = re.compile(rf"[A-Za-z0-9:._/-]{{1,{_LONGEST_LABEL}}}")
 
 
@@ -284,26 +283,20 @@ def foreign_operator(key: str) -> Operator:
     return Operator("foreign", 1, 1, 1, 1, label=re.sub(r"[^A-Za-z0-9:._-]", ".", key))
 
 
-def block_operator(
-    candidate: Candidate, c_in: int, h_in: int, w_in: int, c_out: int, stride: int, usual: Mapping[str, Value] = _NONE
-) -> Operator:
-    """The operator that a candidate becomes in a layer of this shape; a skip that changes it is a 1x1 convolution.
-
-    usual: options that the candidate has where its name does not say another.
-    """
-    return _block_operator(candidate, c_in, h_in, w_in, c_out, stride, tuple(usual.items()))
-
-
 @lru_cache(maxsize=1 << 16)  # spaces and nets ask for the same ones again and again, and making one checks it
-def _block_operator(
+def block_operator(
     candidate: Candidate,
     c_in: int,
     h_in: int,
     w_in: int,
     c_out: int,
     stride: int,
-    usual: tuple[tuple[str, Value], ...],
+    usual: tuple[tuple[str, Value], ...] = (),
 ) -> Operator:
+    """The operator that a candidate becomes in a layer of this shape; a skip that changes it is a 1x1 convolution.
+
+    usual: options that the candidate has where its name does not say another, by name.
+    """
     if candidate == SKIP:
         if stride == 1 and c_in == c_out:
             return Operator("identity", c_in, h_in, w_in, c_out)

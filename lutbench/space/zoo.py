@@ -156,15 +156,19 @@ def _model(entry: ModelEntry, resolution: int, width: float) -> Model:
 @cache
 def nets_of_blocks() -> tuple[Net, ...]:
     """The models that are made of blocks, as nets, at each resolution and width they were published at."""
-    built = ((entry, variant, entry.build(*variant)) for entry in _MODEL_ENTRIES for variant in entry.variants)
-    return tuple(replace(net, name=_name(entry, *variant)) for entry, variant, net in built if isinstance(net, Net))
+    nets = (_net_of(entry, *variant) for entry in _MODEL_ENTRIES for variant in entry.variants)
+    return tuple(net for net in nets if net)
 
 
 def net_of_blocks(model: Model) -> Net | None:
     """The model as a net of operators that a LUT may have rows of; None where it is made of other layers."""
     entry = MODELS.get(model.name.split("@")[0])
-    built = entry.build(model.resolution, model.width) if entry else None
-    return replace(built, name=model.name) if isinstance(built, Net) else None
+    return _net_of(entry, model.resolution, model.width) if entry else None
+
+
+def _net_of(entry: ModelEntry, resolution: int, width: float) -> Net | None:
+    built = entry.build(resolution, width)
+    return replace(built, name=_name(entry, resolution, width)) if isinstance(built, Net) else None
 
 
 def _name(entry: ModelEntry, resolution: int, width: float) -> str:

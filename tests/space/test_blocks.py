@@ -94,7 +94,7 @@ def test_an_operator_is_named_by_what_is_not_usual(name: str, operator: str) -> 
 
 
 def test_what_a_candidate_leaves_open_is_its_stages() -> None:
-    usual = {"activation": "hswish", "squeeze": 0.25, "none of its options": 1}
+    usual = (("activation", "hswish"), ("squeeze", 0.25), ("none of its options", 1))
     plain, relu = parse_candidate("k3_e3"), parse_candidate("k3_e3_relu")
     assert block_operator(plain, 16, 8, 8, 16, 1, usual).name == "ir_k3_e3_g1_hswish_se0.25_16x8x8_16_s1"
     assert block_operator(relu, 16, 8, 8, 16, 1, usual).name == "ir_k3_e3_g1_se0.25_16x8x8_16_s1"
