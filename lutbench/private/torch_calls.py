@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, cast
 
 import torch
@@ -73,7 +77,9 @@ def iterated(loader: data.DataLoader[Any]) -> Iterator[Any]:
 
     torch raises that error wherever its parent is. Raised within the iterator's own constructor it leaves one without
     the attribute that its destructor reads, of which Python prints a traceback; here the attribute is there at first.
-    A version without the private class prints that traceback again.
+    Raised while the first batches are asked for, which starts a thread for each worker, it leaves Python's list of
+    threads broken, of which that thread prints a traceback; here it waits until the threads run.
+    A version without the private class prints these tracebacks again.
     """
     made: Any = getattr(data.dataloader, "_MultiProcessingDataLoaderIter", None)
     if made is None or not loader.num_workers:
@@ -84,4 +90,24 @@ def iterated(loader: data.DataLoader[Any]) -> Iterator[Any]:
             self._workers_status = [True] * loader.num_workers
             super().__init__(loader)
 
+        def _reset(self, loader: data.DataLoader[Any], first_iter: bool = False) -> None:
+            with _children_told_later():
+                super()._reset(loader, first_iter)
+
     return cast(Iterator[Any], Destructible(loader))
+
+
+@contextlib.contextmanager
+def _children_told_later() -> Iterator[None]:
+    """Hold back what a child's end makes this process do until the block is left."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
+        yield  # signals are handled in the main thread, and Windows has none of this kind
+        return
+    ended: list[FrameType | None] = []
+    before = signal.signal(signal.SIGCHLD, lambda _number, frame: ended.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
+    if ended and callable(before):
+        before(signal.SIGCHLD, ended[-1])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,3 +80,29 @@ def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(
         iterated(data.DataLoader(range(7), num_workers=2))  # type: ignore[arg-type]
     gc.collect()
     assert unraisable == [] and not left_behind()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no parent of its children's end")
+def test_a_worker_that_dies_while_its_queue_gets_a_thread_is_told_after_that(
+    monkeypatch: pytest.MonkeyPatch, left_behind: LeftBehind
+) -> None:
+    """Raised within a thread's start, the error leaves Python's list of threads broken: a traceback of that thread."""
+    start = threading.Thread.start
+    within: list[RuntimeError | None] = []
+
+    def starting(thread: threading.Thread) -> None:
+        try:
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid or 0, signal.SIGKILL)
+                os.waitid(os.P_PID, worker.pid or 0, os.WEXITED | os.WNOWAIT)
+            start(thread)
+        except RuntimeError as error:
+            within.append(error)
+            raise
+        within.append(None)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker"):
+        list(iterated(data.DataLoader(range(7), num_workers=2)))  # type: ignore[arg-type]
+    gc.collect()
+    assert within and not any(within) and not left_behind()
