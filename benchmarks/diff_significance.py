@@ -18,7 +18,8 @@ import numpy as np
 
 from lutbench.lut.diff import diff
 from lutbench.lut.file import read_lut
-from lutbench.lut.table import Lut, Row
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 
 PLANTED = 1.05
 

@@ -18,7 +18,9 @@ from statistics import median
 from _machine import machine
 
 from lutbench.lut.file import write_lut
-from lutbench.lut.table import Lut, Metadata, Row, SpaceSection
+from lutbench.lut.metadata import Metadata, SpaceSection
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.space.operator import OVERHEAD, Operator
 
 ROWS = 100_000

@@ -38,7 +38,7 @@ def _run(module: str, *arguments: str) -> None:
 
 def _lut_seeds(_: Path) -> list[bytes]:
     from lutbench.lut.file import format_lut
-    from lutbench.lut.table import failed_row
+    from lutbench.lut.row import failed_row
     from tests.lut.made import made_lut, with_row
 
     quality = {"target": 0.01, "within_target": 0.9, "additivity": {"nets": 20, "mean_abs_error": 0.01}}
@@ -72,7 +72,9 @@ def _large_seeds(_: Path) -> list[bytes]:
     """A LUT of more rows than are read one by one."""
     from lutbench.lut.file import format_lut
     from lutbench.lut.large import LARGE
-    from lutbench.lut.table import Lut, SpaceSection, identity_row
+    from lutbench.lut.metadata import SpaceSection
+    from lutbench.lut.row import identity_row
+    from lutbench.lut.table import Lut
     from lutbench.space.fbnet import fbnet
     from lutbench.space.macro import distinct_operators
     from tests.lut.made import METADATA, made_row

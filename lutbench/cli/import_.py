@@ -103,7 +103,7 @@ def summary(lut: Lut) -> dict[str, Any]:
 
 def _print(lut: Lut, output: Path) -> None:
     from lutbench.lut.coverage import lacking_note
-    from lutbench.lut.table import IMPORTED_SPACE
+    from lutbench.lut.metadata import IMPORTED_SPACE
 
     meta, origin = lut.metadata, lut.metadata.origin
     space = meta.space

@@ -156,7 +156,7 @@ def _estimated_lines(lut: Lut) -> dict[str, str]:
 def _imported_lines(lut: Lut) -> dict[str, str]:
     """What an imported LUT says in place of a measured one's lines."""
     from lutbench.lut.coverage import lacking_note
-    from lutbench.lut.table import UNKNOWN
+    from lutbench.lut.metadata import UNKNOWN
 
     meta = lut.metadata
     measured = [row for row in lut.rows if row.is_ok and row.parts.is_measured]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lutbench.children import Child
 from lutbench.errors import ExportError, LutbenchError, LutError
-from lutbench.lut.table import SpaceSection
+from lutbench.lut.metadata import SpaceSection
 from lutbench.nn.own_allowed import allow_own
 from lutbench.space.blocks.own_file import untrainable
 from lutbench.space.definition import Counted, Counts, others, with_counts

@@ -20,7 +20,8 @@ from lutbench.export.artifact import Artifact
 from lutbench.jobs.chain_rounds import ChainCampaign, ChainPlan, OperatorPrograms, programs_of
 from lutbench.jobs.lut_sections import quality_section
 from lutbench.lut.context import fitted_fields
-from lutbench.lut.table import ContextSection, Row, failed_row, identity_row
+from lutbench.lut.metadata import ContextSection
+from lutbench.lut.row import Row, failed_row, identity_row
 from lutbench.measure.chains import CHAIN_LENGTHS, UNREADABLE, Slope, placed, with_call
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement

@@ -12,7 +12,8 @@ from lutbench.export.artifact import Artifact
 from lutbench.jobs.operator_rounds import Context
 from lutbench.jobs.tuning import Canaries
 from lutbench.lut.context import fitted_fields
-from lutbench.lut.table import ContextSection, Row, failed_row, identity_row, interval_quality
+from lutbench.lut.metadata import ContextSection
+from lutbench.lut.row import Row, failed_row, identity_row, interval_quality
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.processes import common_variance, half_width, process_medians, widened

@@ -21,7 +21,7 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.files import default_cache_folder, write_atomically
 from lutbench.jobs.artifacts import canary_identity
-from lutbench.lut.table import timestamp
+from lutbench.lut.metadata import timestamp
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Canary
 from lutbench.measure.statistics import quantile

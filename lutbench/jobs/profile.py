@@ -56,7 +56,8 @@ from lutbench.locks import folder_lock
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
-from lutbench.lut.table import Lut, Metadata, space_section, timestamp
+from lutbench.lut.metadata import Metadata, space_section, timestamp
+from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.space.find import find_spaces

@@ -28,9 +28,10 @@ from lutbench.jobs.verify_rounds import VerifyRounds
 from lutbench.locks import folder_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder
+from lutbench.lut.metadata import timestamp
 from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.shipped import check_own
-from lutbench.lut.table import Lut, timestamp
+from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult, results_path, write_results
 from lutbench.measure.protocol import Protocol
 from lutbench.space.macro import Space

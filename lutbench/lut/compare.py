@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from lutbench.lut.table import OK, Lut
+from lutbench.lut.row import OK
+from lutbench.lut.table import Lut
 
 if TYPE_CHECKING:
     import numpy as np

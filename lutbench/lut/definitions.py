@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from lutbench.errors import LutError, SpaceFileError, UsageError
-from lutbench.lut.table import Lut, SpaceSection
+from lutbench.lut.metadata import SpaceSection
+from lutbench.lut.table import Lut
 from lutbench.space.definition import counts_of, others
 from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space

@@ -14,9 +14,11 @@ from lutbench.lut.cost_fit import CostFit, PieceLatency, fit_costs
 from lutbench.lut.cost_problem import USUAL_WIDTHS, NetWork, Prior, Widths, device_prior, general_prior
 from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS
 from lutbench.lut.latencies import PUBLISHED, LatencyTable, read_latencies
+from lutbench.lut.metadata import Metadata, space_section, timestamp
 from lutbench.lut.operator_latencies import read_operator_latencies
 from lutbench.lut.pieces import Piece, net_pieces, operator_piece
-from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section, timestamp
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import distinct_operators
 from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH

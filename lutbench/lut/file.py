@@ -18,21 +18,20 @@ from lutbench.errors import LutError, OutputError, SpaceError
 from lutbench.files import write_atomically
 from lutbench.lut.header import metadata_from_toml, metadata_to_toml
 from lutbench.lut.large import LARGE, read_columns
-from lutbench.lut.table import (
+from lutbench.lut.metadata import SCHEMA, Provenance
+from lutbench.lut.row import (
     COLUMNS,
     COUNT_COLUMNS,
     LATENCY_COLUMNS,
     MAY_BE_UNKNOWN,
     OK,
     PART_COLUMNS,
-    SCHEMA,
     UNIT,
     UNITS,
-    Lut,
-    Provenance,
     Row,
     row_cells,
 )
+from lutbench.lut.table import Lut
 from lutbench.reading import kinds
 from lutbench.reading.plain import show
 from lutbench.reading.sheet import Columns, is_rewritten, read_sheet, restored_comments

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from lutbench import __version__
 from lutbench.errors import LutError
-from lutbench.lut.table import Lut, Row, identity_row, space_section, timestamp
+from lutbench.lut.metadata import space_section, timestamp
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.measure.statistics import Z_95
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.operator import Operator

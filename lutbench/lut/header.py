@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lutbench.errors import LutError
-from lutbench.lut.table import ContextSection, Metadata, Provenance, SpaceSection
+from lutbench.lut.metadata import ContextSection, Metadata, Provenance, SpaceSection
 from lutbench.reading.plain import show
 
 _PRECISION = 6  # decimals of fractions and scales in the header

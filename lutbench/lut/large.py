@@ -16,15 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from lutbench.errors import SpaceError
-from lutbench.lut.table import (
-    COLUMNS,
-    COUNT_COLUMNS,
-    FAILED_PREFIX,
-    LATENCY_COLUMNS,
-    OK,
-    PART_COLUMNS,
-    ColumnRows,
-)
+from lutbench.lut.row import COLUMNS, COUNT_COLUMNS, FAILED_PREFIX, LATENCY_COLUMNS, OK, PART_COLUMNS, ColumnRows
 from lutbench.space.blocks.table import KINDS
 from lutbench.space.operator import name_template, parse_operator
 

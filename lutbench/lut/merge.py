@@ -15,7 +15,9 @@ from lutbench.lut.context import fitted_fields
 from lutbench.lut.coverage import fixed_us
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.diff import CLOCK_TOLERANCE
-from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, interval_quality
+from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
+from lutbench.lut.row import Row, interval_quality
+from lutbench.lut.table import Lut
 from lutbench.measure.chains import with_call
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lutbench.lut.compare import Change, changes, common, geometric_mean
-from lutbench.lut.table import Lut, Provenance, Row
+from lutbench.lut.metadata import Provenance
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.report.text import has_interval, interval, latency
 from lutbench.space.operator import Operator, parse_operator
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from lutbench.lut.coverage import lacking_note
-from lutbench.lut.table import UNKNOWN, Lut
+from lutbench.lut.metadata import UNKNOWN
+from lutbench.lut.table import Lut
 from lutbench.report.additivity import Additivity
 from lutbench.report.compare import compare_rows, typical_ratio
 from lutbench.report.html import Html, tag

@@ -9,7 +9,8 @@ from functools import cached_property
 from lutbench.errors import LutbenchError
 from lutbench.lut.coverage import lacks_fixed
 from lutbench.lut.predict import Prediction, predict, predict_blocks
-from lutbench.lut.table import Lut, Row
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.report.text import has_interval, number, row_note, short
 from lutbench.space.macro import Space
 from lutbench.space.net import Net

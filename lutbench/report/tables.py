@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lutbench.lut.table import Row
+from lutbench.lut.row import Row
 from lutbench.report.compare import Pair
 from lutbench.report.html import Content, Html, tag
 from lutbench.report.side import Side

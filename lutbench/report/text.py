@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lutbench.lut.table import Lut, Provenance, Row
+from lutbench.lut.metadata import Provenance
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.report.html import plain
 from lutbench.units import format_latency, format_percent
 

@@ -16,7 +16,8 @@ from lutbench.cli.diff_text import diff_json, print_diff
 from lutbench.cli.render import print_json
 from lutbench.lut.diff import diff
 from lutbench.lut.file import write_lut
-from lutbench.lut.table import Lut, failed_row
+from lutbench.lut.row import failed_row
+from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 from tests.cli.running import one_line, run
 from tests.json_keys import check_keys

@@ -45,7 +45,7 @@ def test_no_command_prints_past_the_cleaner() -> None:
 @pytest.fixture
 def evil(tmp_path: Path) -> Path:
     from lutbench.lut.file import write_lut
-    from lutbench.lut.table import failed_row
+    from lutbench.lut.row import failed_row
 
     lut = made_lut(device=f"d{EVIL}", runtime=f"r{EVIL}", environment={"cpu": EVIL})
     lut = with_row(lut, failed_row("fc_1504_1000", EVIL))

@@ -27,7 +27,9 @@ from lutbench.jobs.model_options import InputOptions
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.lut.file import read_lut
 from lutbench.lut.latencies import read_latencies
-from lutbench.lut.table import Lut, Metadata, Row, SpaceSection
+from lutbench.lut.metadata import Metadata, SpaceSection
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.statistics import summarize
 from lutbench.space.architecture import Architecture, write_architecture

@@ -20,8 +20,9 @@ from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
+from lutbench.lut.metadata import Metadata, SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, Metadata, SpaceSection
+from lutbench.lut.table import Lut
 from lutbench.measure.protocol import Protocol
 from lutbench.space.find import known_space
 from lutbench.space.macro import Space

@@ -16,8 +16,10 @@ from lutbench.lut.diff import diff
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.importers.build import ImportRequest, import_table
 from lutbench.lut.merge import merge
+from lutbench.lut.metadata import SpaceSection
 from lutbench.lut.predict import predict, predict_blocks
-from lutbench.lut.table import Lut, Row, SpaceSection
+from lutbench.lut.row import Row
+from lutbench.lut.table import Lut
 from lutbench.search.latency import latency_model
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import Operator, parse_operator

@@ -10,8 +10,9 @@ import pytest
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.definitions import what_differs, with_counts_of
 from lutbench.lut.merge import merge
+from lutbench.lut.metadata import SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, SpaceSection
+from lutbench.lut.table import Lut
 from lutbench.space.definition import Counted, counts_of, joined, others, with_counts
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space

@@ -13,7 +13,8 @@ from lutbench.lut.compare import Change
 from lutbench.lut.diff import diff, worst_over
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.predict import predict
-from lutbench.lut.table import ColumnRows, Lut, Row, failed_row
+from lutbench.lut.row import ColumnRows, Row, failed_row
+from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import Operator
 from lutbench.space.zoo import find_net

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from lutbench.errors import LutError, OutputError
 from lutbench.files import check_writable, write_atomically
 from lutbench.lut.file import format_lut, parse_lut, read_lut, write_lut
-from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
+from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
+from lutbench.lut.row import Row, failed_row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 
 OPERATORS = [operator.name for operator in fbnet(224, 1.0).operators if operator.is_measured]

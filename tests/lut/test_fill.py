@@ -15,8 +15,10 @@ from lutbench.cli.estimate import command
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.fill import fill
+from lutbench.lut.metadata import Metadata, space_section
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, Metadata, Row, identity_row, space_section
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.search.latency import latency_model
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space

@@ -13,7 +13,9 @@ import lutbench.lut.file
 from lutbench.errors import LutError
 from lutbench.lut.file import format_lut, parse_lut
 from lutbench.lut.large import read_columns
-from lutbench.lut.table import COLUMNS, ColumnRows, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
+from lutbench.lut.metadata import Metadata, SpaceSection
+from lutbench.lut.row import COLUMNS, ColumnRows, Row, failed_row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import Operator
 

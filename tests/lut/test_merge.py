@@ -14,8 +14,10 @@ from lutbench.errors import LutbenchError, LutError, UsageError
 from lutbench.files import file_sha256
 from lutbench.lut.file import format_lut, parse_lut, read_lut, write_lut
 from lutbench.lut.merge import merge
+from lutbench.lut.metadata import SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, Row, SpaceSection, failed_row, identity_row
+from lutbench.lut.row import Row, failed_row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.measure.in_net import InNet
 from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space

@@ -8,8 +8,10 @@ import pytest
 
 from lutbench.errors import LutError
 from lutbench.lut.context import fitted_fields
+from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, failed_row, identity_row
+from lutbench.lut.row import Row, failed_row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet

@@ -17,7 +17,9 @@ from lutbench.errors import LatencyTableError, LutError
 from lutbench.lut import large
 from lutbench.lut.file import format_lut, parse_lut, read_lut
 from lutbench.lut.latencies import read_latencies
-from lutbench.lut.table import ContextSection, Lut, failed_row
+from lutbench.lut.metadata import ContextSection
+from lutbench.lut.row import failed_row
+from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult, read_results, write_results
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import parse_operator

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lutbench.lut.table import ContextSection, Lut, Metadata, Row, SpaceSection, identity_row
+from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space
 from lutbench.space.operator import Operator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lutbench.lut.table import failed_row
+from lutbench.lut.row import failed_row
 from lutbench.report.page import write_report
 from tests.report.conftest import open_page, set_width
 from tests.report.luts import make_lut, with_row, work_us

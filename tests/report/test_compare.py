@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lutbench.lut.table import failed_row
+from lutbench.lut.row import failed_row
 from lutbench.report.compare import compare_rows, typical_ratio
 from lutbench.space.operator import parse_operator
 from tests.report.luts import make_lut, row_of, with_row, without_row, work_us

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lutbench.lut.table import failed_row
+from lutbench.lut.row import failed_row
 from lutbench.report.colours import ink_on, latency_colours, ratio_colours
 from lutbench.report.maps import latency_map, latency_maps, ratio_map, spread
 from lutbench.report.side import sides_of

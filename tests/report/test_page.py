@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import LutbenchError, OutputError, UsageError
-from lutbench.lut.table import ContextSection, Lut, SpaceSection, failed_row
+from lutbench.lut.metadata import ContextSection, SpaceSection
+from lutbench.lut.row import failed_row
+from lutbench.lut.table import Lut
 from lutbench.report.charts.style import COLOURS
 from lutbench.report.page import page, write_report
 from lutbench.space.file import parse_space

@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lutbench.lut.table import ContextSection, Lut, Metadata, Row, identity_row, space_section
+from lutbench.lut.metadata import ContextSection, Metadata, space_section
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.macro import Space, Stage
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lutbench.errors import LutError
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, failed_row
+from lutbench.lut.row import failed_row
+from lutbench.lut.table import Lut
 from lutbench.search.gates import candidate_mask, fixed_path
 from lutbench.search.latency import (
     check_same_space,

@@ -16,7 +16,9 @@ from lutbench.lut.importers.entry import Entry, LeftOut, Reading, printable
 from lutbench.lut.importers.formats import Importer, find_importer
 from lutbench.lut.importers.plausible import check_plausible
 from lutbench.lut.importers.whole import missing_of, whole_space
-from lutbench.lut.table import IMPORTED_SPACE, UNKNOWN, Lut, Metadata, Row, SpaceSection, identity_row, space_section
+from lutbench.lut.metadata import IMPORTED_SPACE, UNKNOWN, Metadata, SpaceSection, space_section
+from lutbench.lut.row import Row, identity_row
+from lutbench.lut.table import Lut
 from lutbench.measure.statistics import Z_95
 from lutbench.reading.files import read_bytes
 from lutbench.reading.kinds import PUBLISHED_TABLE

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lutbench.errors import SpaceError
-from lutbench.lut.table import UNKNOWN
+from lutbench.lut.metadata import UNKNOWN
 from lutbench.reading import text
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.reading.plain import show

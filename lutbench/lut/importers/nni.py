@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.importers.entry import Collector, Reading, decode, known, printable
-from lutbench.lut.table import UNKNOWN
+from lutbench.lut.metadata import UNKNOWN
 from lutbench.reading.json_text import parse_json, plain_json
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.reading.plain import show

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 
 from lutbench.errors import SpaceError
-from lutbench.lut.table import IMPORTED_SPACE, SpaceSection
+from lutbench.lut.metadata import IMPORTED_SPACE, SpaceSection
 from lutbench.space.find import SPACES, kept_spaces, known_space
 from lutbench.space.macro import Space
 from lutbench.space.operator import Operator, parse_operator

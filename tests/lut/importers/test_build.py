@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lutbench.errors import LutError, OutputError, UsageError
 from lutbench.lut.file import check_replaces, format_lut, parse_lut, read_lut, write_lut
 from lutbench.lut.importers.build import ImportRequest, import_table
+from lutbench.lut.metadata import Metadata, SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, Metadata, SpaceSection
+from lutbench.lut.table import Lut
 from lutbench.reading.kinds import PUBLISHED_TABLE
 from lutbench.space.operator import parse_operator
 from lutbench.space.zoo import find_net

@@ -10,8 +10,9 @@ import yaml
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.importers.build import ImportRequest, import_table
+from lutbench.lut.metadata import SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut, SpaceSection
+from lutbench.lut.table import Lut
 from lutbench.search.latency import latency_model
 from lutbench.space.find import known_space
 from lutbench.space.sampling import random_nets

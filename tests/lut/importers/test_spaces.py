@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lutbench.lut.importers.build import ImportRequest, import_table
+from lutbench.lut.metadata import SpaceSection
 from lutbench.lut.predict import predict
-from lutbench.lut.table import SpaceSection
 from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.net import parse_net

@@ -1,0 +1,131 @@
+"""What stands above a LUT's columns: device, runtime, what its rows cover, and what whole nets said of their sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from lutbench.errors import LutError
+from lutbench.measure.in_net import TERMS, InNet
+from lutbench.reading.plain import show
+from lutbench.space.find import kept_spaces
+from lutbench.space.macro import Space
+
+SCHEMA = 1
+Provenance = Literal["measured", "estimated", "imported"]
+UNKNOWN = "unknown"  # a device, runtime or dtype that the source of an imported LUT does not state
+IMPORTED_SPACE = "imported"  # the space of rows that are not the whole of a space that comes along
+
+
+@dataclass(frozen=True)
+class SpaceSection:
+    """What the rows cover.
+
+    definition: the TOML text of a user's own space, else empty.
+    """
+
+    name: str
+    resolutions: tuple[int, ...]
+    widths: tuple[float, ...]
+    definition: str = ""
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """One space per resolution and width; none for imported rows of no space.
+
+        UsageError or SpaceFileError where the space is not known here.
+        """
+        if self.name == IMPORTED_SPACE and not self.definition:
+            return ()
+        return kept_spaces(self.name, self.resolutions, self.widths, self.definition)
+
+
+def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:
+    """What rows of these spaces, one in several variants, cover."""
+    return SpaceSection(
+        spaces[0].name,
+        tuple(dict.fromkeys(space.resolution for space in spaces)),
+        tuple(dict.fromkeys(space.width for space in spaces)),
+        definition,
+    )
+
+
+@dataclass(frozen=True)
+class ContextSection:
+    """The section that says how operators stood among others while they were timed, and what whole nets said of their
+    sum.
+
+    scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
+        and microseconds per million elements.
+    net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
+        turn; a LUT of an earlier version has no spread (0).
+    net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
+    nets: the keys of those, which nothing else may be judged by, and nets_us: their latencies then.
+    canaries: the operators that watched the device.
+    chains: numbers of copies of whose times the rows are the slopes; rows are then without the overhead of a call.
+    """
+
+    depth: int = 0
+    scale: float = 1.0
+    scale_ci_low: float = 1.0
+    scale_ci_high: float = 1.0
+    operator_us: float = 0.0
+    terms: Mapping[str, float] = field(default_factory=dict)
+    net_error: float = 0.0
+    net_spread: float = 0.0
+    net_noise: float = 0.0
+    nets: tuple[str, ...] = ()
+    nets_us: tuple[float, ...] = ()
+    canaries: tuple[str, ...] = ()
+    trials: tuple[Mapping[str, float], ...] = ()
+    chains: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale_ci_low <= self.scale <= self.scale_ci_high < math.inf:
+            raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
+        if min(self.net_error, self.net_spread, self.net_noise) < 0:
+            raise LutError("net_error, net_spread or net_noise is negative")
+        if unknown := sorted(set(self.terms) - set(TERMS)):
+            raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
+        for name, value in self.terms.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+                raise LutError(f"terms.{name} is {show(value)}, not a number of microseconds")
+        if len(self.nets) != len(self.nets_us):
+            raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
+
+    @property
+    def in_net(self) -> InNet:
+        """What an operator costs inside a net."""
+        return InNet(self.scale, self.operator_us, self.terms, with_call=not self.chains)
+
+
+def timestamp() -> str:
+    """Now, as measured_at has it: 2026-11-20T15:21:27Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Everything above the columns.
+
+    origin: where the rows of an estimated or imported LUT come from.
+    """
+
+    device: str
+    runtime: str
+    dtype: str
+    threads: int
+    space: SpaceSection
+    provenance: Provenance = "measured"
+    revision: int = 1
+    previous: str = ""
+    batch: int = 1
+    measured_at: str = ""
+    lutbench: str = ""
+    context: ContextSection = field(default_factory=ContextSection)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
