@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE = "LUTBENCH_CONFIG"
 KINDS = ("host", "android", "ios")
 RUNNER_RUNTIMES = ("onnx", "executorch")
-IPHONE_RUNTIMES = ("onnx", "coreml")
+IPHONE_RUNTIMES = ("onnx", "executorch", "coreml")
 APPLE_RUNTIMES = ("coreml",)  # part of Apple's systems, and of no other
 _MOST_THREADS = 1024
 _PHONE_KEYS = ("serial", "address", "usb", "transport_id", "cores", "model", "bundle", "udid", "code")
@@ -287,7 +287,8 @@ def _open_iphone(device: Device, settings: AgentSettings) -> Agent:
 
 def _iphone_runtime(runtime: str) -> str:
     """Name and version of what exports here for an iPhone; "" for a runtime of iOS itself."""
-    return f"onnxruntime {version('onnxruntime')}" if runtime == "onnx" else ""
+    package = {"onnx": "onnxruntime", "executorch": "executorch"}.get(runtime)
+    return f"{package} {version(package)}" if package else ""
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:

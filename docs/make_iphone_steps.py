@@ -17,21 +17,23 @@ IOS = ROOT / "device_agents/ios"
 PICTURE = ROOT / "docs/pictures/iphone-steps.svg"
 WIDTH, HEIGHT, GAP, TOP = 236, 300, 18, 46  # of a panel, and between panels
 COLUMNS = 3
+MEASURING, FOUND = "measuring fc_1984_1000 and 7 more", "fc_1984_1000: 81.4 us"
 INK, SOFT, LINE, PAPER, ACCENT = "#1c1c1e", "#6c6c70", "#c7c7cc", "#f2f2f7", "#0a66c2"
 
 Lines = list[tuple[str, str]]  # (text, how it is drawn: head, row, soft, mark)
 
 
-def app_screen(now: str, thermal: str, wifi: bool, lately: str) -> Lines:
+def app_screen(now: str, thermal: str, wifi: bool, result: str, lately: str) -> Lines:
     """The app's one screen, in the words of its source."""
     source = (IOS / "App/StatusView.swift").read_text()
     sections = re.findall(r'Section\("([^"]+)"\)', source)
     rows = re.findall(r'LabeledRow\(name: "([^"]+)"', source)
     (toggle,) = re.findall(r'Toggle\("([^"]+)"', source)
     lines: Lines = [(sections[0], "soft"), (now, "mark"), (f"{rows[0]}: {thermal}", "row"), (f"{rows[1]}: off", "row")]
+    lines += [(f"{rows[2]}: {result}", "row")]
     lines += [(sections[1], "soft"), (f"{toggle}: {'on' if wifi else 'off'}", "row")]
     if wifi:
-        lines += [(f"{rows[2]}: 7K2M-Q4XD-9RTP", "row"), (f"{rows[3]}: {wifi_port()}", "row")]
+        lines += [(f"{rows[3]}: 7K2M-Q4XD-9RTP", "row"), (f"{rows[4]}: {wifi_port()}", "row")]
     return [*lines, (sections[2], "soft"), (lately, "row")]
 
 
@@ -54,7 +56,7 @@ def panels() -> list[tuple[str, str, Lines]]:
             ("App/Lutbench.xcodeproj", "head"), ("TARGETS > Lutbench", "row"),
             ("Signing & Capabilities", "mark"), ("Team: your Apple ID", "row"),
             ("Bundle Identifier: one of your own", "row"), ("Package Dependencies", "soft"),
-            ("onnxruntime, json, swift-sodium", "row"), ("Edit Scheme > Run > Release", "mark"),
+            ("onnxruntime, json, swift-sodium,", "row"), ("executorch", "row"), ("Edit Scheme > Run > Release", "mark"),
         ]),
         ("2  Trust the computer", "iPhone, plugged in", [
             ("Trust This Computer?", "head"), ("Trust", "mark"), ("Don't Trust", "row"), ("then its passcode", "soft"),
@@ -66,9 +68,9 @@ def panels() -> list[tuple[str, str, Lines]]:
             ("> VPN & Device Management", "row"), ("> your Apple ID > Trust", "mark"),
             ("stop Xcode's debugger", "row"), ("and tap lutbench on the iPhone", "mark"),
         ]),
-        ("4  Leave it in front", "iPhone: lutbench", app_screen("waiting for a host", "nominal", False, "-")),
-        ("5  It waits where it is hot", "iPhone: lutbench", app_screen(hot(), "serious", False, "measuring")),
-        ("6  Or without a cable", "iPhone: lutbench", app_screen("measuring", "nominal", True, "opened by desk")),
+        ("4  Leave it in front", "iPhone: lutbench", app_screen("waiting for a host", "nominal", False, "none yet", "-")),
+        ("5  It waits where it is hot", "iPhone: lutbench", app_screen(hot(), "serious", False, FOUND, MEASURING)),
+        ("6  Or without a cable", "iPhone: lutbench", app_screen(MEASURING, "nominal", True, FOUND, "opened by desk")),
     ]  # fmt: skip
 
 

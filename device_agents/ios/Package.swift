@@ -17,7 +17,7 @@ let systemTargets: [Target] = [
 let packages: [Package.Dependency] = [
     .package(url: "https://github.com/microsoft/onnxruntime-swift-package-manager", exact: "1.24.2"),
     .package(url: "https://github.com/nlohmann/json", exact: "3.12.0"),
-    .package(url: "https://github.com/jedisct1/swift-sodium", exact: "0.9.1"),
+    .package(url: "https://github.com/jedisct1/swift-sodium", exact: "0.11.0"),
 ]
 let runtime: [Target.Dependency] = [
     .product(name: "onnxruntime", package: "onnxruntime-swift-package-manager"),

@@ -18,6 +18,8 @@ from lutbench.errors import DeviceError
 from lutbench.events import Note, Report
 from lutbench.locks import device_lock
 
+WITH_EXECUTORCH = "Lutbench with ExecuTorch"  # the Xcode project's target
+
 
 def open_iphone(
     wanted: WantedIphone, settings: AgentSettings, runtime: str, patience: Patience | None = None
@@ -63,8 +65,10 @@ def check_runtime(opened: Opened, engine: str, runtime: str, label: str) -> None
     there = opened.runtimes.get(engine)
     if there is None:
         known = ", ".join(opened.runtimes) or "none"
-        other = "--engine" if not runtime else "--runtime"
-        raise DeviceError(f"the app has no {engine} (it has: {known})", device=label, remedy=f"give another {other}")
+        remedy = f"give another {'--runtime' if runtime else '--engine'}"
+        if engine == "executorch":
+            remedy = f'build Xcode\'s target "{WITH_EXECUTORCH}" (iOS 17 or later), or {remedy}'
+        raise DeviceError(f"the app has no {engine} (it has: {known})", device=label, remedy=remedy)
     if runtime and there != runtime:
         name, _, version = there.partition(" ")
         raise DeviceError(

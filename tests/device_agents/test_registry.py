@@ -87,8 +87,8 @@ def test_an_unknown_device_suggests_near_names() -> None:
 def test_an_iphone_needs_a_daemon_and_runs_what_its_app_has() -> None:
     with pytest.raises(DeviceError, match="no usbmuxd answers"):
         open_agent(find_device("iphonex"), AgentSettings("onnx", "int8", 1))
-    with pytest.raises(UsageError, match="the iPhone's app runs onnx, coreml, not executorch"):
-        open_agent(find_device("iphonex"), AgentSettings("executorch", "int8", 1))
+    with pytest.raises(UsageError, match="the iPhone's app runs onnx, executorch, coreml, not torchscript"):
+        open_agent(find_device("iphonex"), AgentSettings("torchscript", "int8", 1))
 
 
 @pytest.mark.parametrize(

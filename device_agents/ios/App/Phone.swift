@@ -2,12 +2,16 @@ import LutbenchCore
 import LutbenchServer
 import SwiftUI
 import UIKit
+#if LUTBENCH_EXECUTORCH
+import LutbenchExecuTorch
+#endif
 
 /// What iOS says of the phone, told to the server; what the server says, for the screen.
 @MainActor
 final class Phone: ObservableObject {
     @Published private(set) var events: [String] = []
     @Published private(set) var state = PhoneState()
+    @Published private(set) var result: String?
     @Published private(set) var wifi: (port: UInt16, code: String)?
     @Published private(set) var problem: String?
     private var server: AppServer?
@@ -23,6 +27,9 @@ final class Phone: ObservableObject {
         UIApplication.shared.isIdleTimerDisabled = true  // a phone that sleeps measures nothing
         UIDevice.current.isBatteryMonitoringEnabled = true
         lutbench_catch_fatal_signals()
+        #if LUTBENCH_EXECUTORCH
+        lutbench_add_executorch()
+        #endif
         do {
             let folder = try FileManager.default.url(
                 for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
@@ -30,6 +37,7 @@ final class Phone: ObservableObject {
                 folder: folder.appendingPathComponent("lutbench").path, library: nil, facts: Phone.facts,
                 engines: CoreMLEngine.all)
             server.onEvent = { line in Task { @MainActor in self.add(line) } }
+            server.onResult = { text in Task { @MainActor in self.result = text } }
             self.server = server
             _ = try server.listenForCable()
         } catch {

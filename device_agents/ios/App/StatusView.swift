@@ -1,7 +1,7 @@
 import LutbenchServer
 import SwiftUI
 
-/// The one screen: whether it measures, how hot the phone is, how it is reached, and what happened last.
+/// The one screen: whether it measures, how hot the phone is, what came of it, how it is reached, and what happened.
 struct StatusView: View {
     @ObservedObject var phone: Phone
 
@@ -11,6 +11,7 @@ struct StatusView: View {
                 Text(phone.problem ?? phone.state.hindrance(waitsForHeat: true) ?? phone.events.last ?? "waiting for a host")
                 LabeledRow(name: "Thermal state", value: phone.state.thermal.rawValue)
                 LabeledRow(name: "Low-power mode", value: phone.state.lowPower ? "on" : "off")
+                LabeledRow(name: "Last result", value: phone.result ?? "none yet")
             }
             Section("Wi-Fi, where there is no cable") {
                 Toggle("Let hosts in by Wi-Fi", isOn: Binding(get: { phone.wifi != nil }, set: phone.setWiFi))

@@ -5,8 +5,9 @@
 #   build.sh FOLDER chroot   make the chroot alone, which needs a mirror of Debian
 #   build.sh FOLDER shell    a shell in it
 #   build.sh FOLDER sanitize address|thread   build everything again with a sanitizer (a minute), and run the tests
-# It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot; FOLDER/lutbench-app-address and
-# -thread are those of the sanitizers.
+#   build.sh FOLDER executorch ROOT           build it with ExecuTorch (a minute); ROOT: the folder `executorch` of its wheel
+# It leaves FOLDER/lutbench-app, a script that starts the server outside of the chroot; FOLDER/lutbench-app-address,
+# -thread and -executorch are those of the others.
 set -euo pipefail
 folder=$(realpath -m "${1:?a folder for the chroot}")
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,15 +24,17 @@ fi
 
 [ "${2:-}" = chroot ] && exit
 
+executorch= # of its wheel, where it is built with it
 inside() { # in a mount namespace of its own: nothing stays mounted, however this ends
   unshare --mount --fork --pid --kill-child -- bash -euc '
-    root=$1 repository=$2; shift 2
-    mkdir -p "$root/lutbench" "$root/build"
+    root=$1 repository=$2 executorch=$3; shift 3
+    mkdir -p "$root/lutbench" "$root/build" "$root/executorch"
     mount --bind -o ro "$repository" "$root/lutbench"
+    [ -z "$executorch" ] || mount --bind -o ro "$executorch" "$root/executorch"
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
     exec chroot "$root" env -i PATH=/usr/libexec/swift/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
-  ' bash "$root" "$repository" "$@"
+  ' bash "$root" "$repository" "$executorch" "$@"
 }
 
 if [ "${2:-}" = shell ]; then
@@ -41,7 +44,7 @@ fi
 
 starter() { # NAME PROGRAM: a script that starts a program of the chroot outside of it
   local libraries loader
-  libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux
+  libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux${executorch:+:$executorch/lib}
   loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' 2> /dev/null | head -n 1 || true)
   cat > "$folder/$1" << END
 #!/bin/sh
@@ -61,6 +64,19 @@ if [ "${2:-}" = sanitize ]; then
   exit
 fi
 
+if [ "${2:-}" = executorch ]; then
+  executorch=$(realpath "${3:?the folder executorch of an installed wheel}")
+  version=$(basename "$(echo "$executorch"/../executorch-*.dist-info)" .dist-info)
+  inside EXECUTORCH_ROOT=/executorch "EXECUTORCH_VERSION=${version#executorch-}" swift build --disable-sandbox -c release \
+    --package-path $package/WithExecuTorch --scratch-path /build-executorch
+  # What Apple's build does not define, for the libraries there are built without it.
+  inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsyntax-only -DLUTBENCH_PORTABLE \
+    -DLUTBENCH_EXECUTORCH_VERSION='\"0\"' -DC10_USING_CUSTOM_GENERATED_MACROS -isystem /executorch/include \
+    -isystem /executorch/include/executorch/runtime/core/portable_type/c10 -I runner runner/executorch_engine.cpp"
+  starter lutbench-app-executorch build-executorch/release/lutbench-app
+  exit
+fi
+
 swift="swift %s --package-path $package --scratch-path /build --disable-sandbox -c release -Xswiftc -enable-testing"
 # shellcheck disable=SC2059
 inside bash -euc "$(printf "$swift" build) --build-tests && $(printf "$swift" test) --skip-build"
@@ -68,7 +84,12 @@ inside bash -euc "$(printf "$swift" build) --build-tests && $(printf "$swift" te
 inside bash -euc "cd $package/Sources/LutbenchCore && clang++ -std=c++17 -fsyntax-only -DLUTBENCH_PORTABLE \
   -DLUTBENCH_LINKED_ONNX -I apple -I /usr/include/nlohmann -I runner -I onnxruntime -I include \
   runner/onnx_engine.cpp runner/engines_onnx.cpp runner/job.cpp"
-inside bash -euc "cd $package && swiftc -parse App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
+# The manifests as Apple's build reads them; no package is fetched.
+for manifest in . WithExecuTorch; do
+  inside bash -euc "mkdir -p /build/ios/$manifest && cd /build/ios/$manifest && \
+    sed 's/os(Linux)/false/' $package/$manifest/Package.swift > Package.swift && swift package dump-package > /dev/null"
+done
+inside bash -euc "cd $package && swiftc -parse -D LUTBENCH_EXECUTORCH App/*.swift && swiftc -parse Sources/LutbenchServer/*.swift"
 # The types of Core ML's engine, against declarations of what it uses: Core ML itself is Apple's.
 inside bash -euc "mkdir -p /build/declared && cd /build/declared && built=\$(echo /build/*/release) && \
   swiftc -parse-as-library -emit-module -module-name CoreML $package/linux/CoreML.swift && \

@@ -19,15 +19,16 @@ from lutbench.device_agents.runner.wheels import RUNTIMES, installed_root
 from tests.device_agents.ios.fake_usbmuxd import FakePhone, FakeUsbmuxd
 
 PROGRAM_VARIABLE = "LUTBENCH_IOS_APP"  # what device_agents/ios/linux/build.sh leaves: set where there is one
+EXECUTORCH_VARIABLE = "LUTBENCH_IOS_APP_EXECUTORCH"  # what `build.sh FOLDER executorch` leaves
 UDID = "00008030-001A2B3C4D5E6F70"
 IPHONE_X = "iPhone10,3"
 
 
-def program() -> str:
+def program(variable: str = PROGRAM_VARIABLE) -> str:
     """The server's program; the test is skipped where there is none."""
-    found = os.environ.get(PROGRAM_VARIABLE, "")
+    found = os.environ.get(variable, "")
     if not found:
-        pytest.skip(f"needs the app's server: device_agents/ios/linux/build.sh, and {PROGRAM_VARIABLE}")
+        pytest.skip(f"needs the app's server: device_agents/ios/linux/build.sh, and {variable}")
     return found
 
 
@@ -46,10 +47,19 @@ class App:
     """The app on a phone that is plugged in. wifi_port, code: of its other way in.
 
     programs: a table of what stands in for Core ML (Sources/lutbench-app/ScriptedEngine.swift).
+    variable: that says where its program is.
     """
 
-    def __init__(self, folder: Path, mux: FakeUsbmuxd, machine: str = IPHONE_X, programs: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mux: FakeUsbmuxd,
+        machine: str = IPHONE_X,
+        programs: Path | None = None,
+        variable: str = PROGRAM_VARIABLE,
+    ) -> None:
         self.folder = folder
+        self._program = program(variable)
         self._programs = [] if programs is None else ["--programs", str(programs)]
         self._machine = machine
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -62,7 +72,7 @@ class App:
     def start(self) -> None:
         """Somebody taps the app."""
         self.process = subprocess.Popen(
-            [program(), "--folder", str(self.folder), "--library", str(runtime_library()), "--port", str(self.port),
+            [self._program, "--folder", str(self.folder), "--library", str(runtime_library()), "--port", str(self.port),
              "--wifi", "0", "--machine", self._machine, *self._programs],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import signal
 import threading
 import time
@@ -82,6 +83,8 @@ def test_cycles_come_back_as_samples_and_the_environment_says_what_measured(
     assert environment["runner_runtime"] == RUNTIME and environment["pinned_to"] == UNREADABLE
     assert 0 < environment["clock_ns"] < 100_000 and environment["low_power"] is False
     agent.close()
+    assert f"loading ({len(artifacts)} artifacts)" in app.said and f"measuring {BLOCK} and 2 more" in app.said
+    until(lambda: any(re.fullmatch(rf"last result: {OVERHEAD.name}: [\d.]+ us", line) for line in app.said))
     assert app.process.poll() is None
     again = opened()
     assert list(again.install(artifacts)) == [] and again.installed_files == 0  # by content, it is all there

@@ -14,11 +14,13 @@ import pytest
 import lutbench
 from lutbench.device_agents.ios.find import parse_address
 from lutbench.device_agents.ios.link import PORT, PROTOCOL, WIFI_PORT
+from lutbench.device_agents.ios.opening import WITH_EXECUTORCH as TARGET_WITH_EXECUTORCH
 
 IOS = Path(lutbench.__file__).parent.parent / "device_agents/ios"
 APP = IOS / "App"
 PROJECT = APP / "Lutbench.xcodeproj/project.pbxproj"
 PACKAGE = (IOS / "Package.swift").read_text()
+WITH_EXECUTORCH = (IOS / "WithExecuTorch/Package.swift").read_text()
 _TOKEN = re.compile(r'\s+|//[^\n]*|/\*.*?\*/|("(?:[^"\\]|\\.)*"|[\w.$/<>-]+|[{}()=;,])', re.DOTALL)
 
 
@@ -69,6 +71,28 @@ def settings(objects: dict[str, Any], key: str) -> set[str]:
     return {entry[key] for entry in found if key in entry}
 
 
+def settings_of(objects: dict[str, Any], owner: dict[str, Any]) -> list[dict[str, Any]]:
+    """The build settings of a target, or of the project, in each configuration."""
+    names = objects[owner["buildConfigurationList"]]["buildConfigurations"]
+    return [objects[name]["buildSettings"] for name in names]
+
+
+def target(objects: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (entry for entry in of_kind(objects, "PBXNativeTarget") if entry["name"] == name)
+    return found
+
+
+def phase(objects: dict[str, Any], target: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The build files of a target's phase of this kind."""
+    (found,) = (objects[key] for key in target["buildPhases"] if objects[key]["isa"] == kind)
+    return [objects[key] for key in found["files"]]
+
+
+def manifest_lines(manifest: str) -> list[str]:
+    """What a manifest has for Apple alone."""
+    return manifest[manifest.index("#else") : manifest.index("#endif")].splitlines()[1:]
+
+
 def test_a_broken_project_is_not_parsed() -> None:
     with pytest.raises((AssertionError, StopIteration)):
         parse("{ a = ( b c ); }")
@@ -96,28 +120,58 @@ def test_every_file_it_names_exists_and_every_source_is_built(objects: dict[str,
     files = {key: entry["path"] for key, entry in objects.items() if entry["isa"] == "PBXFileReference"}
     on_disk = {path for key, path in files.items() if objects[key]["sourceTree"] == "<group>"}
     assert all((APP / path).is_file() for path in on_disk)
-    (phase,) = of_kind(objects, "PBXSourcesBuildPhase")
-    built = {files[objects[key]["fileRef"]] for key in phase["files"]}
-    assert built == {path.name for path in APP.glob("*.swift")}
+    for app in of_kind(objects, "PBXNativeTarget"):
+        built = [files[file["fileRef"]] for file in phase(objects, app, "PBXSourcesBuildPhase")]
+        assert sorted(built) == sorted(path.name for path in APP.glob("*.swift"))
     (group,) = (entry for entry in of_kind(objects, "PBXGroup") if "name" not in entry)
     assert on_disk <= {files[key] for key in group["children"] if key in files}
 
 
-def test_it_links_the_package_beside_it(objects: dict[str, Any]) -> None:
-    (reference,) = of_kind(objects, "XCLocalSwiftPackageReference")
-    assert (APP / reference["relativePath"] / "Package.swift").samefile(IOS / "Package.swift")
-    (product,) = of_kind(objects, "XCSwiftPackageProductDependency")
-    assert f'.library(name: "{product["productName"]}"' in PACKAGE
-    (phase,) = of_kind(objects, "PBXFrameworksBuildPhase")
-    assert [objects[objects[key]["productRef"]] for key in phase["files"]] == [product]
+def test_it_links_the_packages_beside_it(objects: dict[str, Any]) -> None:
+    references = of_kind(objects, "XCLocalSwiftPackageReference")
+    manifests = {(APP / reference["relativePath"] / "Package.swift").resolve() for reference in references}
+    assert manifests == {(IOS / "Package.swift").resolve(), (IOS / "WithExecuTorch/Package.swift").resolve()}
+    (project,) = of_kind(objects, "PBXProject")
+    assert [objects[key] for key in project["packageReferences"]] == references
+    assert [objects[key] for key in project["targets"]] == of_kind(objects, "PBXNativeTarget")
+    for name, linked in (
+        ("Lutbench", ["LutbenchServer"]), (TARGET_WITH_EXECUTORCH, ["LutbenchServer", "LutbenchExecuTorch"]),
+    ):  # fmt: skip
+        app = target(objects, name)
+        products = [file["productRef"] for file in phase(objects, app, "PBXFrameworksBuildPhase")]
+        assert products == app["packageProductDependencies"]
+        assert [objects[key]["productName"] for key in products] == linked
+    assert '.library(name: "LutbenchServer"' in PACKAGE
+    assert '.library(name: "LutbenchExecuTorch"' in WITH_EXECUTORCH
 
 
-def test_versions_and_the_deployment_target_agree(objects: dict[str, Any]) -> None:
+def test_versions_and_the_deployment_targets_agree(objects: dict[str, Any]) -> None:
+    """Of the project, which the app has that says nothing of its own; and of the app with ExecuTorch."""
     version = lutbench.__version__
     assert settings(objects, "MARKETING_VERSION") == {version}
     assert re.findall(r'let version = "([^"]+)"', PACKAGE) == [version]
-    (least,) = re.findall(r"\.iOS\(\.v(\d+)\)", PACKAGE)
-    assert settings(objects, "IPHONEOS_DEPLOYMENT_TARGET") == {f"{least}.0"}
+    (project,) = of_kind(objects, "PBXProject")
+    for owner, manifest in ((project, PACKAGE), (target(objects, TARGET_WITH_EXECUTORCH), WITH_EXECUTORCH)):
+        (least,) = re.findall(r"\.iOS\(\.v(\d+)\)", manifest)
+        assert {entry["IPHONEOS_DEPLOYMENT_TARGET"] for entry in settings_of(objects, owner)} == {f"{least}.0"}
+    assert not [entry for entry in settings_of(objects, target(objects, "Lutbench")) if "IPHONEOS" in str(entry)]
+
+
+def test_the_app_with_executorch_is_compiled_and_linked_with_it(objects: dict[str, Any]) -> None:
+    """Kernels and delegate register themselves, so the linker is told to take them whole, as ExecuTorch's docs say."""
+    products = re.findall(r'\.product\(name: "(\w+)", package: "executorch"\)', WITH_EXECUTORCH)
+    assert products == ["executorch", "backend_xnnpack", "kernels_optimized", "kernels_quantized"]
+    whole = [f"$(BUILT_PRODUCTS_DIR)/lib{name}_$(EXECUTORCH_PLATFORM).a" for name in products]
+    for entry in settings_of(objects, target(objects, TARGET_WITH_EXECUTORCH)):
+        assert entry["OTHER_LDFLAGS"] == ["-ObjC", *(word for path in whole for word in ("-force_load", path))]
+        assert entry["EXECUTORCH_PLATFORM[sdk=iphoneos*]"] == "ios"
+        condition = entry["SWIFT_ACTIVE_COMPILATION_CONDITIONS"]
+        for source in (APP / "Phone.swift", IOS / "Sources/lutbench-app/main.swift"):
+            blocks = re.findall(rf"#if {condition}\n\s*(.*)\n\s*#endif", source.read_text())
+            assert blocks == ["import LutbenchExecuTorch", "lutbench_add_executorch()"], source
+        assert f'.define("{condition}")' in WITH_EXECUTORCH  # as the server on Linux is
+    for entry in settings_of(objects, target(objects, "Lutbench")):
+        assert "ECUTORCH" not in str(entry) and entry["PRODUCT_NAME"] == "lutbench"
 
 
 def test_protocol_and_ports_agree() -> None:
@@ -153,13 +207,14 @@ def test_the_docs_count_what_was_never_compiled() -> None:
     of_coreml = f"{sum(lines.values())} lines of Swift, {lines['CoreMLEngine.swift']} of them Core ML's engine"
     assert f"`device_agents/ios/App`, {of_coreml})" in page
     sources = [*(IOS / "Sources").rglob("*.swift"), *(IOS.parent / "runner/src").glob("*.[ch]pp")]
+    sources += [path for folder in ("Sources", "WithExecuTorch") for path in (IOS / folder).rglob("*.[ch]pp")]
     apples = sum(len(only_for_apple(path.read_text())) for path in sources)
     assert f"Apple's build has beside in `Sources` ({apples} lines:" in page
     assert {name for path in sources for name in re.findall(r"^import (\w+)", path.read_text(), re.MULTILINE)} == {
-        "Clibsodium", "Foundation", "LutbenchCore", "LutbenchServer",
+        "Clibsodium", "Foundation", "LutbenchCore", "LutbenchExecuTorch", "LutbenchServer",
     }  # fmt: skip
-    other = PACKAGE[PACKAGE.index("#else") : PACKAGE.index("#endif")].splitlines()[1:]
-    assert f"manifest for Apple ({len(other)} lines)" in page
+    other = [line for manifest in (PACKAGE, WITH_EXECUTORCH) for line in manifest_lines(manifest)]
+    assert f"manifests for Apple ({len(other)} lines)" in page
 
 
 def test_the_picture_shows_the_screen_that_the_source_has() -> None:
@@ -171,8 +226,17 @@ def test_the_picture_shows_the_screen_that_the_source_has() -> None:
 
 
 def test_packages_are_pinned_to_one_version_each() -> None:
-    packages = re.findall(r"\.package\(url: \"([^\"]+)\", ([^)]*)\)", PACKAGE)
-    assert len(packages) == 3 and all(how.startswith("exact: ") for _, how in packages)
+    packages = dict(re.findall(r"\.package\(url: \"[^\"]+/([^\"]+)\", ([^)]*)\)", PACKAGE + WITH_EXECUTORCH))
+    assert set(packages) == {"onnxruntime-swift-package-manager", "json", "swift-sodium", "executorch"}
+    commit = packages.pop("executorch")
+    assert re.fullmatch(r'revision: "[0-9a-f]{40}"', commit)  # of a branch: its Swift package has no tags
+    versions = {name: re.fullmatch(r'exact: "([\d.]+)"', how) for name, how in packages.items()}
+    assert all(versions.values())
+    page = (IOS.parent.parent / "docs/how-to/iphone.md").read_text()
+    onnx = versions["onnxruntime-swift-package-manager"]
+    (executorch,) = re.findall(r'let executorch = "([\d.]+)"', WITH_EXECUTORCH)
+    assert onnx and f"pip install onnxruntime=={onnx[1]}`" in page
+    assert f"pip install executorch=={executorch}`" in page
 
 
 def test_the_information_has_what_ios_asks_for(objects: dict[str, Any]) -> None:
@@ -186,11 +250,14 @@ def test_the_information_has_what_ios_asks_for(objects: dict[str, Any]) -> None:
 
 
 def test_the_core_is_the_runners_own_sources() -> None:
-    """Not a copy: a link, and all of them but those of other ways to start it and of the other engine."""
+    """Not copies: links, and all of them but those of other ways to start it."""
     link = IOS / "Sources/LutbenchCore/runner"
+    core = IOS / "WithExecuTorch/Sources/LutbenchExecuTorch/core"
     assert link.is_symlink() and link.samefile(IOS.parent / "runner/src")
+    assert core.is_symlink() and core.samefile(link.parent)
     (names,) = re.findall(r"\+ \[((?:\"\w+\",? ?)+)\]", PACKAGE)
     built = {*re.findall(r"\w+", names), *re.findall(r'"runner/(\w+)\.cpp"', PACKAGE)}
     there = {path.stem for path in link.glob("*.cpp")}
-    assert there - built == {"main", "server", "follow", "engines_executorch", "executorch_engine"}
+    built |= set(re.findall(r'"core/runner/(\w+)\.cpp"', WITH_EXECUTORCH))
+    assert there - built == {"main", "server", "follow", "engines_executorch"}
     assert built <= there

@@ -4,7 +4,9 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <utility>
 
+#include "added.hpp"
 #include "digest.hpp"
 #include "programs.hpp"
 #include "records.hpp"
@@ -27,12 +29,28 @@ void copy(const std::string& text, char* target, size_t size) {
   target[count] = '\0';
 }
 
+lutbench::EngineTable& added_engines() {
+  static lutbench::EngineTable table;
+  return table;
+}
+
+// The core's own, and those that were added.
+lutbench::EngineTable engine_table() {
+  auto table = lutbench::engines();
+  table.insert(added_engines().begin(), added_engines().end());
+  return table;
+}
+
 }  // namespace
+
+void lutbench::add_engine(const std::string& name, std::function<std::unique_ptr<Engine>(const Job&)> make) {
+  added_engines()[name] = std::move(make);
+}
 
 lutbench_session* lutbench_session_new(
     const char* library, const char* root, const lutbench_engine* engines, size_t engine_count) try {
   const std::string folder = text_of(root);
-  auto table = lutbench::engines();
+  auto table = engine_table();
   for (size_t i = 0; i < engine_count; ++i) {
     const lutbench_engine engine = engines[i];
     table[text_of(engine.name)] = [engine](const lutbench::Job&) { return lutbench::make_program_engine(engine); };
@@ -58,7 +76,7 @@ void lutbench_session_hold(lutbench_session* session, const char* why) { session
 void lutbench_runtime(const char* engine, const char* library, char* text, size_t size) {
   std::string found;
   try {
-    const auto table = lutbench::engines();
+    const auto table = engine_table();
     const auto made = table.find(text_of(engine));
     lutbench::Job job;
     job.library = text_of(library);

@@ -17,6 +17,8 @@ public final class AppServer {
     let runtimes: [String: String]
     /// Told what happens, one line each.
     public var onEvent: ((String) -> Void)?
+    /// Told what was measured last, and how long it took.
+    public var onResult: ((String) -> Void)?
 
     private let lock = NSLock()
     private var state = PhoneState()
@@ -47,7 +49,8 @@ public final class AppServer {
         self.jobs = jobs
         self.facts = facts
         runtimes = AppServer.runtimes(library: library, engines: engines)
-        jobs.onChange = { [weak self] running in self?.onEvent?(running ? "measuring" : "waiting for the host") }
+        jobs.onChange = { [weak self] said in self?.onEvent?(said) }
+        jobs.onResult = { [weak self] result in self?.onResult?(result) }
     }
 
     /// Name and version of what each engine runs.

@@ -15,8 +15,11 @@ final class Jobs {
     private var isBusy = false
     private var known: [String: Bool] = [:]  // whether a job of this process has ended
     private var renews = false
-    /// Told of each job's beginning and end, on the job's thread.
-    var onChange: ((_ running: Bool) -> Void)?
+    private static let endBytes = 1 << 16  // of records, in which the last result is looked for
+    /// Told of each job's beginning and end, in words, on the job's thread.
+    var onChange: ((String) -> Void)?
+    /// Told what each job measured last.
+    var onResult: ((String) -> Void)?
 
     init?(root: String, library: String?, engines: Engines = Engines([])) {
         guard let session = engines.session(library: library, root: root) else { return nil }
@@ -107,15 +110,25 @@ final class Jobs {
             renewIfAsked()
             let session = self.session
             changed.unlock()
-            onChange?(true)
+            let words = JobWords(job)
+            onChange?(words.running)
             run(session, id, job)
             changed.lock()
             known[id] = true
             isBusy = false
             changed.broadcast()
             changed.unlock()
-            onChange?(false)
+            if let result = words.result(of: end(of: id)) { onResult?(result) }
+            onChange?("waiting for the host")
         }
+    }
+
+    private func end(of id: String) -> [UInt8] {
+        guard let file = FileHandle(forReadingAtPath: path(of: id)), let size = try? file.seekToEnd() else { return [] }
+        defer { try? file.close() }
+        let start = size - min(size, UInt64(Jobs.endBytes))
+        guard (try? file.seek(toOffset: start)) != nil else { return [] }
+        return [UInt8]((try? file.readToEnd()) ?? Data())
     }
 
     private func renewIfAsked() {

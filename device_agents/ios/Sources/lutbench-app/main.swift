@@ -2,6 +2,9 @@
 import Foundation
 import LutbenchCore
 import LutbenchServer
+#if LUTBENCH_EXECUTORCH
+import LutbenchExecuTorch
+#endif
 
 setvbuf(stdout, nil, Int32(_IOLBF), 0)
 
@@ -32,9 +35,13 @@ let facts = PhoneFacts(
     qos: "userInteractive"
 )
 lutbench_catch_fatal_signals()
+#if LUTBENCH_EXECUTORCH
+lutbench_add_executorch()
+#endif
 do {
     let engines = try options["programs"].map(ScriptedEngine.of) ?? []
     let server = try AppServer(folder: folder, library: options["library"], facts: facts, engines: engines)
+    server.onResult = { FileHandle.standardError.write(Data("last result: \($0)\n".utf8)) }
     server.onEvent = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
     print("listening on 127.0.0.1:\(try server.listenForCable(port: UInt16(options["port"] ?? "0") ?? 0))")
     if let wifi = options["wifi"] {

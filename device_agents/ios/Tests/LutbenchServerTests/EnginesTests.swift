@@ -84,6 +84,34 @@ final class EnginesTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(engine.ended, 1)  // the first session's program has gone with it
     }
 
+    func testAJobIsToldInWordsAndSoIsWhatCameOfIt() throws {
+        let jobs = try XCTUnwrap(Jobs(root: folder, library: nil, engines: Engines([Adder()])))
+        let told = NSLock()
+        var (changes, results): ([String], [String]) = ([], [])
+        jobs.onChange = { text in told.withLock { changes.append(text) } }
+        jobs.onResult = { text in told.withLock { results.append(text) } }
+        _ = try records(jobs, "00000000000000000000000000000001")
+        let said = try records(jobs, "00000000000000000000000000000002")  // the first one's end has been told by now
+        XCTAssertEqual(told.withLock { Array(changes.prefix(3)) }, ["measuring a", "waiting for the host", "measuring a"])
+        let result = try XCTUnwrap(told.withLock { results.first }, said)
+        XCTAssertNotNil(result.range(of: #"^a: \d+\.\d us$"#, options: .regularExpression), result)
+    }
+
+    func testWordsOfJobsAndRecords() {
+        let job = #"{"artifacts":[{},{}],"cycles":[[["a","b"],1,2,"c"],[["b"],0,1,"c"]]}"#
+        let words = JobWords(Array(job.utf8))
+        XCTAssertEqual(words.running, "measuring a and 1 more")
+        let found = #"{"cycle":0,"ns":[[1],[5000,9000,2500]]}"# + "\t0a1b2c3d\n"
+        XCTAssertEqual(words.result(of: Array((#"{"cut off":1,"# + "\n" + found).utf8)), "b: 5.0 us")
+        let noise = #"{"cycle":1,"failed":"b"}"# + "\n" + #"{"cycle":7,"ns":[[1]]}"# + "\n" + #"{"cycle":1,"ns":[]}"# + "\n[[["
+        XCTAssertEqual(words.result(of: Array((found + noise).utf8)), "b: 5.0 us")
+        XCTAssertNil(words.result(of: Array(noise.utf8)))
+        XCTAssertEqual(JobWords(Array(#"{"artifacts":[{},{}],"cycles":[]}"#.utf8)).running, "loading (2 artifacts)")
+        for junk in ["", "[]", #"{"cycles":[[],[5],"x"],"artifacts":5}"#, String(repeating: "[", count: 4000)] {
+            XCTAssertEqual(JobWords(Array(junk.utf8)).running, "loading (0 artifacts)", junk)
+        }
+    }
+
     func testWhatAnEngineRefusesOrFailsAtIsARecord() throws {
         let engine = Adder()
         let jobs = try XCTUnwrap(Jobs(root: folder, library: nil, engines: Engines([engine])))
