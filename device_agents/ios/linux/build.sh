@@ -42,13 +42,15 @@ if [ "${2:-}" = shell ]; then
   exit
 fi
 
-starter() { # NAME PROGRAM: a script that starts a program of the chroot outside of it
+starter() { # NAME PROGRAM: a script that starts a program of the chroot outside of it; the first thing that a sanitizer
+  # finds ends it, so that nobody who only asks whether it still runs can miss that
   local libraries loader
   libraries=$root/usr/lib/$(uname -m)-linux-gnu:$root/usr/libexec/swift/lib/swift/linux${executorch:+:$executorch/lib}
   loader=$(find "$root/usr/lib/" "$root/usr/lib64/" -maxdepth 1 -name 'ld-linux-*.so.*' 2> /dev/null | head -n 1 || true)
   cat > "$folder/$1" << END
 #!/bin/sh
 # Debian trixie's loader and libraries, from the chroot: the program is newer than this machine's own.
+export ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=halt_on_error=1
 exec $loader --library-path $libraries $root/$2 "\$@"
 END
   chmod +x "$folder/$1"
