@@ -17,7 +17,7 @@ IOS = ROOT / "device_agents/ios"
 PICTURE = ROOT / "docs/pictures/iphone-steps.svg"
 WIDTH, HEIGHT, GAP, TOP = 236, 300, 18, 46  # of a panel, and between panels
 COLUMNS = 3
-MEASURING, FOUND = "measuring fc_1984_1000 and 7 more", "fc_1984_1000: 81.4 us"
+IDLE, MEASURING, FOUND = "waiting for a host", "measuring fc_1984_1000 and 7 more", "fc_1984_1000: 81.4 us"
 INK, SOFT, LINE, PAPER, ACCENT = "#1c1c1e", "#6c6c70", "#c7c7cc", "#f2f2f7", "#0a66c2"
 
 Lines = list[tuple[str, str]]  # (text, how it is drawn: head, row, soft, mark)
@@ -68,7 +68,7 @@ def panels() -> list[tuple[str, str, Lines]]:
             ("> VPN & Device Management", "row"), ("> your Apple ID > Trust", "mark"),
             ("stop Xcode's debugger", "row"), ("and tap lutbench on the iPhone", "mark"),
         ]),
-        ("4  Leave it in front", "iPhone: lutbench", app_screen("waiting for a host", "nominal", False, "none yet", "-")),
+        ("4  Leave it in front", "iPhone: lutbench", app_screen(IDLE, "nominal", False, "none yet", "-")),
         ("5  It waits where it is hot", "iPhone: lutbench", app_screen(hot(), "serious", False, FOUND, MEASURING)),
         ("6  Or without a cable", "iPhone: lutbench", app_screen(MEASURING, "nominal", True, FOUND, "opened by desk")),
     ]  # fmt: skip
