@@ -53,6 +53,9 @@ RESULTS = Path(__file__).parent / "results" / "masked_rivals.jsonl"
 MASKS, ELASTIC = "mixed", "elastic"
 SUPERNETS = {"masks": (MASKS, "mixed"), "rejection": (MASKS, "random"), "elastic": (ELASTIC, "elastic")}
 ORDER = ("masks", "rejection", "elastic", "derived", "scaling", "chance")
+FOUND_BY_SCORES = ORDER[:4]
+COLUMNS = ("nets", "trained", "seeds", "of the target", "mean accuracy", "95 % interval", "random nets that it beats")
+COLUMNS += ("found in",)
 BLOCKS = ("k3_e3_relu", "k3_e1.5_relu")  # of the net whose widths are scaled: the first one that fits
 STEPS = 200  # of the scale
 
@@ -196,8 +199,7 @@ def report(plan: Plan, plot: Path | None) -> None:
     points = accuracies(plan)
     for target_ms in plan.targets_ms:
         print(f"\n{target_ms:g} ms\n")
-        print("| nets | trained | seeds | of the target | mean accuracy | 95 % interval | random nets that it beats |")
-        print("|---|---|---|---|---|---|---|")
+        print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
         chance = [one.accuracy for one in points.get(("chance", target_ms), [])]
         rows = [(method, points[method, target_ms]) for method in ORDER if (method, target_ms) in points]
         for method, of in sorted(rows, key=lambda row: -np.mean([one.accuracy for one in row[1]])):
@@ -206,10 +208,20 @@ def report(plan: Plan, plot: Path | None) -> None:
             seeds = len({one.seed for one in of})
             cells = [method, str(len(of)), str(seeds), f"{share:.3f}", f"{found.mean():.1%}", interval(found)]
             beaten = np.mean([share_beaten(one, chance) for one in found]) if chance else np.nan
-            print("| " + " | ".join([*cells, "-" if method == "chance" else f"{beaten:.0%}"]) + " |")
+            cells += ["-" if method == "chance" else f"{beaten:.0%}", found_in(plan, method, target_ms)]
+            print("| " + " | ".join(cells) + " |")
     print_fronts(plan, points)
     if plot:
         draw({key: [(one.latency_us, one.accuracy) for one in of] for key, of in points.items()}, plot)
+
+
+def found_in(plan: Plan, method: str, target_ms: float) -> str:
+    """The processor's seconds that a seed's nets took to find, the mean of the seeds; - where nothing is computed."""
+    if method not in FOUND_BY_SCORES:
+        return "-"
+    lines = [one for seed in range(plan.seeds) for one in plan.found(seed) if one["method"] == method]
+    spent = [one["cpu_s"] for one in lines if one["target_ms"] == target_ms and "cpu_s" in one]
+    return f"{np.mean(spent):.0f} s" if spent else "-"
 
 
 def interval(found: Array) -> str:
@@ -263,19 +275,26 @@ def accuracies(plan: Plan) -> dict[tuple[str, float], list[Trained]]:
 
 
 def draw(points: dict[tuple[str, float], list[tuple[float, float]]], path: Path) -> None:
+    """A point for each net that was trained; a line through the means where a method has several targets."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    for method in ORDER:
-        mine = [point for (name, _), of in points.items() if name == method for point in of]
-        if mine:
-            x, y = np.array(mine).T
-            axes.plot(
-                x / 1000, 100 * y, "." if method == "chance" else "o", label=method, zorder=ORDER[::-1].index(method)
-            )
+    for number, method in enumerate(ORDER):
+        mine = [np.array(of).T for (name, _), of in sorted(points.items()) if name == method]
+        if not mine:
+            continue
+        x, y = np.concatenate(mine, axis=1)
+        style: dict[str, Any] = {"color": "0.6"} if method == "chance" else {"color": f"C{number}"}
+        size, shape = (3, "o") if method == "chance" else (6, "osD^v"[number])
+        axes.plot(x / 1000, 100 * y, shape, ms=size, label=method, mec="white", mew=0.5, **style, zorder=9 - number)
+        if len(mine) > 1:
+            means = np.array([part.mean(axis=1) for part in mine]).T
+            axes.plot(means[0] / 1000, 100 * means[1], "-", lw=1.2, alpha=0.7, **style, zorder=2)
     axes.set(xlabel="predicted latency (ms)", ylabel="accuracy from scratch (%)")
-    axes.legend()
+    axes.grid(color="0.9", lw=0.8, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8)
     figure.savefig(path)
 
 

@@ -122,7 +122,7 @@ class MaskedBlock(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(size[1]) for size in sizes)
         pair = [nn.Conv2d(mid, squeeze, 1), nn.Conv2d(squeeze, mid, 1)] if squeeze else []
         self.squeezes = nn.ModuleList(pair)
-        changes = self._skip is not None and not (self.is_tied or all(all(row) for row in self._keeps))
+        changes = self._skip is not None and not self._always_keeps
         self.skip = nn.ModuleList([nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out)] if changes else [])
 
     def _prefixes(self, name: str, sizes: list[list[int]]) -> None:
@@ -136,8 +136,11 @@ class MaskedBlock(nn.Module):
 
     @torch.no_grad()
     def nest(self) -> None:
-        """Lets a layer that may keep its shape start as one that adds nothing, so that a deep net starts shallow."""
-        if self.norms and any(any(row) for row in self._keeps):
+        """Lets a layer that always keeps its shape start as one that adds nothing, so that a deep net starts shallow.
+
+        Not one that keeps it with some channels: with the others it would give zeros, and nothing behind it would learn.
+        """
+        if self.norms and self._always_keeps:
             cast(nn.BatchNorm2d, self.norms[-1]).weight.zero_()
 
     def weighted(
@@ -217,6 +220,11 @@ class MaskedBlock(nn.Module):
             for name, value in norm.state_dict().items():
                 value.copy_(prefix(theirs[name], value.shape))
         return module.train(self.training)
+
+    @property
+    def _always_keeps(self) -> bool:
+        """Whether input and output have one shape whatever is chosen."""
+        return self.is_tied or all(all(row) for row in self._keeps)
 
     @property
     def _depthwise(self) -> nn.Conv2d:

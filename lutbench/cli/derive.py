@@ -12,7 +12,10 @@ from lutbench.cli.next_steps import say_next
 from lutbench.cli.options import LUT, NUMBERS, folder_name, json_option, machine_options
 
 if TYPE_CHECKING:
-    from lutbench.jobs.derive import DerivedNets
+    from lutbench.jobs.derive import DerivedFor, DerivedNets
+
+_COLUMNS = ("candidates", "target_ms", "predicted_us", "accuracy", "cross_entropy", "mmacs", "params_m")
+_COLUMNS += ("on_front", "file")
 
 
 @click.command("derive", cls=HelpCommand)
@@ -89,13 +92,13 @@ def command(
         from lutbench.search.hardware import Hardware
 
         found = derive_nets(request, Hardware(accelerator, bf16), progress)
-    pictures = _draw(found, folder)
+    fronts = _draw(found, folder)
     if as_json:
         print_json(_summary(found))
     else:
         _print(found)
         wrote = [path for part in found.parts for path in part.paths]
-        say_next([*wrote, *pictures], ["train", wrote[0]], ["bench", *wrote])
+        say_next([*wrote, *fronts], ["train", wrote[0]], ["bench", *wrote])
 
 
 def _summary(found: DerivedNets) -> dict[str, Any]:
@@ -152,11 +155,11 @@ def _print(found: DerivedNets) -> None:
 
 
 def _draw(found: DerivedNets, folder: Path) -> list[Path]:
-    """Accuracy against latency on each device: all nets that were looked at, and those that were written."""
+    """Accuracy against latency on each device, as a picture and as a table: all nets that were looked at."""
     from lutbench.report.charts.ranking import Ranked, draw_ranking
     from lutbench.report.charts.style import save
 
-    pictures = []
+    made = []
     for device in dict.fromkeys(part.device for part in found.parts):
         own = [part for part in found.parts if part.device == device]
         chosen = [
@@ -169,6 +172,32 @@ def _draw(found: DerivedNets, folder: Path) -> list[Path]:
             for part in own
             for one in part.nets[len(part.paths) :]
         ]
-        pictures.append(folder / f"front_{folder_name(device)}.svg")
-        save(draw_ranking(device, others, chosen, None), pictures[-1])
-    return pictures
+        picture = folder / f"front_{folder_name(device)}.svg"
+        save(draw_ranking(device, others, chosen, None, has_front=True), picture)
+        made += [picture, _write_front(own, picture.with_suffix(".csv"))]
+    return made
+
+
+def _write_front(parts: list[DerivedFor], path: Path) -> Path:
+    """A device's nets in a CSV file, the fastest first; on_front: 1 where no other is as fast and more accurate."""
+    import csv
+    import io
+
+    from lutbench.files import write_atomically
+    from lutbench.report.charts.ranking import Ranked, front_of
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    nets = [(part, place, one) for part in parts for place, one in enumerate(part.nets)]
+    nets.sort(key=lambda found: (found[2].predicted_us[found[0].device], -found[2].score.accuracy, found[0].target_ms))
+    ranked = [Ranked(str(n), one.predicted_us[p.device], one.score.accuracy) for n, (p, _, one) in enumerate(nets)]
+    front = {one.name for one in front_of(ranked)}
+    for number, (part, place, one) in enumerate(nets):
+        file = part.paths[place].name if place < len(part.paths) else ""
+        cells = [one.net.candidates_text, f"{part.target_ms:g}", f"{one.predicted_us[part.device]:.3f}"]
+        cells += [f"{one.score.accuracy:.6f}", f"{one.score.loss:.6f}"]
+        cells += [f"{one.net.macs / 1e6:.6f}", f"{one.net.params / 1e6:.6f}", str(int(str(number) in front)), file]
+        writer.writerow(cells)
+    write_atomically(path, text.getvalue().encode())
+    return path

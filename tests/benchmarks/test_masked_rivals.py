@@ -67,9 +67,9 @@ def test_the_table_has_what_the_lines_say(tmp_path: Path, capsys: pytest.Capture
     add(study, "scaling", 2.0, 0.7, "d")
     report(Plan(study, (2.0,), 3, 2), tmp_path / "plot.svg")
     assert rows_of(capsys.readouterr().out) == [
-        "| masks | 3 | 3 | 0.990 | 90.0% | 90.0% to 90.0% | 50% |",
-        "| chance | 2 | 1 | 0.990 | 86.0% | - | - |",
-        "| scaling | 1 | 1 | 0.990 | 70.0% | - | 0% |",
+        "| masks | 3 | 3 | 0.990 | 90.0% | 90.0% to 90.0% | 50% | 10 s |",
+        "| chance | 2 | 1 | 0.990 | 86.0% | - | - | - |",
+        "| scaling | 1 | 1 | 0.990 | 70.0% | - | 0% | - |",
     ]
     assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
 

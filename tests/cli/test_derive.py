@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -42,6 +43,15 @@ def test_nets_for_another_budget_and_what_is_wrong_in_one_line(folder: Path) -> 
     for net, target in zip(found["nets"], targets.split(","), strict=True):
         assert 0.97 * float(target) < net["predicted_us"] / 1000 <= float(target)
     assert (folder / "derived/found/front_host.svg").read_text().startswith("<?xml")
+    rows = list(csv.DictReader((folder / "derived/found/front_host.csv").open(encoding="utf-8")))
+    latencies_us = [float(row["predicted_us"]) for row in rows]
+    assert len(rows) > len(found["nets"]) and latencies_us == sorted(latencies_us)
+    best = 0.0
+    for row in rows:
+        assert (row["on_front"] == "1") == (float(row["accuracy"]) > best)
+        best = max(best, float(row["accuracy"]))
+    files = {row["file"]: row["candidates"] for row in rows if row["file"]}
+    assert files == {Path(net["path"]).name: net["candidates"] for net in found["nets"]}
     again = run(*asked, cwd=folder)
     assert again.returncode == 0 and "0 nets were scored that had not been before" in " ".join(again.stdout.split())
     assert f"next:  lutbench train {found['nets'][0]['path']}" in again.stdout

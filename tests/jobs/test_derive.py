@@ -17,6 +17,7 @@ from lutbench.events import Event, StepProgress
 from lutbench.jobs.derive import DerivedNets, DeriveRequest, derive_nets
 from lutbench.jobs.learning import Computing
 from lutbench.jobs.search import find_nets, search_request
+from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.search.budget import WINDOW
 from lutbench.search.checkpoint import CHECKPOINT
@@ -26,7 +27,7 @@ from lutbench.search.scores import SCORES
 from lutbench.space.architecture import read_architecture
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space
-from tests.conftest import TINY_TOML, LeftBehind
+from tests.conftest import CHOOSING_TOML, TINY_TOML, LeftBehind
 from tests.search.made import made_lut
 
 QUIET = lambda _event: None  # noqa: E731
@@ -178,6 +179,40 @@ def test_ctrl_c_while_processes_score_keeps_what_was_scored_and_leaves_none_behi
     whole = derive_nets(asked, CPU, QUIET)
     assert whole.scored == alone.scored - kept
     assert [part.nets for part in whole.parts] == [part.nets for part in alone.parts]
+
+
+FEW_TOML = CHOOSING_TOML.replace("layers = 2\n", "").replace("2.25..0.75", "1.5..0.75")
+
+
+@pytest.mark.parametrize("mode", ["mixed", "elastic"])
+def test_nets_with_channels_and_a_resolution_of_their_own(mode: str, tmp_path: Path) -> None:
+    """Of a supernet of masks, whichever way it was trained: for a device and budgets that it has never heard of."""
+    own, other = lut_of(FEW_TOML, 0, "host"), lut_of(FEW_TOML, 3, "pixel")
+    space = parse_space(FEW_TOML, Path("few.toml"))
+    model = latency_model(other, space.scaled(32, 1.0))
+    low_us, high_us = model.net_us(model.fastest), model.net_us(model.slowest)
+    schedule = {"epochs": 1, "warmup": 0, "batch_size": 64}
+    asked = search_request(
+        own, folder=tmp_path, data="shapes:100@16", schedule=schedule, mode=mode, draws=2, rounds=1,
+        nets=1, views=0, threads=1, targets_ms=(0.35,),
+    )  # fmt: skip
+    assert find_nets(asked, CPU, QUIET) is not None
+    targets_ms = tuple((low_us + share * (high_us - low_us)) / 1000 for share in (0.3, 0.7))
+    derived = DeriveRequest(
+        search=tmp_path, luts=(other,), targets_ms=targets_ms, folder=tmp_path / "nets", scored=8, views=0,
+        computing=Computing(threads=1),
+    )  # fmt: skip
+    shapes = set()
+    for part in derive_nets(derived, CPU, QUIET).parts:
+        read = read_architecture(part.paths[0])
+        assert WINDOW * part.target_ms < read.predicted_us["pixel"] / 1000 <= part.target_ms
+        assert predict(other, read.net).latency_us == pytest.approx(read.predicted_us["pixel"], abs=0.001)
+        assert read.net.candidates_text.startswith("r") and read.net.space.widest == space.scaled(32, 1.0)
+        shapes |= {one.net.candidates_text.split(",")[0] for one in part.nets}
+    assert len(shapes) > 2
+    fixed = lut_of(FEW_TOML, 4, "fixed", resolution=24)  # whose nets have one resolution: another space
+    with pytest.raises(CheckpointError, match=r"resolutions 16/24/32, .* and the LUT of choosing@24x1\.0, channels"):
+        derive_nets(replace(derived, luts=(fixed,)), CPU, QUIET)
 
 
 def test_a_lut_of_another_resolution_will_do_and_of_another_space_will_not(request_: DeriveRequest) -> None:

@@ -12,7 +12,7 @@ from lutbench.report.charts.heatmap import draw_heatmap
 from lutbench.report.charts.intervals import draw_intervals
 from lutbench.report.charts.nets import draw_nets
 from lutbench.report.charts.operators import draw_scatter, ratio_ticks
-from lutbench.report.charts.ranking import Ranked, draw_ranking
+from lutbench.report.charts.ranking import Ranked, draw_ranking, front_of
 from lutbench.report.charts.style import COLOURS, inline_svg, save
 from lutbench.report.colours import latency_colours
 from lutbench.report.compare import compare_rows
@@ -143,6 +143,14 @@ def test_a_ranking_shows_every_net_and_the_target(tmp_path: Path) -> None:
     assert "5 others ranked" in text and "target" in text and "predicted on a &amp; b (ms)" in text
     save(draw_ranking("host", [], [Ranked("only", 1.0, 1.0)], None), tmp_path / "one.svg")
     assert "target" not in (tmp_path / "one.svg").read_text()
+    save(draw_ranking("host", others, [Ranked("only", 1.0, 1.0)], None, has_front=True), tmp_path / "front.svg")
+    assert "front" not in text and "front of all" in (tmp_path / "front.svg").read_text()
+
+
+def test_the_front_has_the_nets_that_no_other_is_better_than() -> None:
+    nets = [Ranked(f"{us}", us, share) for us, share in ((3.0, 0.7), (1.0, 0.5), (2.0, 0.5), (4.0, 0.6), (1.0, 0.4))]
+    assert [(net.latency_us, net.accuracy) for net in front_of(nets)] == [(1.0, 0.5), (3.0, 0.7)]
+    assert front_of([]) == []
 
 
 @pytest.mark.parametrize("epochs", [1, 4])

@@ -162,6 +162,21 @@ def test_blocks_that_masks_do_not_serve(old: str, new: str, problem: str) -> Non
         MaskedSupernet(space, 4, 16, seed=0)
 
 
+def test_a_layer_that_may_keep_its_shape_starts_as_one_that_adds_nothing() -> None:
+    """So a deep net starts shallow; a layer that cannot keep its shape has to give something from the start."""
+    supernet = MaskedSupernet(SPACE, 4, 16, seed=1).eval()
+    shallow = BASE.replace("c16,k3_e2.25_relu,k3_e2.25_relu", "c16,skip,skip").replace(
+        "24,k3_e2.25_relu,k3_e2.25_relu", "24,k3_e2.25_relu,skip"
+    )
+    deep, other = (supernet.subnet(choice_positions(parse_net(text, SPACE)))(IMAGES) for text in (BASE, shallow))
+    assert torch.equal(deep, other) and deep.std() > 0
+
+
+def test_the_seed_decides_the_weights() -> None:
+    one, again, other = (MaskedSupernet(SPACE, 4, 16, seed=seed).layers[1].convs[0].weight for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+
+
 def test_other_images_only_scale_the_maps() -> None:
     space = replace(SPACE, classes=10)
     supernet = stirred(space, resolution=24)

@@ -137,6 +137,27 @@ def test_an_elastic_step_trains_the_largest_net_the_smallest_and_others(
     assert MODEL.fastest.macs <= min(macs) <= max(macs) <= MODEL.slowest.macs
 
 
+def test_the_largest_net_learns_the_labels_and_the_others_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[torch.Tensor, torch.Tensor]] = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def recorded(outputs: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        calls.append((outputs, told))
+        return cross_entropy(outputs, told)
+
+    monkeypatch.setattr("lutbench.search.dnas.F.cross_entropy", recorded)
+    search(setup(tmp_path, mode="elastic", schedule=replace(SCHEDULE, epochs=1, warmup=0)), quiet)
+    steps = [calls[start : start + 4] for start in range(0, len(calls), 4)]
+    assert len(steps) == 4
+    for (outputs, labels), *others in steps:
+        assert labels.dtype == torch.int64 and len(others) == 3
+        for other, told in others:
+            assert torch.equal(told, outputs.softmax(1)) and not told.requires_grad
+            assert other.requires_grad and not torch.equal(other, outputs)
+
+
 def test_the_loss_without_a_target_takes_multiply_accumulates(tmp_path: Path) -> None:
     found = search(setup(tmp_path, objective=product([MODEL]), schedule=replace(SCHEDULE, epochs=2)), quiet)
     assert found.history[-1]["expected multiply-accumulates"] > 0
