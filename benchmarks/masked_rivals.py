@@ -5,12 +5,11 @@
     python benchmarks/masked_rivals.py run --lut R.csv --targets-ms 1.8,0.8,1.1,1.4,2.3 --methods masks,derived
     python benchmarks/masked_rivals.py report --lut R.csv --targets-ms 1.8,0.8,1.1,1.4,2.3 [--plot rivals.svg]
 
-Rivals: chance (random nets within the budget), scaling (one block everywhere, all widths scaled alike, the slowest that
-fits), rejection (the best of as many random nets under the same supernet), elastic (an elastic supernet and evolution)
-and derived (`lutbench derive` from the masked supernet of the first target). With several targets the report compares
-the fronts, too: searches of their own against derivations from one. What is done is a line of --results; started again
-it goes on, from the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where
-work is left.
+Rivals: chance (random nets within the budget), scaling (one block everywhere, all widths scaled alike), rejection (the
+best of as many random nets under the same supernet), elastic (an elastic supernet and evolution) and derived (`lutbench
+derive` from the masked supernet of the first target). With several targets the report compares the fronts, too:
+searches of their own against derivations from one. What is done is a line of --results; started again it goes on, from
+the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where work is left.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ from lutbench.jobs.derive import DeriveRequest, derive_nets
 from lutbench.jobs.learning import Computing
 from lutbench.lut.file import read_lut
 from lutbench.nn.workload import empty_net
+from lutbench.search.budget import WINDOW
 from lutbench.search.chance import random_within
 from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
@@ -56,7 +56,8 @@ ORDER = ("masks", "rejection", "elastic", "derived", "scaling", "chance")
 FOUND_BY_SCORES = ORDER[:4]
 COLUMNS = ("nets", "trained", "seeds", "of the target", "mean accuracy", "95 % interval", "random nets that it beats")
 COLUMNS += ("found in",)
-BLOCKS = ("k3_e3_relu", "k3_e1.5_relu")  # of the net whose widths are scaled: the first one that fits
+# of the net whose widths are scaled: the first one with a net near the target
+BLOCKS = ("k3_e3_relu", "k3_e4.5_relu", "k5_e4.5_relu", "k3_e1.5_relu")
 STEPS = 200  # of the scale
 
 
@@ -162,21 +163,22 @@ def training_line(study: Study, net: str, seed: int) -> dict[str, Any]:
 
 
 def scaled(model: CostModel, target_us: float) -> Net | None:
-    """The slowest net within the target that has one block everywhere, all widths scaled alike; None where none is.
+    """A net within the target that has one block everywhere, all widths scaled alike; None where none is.
 
-    It has the first of BLOCKS and the largest resolution with which one fits.
+    Of the first of BLOCKS, and of that the largest resolution, that has one above WINDOW of the target; where no block
+    has, it is the slowest of all that are within it. Of several the slowest.
     """
     resolutions = reversed(range(max(1, len(model.space.resolutions))))
+    best: tuple[float, Net | None] = 0.0, None
     for block, resolution in itertools.product(BLOCKS, resolutions):
-        found = {}
         shares = np.linspace(0, 1, STEPS)
         for positions in dict.fromkeys(_scaled_to(model.space, float(share), resolution, block) for share in shares):
             net = net_at(model.space, positions, "scaled@{label}")
-            if model.net_us(net) <= target_us:
-                found[model.net_us(net)] = net
-        if found:
-            return found[max(found)]
-    return None
+            if best[0] < model.net_us(net) <= target_us:
+                best = model.net_us(net), net
+        if best[0] > WINDOW * target_us:
+            break
+    return best[1]
 
 
 def _scaled_to(space: Space, share: float, resolution: int, block: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from lutbench.search.gates import Gates, Mode, draw, fixed_path, probabilities
 from lutbench.search.grid_costs import MACS, CostModel, count_model, is_latency
 from lutbench.search.latency import check_same_space, expected_costs
 from lutbench.search.masked import MaskedSupernet
+from lutbench.search.masked_forms import check_masks
 from lutbench.search.metrics import Record
 from lutbench.search.objective import Objective
 from lutbench.search.schedule import Schedule
@@ -115,11 +116,7 @@ def make_supernet(
     """The supernet of a space: of masks where its nets choose channels or a resolution."""
     if not space.has_choices:
         return Supernet(space, classes, resolution, seed, shared=shared)
-    if not shared:
-        raise UsageError(
-            "where channels or resolutions are chosen, one block serves all candidates of a layer",
-            remedy="leave --separate-weights out",
-        )
+    check_masks(space, shared)
     return MaskedSupernet(space, classes, resolution, seed)
 
 

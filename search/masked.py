@@ -22,6 +22,7 @@ from lutbench.search.gates import Gates, ThetaNet
 from lutbench.search.grid_costs import SplitGates, gate_counts, split_gates
 from lutbench.search.initial import initialise
 from lutbench.search.masked_block import MaskedBlock, prefix, resized
+from lutbench.search.masked_forms import check_masks
 from lutbench.search.resolutions import Sample, Size, sampled, sizes_at, spread
 from lutbench.space.decisions import decisions
 from lutbench.space.macro import Space
@@ -43,6 +44,7 @@ class MaskedSupernet(ThetaNet):
 
     def __init__(self, space: Space, classes: int, resolution: int, seed: int) -> None:
         super().__init__()
+        check_masks(space)
         self.space = space
         self._resolutions = sizes_at(resolution, space.resolutions or (space.resolution,))
         shapes = [replace(space.widest, resolution=r, resolutions=(), classes=classes) for r in self._resolutions]

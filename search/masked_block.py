@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from lutbench.nn.modules import empty_operator
 from lutbench.search.depthwise import depthwise_conv
-from lutbench.search.masked_forms import check_forms, check_served, form_of
+from lutbench.search.masked_forms import form_of
 from lutbench.search.pointwise import pointwise_conv
 from lutbench.space.macro import Layer
 
@@ -92,11 +92,9 @@ class MaskedBlock(nn.Module):
         self._blocks = [p for p, candidate in enumerate(first.candidates) if not candidate.is_skip]
         self._skip = next((p for p, candidate in enumerate(first.candidates) if candidate.is_skip), None)
         by_input = rows[0] if is_tied else [row[0] for row in rows]
-        check_served(first)
         self._forms = [
             [form_of(layer.operator(layer.candidates[p])) for p in self._blocks] for layer in by_input
         ]  # [input][block]
-        check_forms(first, self._forms)
         self._keeps = [
             [self.stride == 1 and c_in == c_out for c_out in self.outs] for c_in in self.ins
         ]  # [input][output]
@@ -138,7 +136,7 @@ class MaskedBlock(nn.Module):
     def nest(self) -> None:
         """Lets a layer that always keeps its shape start as one that adds nothing, so that a deep net starts shallow.
 
-        Not one that keeps it with some channels: with the others it would give zeros, and nothing behind it would learn.
+        One that keeps it with some channels would give zeros with the others, and nothing behind it would learn.
         """
         if self.norms and self._always_keeps:
             cast(nn.BatchNorm2d, self.norms[-1]).weight.zero_()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lutbench.errors import UsageError
 from lutbench.space.blocks.kind import DEFAULT_KIND
 from lutbench.space.blocks.parts import activation_of
-from lutbench.space.macro import Layer
+from lutbench.space.macro import Layer, Space
 from lutbench.space.operator import Operator
 
 
@@ -35,8 +34,24 @@ def form_of(operator: Operator) -> Form:
     return Form(operator.mid_channels, operator.kernel, squeeze, activation_of(operator), gates)
 
 
-def check_served(layer: Layer) -> None:
-    """UsageError where a candidate is of a kind that masks do not serve."""
+def check_masks(space: Space, shared: bool = True) -> None:
+    """UsageError where nets choose channels or a resolution and one block cannot serve all candidates of a layer.
+
+    shared: that they share their weights is what the search was asked for.
+    """
+    if not space.has_choices:
+        return
+    if not shared:
+        raise UsageError(
+            "where channels or resolutions are chosen, one block serves all candidates of a layer",
+            remedy="leave --separate-weights out",
+        )
+    for layer in space.layers:
+        _check_kinds(layer)
+        _check_forms(layer)
+
+
+def _check_kinds(layer: Layer) -> None:
     for candidate in layer.candidates:
         if not candidate.is_skip and (candidate.kind != DEFAULT_KIND or candidate.groups != 1):
             raise UsageError(
@@ -45,13 +60,9 @@ def check_served(layer: Layer) -> None:
             )
 
 
-def check_forms(layer: Layer, forms: Sequence[Sequence[Form]]) -> None:
-    """UsageError where the blocks are too different for one to serve them.
-
-    forms: [input][block].
-    """
+def _check_forms(layer: Layer) -> None:
     blocks = [candidate for candidate in layer.candidates if not candidate.is_skip]
-    gates = {form.gates for row in forms for form in row if form.gates}
+    gates = {form.gates for form in (form_of(layer.operator(block)) for block in blocks) if form.gates}
     if len({bool(candidate.expansion) for candidate in blocks}) > 1 or len(gates) > 1:
         raise UsageError(
             f"layer {layer.index + 1} has blocks with and without an expansion (e0), or with gates of different kinds",

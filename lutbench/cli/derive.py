@@ -14,8 +14,8 @@ from lutbench.cli.options import LUT, NUMBERS, folder_name, json_option, machine
 if TYPE_CHECKING:
     from lutbench.jobs.derive import DerivedFor, DerivedNets
 
-_COLUMNS = ("candidates", "target_ms", "predicted_us", "accuracy", "cross_entropy", "mmacs", "params_m")
-_COLUMNS += ("on_front", "file")
+_COLUMNS = ["candidates", "target_ms", "predicted_us", "accuracy", "cross_entropy", "mmacs", "params_m"]
+_COLUMNS += ["on_front", "file"]
 
 
 @click.command("derive", cls=HelpCommand)

@@ -16,6 +16,7 @@ from lutbench.jobs.learning import Computing, Images, RunOutput, check_images, i
 from lutbench.jobs.scoring import scorers_for
 from lutbench.lut.table import Lut
 from lutbench.search.grid_costs import CostModel, is_latency
+from lutbench.search.masked_forms import check_masks
 from lutbench.search.recipe import SMALL_SET
 from lutbench.search.schedule import Schedule, schedule_for
 from lutbench.space.architecture import Architecture, write_architecture
@@ -181,6 +182,7 @@ def search_folder(request: SearchRequest) -> Path:
 def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
+    check_masks(space, request.learning.shared)
     request.goal.objective(models_of(request.luts, space, request.goal))
     check_trains(space)
     for lut in request.luts:

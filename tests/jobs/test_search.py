@@ -108,6 +108,15 @@ def test_goals_that_cannot_be_are_one_line(
         check_request(search_request(*luts, folder=tmp_path, **options))
 
 
+def test_what_masks_cannot_serve_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    fused = tmp_path / "fused.toml"
+    fused.write_text(CHOOSING_TOML.replace('"skip"]', '"fused_k3_e2"]'))
+    with pytest.raises(UsageError, match="layer 2 may be fused_k3_e2, which masks do not serve"):
+        check_request(search_request(folder=tmp_path, space=str(fused), target_mmacs=0.25))
+    with pytest.raises(UsageError, match="one block serves all candidates"):
+        check_request(search_request(folder=tmp_path, space="fbnetv2", target_mmacs=200.0, shared=False))
+
+
 def test_a_lut_of_another_space_than_the_one_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(LutError, match="is of space fbnet, not fbnetv2"):
         check_request(search_request(S8, folder=tmp_path, space="fbnetv2", targets_ms=(8.0,)))

@@ -124,6 +124,21 @@ def test_every_option_has_a_gradient() -> None:
     assert torch.equal(supernet.theta.grad.ne(0), supernet.mask & torch.tensor(several)[:, None])
 
 
+@pytest.mark.parametrize("other", ["skip", "k3_e2.25_relu_se0.25"])
+@torch.no_grad()
+def test_gates_between_two_options_weigh_what_each_gives(other: str) -> None:
+    """Exactly, where options differ in what is linear: in being there, in the gate of squeeze-and-excitation."""
+    block, x = SUPERNET.layers[2], torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(4))
+    names = [candidate.name for candidate in SPACE.layers[2].candidates]
+    both = [names.index("k3_e2.25_relu"), names.index(other)]
+    widest = len(block.outs) - 1
+    candidates, gives = torch.zeros(len(names)), torch.eye(len(block.outs))[widest]
+    candidates[both] = torch.tensor([0.25, 0.75])
+    found = block.masked(x, block.weighted(None, gives, candidates))
+    one, two = (block.sliced(x, widest, widest, position) for position in both)
+    assert (found - (0.25 * one + 0.75 * two)).abs().max() < 1e-5 and (one - two).abs().max() > 1e-2
+
+
 def test_one_run_serves_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block runs once for each resolution, whatever its candidates and channels."""
     from lutbench.search import masked_block
@@ -165,9 +180,7 @@ def test_blocks_that_masks_do_not_serve(old: str, new: str, problem: str) -> Non
 def test_a_layer_that_may_keep_its_shape_starts_as_one_that_adds_nothing() -> None:
     """So a deep net starts shallow; a layer that cannot keep its shape has to give something from the start."""
     supernet = MaskedSupernet(SPACE, 4, 16, seed=1).eval()
-    shallow = BASE.replace("c16,k3_e2.25_relu,k3_e2.25_relu", "c16,skip,skip").replace(
-        "24,k3_e2.25_relu,k3_e2.25_relu", "24,k3_e2.25_relu,skip"
-    )
+    shallow = "r32|c16|c16,k3_e2.25_relu,skip|c24,k3_e2.25_relu,skip|k3_e2.25_relu"
     deep, other = (supernet.subnet(choice_positions(parse_net(text, SPACE)))(IMAGES) for text in (BASE, shallow))
     assert torch.equal(deep, other) and deep.std() > 0
 
