@@ -149,6 +149,13 @@ def _space(request: DeriveRequest, lut: Lut, found: FinishedSearch) -> Space:
     section = lut.metadata.space
     resolution = request.resolution or (section.resolutions[0] if section.resolutions else 0)
     (space,) = kept_spaces(section.name, (resolution,), (found.width,), section.definition)
+    if request.resolution and not space.resolutions:
+        (whole,) = kept_spaces(section.name, section.resolutions[:1], (found.width,), section.definition)
+        if whole.resolutions:
+            sizes = ", ".join(map(str, whole.resolutions))
+            raise UsageError(
+                f"nets of space {space.name} choose their resolution from {sizes}", remedy="leave --resolution out"
+            )
     found.check_space(space)
     return space
 

@@ -213,6 +213,8 @@ def test_nets_with_channels_and_a_resolution_of_their_own(mode: str, tmp_path: P
     fixed = lut_of(FEW_TOML, 4, "fixed", resolution=24)  # whose nets have one resolution: another space
     with pytest.raises(CheckpointError, match=r"resolutions 16/24/32, .* and the LUT of choosing@24x1\.0, channels"):
         derive_nets(replace(derived, luts=(fixed,)), CPU, QUIET)
+    with pytest.raises(UsageError, match="choose their resolution from 16, 24, 32; leave --resolution out"):
+        derive_nets(replace(derived, resolution=24), CPU, QUIET)
 
 
 def test_a_lut_of_another_resolution_will_do_and_of_another_space_will_not(request_: DeriveRequest) -> None:
