@@ -209,8 +209,9 @@ def report(plan: Plan, plot: Path | None) -> None:
             share = np.mean([one.latency_us for one in of]) / (1000 * target_ms)
             seeds = len({one.seed for one in of})
             cells = [method, str(len(of)), str(seeds), f"{share:.3f}", f"{found.mean():.1%}", interval(found)]
-            beaten = np.mean([share_beaten(one, chance) for one in found]) if chance else np.nan
-            cells += ["-" if method == "chance" else f"{beaten:.0%}", found_in(plan, method, target_ms)]
+            is_told = chance and method != "chance"
+            beaten = f"{np.mean([share_beaten(one, chance) for one in found]):.0%}" if is_told else "-"
+            cells += [beaten, found_in(plan, method, target_ms)]
             print("| " + " | ".join(cells) + " |")
     print_fronts(plan, points)
     if plot:

@@ -217,7 +217,7 @@ class MaskedBlock(nn.Module):
             theirs = widest_norm.state_dict()
             for name, value in norm.state_dict().items():
                 value.copy_(prefix(theirs[name], value.shape))
-        return module.train(self.training)
+        return module
 
     @property
     def _always_keeps(self) -> bool:

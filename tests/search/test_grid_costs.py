@@ -12,6 +12,7 @@ import torch
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.predict import predict
+from lutbench.lut.table import Row
 from lutbench.search.budget import WINDOW, best_within
 from lutbench.search.chance import are_within, random_within
 from lutbench.search.gates import candidate_mask, draw, fixed_path, probabilities
@@ -30,14 +31,19 @@ from tests.search.made import made_lut
 CHOOSING = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
 # so few nets that all can be looked at
 FEW = parse_space(
-    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"'), Path("few.toml")
+    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"').replace(
+        "channels = 24\n", "channels = [16, 24]\n"
+    ),
+    Path("few.toml"),
 ).scaled(32, 1.0)
 MODELS: list[CostModel] = [count_model(FEW, MACS), latency_model(made_lut(FEW), FEW)]
 
 
-@pytest.mark.parametrize("name", ["choosing", "fbnetv2"])
+@pytest.mark.parametrize("name", ["choosing", "one resolution", "fbnetv2"])
 def test_one_hot_gates_cost_what_the_derived_net_is_counted_at(name: str) -> None:
-    space = CHOOSING if name == "choosing" else known_space("fbnetv2").scaled(224, 1.0)
+    fixed = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(24, 1.0)
+    spaces = {"choosing": CHOOSING, "one resolution": fixed}
+    space = spaces.get(name) or known_space("fbnetv2").scaled(224, 1.0)
     models = [count_model(space, MACS), count_model(space, PARAMS)]
     expected, mask = expected_costs(models), candidate_mask(space)
     for net in random_nets(space, 200, 0, "counted"):
@@ -55,6 +61,16 @@ def test_one_hot_gates_take_what_predict_says() -> None:
         gates = fixed_path(choice_positions(net), mask).values
         assert expected(gates).item() == pytest.approx(predicted_us, rel=1e-12)
         assert model.net_us(net) == pytest.approx(predicted_us, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["stem", "ir", "pool", "fc"])
+def test_a_checkpoint_knows_one_lut_from_another(kind: str) -> None:
+    lut = made_lut(CHOOSING)
+    number = next(n for n, row in enumerate(lut.rows) if row.operator.startswith(f"{kind}_"))
+    rows = list(lut.rows)
+    rows[number] = Row(rows[number].operator, *(rows[number].latency_us + 1,) * 6, samples=36, rounds=12)
+    one, other = (latency_model(part, CHOOSING) for part in (lut, replace(lut, rows=tuple(rows))))
+    assert f"{one.total:.3f}" != f"{other.total:.3f}"
 
 
 def every(space: Space) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,31 @@ def test_gates_between_two_options_weigh_what_each_gives(other: str) -> None:
     found = block.masked(x, block.weighted(None, gives, candidates))
     one, two = (block.sliced(x, widest, widest, position) for position in both)
     assert (found - (0.25 * one + 0.75 * two)).abs().max() < 1e-5 and (one - two).abs().max() > 1e-2
+
+
+def test_smaller_kernels_are_the_middle_taps_of_the_largest() -> None:
+    block, names = SUPERNET.layers[1], [candidate.name for candidate in SPACE.layers[1].candidates]
+    largest = block.convs[1].weight
+    for name, taps in (("k3_e2.25_relu", slice(1, 4)), ("k5_e2.25_relu", slice(0, 5))):
+        alone = block.copy_of(0, len(block.outs) - 1, names.index(name))
+        weight = [part for part in alone.modules() if isinstance(part, nn.Conv2d)][1].weight
+        assert torch.equal(weight, largest[: len(weight), :, taps, taps])
+
+
+def test_gradients_of_gates_are_those_of_the_outputs() -> None:
+    """Along random directions, as differences tell: no gate is left out anywhere."""
+    supernet, rng = copy.deepcopy(SUPERNET).double(), torch.Generator().manual_seed(6)
+    shares = draw(SUPERNET.theta.detach().double(), SUPERNET.mask, 5.0, "soft", rng).values
+    values = shares.clone().requires_grad_()
+    supernet(IMAGES.double(), Gates(values, values)).square().sum().backward()
+    assert values.grad is not None
+    for _ in range(3):
+        step = 1e-6 * torch.randn(shares.shape, generator=rng, dtype=torch.float64) * SUPERNET.mask
+        with torch.no_grad():
+            ends = [
+                supernet(IMAGES.double(), Gates(part, part)).square().sum() for part in (shares - step, shares + step)
+            ]
+        assert (2 * values.grad * step).sum().item() == pytest.approx((ends[1] - ends[0]).item(), rel=0.01)
 
 
 def test_one_run_serves_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
