@@ -44,6 +44,9 @@ class Frames:
     """A connection that speaks frames. LinkLostError where it breaks or nothing comes in time."""
 
     def __init__(self, connection: socket.socket) -> None:
+        if connection.family != socket.AF_UNIX:
+            # else a question's second frame waits until the other side has acknowledged the first, often 40 ms
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
         self._cipher: Cipher | None = None
         self._greeting = True

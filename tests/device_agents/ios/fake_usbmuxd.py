@@ -151,7 +151,8 @@ class FakeUsbmuxd:
             result(connection, tag, REFUSED)
             return False
         target.settimeout(None)
-        target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a cable does not wait for more to send
+        for end in (connection, target):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a cable does not wait for more to send
         with self._lock:
             self._open += [(number, connection), (number, target)]
             result(connection, tag, OK)

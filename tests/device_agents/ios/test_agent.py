@@ -17,7 +17,7 @@ from lutbench.device_agents.ios import link as link_module
 from lutbench.device_agents.ios.find import READY, WantedIphone, attached
 from lutbench.device_agents.ios.opening import clean_iphone, open_iphone
 from lutbench.device_agents.remote.agent import Patience
-from lutbench.errors import DeviceError, UsageError
+from lutbench.errors import DeviceError
 from lutbench.events import Event, Note
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent
@@ -365,45 +365,3 @@ def test_which_iphone_is_meant(app: App, mux: FakeUsbmuxd, opened: OpenIphone) -
     app.unplug()
     with pytest.raises(DeviceError, match="no iPhone is attached"):
         opened()
-
-
-def wireless(app: App, code: str) -> WantedIphone:
-    return WantedIphone("mine", address=f"127.0.0.1:{app.wifi_port}", code=code)
-
-
-def test_wifi_is_sealed_and_measures_the_same(app: App, opened: OpenIphone, artifacts: list[Artifact]) -> None:
-    agent = opened(wireless(app, app.code.lower()))
-    assert list(agent.install(artifacts)) == []
-    assert len(samples(list(agent.measure(BATCH)))) == 3
-    assert agent.describe().environment["connection"] == "Wi-Fi"
-
-
-def test_five_wrong_codes_switch_wifi_off(app: App, opened: OpenIphone) -> None:
-    wrong = "0000-0000-0000" if not app.code.startswith("0000") else "1111-1111-1111"
-    for left in ("4 more tries", "3 more tries", "2 more tries", "one more try"):
-        with pytest.raises(DeviceError, match=f"the pairing code is wrong .{left}"):
-            opened(wireless(app, wrong))
-    with pytest.raises(DeviceError, match="five wrong pairing codes"):
-        opened(wireless(app, wrong))
-    # the right one does not help any more, whether the app still listens, has just stopped, or stops in between: then
-    # it breaks a connection that the system had taken for it
-    with pytest.raises(DeviceError, match=r"nothing answers|five wrong"):
-        opened(wireless(app, app.code))
-    opened().close()  # by cable it goes on
-
-
-def test_a_right_code_forgives_the_wrong_ones(app: App, opened: OpenIphone) -> None:
-    for _ in range(2):
-        for _ in range(3):
-            with pytest.raises(DeviceError, match="the pairing code is wrong"):
-                opened(wireless(app, "0" * 12))
-        opened(wireless(app, app.code)).close()
-
-
-def test_wifi_needs_a_code(app: App, opened: OpenIphone, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="there is no pairing code"):
-        opened(wireless(app, ""))
-    with pytest.raises(UsageError, match="is no pairing code"):
-        opened(wireless(app, "123"))
-    monkeypatch.setenv("LUTBENCH_PAIRING_CODE", app.code)
-    opened(wireless(app, "")).close()

@@ -30,6 +30,14 @@ def fed(data: bytes) -> Frames:
     return Frames(ours)
 
 
+def test_no_frame_waits_for_the_one_before() -> None:
+    """Asked of the socket: how long a frame takes is the machine's."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        assert not ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        Frames(ours)
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_json_and_bytes_arrive_as_they_were_sent() -> None:
     ours, theirs = socket.socketpair()
     sender, receiver = Frames(ours), Frames(theirs)
