@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import selectors
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from lutbench.children import ending
 from lutbench.closing import Closing
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo
 from lutbench.device_agents.host.environment import describe_host
+from lutbench.device_agents.loading_order import loading_order
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 from lutbench.measure.protocol import Batch, Canary, Cycle, Failure, Outcome, Samples, Spent
@@ -83,16 +83,10 @@ class HostAgent(Closing):
                     yield Failure(artifact, str(death))
 
     def renew(self, names: Collection[str]) -> None:
-        """A new worker that has these loaded; what else a batch asks for is loaded when it does.
-
-        It loads them in an order of its own: where an artifact's weights and scratch memory lie follows from what was
-        loaded before it, and an order that stays would give an artifact the same place in every worker of a run.
-        """
+        """A new worker that has these loaded, in an order of its own; what else a batch asks for, when it does."""
         self._loaded.intersection_update(names)
         self._renewed += 1
-        order = sorted(self._artifacts)
-        random.Random(self._renewed).shuffle(order)
-        self._artifacts = {name: self._artifacts[name] for name in order}
+        self._artifacts = {name: self._artifacts[name] for name in loading_order(self._artifacts, self._renewed)}
         self._restart()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lutbench.closing import Closing
 from lutbench.device_agents.agent import AgentSettings, DeviceInfo
+from lutbench.device_agents.loading_order import loading_order
 from lutbench.device_agents.remote.job_run import Ending, RunnerJobRun
 from lutbench.device_agents.remote.link import PushError
 from lutbench.device_agents.remote.persist import RECONNECT_S
@@ -111,6 +112,7 @@ class RemoteAgent(Closing):
         self._process = process
         self._place = place
         self._artifacts: dict[str, Artifact] = {}
+        self._renewed = 0
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
         self._units: dict[str, Mapping[str, int]] = {}
         self.facts = RunnerFacts()
@@ -199,8 +201,9 @@ class RemoteAgent(Closing):
             left = [cycle for cycle in left if self._has(cycle)]
 
     def renew(self, names: Collection[str]) -> None:
-        """The next batch is given to a new runner, which loads what the batch needs."""
+        """The next batch is given to a new runner, which loads what the batch needs, in an order of its own."""
         del names
+        self._renewed += 1
         self._process.renew()
 
     def _has(self, cycle: Cycle) -> bool:
@@ -214,7 +217,7 @@ class RemoteAgent(Closing):
     def _needed(self, batch: Batch) -> tuple[Artifact, ...]:
         names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
         names |= dict.fromkeys(canary.artifact for canary in batch.canaries)
-        return tuple(self._artifacts[name] for name in sorted(names))
+        return tuple(self._artifacts[name] for name in loading_order(names, self._renewed))
 
     def _after_load(
         self, ending: Ending, left: dict[str, Artifact], suspects: list[str], fruitless: int

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from lutbench.device_agents import registry
 from lutbench.device_agents.agent import AgentSettings
-from lutbench.device_agents.android.find import Attached
+from lutbench.device_agents.android.find import Attached, Wanted
+from lutbench.device_agents.android.limits import Limits
+from lutbench.device_agents.ios.find import WantedIphone
 from lutbench.device_agents.registry import (
     RegistryError,
     all_devices,
+    check_device,
     clean_device,
     find_device,
     open_agent,
@@ -20,6 +23,9 @@ from lutbench.device_agents.registry import (
     registry_path,
 )
 from lutbench.errors import DeviceError, LutbenchError, UsageError
+from lutbench.export.artifact import Artifact
+
+ARTIFACT = Artifact("conv", "onnx", "int8", Path("conv.onnx"), "0" * 64, 1, 0.0)
 
 
 def write(text: str) -> None:
@@ -100,6 +106,52 @@ def test_an_entry_tells_phones_of_one_serial_apart(place: str, label: str, monke
     monkeypatch.setattr(registry, "attached", lambda: twins)
     write(f'[devices.mine]\nkind = "android"\nserial = "0123"\n{place}\n')
     assert phone_label(find_device("mine")) == label
+
+
+def test_all_that_an_entry_says_of_its_phone_reaches_who_opens_and_who_checks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(
+        '[devices.mine]\nkind = "android"\nserial = "0123"\nmodel = "Pixel*"\nbundle = "b"\nusb = "1-4.2"\n'
+        'transport_id = "7"\nignore_zones = ["soc*"]\nmax_temperature_c = 80\nleast_battery_percent = 30\n'
+    )
+    limits = Limits(processor_c=80.0, least_battery_percent=30, ignored_zones=("soc*",))
+    expected = Wanted("mine", "0123", "", "Pixel*", "b", "1-4.2", "7", limits)
+    heard: list[Wanted] = []
+
+    def hear(wanted: Wanted, *_: object) -> None:
+        heard.append(wanted)
+
+    monkeypatch.setattr(registry, "check_attached", hear)
+    for place in ("opening.open_phone", "opening.clean_phone", "check.check_phone"):
+        monkeypatch.setattr(f"lutbench.device_agents.android.{place}", hear)
+    device, settings = find_device("mine"), AgentSettings("onnx", "int8", 1)
+    open_agent(device, settings)
+    check_device(device, settings, ARTIFACT, lambda _check: None)
+    clean_device(device)
+    assert heard == [expected] * 4
+
+
+def test_all_that_an_entry_says_of_its_iphone_reaches_who_opens_and_who_checks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(
+        '[devices.far]\nkind = "ios"\naddress = "192.168.1.21"\ncode = "7k2m-q4xd-9rtp"\nmodel = "iPhone15,*"\n'
+        "least_battery_percent = 30\n"
+    )
+    expected = WantedIphone("far", "", "192.168.1.21", "iPhone15,*", "7K2MQ4XD9RTP", 30)
+    heard: list[WantedIphone] = []
+
+    def hear(wanted: WantedIphone, *_: object) -> None:
+        heard.append(wanted)
+
+    for place in ("find.check_attached", "opening.open_iphone", "opening.clean_iphone", "check.check_iphone"):
+        monkeypatch.setattr(f"lutbench.device_agents.ios.{place}", hear)
+    device, settings = find_device("far"), AgentSettings("onnx", "int8", 1)
+    open_agent(device, settings)
+    check_device(device, settings, ARTIFACT, lambda _check: None)
+    clean_device(device)
+    assert heard == [expected] * 4
 
 
 def test_a_users_iphone() -> None:

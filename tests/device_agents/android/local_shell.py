@@ -24,6 +24,7 @@ class LocalShell(Connection):
         super().__init__(None, "phone")  # type: ignore[arg-type]
         self.folder = folder
         self.scripts: list[str] = []
+        self._programs = os.environ["PATH"]
         self.recorded = folder / "sys/recorded"
         self.recorded.mkdir(parents=True)
         for path in (PHONE / "recorded").iterdir():
@@ -50,7 +51,7 @@ class LocalShell(Connection):
 
     def run(self, script: str, timeout_s: float = COMMAND_TIMEOUT_S) -> Answer:
         self.scripts.append(script)
-        environment = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+        environment = {"PATH": f"{self.folder / 'bin'}:{self._programs}"}
         done = subprocess.run(
             ["sh", "-c", self._here(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             env=environment, timeout=timeout_s, stdin=subprocess.DEVNULL,
@@ -66,6 +67,18 @@ class LocalShell(Connection):
         for place in ("/data/local/tmp", "/sys/", "/proc/"):
             text = text.replace(place, f"{self.folder}{place}")
         return text
+
+    def hide(self, *names: str) -> None:
+        """From now on these programs are not there."""
+        few = self.folder / "few"
+        few.mkdir()
+        for folder in reversed(self._programs.split(":")):
+            for program in Path(folder).glob("*"):
+                (few / program.name).unlink(missing_ok=True)
+                (few / program.name).symlink_to(program)
+        for name in names:
+            (few / name).unlink()
+        self._programs = str(few)
 
     def put(self, place: str, text: str) -> None:
         path = self.folder / place

@@ -162,6 +162,24 @@ def test_a_runner_that_dies_again_and_again_of_nothing_is_an_error(agent: Callab
         list(agent(script).measure(BATCH))
 
 
+def test_every_renewed_runner_loads_in_an_order_of_its_own(agent: Callable[..., AndroidAgent]) -> None:
+    """In one that stays each process of a run has the same layout of memory, and all are off by the same."""
+    names = "abcdefgh"
+    batch = replace(BATCH, cycles=tuple(Cycle((name,), 0, 0, 1, "a") for name in names))
+
+    def orders() -> list[tuple[str, ...]]:
+        made = agent(lambda job: (measured(job), DONE), loaded=names)
+        made._process.renew = lambda: None  # type: ignore[method-assign]
+        for _ in range(4):
+            list(made.measure(batch))
+            made.renew(names)
+        return [tuple(artifact["name"] for artifact in job["artifacts"]) for job in made.jobs]  # type: ignore[attr-defined]
+
+    found = orders()
+    assert all(sorted(order) == list(names) for order in found)
+    assert len(set(found)) == len(found) and found == orders()
+
+
 def test_damaged_records_are_measured_again_but_not_for_ever(agent: Callable[..., AndroidAgent]) -> None:
     tries = iter([1, 1, 0])
 

@@ -94,6 +94,25 @@ def test_a_date_that_knows_no_nanoseconds_is_whole_seconds(
     assert clock.status == "ok" and clock.found.startswith("whole seconds, ")
 
 
+@pytest.mark.parametrize("tool", ["sha256sum", "sha1sum", "md5sum"])
+def test_a_phone_of_one_hash_alone_is_checked_by_it(
+    go: Callable[..., PhoneReport], phone: LocalShell, tool: str
+) -> None:
+    """Android 7 has no sha256sum, and makers leave out what they like."""
+    phone.hide(*{"sha256sum", "sha1sum", "md5sum"} - {tool})
+    report = go()
+    assert of(report, "hash") == Check("hash", "ok", tool)
+    assert of(report, "tar").status == "ok"
+
+
+def test_a_phone_without_any_hash_fails_and_says_which_there_are(
+    go: Callable[..., PhoneReport], phone: LocalShell
+) -> None:
+    phone.hide("sha256sum", "sha1sum", "md5sum")
+    found = of(go(), "hash")
+    assert found.status == "failed" and "none of sha256sum sha1sum md5sum is there" in found.found and found.remedy
+
+
 def test_a_report_holds_no_serial_number(go: Callable[..., PhoneReport]) -> None:
     assert "ce0117118c1a2b3c04" not in repr(go())
 

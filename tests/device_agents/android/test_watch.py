@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from lutbench.device_agents.android.awake import StayAwake
+from lutbench.device_agents.android.changes import Changes
 from lutbench.device_agents.android.limits import Limits
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.remote.waiting import LONGEST_WAIT_S
@@ -219,6 +221,28 @@ def test_a_hot_record_is_looked_into_at_once(scene: Scene) -> None:
     watch.wait()
     assert scene.now_s == 5
     assert watch.seen()["slowest_khz"] == 1100000
+
+
+@pytest.mark.parametrize(("limit_c", "looks_at_once"), [(64.0, True), (66.0, False), (80.0, False)])
+def test_a_record_is_hot_by_the_limit_of_the_devices_entry(scene: Scene, limit_c: float, looks_at_once: bool) -> None:
+    scene.phone.set_zones(("mngs-thermal", 41000))
+    watch = scene.wait(limits=Limits(processor_c=limit_c))
+    watch.note(reading(**{"mngs-thermal": 65000}))
+    scene.phone.set_zones(("mngs-thermal", 90000))
+    scene.steps = iter(at(41))
+    watch.wait()
+    assert scene.now_s == (5 if looks_at_once else 0)
+
+
+def test_a_phone_that_fell_asleep_is_found_so_and_woken_before_the_next_batch(scene: Scene) -> None:
+    awake = StayAwake(Changes(scene.phone), scene.events.append, scene.phone.state)
+    watch = scene.wait(awake=awake)
+    scene.phone.set_power(mWakefulness="Asleep")
+    scene.now_s += 60
+    watch.wait()
+    assert scene.phone.state.wakefulness == "Awake"
+    assert watch.seen()["fell_asleep"] == 1 and watch.seen()["wakefulness_found"] == "Awake"
+    assert any("asleep while it is measured" in note for note in scene.notes)
 
 
 def test_without_power_it_is_looked_at_before_every_batch(scene: Scene) -> None:
