@@ -190,10 +190,9 @@ class _Reader:
             raw = [int(text) for text in texts or ()] if whole else [raw]
         good = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= _LARGEST for n in raw)
         if not good or len(raw) < 2 or list(raw) != sorted(set(raw)) or len(raw) > _MOST_OPTIONS:
-            raise self._error(
-                f"{show(raw)} are not 2 to {_MOST_OPTIONS} different whole numbers from 1 to {_LARGEST}, ascending",
-                where,
-            )
+            given = ", ".join(map(show, raw[:_MOST_OPTIONS])) + (", ..." if len(raw) > _MOST_OPTIONS else "")
+            allowed = f"2 to {_MOST_OPTIONS} different whole numbers from 1 to {_LARGEST}, ascending"
+            raise self._error(f"{where[-1]} {given or 'of nothing'} are not {allowed}", where)
         return tuple(raw)
 
     def _usual(self, found: dict[str, Any], where: _Path) -> tuple[tuple[str, Value], ...]:

@@ -104,6 +104,12 @@ def test_one_resolution_leaves_that_choice_out() -> None:
 def test_widths_scale_the_options() -> None:
     found = parse_space(CHOOSING_TOML, PATH).scaled(32, 0.5)
     assert [stage.widths for stage in found.stages] == [(8,), (8,), (8, 16), (16,)]
+    assert [stage.options for stage in found.stages] == [(), (), (8, 16), ()]  # one width is no choice
+
+
+def test_a_choice_has_channels_for_every_stage() -> None:
+    with pytest.raises(SpaceError, match="1 channel counts for 4 stages"):
+        SPACE.at(32, [16])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,9 @@ def test_nets_that_cannot_be(text: str, problem: str) -> None:
     ("old", "new", "problem"),
     [
         ("[16, 24, 32]", "[16]", "are not 2 to 32 different whole numbers"),
-        ("[16, 24, 32]", "[32, 24]", "ascending"),
+        ("[16, 24, 32]", "[32, 24]", "resolutions 32, 24 are not .* ascending"),
+        ("[16, 24, 32]", "[]", "resolutions of nothing are not"),
+        ("[16, 24]", "[24, true]", "channels 24, True are not"),
         ("[16, 24, 32]", '"16..32"', "are not 2 to 32"),
         ("[16, 24, 32]", '"16..8..4"', "is not a first number"),
         ("[16, 24, 32]", '"16..24..0.5"', "are not 2 to 32"),
