@@ -287,8 +287,9 @@ def _open_iphone(device: Device, settings: AgentSettings) -> Agent:
 
 def _iphone_runtime(runtime: str) -> str:
     """Name and version of what exports here for an iPhone; "" for a runtime of iOS itself."""
-    package = {"onnx": "onnxruntime", "executorch": "executorch"}.get(runtime)
-    return f"{package} {version(package)}" if package else ""
+    from lutbench.device_agents.runner.wheels import RUNTIMES
+
+    return next((f"{one.package} {version(one.package)}" for one in RUNTIMES if one.engine == runtime), "")
 
 
 def _open_android(device: Device, settings: AgentSettings) -> Agent:

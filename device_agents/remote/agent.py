@@ -215,8 +215,8 @@ class RemoteAgent(Closing):
                 raise DeviceError("the canary does not run any more", operator=canary.artifact)
 
     def _needed(self, batch: Batch) -> tuple[Artifact, ...]:
-        names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
-        names |= dict.fromkeys(canary.artifact for canary in batch.canaries)
+        names = {name for cycle in batch.cycles for name in cycle.artifacts}
+        names |= {canary.artifact for canary in batch.canaries}
         return tuple(self._artifacts[name] for name in loading_order(names, self._renewed))
 
     def _after_load(

@@ -192,12 +192,12 @@ def _write_front(parts: list[DerivedFor], path: Path) -> Path:
     nets = [(part, place, one) for part in parts for place, one in enumerate(part.nets)]
     nets.sort(key=lambda found: (found[2].predicted_us[found[0].device], -found[2].score.accuracy, found[0].target_ms))
     ranked = [Ranked(str(n), one.predicted_us[p.device], one.score.accuracy) for n, (p, _, one) in enumerate(nets)]
-    front = {one.name for one in front_of(ranked)}
-    for number, (part, place, one) in enumerate(nets):
+    front = front_of(ranked)
+    for (part, place, one), rank in zip(nets, ranked, strict=True):
         file = part.paths[place].name if place < len(part.paths) else ""
         cells = [one.net.candidates_text, f"{part.target_ms:g}", f"{one.predicted_us[part.device]:.3f}"]
         cells += [f"{one.score.accuracy:.6f}", f"{one.score.loss:.6f}"]
-        cells += [f"{one.net.macs / 1e6:.6f}", f"{one.net.params / 1e6:.6f}", str(int(str(number) in front)), file]
+        cells += [f"{one.net.macs / 1e6:.6f}", f"{one.net.params / 1e6:.6f}", str(int(rank in front)), file]
         writer.writerow(cells)
     write_atomically(path, text.getvalue().encode())
     return path

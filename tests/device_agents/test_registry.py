@@ -108,6 +108,18 @@ def test_an_entry_tells_phones_of_one_serial_apart(place: str, label: str, monke
     assert phone_label(find_device("mine")) == label
 
 
+def told_of(name: str, places: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the functions at these places are told of the device while it is opened, checked and cleaned."""
+    told: list[object] = []
+    for place in places:
+        monkeypatch.setattr(f"lutbench.device_agents.{place}", lambda wanted, *_: told.append(wanted))
+    device, settings = find_device(name), AgentSettings("onnx", "int8", 1)
+    open_agent(device, settings)
+    check_device(device, settings, ARTIFACT, lambda _check: None)
+    clean_device(device)
+    return told
+
+
 def test_all_that_an_entry_says_of_its_phone_reaches_who_opens_and_who_checks_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -117,19 +129,8 @@ def test_all_that_an_entry_says_of_its_phone_reaches_who_opens_and_who_checks_it
     )
     limits = Limits(processor_c=80.0, least_battery_percent=30, ignored_zones=("soc*",))
     expected = Wanted("mine", "0123", "", "Pixel*", "b", "1-4.2", "7", limits)
-    heard: list[Wanted] = []
-
-    def hear(wanted: Wanted, *_: object) -> None:
-        heard.append(wanted)
-
-    monkeypatch.setattr(registry, "check_attached", hear)
-    for place in ("opening.open_phone", "opening.clean_phone", "check.check_phone"):
-        monkeypatch.setattr(f"lutbench.device_agents.android.{place}", hear)
-    device, settings = find_device("mine"), AgentSettings("onnx", "int8", 1)
-    open_agent(device, settings)
-    check_device(device, settings, ARTIFACT, lambda _check: None)
-    clean_device(device)
-    assert heard == [expected] * 4
+    places = ("registry.check_attached", "android.opening.open_phone", "android.opening.clean_phone")
+    assert told_of("mine", (*places, "android.check.check_phone"), monkeypatch) == [expected] * 4
 
 
 def test_all_that_an_entry_says_of_its_iphone_reaches_who_opens_and_who_checks_it(
@@ -140,18 +141,13 @@ def test_all_that_an_entry_says_of_its_iphone_reaches_who_opens_and_who_checks_i
         "least_battery_percent = 30\n"
     )
     expected = WantedIphone("far", "", "192.168.1.21", "iPhone15,*", "7K2MQ4XD9RTP", 30)
-    heard: list[WantedIphone] = []
-
-    def hear(wanted: WantedIphone, *_: object) -> None:
-        heard.append(wanted)
-
-    for place in ("find.check_attached", "opening.open_iphone", "opening.clean_iphone", "check.check_iphone"):
-        monkeypatch.setattr(f"lutbench.device_agents.ios.{place}", hear)
-    device, settings = find_device("far"), AgentSettings("onnx", "int8", 1)
-    open_agent(device, settings)
-    check_device(device, settings, ARTIFACT, lambda _check: None)
-    clean_device(device)
-    assert heard == [expected] * 4
+    places = (
+        "ios.find.check_attached",
+        "ios.opening.open_iphone",
+        "ios.opening.clean_iphone",
+        "ios.check.check_iphone",
+    )
+    assert told_of("far", places, monkeypatch) == [expected] * 4
 
 
 def test_a_users_iphone() -> None:

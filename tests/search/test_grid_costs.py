@@ -12,7 +12,7 @@ import torch
 
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.predict import predict
-from lutbench.lut.table import Row
+from lutbench.lut.row import Row
 from lutbench.search.budget import WINDOW, best_within
 from lutbench.search.chance import are_within, random_within
 from lutbench.search.gates import candidate_mask, draw, fixed_path, probabilities
