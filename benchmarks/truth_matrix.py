@@ -4,6 +4,8 @@
 
 Every cell has a folder of its own under --folder; a run that is cut off goes on from its journals, and a cell that is
 done is not measured again. Prints one Markdown table of all cells asked for; those that could not be measured say why.
+With --only-export the artifacts of all cells are put into the cache, and nothing is measured: the measurement after it
+then has the machine to itself.
 """
 
 from __future__ import annotations
@@ -12,9 +14,19 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from lutbench.export.cache import ArtifactCache
+from lutbench.export.exporters import find_exporter
+from lutbench.files import default_cache_folder
+from lutbench.jobs.artifacts import export_workloads
+from lutbench.jobs.tuning import draw_tuning_nets
+from lutbench.space.find import find_spaces
+from lutbench.space.macro import distinct_operators
+from lutbench.space.sampling import random_nets
 
 FIGURES = ("noise_mean", "mean_abs_error", "max_abs_error", "within_1pct", "within_3pct", "within_5pct")
 NOT_MEASURED = "not measured"
@@ -46,6 +58,20 @@ def measured(folder: Path, cell: dict[str, str], nets: int) -> dict[str, Any]:
     return found
 
 
+def export(cell: dict[str, str], nets: int) -> str:
+    """Puts what profile and verify need into the cache; how many there are, and those that cannot be exported."""
+    started = time.monotonic()
+    spaces, _ = find_spaces(cell["space"], (int(cell["resolution"]),), (float(cell["width"]),))
+    operators = [operator for operator in distinct_operators(spaces) if operator.is_measured]
+    tuning = draw_tuning_nets(spaces, 0)
+    judged = random_nets(spaces[0], nets, 0, "verify", {net.key for net in tuning}, varied=True)
+    exporter, cache = find_exporter(cell["runtime"], cell["dtype"]), ArtifactCache(default_cache_folder())
+    wanted = [*operators, *tuning, *judged]
+    artifacts, failures = export_workloads(wanted, exporter, cell["dtype"], cache, lambda _event: None)
+    failed = "".join(f"\n  {failure.artifact}: {failure.reason}" for failure in failures)
+    return f"{' '.join(cell.values())}: {len(artifacts)} in {time.monotonic() - started:.0f} s{failed}"
+
+
 def row(cell: dict[str, str], found: dict[str, Any]) -> str:
     if "status" in found:
         return f"| {' | '.join(cell.values())} | {found['status']} |" + " |" * (len(FIGURES) + 1)
@@ -65,14 +91,19 @@ def main() -> None:
     parser.add_argument("--spaces", default="fbnet")
     parser.add_argument("--nets", type=int, default=40)
     parser.add_argument("--only-print", action="store_true", help="measure nothing: print what there is")
+    parser.add_argument("--only-export", action="store_true", help="measure nothing: fill the cache of artifacts")
     chosen = parser.parse_args()
     names = ("runtime", "dtype", "threads", "resolution", "width", "space")
     values = (chosen.runtimes, chosen.dtypes, chosen.threads, chosen.resolutions, chosen.widths, chosen.spaces)
+    cells = [dict(zip(names, one, strict=True)) for one in product(*(text.split(",") for text in values))]
+    if chosen.only_export:
+        for cell in {tuple((cell | {"threads": "any"}).items()): cell | {"threads": "any"} for cell in cells}.values():
+            print(export(cell, chosen.nets), flush=True)
+        return
     print("| " + " | ".join((*names, "nets", "floor", "mean", "worst", "1 %", "3 %", "5 %", "tau (floor)")) + " |")
     print("|---" * (len(names) + len(FIGURES) + 2) + "|")
-    for one in product(*(text.split(",") for text in values)):
-        cell = dict(zip(names, one, strict=True))
-        folder = chosen.folder / "_".join(one).replace("/", ".")
+    for cell in cells:
+        folder = chosen.folder / "_".join(cell.values()).replace("/", ".")
         is_done = (folder / "result.json").exists()
         found = {"status": NOT_MEASURED} if chosen.only_print and not is_done else measured(folder, cell, chosen.nets)
         print(row(cell, found), flush=True)

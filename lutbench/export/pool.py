@@ -20,6 +20,7 @@ from lutbench.events import Event, Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter
+from lutbench.private import executorch_speed
 from lutbench.space.factory import FactoryNet
 from lutbench.space.workload import Workload, is_own_code, workload_name
 
@@ -167,6 +168,7 @@ def _prepare_worker() -> None:
         os.dup2(nowhere.fileno(), 1)
     logging.disable(logging.WARNING)  # the quantizer's advice on pre-processing, once per artifact
     torch.set_num_threads(1)
+    executorch_speed.allow()
     _give_bars_a_lock()
 
 

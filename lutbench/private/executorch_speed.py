@@ -2,7 +2,7 @@
 
 Its passes trace the whole program again each, 30 times for a net. Profiled, most of that is: passes that have nothing
 to do in this program, checks between them, copies of each node's history, lists of operators made anew. What comes out
-is run and compared with torch anyway.
+is the same bytes, and is run and compared with torch anyway.
 
 None of it is public. Written for ExecuTorch 1.5 with torch 2.13: each remedy looks for what it replaces, and leaves it
 alone where another version has it no more; exports then are right, but slower. They are put in place in export workers
@@ -167,7 +167,7 @@ def _remedies() -> dict[str, Callable[[], None]]:
     return {
         **{path: functools.partial(_generate_no_code, path) for path in interpreted},
         lists: functools.partial(_remember_results, lists),
-        history: functools.partial(_keep_no_history, history),
+        history: functools.partial(_share_history, history),
         manager: functools.partial(_leave_out_checks, manager),
         **skipping,
     }
@@ -196,17 +196,22 @@ def _remember_results(path: str) -> None:
     setattr(module, name, functools.cache(getattr(module, name)))
 
 
-def _keep_no_history(path: str) -> None:
-    """torch copies, for each node at each pass, from which nodes of all earlier passes it came."""
+def _share_history(path: str) -> None:
+    """torch copies, for each node at each pass, from which nodes of all earlier passes it came; once made it stays.
+
+    The lowering numbers nodes by the oldest of these, and writes the numbers into the program.
+    """
     module, name = _find(path)
     source = getattr(module, name)
     made = source.__init__
 
-    def without_history(self: Any, node: Any, *arguments: Any, **named: Any) -> None:
+    def with_shared_history(self: Any, node: Any, *arguments: Any, **named: Any) -> None:
         made(self, None, *arguments, **named)
-        del node
+        if node:
+            self.node_info = self.NodeInfo(name=node.name, target=str(node.target), graph_id=id(node.graph))
+            self.from_node = list(node.meta.get("from_node", ()))
 
-    source.__init__ = without_history
+    source.__init__ = with_shared_history
 
 
 def _generate_no_code(path: str) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from lutbench.children import Child
 from lutbench.errors import ExportError, LutbenchError, OutputError
 from lutbench.events import Note
 from lutbench.export import pool
 from lutbench.export.artifact import Artifact, Exported
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.private import executorch_speed
 from lutbench.space.factory import FactoryNet
 from lutbench.space.operator import Operator, parse_operator
 
@@ -113,6 +115,21 @@ def test_a_cache_folder_that_cannot_be_is_known_first(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pool, "Child", None)
     with pytest.raises(OutputError, match="LUTBENCH_CACHE names another"):
         list(pool.export_all(OPERATORS, find_exporter("onnx", "int8"), "int8", ArtifactCache(tmp_path / "file")))
+
+
+def says_whether_it_is_fast(*_: object) -> ExportError:
+    return ExportError(" ".join(("fast:", str(executorch_speed._allowed))))
+
+
+def test_a_worker_exports_with_the_remedies_for_speed_and_this_process_does_not() -> None:
+    """Without them an export for ExecuTorch is right, and takes two to five times as long, which nothing else shows."""
+    worker = Child(pool._serve, pool._prepare_worker, says_whether_it_is_fast, None, "int8", None)
+    try:
+        worker.connection.send(OPERATORS[0])
+        assert worker.connection.recv().problem == "fast: True"
+    finally:
+        worker.kill()
+    assert not executorch_speed._allowed
 
 
 def test_bars_of_a_worker_leave_no_semaphore_behind() -> None:
