@@ -147,7 +147,7 @@ class Operator:
         """Its elementary layers; SpaceError where only its own code, or nobody, tells them."""
         return _graph(self)
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of the convolutions and the classifier. SpaceError where they are not known."""
         if self.counted:
@@ -155,7 +155,7 @@ class Operator:
         self._check_known("number of multiply-accumulates")
         return self.graph.macs
 
-    @property
+    @cached_property
     def params(self) -> int:
         """Weights, and biases of layers without batch norm; batch norms are folded into the convolutions before them.
 
