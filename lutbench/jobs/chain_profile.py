@@ -27,7 +27,7 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Canary, Failure, Protocol
-from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
+from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale, net_latencies_us
 from lutbench.measure.statistics import median_ranks, quantile
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
@@ -266,11 +266,11 @@ def _context(rows: Sequence[Row], plan: ChainPlan, nets: Sequence[Net], journal:
     data = journal.measurements
     rows_us = {row.operator: row.latency_us for row in rows if row.is_ok}
     measured = []
+    latencies_us = net_latencies_us(data, [net.key for net in nets])
     for net in nets:
         names = tuple(operator.name for operator in net.operators)
-        summary = data.summary(net.key, 0)
-        if summary and net.key not in data.failures and all(name in rows_us for name in names):
-            measured.append(NetMeasurement(net.key, names, summary.latency_us))
+        if net.key in latencies_us and net.key not in data.failures and all(name in rows_us for name in names):
+            measured.append(NetMeasurement(net.key, names, latencies_us[net.key]))
     fit = _fit(measured, rows_us)
     nets_us = {net.net: round(net.latency_us, 3) for net in measured} if fit else {}
     operator = next(p.operator.name for p in plan.programs if plan.canary.artifact in {c.key for c in p.chains})

@@ -18,6 +18,7 @@ from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.processes import common_variance, half_width, process_medians, widened
 from lutbench.measure.protocol import Canary, Protocol
+from lutbench.measure.scale import net_latencies_us
 from lutbench.measure.statistics import Summary
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
@@ -79,8 +80,8 @@ def context_section(
     context: Context, nets: Sequence[Net], canaries: Canaries, measurements: Measurements
 ) -> ContextSection:
     fit = context.fit
-    summaries = {net.key: measurements.summary(net.key, 0) for net in nets}
-    nets_us = {key: round(summary.latency_us, 3) for key, summary in summaries.items() if summary}
+    found = net_latencies_us(measurements, [net.key for net in nets])
+    nets_us = {key: round(latency_us, 3) for key, latency_us in found.items()}
     return ContextSection(
         depth=context.depth,
         **(fitted_fields(fit) if fit else {}),

@@ -30,6 +30,7 @@ from lutbench.measure.scale import (
     ScaleFit,
     choose_depth,
     fit_scale,
+    net_latencies_us,
     try_depths,
 )
 from lutbench.measure.schedule import net_cycles, operator_cycles
@@ -162,11 +163,11 @@ class Campaign:
     def _measured_nets(self) -> list[NetMeasurement]:
         """The tuning nets all of whose operators have figures."""
         found = []
+        latencies_us = net_latencies_us(self._data, [net.key for net in self._nets])
         for net in self._nets:
             names = tuple(operator.name for operator in net.operators)
-            summary = self._data.summary(net.key, 0)
-            if summary and not any(name in self._data.failures for name in (*names, net.key)):
-                found.append(NetMeasurement(net.key, names, summary.latency_us))
+            if net.key in latencies_us and not any(name in self._data.failures for name in (*names, net.key)):
+                found.append(NetMeasurement(net.key, names, latencies_us[net.key]))
         return found
 
     def _rows_us(self, depth: int) -> dict[str, float]:

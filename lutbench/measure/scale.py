@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 from lutbench.measure.in_net import InNet
+from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.statistics import Z_95
 
@@ -48,6 +49,15 @@ def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[s
         net: {number: value / factors[number] for number, value in sorted(values.items())}
         for net, values in rounds_us.items()
     }
+
+
+def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float]:
+    """The latency of each net with a round that counts: the median of its rounds, their common drift taken out.
+
+    A net of which the machine disturbed the slow rounds would else be compared with one that has them all.
+    """
+    rounds_us = {net: medians for net in nets if (medians := data.round_medians_us(net, 0))}
+    return {net: median(values.values()) for net, values in without_common_drift(rounds_us).items()}
 
 
 def fit_scale(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> ScaleFit:

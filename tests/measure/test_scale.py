@@ -5,11 +5,14 @@ import random
 import pytest
 
 from lutbench.measure.in_net import InNet
+from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.protocol import Canary, Samples
 from lutbench.measure.scale import (
     DepthTrial,
     choose_depth,
     fit_scale,
+    net_latencies_us,
     try_depths,
     without_common_drift,
 )
@@ -95,3 +98,19 @@ def test_what_all_nets_of_a_round_have_in_common_is_taken_out() -> None:
 
 def test_rounds_of_few_nets_are_left_alone() -> None:
     assert without_common_drift({"a": {0: 1.0, 1: 2.0, 2: 3.0}}) == {"a": {0: 1.0, 1: 2.0, 2: 3.0}}
+
+
+def test_nets_of_which_other_rounds_count_are_comparable() -> None:
+    """All nets are 10 % slower in the later rounds; of the last net only the first rounds are quiet."""
+    data = Measurements([Canary("nets", "classifier", 1, 0.1)])
+    for number in range(12):
+        for net in range(10):
+            slow = number >= 6
+            duration_ns = round((100_000 + 1_000 * net) * (1.1 if slow else 1.0))
+            canary_ns = 80_000 if slow and net == 9 else 50_000
+            data.add(number, Samples(f"net{net}", 0, "nets", (duration_ns,), (canary_ns,)))
+        data.end(number)
+    assert len(data.round_medians_us("net9", 0)) == 6
+    found = net_latencies_us(data, [*(f"net{net}" for net in range(10)), "never timed"])
+    assert list(found) == [f"net{net}" for net in range(10)]
+    assert found["net9"] / found["net0"] == pytest.approx(1.09, rel=1e-3)
