@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from lutbench.errors import SpaceError
 from lutbench.space.blocks.kind import DEFAULT_KIND, OWN_FIELDS, Kind, Value
@@ -49,7 +50,7 @@ class Candidate:
         own: dict[str, Value] = {"kernel": self.kernel, "expansion": self.expansion, "groups": self.groups}
         return own | dict(self.options)
 
-    @property
+    @cached_property
     def name(self) -> str:
         if self.is_skip:
             return "skip"
