@@ -1,9 +1,13 @@
 """How well `estimate` meets what was measured: rows estimated from whole nets beside the same machine's LUT. Markdown.
 
 python benchmarks/estimate_host.py LUT NETS.csv...
+python benchmarks/estimate_host.py LUT --made 6250
 
 LUT: measured by `lutbench profile`. NETS: tables that `lutbench bench -o` wrote of random nets of the LUT's space on
 the same machine. A fifth of the nets is never fitted and judges the nets' errors.
+With --made no net is timed: so many random nets take what the LUT's measured rows and its context say, times a normal
+error as large as that of the LUT's nets, whose halves differ by net_noise. It shows how estimates grow better where
+1,000 nets and more are too many to time.
 """
 
 from __future__ import annotations
@@ -23,11 +27,16 @@ from lutbench.lut.costs import OVERHEAD
 from lutbench.lut.file import read_lut
 from lutbench.lut.latencies import read_latencies
 from lutbench.lut.pieces import Piece, net_pieces, operator_piece
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
 from lutbench.space.find import find_spaces
-from lutbench.space.macro import distinct_operators
+from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
+from lutbench.space.sampling import random_nets
 
-COUNTS = (12, 30, 100, 200, 300, 1000)
+COUNTS = (12, 30, 100, 200, 300, 1000, 5000)
+MEAN_TO_SPREAD = 1.2533  # of a normal error: its standard deviation over its mean size
+HALVES_TO_WHOLE = 0.5  # of a net's two halves' difference: how far their middle is off
 RIDGES = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 
 
@@ -36,9 +45,12 @@ def main(lut_path: Path, tables: Sequence[str]) -> None:
     section = lut.metadata.space
     spaces, _ = find_spaces(section.name, section.resolutions, section.widths)
     dtype = lut.metadata.dtype
-    timed = [net for table in tables for net in read_latencies(table, lut.metadata.device, spaces).nets]
-    nets = [NetWork(net.name, net.latency_us, net_pieces(net.net, dtype)) for net in timed]
-    random.Random(0).shuffle(nets)
+    if tables[0] == "--made":
+        nets = made(lut, spaces, int(tables[1]))
+    else:
+        timed = [net for table in tables for net in read_latencies(table, lut.metadata.device, spaces).nets]
+        nets = [NetWork(net.name, net.latency_us, net_pieces(net.net, dtype)) for net in timed]
+        random.Random(0).shuffle(nets)
     judges, seen = nets[-len(nets) // 5 :], nets[: -len(nets) // 5]
     operators = [op for op in distinct_operators(spaces) if op.is_measured and op != EMPTY_GRAPH]
     pieces = [operator_piece(op, dtype) for op in operators]
@@ -50,6 +62,15 @@ def main(lut_path: Path, tables: Sequence[str]) -> None:
     )
     for count in [c for c in COUNTS if c <= len(seen)] + [len(seen)] * (len(seen) not in COUNTS):
         print(line(seen[:count], judges, pieces, measured_us))
+
+
+def made(lut: Lut, spaces: Sequence[Space], count: int) -> list[NetWork]:
+    rng, noise = random.Random(0), HALVES_TO_WHOLE * MEAN_TO_SPREAD * lut.metadata.context.net_noise
+    nets = random_nets(spaces[0], count, 0, "estimate", set(lut.metadata.context.nets), varied=True)
+    return [
+        NetWork(net.name, predict(lut, net).latency_us * (1 + rng.gauss(0, noise)), net_pieces(net, lut.metadata.dtype))
+        for net in nets
+    ]
 
 
 def line(nets: list[NetWork], judges: list[NetWork], pieces: list[Piece], measured_us: np.ndarray) -> str:  # type: ignore[type-arg]
