@@ -4,8 +4,9 @@
 
 Profiles FBNet (int8, ONNX Runtime) twice on the phone called NAME, or on the one of tests/phone that runs at this
 machine's own speed (root): the first time everything is exported and pushed. The second time's wall time, from opening
-the phone to letting it go, stands against the time that the runner's processes ran by the phone's own clock. Prints a
-Markdown table; exit status 1 where the ratio is above 1.15 or the second profile pushed a file.
+the phone to letting it go, stands against the time that the runner's processes ran by the phone's own clock. Prints
+Markdown tables, of that and of what the time went to; exit status 1 where the ratio is above 1.15 or the second profile
+pushed a file.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from lutbench.device_agents.agent import AgentSettings
+from _machine import machine
+
+from lutbench.device_agents.agent import Agent, AgentSettings, DeviceInfo
 from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.registry import Device, find_device, open_agent
 from lutbench.events import Event, Note
+from lutbench.export.artifact import Artifact
 from lutbench.jobs.profile import ProfileRequest, profile
-from lutbench.measure.protocol import Protocol
+from lutbench.measure.protocol import Batch, Failure, Outcome, Protocol
 
 LIMIT = 1.15
 
@@ -46,16 +52,57 @@ def native(folder: Path) -> Iterator[Device]:
         phone.close()
 
 
-def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[float, AndroidAgent]:
-    """Seconds from opening the phone until it was let go, and the agent as it then was."""
-    opened: list[tuple[float, AndroidAgent]] = []
+class Watched:
+    """An agent whose calls are timed. spent_s: seconds by call, opening it among them."""
 
-    def remembered(device: Device, settings: AgentSettings) -> AndroidAgent:
-        started = time.monotonic()
+    def __init__(self, device: Device, settings: AgentSettings) -> None:
+        self.started = time.monotonic()
+        self.spent_s: dict[str, float] = defaultdict(float)
+        self.runner_s: dict[str, float] = defaultdict(float)  # of that, in the runner
         agent = open_agent(device, settings)
         assert isinstance(agent, AndroidAgent)
-        opened.append((started, agent))
-        return agent
+        self.agent = agent
+        self.spent_s["open"] = time.monotonic() - self.started
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.agent, name)
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        started, runner_s = time.monotonic(), self.agent.runner_s
+        yield
+        self.spent_s[name] += time.monotonic() - started
+        self.runner_s[name] += self.agent.runner_s - runner_s
+
+    def install(self, artifacts: Sequence[Artifact]) -> Iterable[Failure]:
+        with self.timed("install"):
+            return list(self.agent.install(artifacts))
+
+    def measure(self, batch: Batch) -> Iterable[Outcome]:
+        with self.timed("batches"):
+            return list(self.agent.measure(batch))
+
+    def describe(self) -> DeviceInfo:
+        with self.timed("describe"):
+            return self.agent.describe()
+
+    def __enter__(self) -> Watched:
+        self.agent.__enter__()
+        return self
+
+    def __exit__(self, *about: Any) -> None:
+        with self.timed("close"):
+            self.agent.__exit__(*about)
+        self.ended = time.monotonic()
+
+
+def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[float, Watched]:
+    """Seconds from opening the phone until it was let go, and the agent as it then was."""
+    opened: list[Watched] = []
+
+    def remembered(device: Device, settings: AgentSettings) -> Agent:
+        opened.append(Watched(device, settings))
+        return opened[-1]  # type: ignore[return-value]
 
     request = ProfileRequest(
         device=device,
@@ -66,8 +113,17 @@ def run(device: Device, arguments: argparse.Namespace, output: Path) -> tuple[fl
     )
     with mock.patch("lutbench.jobs.tuning.TUNING_NETS", 0):
         profile(request, say, remembered)
-    ((started, agent),) = opened
-    return time.monotonic() - started, agent
+    (agent,) = opened
+    return agent.ended - agent.started, agent
+
+
+def parts(wall_s: float, agent: Watched) -> str:
+    """What the time went to, and in brackets how much of it in the runner."""
+    found = [
+        f"{name} {seconds:.2f} s" + (f" ({agent.runner_s[name]:.2f} s)" if agent.runner_s.get(name) else "")
+        for name, seconds in agent.spent_s.items()
+    ]
+    return ", ".join([*found, f"beside them {wall_s - sum(agent.spent_s.values()):.2f} s"])
 
 
 def main() -> None:
@@ -90,6 +146,7 @@ def main() -> None:
                 f" | {agent.connection.pushed_bytes} |",
                 flush=True,
             )
+        print(f"\nthe second, in the runner in brackets: {parts(wall_s, agent)}; {machine()}")
     sys.exit(0 if ratio <= LIMIT and agent.installed_files == 0 else 1)
 
 

@@ -142,7 +142,7 @@ class ChainCampaign:
             if self._data.visits(chains[0] if chains else nets[0], 0) + later - number >= self._protocol.min_rounds:
                 break  # then it is looked which are done
             plans.append(self._round(later, chains, nets))
-        *_, outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
+        outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
         self._report(self._progress(outcome.number, outcome.disturbed))
 
     def _round(self, number: int, chains: Sequence[str], nets: Sequence[str]) -> RoundPlan:

@@ -37,7 +37,7 @@ from lutbench.measure.schedule import net_cycles, operator_cycles
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.sampling import chains
+from lutbench.space.sampling import Chains
 from lutbench.units import format_percent
 
 TRIAL_DEPTHS = (0, 1, 3)
@@ -92,7 +92,7 @@ class Campaign:
         seed: int,
         report: Report,
     ) -> None:
-        self._spaces = spaces
+        self._chains = [Chains(space) for space in spaces]
         self._nets = nets
         self._canaries = canaries
         self._journal = journal
@@ -189,7 +189,7 @@ class Campaign:
             if later in FRESH_AT or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
                 break  # then something is decided, or another process is to go on
             plans.append(self._plan(later, depths, wanted))
-        *_, outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
+        outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
         if len(depths) > 1:
             number = outcome.number
             self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
@@ -211,8 +211,8 @@ class Campaign:
             ]
             sequences = [
                 [name for op in chain if (name := op.name) not in data.failures]
-                for space in self._spaces
-                for chain in chains(space, rng)
+                for chains in self._chains
+                for chain in chains.draw(rng)
             ]
             cycles += operator_cycles(
                 sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside

@@ -177,9 +177,7 @@ class Journal(Closing):
             raise ValueError("a record of no known kind")
 
     def _apply_samples(self, record: Record, most_rounds: int) -> None:
-        durations_ns, canary_ns = (
-            tuple(_whole(value, _LONGEST_NS) for value in _list(record[key])) for key in ("ns", "canary_ns")
-        )
+        durations_ns, canary_ns = (_whole_numbers(record[key], _LONGEST_NS) for key in ("ns", "canary_ns"))
         depth = _whole(record["depth"], _DEEPEST)
         samples = Samples(_text(record["operator"]), depth, _text(record["canary"]), durations_ns, canary_ns)
         self.measurements.add(_whole(record["round"], most_rounds), samples)
@@ -220,13 +218,15 @@ def _whole(value: Any, most: int) -> int:
     return value
 
 
+def _whole_numbers(values: Any, most: int) -> tuple[int, ...]:
+    """_whole of each of a list."""
+    if not isinstance(values, list):
+        raise TypeError(f"{show(values)} is not a list")
+    is_plain = set(map(type, values)) == {int} and min(values) >= 0 and max(values) <= most
+    return tuple(values) if is_plain else tuple(_whole(value, most) for value in values)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{show(value)} is not text")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{show(value)} is not a list")
     return value

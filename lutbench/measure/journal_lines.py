@@ -23,6 +23,7 @@ from lutbench.reading.kinds import JOURNAL
 Record = dict[str, Any]
 
 LONGEST_LINE = 16 << 20  # a visit of 30 samples has some 500 bytes; a longer line is damaged
+_as_text = json.JSONEncoder(separators=(",", ":")).encode
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}\Z')
 
 
@@ -33,7 +34,7 @@ def seed_of(identity: Record) -> int:
 
 def sealed(record: Record, seed: int) -> bytes:
     """The line of a record, with its checksum and line feed."""
-    text = json.dumps(record, separators=(",", ":")).encode()
+    text = _as_text(record).encode()
     return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text, seed))
 
 

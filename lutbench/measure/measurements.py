@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
 from lutbench.measure.protocol import Canary, Failure, Samples
-from lutbench.measure.statistics import Summary, median_ranks, quantile, summarize
+from lutbench.measure.statistics import Summary, median_ranks, quantile
+from lutbench.measure.visits import Visits
 from lutbench.units import us_from_ns
 
 Key = tuple[str, int]  # artifact, context depth
-_Sample = tuple[int, int, str]  # duration, canary; nanoseconds; which canary
 
 _REFERENCE_STEP = 0.003  # smaller moves of a reference do not change which samples count
 REFERENCE_QUANTILE = 0.2  # of a canary: its fast state, as long as that is there a fifth of the time
@@ -30,24 +30,24 @@ class Measurements:
     def __init__(self, canaries: Sequence[Canary]) -> None:
         self._canaries = {canary.name: canary for canary in canaries}
         self._readings: dict[str, list[int]] = {name: [] for name in self._canaries}
+        self._has_new = dict.fromkeys(self._canaries, False)  # readings that its reference has not taken in
         self._highest_quiet = dict.fromkeys(self._canaries, math.inf)
-        self._readings_by_round: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        self._samples: dict[Key, dict[int, list[_Sample]]] = defaultdict(dict)
+        self._readings_by_round: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._visits: dict[Key, Visits] = {}
         self._ended: set[int] = set()
         self._last_round = -1
         self.failures: dict[str, str] = {}
-        self._summaries: dict[Key, Summary | None] = {}
 
     def add(self, round_number: int, found: Samples) -> None:
         """Takes in one visit's samples; KeyError where their canary is none of this run's."""
-        readings = self._readings[found.canary]
-        samples = self._samples[found.artifact, found.depth].setdefault(round_number, [])
-        pairs = zip(found.durations_ns, found.canary_ns, strict=True)
-        samples.extend((duration, reading, found.canary) for duration, reading in pairs)
-        readings.extend(found.canary_ns)
-        self._readings_by_round[round_number].extend((found.canary, reading) for reading in found.canary_ns)
+        self._readings[found.canary].extend(found.canary_ns)
+        self._has_new[found.canary] = True
+        self._readings_by_round[round_number][found.canary].extend(found.canary_ns)
+        key = found.artifact, found.depth
+        if key not in self._visits:
+            self._visits[key] = Visits(self._highest_quiet)
+        self._visits[key].add(round_number, found)
         self._last_round = max(self._last_round, round_number)
-        self._summaries.pop((found.artifact, found.depth), None)
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.artifact] = failure.reason
@@ -56,13 +56,13 @@ class Measurements:
         """Every artifact of this round has been visited; the canaries' references take it in."""
         self._ended.add(round_number)
         for name, readings in self._readings.items():
-            if not readings:
+            if not self._has_new[name]:
                 continue
+            self._has_new[name] = False
             readings.sort()
             highest = quantile(readings, REFERENCE_QUANTILE) * (1 + self._canaries[name].limit)
             if not abs(highest / self._highest_quiet[name] - 1) < _REFERENCE_STEP:
                 self._highest_quiet[name] = highest
-                self._summaries.clear()
 
     @property
     def current_round(self) -> int:
@@ -89,14 +89,18 @@ class Measurements:
     @property
     def disturbed_share(self) -> float:
         """Share of samples that do not count."""
-        return self._disturbed(reading for readings in self._readings_by_round.values() for reading in readings)
+        return self._disturbed(self._readings)
 
     def disturbed_share_of(self, round_number: int) -> float:
-        return self._disturbed(self._readings_by_round.get(round_number, []))
+        return self._disturbed(self._readings_by_round.get(round_number, {}))
 
-    def _disturbed(self, readings: Iterable[tuple[str, int]]) -> float:
-        found = [reading > self._highest_quiet[name] for name, reading in readings]
-        return sum(found) / len(found) if found else 0.0
+    def _disturbed(self, readings: Mapping[str, Sequence[int]]) -> float:
+        disturbed = count = 0
+        for name, found in readings.items():
+            highest = self._highest_quiet[name]
+            disturbed += sum([reading > highest for reading in found])
+            count += len(found)
+        return disturbed / count if count else 0.0
 
     def canary_reference_us(self, name: str) -> float:
         """A canary's fast state in this run: two LUTs whose small canaries differ were measured at different clocks."""
@@ -105,11 +109,7 @@ class Measurements:
 
     def canary_drift(self, name: str) -> float:
         """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""
-        by_round = [
-            values
-            for _, readings in sorted(self._readings_by_round.items())
-            if (values := [reading for canary, reading in readings if canary == name])
-        ]
+        by_round = [readings[name] for _, readings in sorted(self._readings_by_round.items()) if name in readings]
         if not by_round:
             return 0.0
         third = max(1, len(by_round) // 3)
@@ -122,23 +122,19 @@ class Measurements:
     @property
     def artifacts(self) -> list[str]:
         """Every artifact with a sample."""
-        return sorted({artifact for artifact, _ in self._samples})
+        return sorted({artifact for artifact, _ in self._visits})
 
     def has(self, round_number: int, artifact: str, depth: int) -> bool:
-        return round_number in self._samples.get((artifact, depth), {})
+        return round_number in self._visits.get((artifact, depth), ())
 
     def visits(self, artifact: str, depth: int) -> int:
         """Rounds that the artifact was visited in, whether its samples count or not."""
-        return len(self._samples.get((artifact, depth), {}))
+        return len(self._visits.get((artifact, depth), ()))
 
     def quiet_rounds_ns(self, artifact: str, depth: int) -> dict[int, list[int]]:
         """The samples that count, by round; a round counts where at least a third of its samples do."""
-        found = {}
-        for number, samples in sorted(self._samples.get((artifact, depth), {}).items()):
-            quiet = [duration for duration, reading, canary in samples if reading <= self._highest_quiet[canary]]
-            if 3 * len(quiet) >= len(samples):
-                found[number] = quiet
-        return found
+        visits = self._visits.get((artifact, depth))
+        return visits.quiet_rounds_ns() if visits else {}
 
     def round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
         return {n: us_from_ns(median(samples)) for n, samples in self.quiet_rounds_ns(artifact, depth).items()}
@@ -150,19 +146,17 @@ class Measurements:
 
     def summary(self, artifact: str, depth: int) -> Summary | None:
         """Figures of one artifact at one depth over the rounds that count; None where there is none."""
-        key = artifact, depth
-        if key not in self._summaries:
-            rounds = self.quiet_rounds_ns(artifact, depth)
-            self._summaries[key] = summarize(list(rounds.values())) if rounds else None
-        return self._summaries[key]
+        visits = self._visits.get((artifact, depth))
+        return visits.summary() if visits else None
 
     def best_summary(self, artifact: str, depth: int) -> Summary | None:
         """Over the rounds that count; over all, disturbed ones too, where too few count for an interval.
 
         What the machine never gave a quiet moment is shown as it was, and its interval says how good that is.
         """
-        summary = self.summary(artifact, depth)
-        if summary is not None and median_ranks(summary.rounds) is not None:
-            return summary
-        visits = self._samples.get((artifact, depth), {}).values()
-        return summarize([[duration for duration, _, _ in samples] for samples in visits]) if visits else None
+        visits = self._visits.get((artifact, depth))
+        if not visits:
+            return None
+        summary = visits.summary()
+        is_enough = summary is not None and median_ranks(summary.rounds) is not None
+        return summary if is_enough else visits.summary_of_all()

@@ -51,13 +51,16 @@ def measure_round(
 ) -> RoundReport:
     """Measures the cycles as the journal's current round, in one or two batches."""
     plan = RoundPlan(journal.measurements.current_round, tuple(cycles), frozenset(keep))
-    return measure_rounds(measure, journal, [plan], protocol)[0]
+    return measure_rounds(measure, journal, [plan], protocol)
 
 
 def measure_rounds(
     measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], protocol: Protocol
-) -> list[RoundReport]:
-    """Measures rounds, the journal's current one first: one in one or two batches, several short ones in one."""
+) -> RoundReport:
+    """Measures rounds, the journal's current one first: one in one or two batches, several short ones in one.
+
+    What is returned is of the last of them.
+    """
     wanted: dict[tuple[str, int], list[int]] = {}  # the rounds that want a visit of a pair, the first last
     for plan in reversed(plans):
         for pair in plan.keep:
@@ -65,6 +68,7 @@ def measure_rounds(
     data = journal.measurements
     cycles = [cycle for plan in plans for cycle in plan.cycles]
     size = max(1, -(-len(cycles) // (1 if len(plans) > 1 else _batches(cycles, data))))
+    ends: list[Record] = [{"end": plan.number} for plan in plans]
     for start in range(0, len(cycles), size):
         records: list[Record] = []
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
@@ -77,10 +81,16 @@ def measure_rounds(
                         records.append({"failed": artifact, "reason": reason})
                     case Spent(runtime_ns):
                         records.append({"runtime_ns": runtime_ns})
-        finally:
+        except BaseException:
             journal.append(records)  # also where the device goes away in the midst of the batch
-    journal.append([{"end": plan.number} for plan in plans])
-    return [RoundReport(plan.number, data.disturbed_share_of(plan.number)) for plan in plans]
+            raise
+        if start + size >= len(cycles):
+            records += ends
+        journal.append(records)
+    if not cycles:
+        journal.append(ends)
+    last = plans[-1].number
+    return RoundReport(last, data.disturbed_share_of(last))
 
 
 def _batches(cycles: Sequence[Cycle], data: Measurements) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -68,10 +68,16 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def summarize(rounds_ns: Sequence[Sequence[int]]) -> Summary:
+def summarize(rounds_ns: Iterable[Sequence[int]]) -> Summary:
     """The summary of one operator's samples, one inner sequence per round, nanoseconds."""
-    medians = sorted(median(samples) for samples in rounds_ns)
-    ordered = sorted(sample for samples in rounds_ns for sample in samples)
+    rounds = list(rounds_ns)
+    return summarize_sorted(
+        sorted(median(samples) for samples in rounds), sorted(sample for samples in rounds for sample in samples)
+    )
+
+
+def summarize_sorted(medians: Sequence[float], ordered: Sequence[int]) -> Summary:
+    """The same of the rounds' medians and of all samples, both ascending."""
     ranks = median_ranks(len(medians))
     low, high = (medians[ranks[0]], medians[ranks[1]]) if ranks else (0.0, math.inf)
     return Summary(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from lutbench.errors import SpaceError, UsageError
@@ -49,7 +50,7 @@ class Net:
                     remedy=f"it has {known}",
                 )
 
-    @property
+    @cached_property
     def operators(self) -> tuple[Operator, ...]:
         """Every operator that runs, in order; identities do nothing and are left out."""
         body = (layer.operator(c) for layer, c in zip(self.space.layers, self.choice, strict=True))
@@ -72,7 +73,7 @@ class Net:
             parts += [",".join(words)] if words else []
         return "|".join(parts)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What decides the net's artifact: space, variant, head and candidates."""
         return f"{self.space.name}@{self.space.label}:{self.head_channels}:{self.candidates_text}"

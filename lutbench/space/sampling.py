@@ -94,34 +94,51 @@ def _taste(rng: random.Random) -> Callable[[Candidate], float]:
     return weight
 
 
-def chains(space: Space, rng: random.Random) -> list[list[Operator]]:
+class Chains:
     """Nets as sequences of operators that together hold every operator of the space, in a new random order each time.
 
     Each layer's candidates are shuffled and dealt to the chains, so every candidate of every layer stands once between
     neighbours as a net would have them. A chain starts with the empty graph, as a net's call does. Where channels are
     chosen a chain has one resolution, and neighbours' channels may differ.
     """
-    found = [chain for size in space.resolutions or (space.resolution,) for chain in _chains_at(space, size, rng)]
-    rng.shuffle(found)
-    return found
+
+    def __init__(self, space: Space) -> None:
+        self._sizes = [_Places(space, size) for size in space.resolutions or (space.resolution,)]
+
+    def draw(self, rng: random.Random) -> list[list[Operator]]:
+        """The chains in their next order."""
+        found = [chain for places in self._sizes for chain in places.deal(rng)]
+        rng.shuffle(found)
+        return found
 
 
-def _chains_at(space: Space, resolution: int, rng: random.Random) -> list[list[Operator]]:
-    heads = (space.head_channels, *space.other_heads)
-    places = [
-        [layer.operator(candidate) for row in rows for layer in row for candidate in layer.candidates]
-        for rows in space.grid(resolution)
-    ]
-    tails = [tail for head in heads for tail in space.tails(resolution, head)]
-    count = max(len(tails), *(len(place) for place in places))
-    columns = [_dealt(place, count, rng) for place in places]
-    ends = _dealt(tails, count, rng)
-    found = []
-    for number in range(count):
-        body = [column[number] for column in columns]
-        chain = [OVERHEAD, space.stem_at(resolution), *body, *ends[number]]
-        found.append([operator for operator in chain if operator.is_measured])
-    return found
+def chains(space: Space, rng: random.Random) -> list[list[Operator]]:
+    """A space's chains, drawn once."""
+    return Chains(space).draw(rng)
+
+
+class _Places:
+    """What may stand at each place of a chain, at one resolution."""
+
+    def __init__(self, space: Space, resolution: int) -> None:
+        heads = (space.head_channels, *space.other_heads)
+        self._stem = space.stem_at(resolution)
+        self._layers = [
+            [layer.operator(candidate) for row in rows for layer in row for candidate in layer.candidates]
+            for rows in space.grid(resolution)
+        ]
+        self._tails = [tail for head in heads for tail in space.tails(resolution, head)]
+
+    def deal(self, rng: random.Random) -> list[list[Operator]]:
+        count = max(len(self._tails), *(len(place) for place in self._layers))
+        columns = [_dealt(place, count, rng) for place in self._layers]
+        ends = _dealt(self._tails, count, rng)
+        found = []
+        for number in range(count):
+            body = [column[number] for column in columns]
+            chain = [OVERHEAD, self._stem, *body, *ends[number]]
+            found.append([operator for operator in chain if operator.is_measured])
+        return found
 
 
 def _dealt(options: list[_T], count: int, rng: random.Random) -> list[_T]:

@@ -1,0 +1,135 @@
+"""Visits: an artifact's samples at one context depth, by round, and the summary of those that count.
+
+Which samples count changes with the canaries' references. A profile asks for summaries after every batch, so only what
+is new, and what counts otherwise than before, is looked at again: the figures are those of all samples looked at anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from lutbench.measure.protocol import Samples
+from lutbench.measure.statistics import Summary, summarize, summarize_sorted
+
+
+class _Cycle:
+    """The samples of one cycle. quiet: those that count by themselves, as they came."""
+
+    __slots__ = ("_above", "_highest", "quiet", "samples")
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+        self.quiet: list[int] = []
+        self._highest = math.inf  # reading beside a quiet one
+        self._above = -math.inf  # the lowest beside another
+
+    def look(self, highest_quiet: Mapping[str, float]) -> bool:
+        """Whether others count than before."""
+        limit = highest_quiet[self.samples.canary]
+        if self._highest <= limit < self._above:
+            return False
+        pairs = zip(self.samples.durations_ns, self.samples.canary_ns, strict=True)
+        self.quiet = [duration for duration, reading in pairs if reading <= limit]
+        readings = self.samples.canary_ns
+        self._highest = max((reading for reading in readings if reading <= limit), default=-math.inf)
+        self._above = min((reading for reading in readings if reading > limit), default=math.inf)
+        return True
+
+
+class _Round:
+    """One round's cycles. counted: the samples that count, ascending; none where fewer than a third do."""
+
+    __slots__ = ("counted", "cycles", "median_ns")
+
+    def __init__(self) -> None:
+        self.cycles: list[_Cycle] = []
+        self.counted: list[int] = []
+        self.median_ns = 0.0
+
+    def look(self, highest_quiet: Mapping[str, float]) -> bool:
+        """Whether others count than before."""
+        if not sum(cycle.look(highest_quiet) for cycle in self.cycles):
+            return False
+        before = self.counted
+        self.counted = sorted(self.quiet)
+        self.median_ns = median(self.counted) if self.counted else 0.0
+        return self.counted != before
+
+    @property
+    def quiet(self) -> list[int]:
+        """The samples that count, as they came."""
+        found = [duration for cycle in self.cycles for duration in cycle.quiet]
+        return found if 3 * len(found) >= sum(len(cycle.samples.durations_ns) for cycle in self.cycles) else []
+
+
+class Visits:
+    """highest_quiet: canary -> the highest reading beside which a sample counts; its owner changes it."""
+
+    def __init__(self, highest_quiet: Mapping[str, float]) -> None:
+        self._highest_quiet = highest_quiet
+        self._looked_at: dict[str, float] = {}  # the highest quiet readings by which the rounds were looked at
+        self._rounds: dict[int, _Round] = {}
+        self._new: dict[int, _Round] = {}  # with samples that were not looked at yet
+        self._ordered: list[int] = []  # all that counts, ascending
+        self._summary: Summary | None = None
+        self._of_all: Summary | None = None
+
+    def __len__(self) -> int:
+        return len(self._rounds)
+
+    def __contains__(self, round_number: int) -> bool:
+        return round_number in self._rounds
+
+    def add(self, round_number: int, samples: Samples) -> None:
+        found = self._new[round_number] = self._rounds.setdefault(round_number, _Round())
+        found.cycles.append(_Cycle(samples))
+        self._of_all = None
+
+    def quiet_rounds_ns(self) -> dict[int, list[int]]:
+        """The samples that count, by round; a round counts where at least a third of its samples do."""
+        self._look()
+        return {number: found.quiet for number, found in sorted(self._rounds.items()) if found.counted}
+
+    def summary(self) -> Summary | None:
+        """Over the rounds that count; None where there is none."""
+        self._look()
+        return self._summary
+
+    def summary_of_all(self) -> Summary:
+        """Over all rounds, whether they count or not."""
+        if self._of_all is None:
+            self._of_all = summarize(
+                [ns for cycle in found.cycles for ns in cycle.samples.durations_ns] for found in self._rounds.values()
+            )
+        return self._of_all
+
+    def _look(self) -> None:
+        """Makes the summary anew where others count than before."""
+        if self._looked_at != self._highest_quiet:
+            self._looked_at = dict(self._highest_quiet)
+            self._take(self._rounds.values())
+        elif self._new:
+            self._take(self._new.values())
+        self._new.clear()
+
+    def _take(self, rounds: Iterable[_Round]) -> None:
+        added: list[int] = []
+        is_other = is_less = False
+        for found in rounds:
+            before = found.counted
+            if found.look(self._highest_quiet):
+                is_other = True
+                is_less |= bool(before)
+                added += found.counted
+        if not is_other:
+            return
+        counted = [found for found in self._rounds.values() if found.counted]
+        if is_less:
+            self._ordered = [ns for found in counted for ns in found.counted]
+        else:
+            self._ordered += added
+        self._ordered.sort()
+        medians = sorted(found.median_ns for found in counted)
+        self._summary = summarize_sorted(medians, self._ordered) if medians else None
