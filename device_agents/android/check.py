@@ -184,7 +184,7 @@ def heat_check(state: State, limits: Limits) -> Check:
     battery, percent, status = state.battery_temperature_c, state.battery_percent, state.thermal_status
     found = ", ".join([
         f"processor {heat.celsius:.1f} °C by {heat.name}" if heat else "processor unseen",
-        f"{len(thermometer.names)} zones",
+        f"{len(thermometer.names)} zone{'' if len(thermometer.names) == 1 else 's'}",
         f"battery {battery:.1f} °C" if battery is not None else "battery's heat unreadable",
         f"{percent} % charged" if percent is not None else "charge unreadable",
         f"thermal status {status}" if status is not None else "no thermal status",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lutbench.device_agents.android.find import Attached
     from lutbench.device_agents.ios.find import AttachedIphone
     from lutbench.device_agents.registry import Device
+    from lutbench.device_agents.remote.checklist import Check
 
 
 @click.command("devices", cls=HelpCommand)
@@ -102,9 +103,18 @@ def _check(name: str, runtime: str, cores: str, force: bool, as_json: bool) -> N
     from lutbench.cli.render import print_json
     from lutbench.device_agents.registry import find_device
     from lutbench.errors import CheckFailedError
+    from lutbench.events import Event, Note
     from lutbench.jobs.check import check, line
 
-    report = check(find_device(name), runtime, cores, force, lambda found: None if as_json else say(line(found)))
+    def tell(event: Event) -> None:
+        if isinstance(event, Note):
+            say(f"{'warning: ' if event.warning else ''}{event.text}", err=True)
+
+    def show(found: Check) -> None:
+        if not as_json:
+            say(line(found))
+
+    report = check(find_device(name), runtime, cores, force, show, tell)
     if as_json:
         checks = [asdict(found) for found in report.checks]
         print_json(

@@ -11,7 +11,7 @@ from lutbench.device_agents.host.free_cores import check_free
 from lutbench.device_agents.registry import Device, check_device, check_measurable, phone_label
 from lutbench.device_agents.remote.checklist import FAILED, OK, Check, PhoneReport
 from lutbench.errors import DeviceError
-from lutbench.events import Note
+from lutbench.events import Event, Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
@@ -23,12 +23,22 @@ OPERATOR = "ir_k3_e6_g1_64x14x14_64_s1"  # of the space's middle: neither the sm
 LookFirst = Callable[[Device, AgentSettings, Artifact | None], None]
 
 
-def check(device: Device, runtime: str, cores: str, force: bool, say: Callable[[Check], None]) -> PhoneReport:
+def check(
+    device: Device, runtime: str, cores: str, force: bool, say: Callable[[Check], None], hear: Report = unheard
+) -> PhoneReport:
     """The list.
 
     say: hears each check as it is done. A phone that is not attached is its first line, not an error.
+    hear: is told, once each, what is waited for: a tap on the phone, its runner being built.
     """
-    settings = AgentSettings(runtime, "int8", device.threads, device.cores_for(cores), force)
+    said = set[Event]()
+
+    def once(event: Event) -> None:
+        if event not in said:  # the phone is opened twice: for the list, and for its last line
+            said.add(event)
+            hear(event)
+
+    settings = AgentSettings(runtime, "int8", device.threads, device.cores_for(cores), force, report=once)
     try:
         check_measurable(device, runtime)
     except DeviceError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lutbench.cli.devices import command
 from lutbench.device_agents.agent import AgentSettings
 from lutbench.device_agents.android.check import Check, PhoneReport
 from lutbench.device_agents.android.limits import Limits
@@ -80,6 +81,36 @@ def test_devices_check_of_a_phone_that_is_not_there(tmp_path: Path, monkeypatch:
     assert done.returncode == 1 and done.stdout.startswith("reach: failed: nothing answers at 127.0.0.1:1")
     assert "a check list is for phones" in one_line(run("devices", "--check", "host", cwd=tmp_path), 2)
     one_line(run("devices", "--check", "pixel", "--clean", "pixel", cwd=tmp_path), 2)
+
+
+def test_what_a_check_waits_for_is_said_once_and_apart_from_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tap on the phone, or the runner that is built: the phone is opened twice."""
+    monkeypatch.setenv("LUTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LUTBENCH_CONFIG", str(tmp_path))
+    (tmp_path / "devices.toml").write_text('[devices.pixel]\nkind = "android"\naddress = "127.0.0.1:1"\n')
+
+    def checked(
+        _device: object, settings: AgentSettings, _artifact: object, say: Callable[[Check], None]
+    ) -> PhoneReport:
+        for _ in range(2):
+            settings.report(Note("unlock the phone and tap Allow on it"))
+        for found in GOOD:
+            say(found)
+        return PhoneReport(GOOD, {}, {})
+
+    monkeypatch.setattr(module, "check_device", checked)
+    monkeypatch.setattr(module, "check_measurable", lambda *_about: None)
+    monkeypatch.setattr(module, "export_workloads", lambda *_about: ([ARTIFACT], []))
+    command.main(["--check", "pixel"], standalone_mode=False)
+    told = capsys.readouterr()
+    assert told.err == "unlock the phone and tap Allow on it\n"
+    assert told.out == "reach: ok: a phone\nheat: note: processor unseen -> report it\n"
+    command.main(["--check", "pixel", "--json"], standalone_mode=False)
+    told = capsys.readouterr()
+    assert told.err == "unlock the phone and tap Allow on it\n"
+    assert json.loads(told.out)["ok"]
 
 
 def test_fixed_performance_is_of_phones_and_of_a_lut_of_its_own() -> None:

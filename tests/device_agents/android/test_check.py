@@ -151,7 +151,7 @@ def test_zones_that_the_entry_ignores_are_not_listed_as_heat(go: Callable[..., P
     phone.set_zones(("mngs-thermal", 119000), ("apollo-thermal", 39000))
     assert "and is waited for" in of(go(), "heat").found
     heat = of(go(limits=Limits(ignored_zones=("mngs*",))), "heat")
-    assert heat.status == "ok" and "processor 39.0 °C by apollo-thermal, 1 zones" in heat.found
+    assert heat.status == "ok" and "processor 39.0 °C by apollo-thermal, 1 zone," in heat.found
 
 
 def test_what_an_ended_run_left_is_put_back_and_stays_so(go: Callable[..., PhoneReport], phone: LocalShell) -> None:
