@@ -168,7 +168,7 @@ def _cores(connection: Connection, state: State, settings: AgentSettings) -> Che
     speeds = {state.speeds.get(core, 0) for core in chosen.cores} - {0}
     speed = f" at up to {max(speeds)} kHz" if speeds else ", at speeds that cannot be read"
     found = f"{settings.cores or 'all'}: {', '.join(map(str, chosen.cores))} of {len(state.cores)}{speed}, in"
-    found = f"{found} {state.scheduling_group}"
+    found = f"{found} {state.scheduling_group.split(', ')[0]}"  # the cpuset; the report has the others too
     if chosen.away:
         away = ", ".join(map(str, chosen.away))
         return Check("cores", NOTE, f"{found}; {away} are away", "keep its screen on, and battery saving off")
