@@ -43,6 +43,7 @@ class Study:
     recipe: of trainings from scratch.
     schedule: of supernets, what differs from the default one.
     draws, rounds: as many nets as that are scored by each method.
+    finalists: so many of the best are trained for an epoch each and ranked by that.
     """
 
     lut: Path
@@ -53,6 +54,7 @@ class Study:
     schedule: Mapping[str, Any] = field(default_factory=dict)
     draws: int = 30
     rounds: int = 8
+    finalists: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +137,7 @@ def found_line(study: Study, method: str, mode: str, target_ms: float, seed: int
         seed=seed,
         schedule=dict(study.schedule),
         scored=study.draws * study.rounds,
+        finalists=study.finalists or None,  # lines of searches without finals say nothing of them
     )
 
 
@@ -151,6 +154,7 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
         method=method,
         draws=study.draws,
         rounds=study.rounds,
+        finalists=study.finalists,
         nets=1,
         seed=seed,
         threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
@@ -159,8 +163,11 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
     found = find_nets(request, Hardware("cpu"), quiet)
     assert found is not None
     best = found.nets[0].derived
+    said = {
+        name: value for name, value in found_line(study, method, mode, target_ms, seed).items() if value is not None
+    }
     study.records.add(
-        found_line(study, method, mode, target_ms, seed)
+        said
         | {"net": best.net.candidates_text, "latency_us": round(next(iter(best.predicted_us.values())), 3)}
         | {"supernet_loss": round(best.score.loss, 6), "supernet_accuracy": best.score.accuracy}
         | {"supernet_s": round(_supernet_s(found.history, found.images), 1)}

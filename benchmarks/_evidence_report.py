@@ -139,7 +139,8 @@ def _methods(group: Group) -> None:
 def _label(found: Record) -> str:
     """How a search's net was found: searches of other lengths are other methods."""
     schedule = ", ".join(f"{name} {value}" for name, value in found["schedule"].items()) or "default schedule"
-    return f"{found['method']} ({schedule}; {found['scored']} scored)"
+    finals = f", {found['finalists']} in finals" if "finalists" in found else ""
+    return f"{found['method']} ({schedule}; {found['scored']} scored{finals})"
 
 
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:

@@ -35,6 +35,9 @@ def add_options(parser: argparse.ArgumentParser, results: Path, folder: str, **d
     parser.add_argument("--warmup", type=int, help="epochs of a supernet before theta learns")
     parser.add_argument("--draws", type=int, help="nets that a method scores in a round")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument(
+        "--finalists", type=int, default=0, help="nets that are trained for an epoch and ranked by that"
+    )
     parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
     parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--folder", type=Path, default=Path(folder), help="of checkpoints")
@@ -55,6 +58,7 @@ def study_of(arguments: argparse.Namespace) -> Study:
         {name: value for name, value in schedule.items() if value is not None},
         arguments.draws,
         arguments.rounds,
+        arguments.finalists,
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
+from lutbench.search.ahead import Ahead, Told
 from lutbench.search.checkpoint import restoring
 from lutbench.search.epochs import CHECK_EVERY, Epochs, RunFolder, RunSetup, images_identity
 from lutbench.search.gates import Gates, Mode, draw, fixed_path, probabilities
@@ -56,6 +58,7 @@ SEARCH_MODES: dict[SearchMode, Passes] = {
     "mixed": Passes("hard", "soft", w_equal=True),
     "elastic": Passes("hard", "soft", w_equal=True, sandwich=True),
 }
+Phase = tuple[float, int, tuple[float, float]]  # of an epoch: seconds, images, mean loss and accuracy
 _OTHERS = 2  # nets of a sandwich beside the largest and the smallest
 
 
@@ -71,6 +74,8 @@ class SearchSetup(RunSetup):
         elastic: every step trains nets of all sizes, and theta is left alone (`Passes`).
     shared: a layer's candidates share their weights (`Supernet`).
     compiled: is for soft passes; hard ones take another path each time.
+    ahead: where w does not depend on theta, it is trained by a process of its own, which is an epoch ahead. What comes
+        of it is the same to the last bit.
     """
 
     models: tuple[CostModel, ...]
@@ -78,6 +83,7 @@ class SearchSetup(RunSetup):
     schedule: Schedule
     mode: SearchMode = "soft"
     shared: bool = True
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,8 @@ class _Search:
         self._ends = _largest_and_smallest(space) if self._passes.sandwich else ()
         self._folder = RunFolder(setup.folder, "search", self._identity(), setup.tensorboard)
         self._epochs = Epochs(self._folder, self._hardware, schedule.epochs)
+        self._ahead: Ahead | None = None
+        self._told: Told | None = None  # in the process that trains w ahead
 
     def run(self) -> SearchResult:
         state = self._epochs.start(self._setup.begin, self._report)
@@ -171,7 +179,10 @@ class _Search:
                 self._theta.load_state_dict(state["theta"])
                 self._setup.objective.restore(state["objective"])
         self._net.train()
-        self._epochs.run(self._epoch, self._state)
+        with contextlib.ExitStack() as stack:
+            if self._setup.ahead and self._passes.w_equal and not self._passes.sandwich:
+                self._ahead = stack.enter_context(Ahead(self._train_ahead))
+            self._epochs.run(self._epoch, self._state)
         return SearchResult(self._net, tuple(self._epochs.history))
 
     def _state(self) -> dict[str, Any]:
@@ -204,12 +215,13 @@ class _Search:
         """w on its share, then theta on its own; the random numbers depend on the seed and the epoch alone."""
         schedule = self._setup.schedule
         record: Record = {"epoch": epoch + 1, "temperature": schedule.temperature_at(epoch)}
-        w_s, images, (loss, accuracy) = self._phase(epoch, "w", self._w_step)
+        w_s, images, (loss, accuracy) = self._w_phase(epoch) if self._ahead is None else self._taken(epoch, self._ahead)
         record |= {"w_loss": loss, "w_accuracy": accuracy, "w_images_per_s": images / w_s}
         if epoch >= schedule.warmup and not self._passes.sandwich:
             for weight in self._weights:
                 weight.requires_grad_(False)
-            theta_s, images, (loss, accuracy) = self._phase(epoch, "theta", self._theta_step)
+            with _buffers_kept(self._net):  # batch norms' statistics are those of w's passes
+                theta_s, images, (loss, accuracy) = self._phase(epoch, "theta", self._theta_step)
             for weight in self._weights:
                 weight.requires_grad_(True)
             record |= {"theta_loss": loss, "theta_accuracy": accuracy, "theta_images_per_s": images / theta_s}
@@ -222,10 +234,33 @@ class _Search:
         record |= {"certainty": shares.amax(1).mean().item(), **self._setup.objective.state()}
         return record
 
+    def _w_phase(self, epoch: int) -> Phase:
+        return self._phase(epoch, "w", self._w_step)
+
+    def _train_ahead(self, told: Told) -> None:
+        """What the process does that trains w: epoch by epoch what the search would, and tells it."""
+        self._report = lambda _event: None
+        self._told = told
+        for epoch in range(len(self._epochs.history), self._setup.schedule.epochs):
+            phase = self._w_phase(epoch)
+            told("epoch", (phase, self._w_state()))
+            self._epochs.history.append({})  # an error says how many epochs are kept
+
+    def _taken(self, epoch: int, ahead: Ahead) -> Phase:
+        """The epoch of w that the other process trained; its state is from now on this one's."""
+        phase, state = ahead.epoch(lambda told: self._say(epoch, "w", *told))
+        self._net.load_state_dict(state["net"], strict=False)  # without theta
+        self._w.load_state_dict(state["w"])
+        return cast(Phase, phase)
+
+    def _w_state(self) -> dict[str, Any]:
+        net = {name: value for name, value in self._net.state_dict().items() if name != "theta"}
+        return {"net": net, "w": self._w.state_dict()}
+
     def _phase(
         self, epoch: int, part: str, step: Callable[[Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
-    ) -> tuple[float, int, tuple[float, float]]:
-        """Seconds, images, and the mean loss and accuracy of one pass over a part."""
+    ) -> Phase:
+        """One pass over a part."""
         setup, started = self._setup, time.monotonic()
         rng = generator(setup.seed, epoch, _PARTS.index(part))
         total = math.ceil(setup.data.count(part) / setup.schedule.batch_size)
@@ -309,13 +344,28 @@ class _Search:
         self._epochs.stop_where(f"{problem} in epoch {epoch + 1}, training {part}" if problem else "")
 
     def _progress(self, epoch: int, part: str, step: int, total: int, tally: Tally) -> None:
+        figures = step, total, tally.mean_loss, tally.accuracy
+        if self._told:
+            self._told("progress", figures)
+        self._say(epoch, part, *figures)
+
+    def _say(self, epoch: int, part: str, step: int, total: int, loss: float, accuracy: float) -> None:
         schedule, models = self._setup.schedule, self._setup.models
         expected_us = self._expected_us().tolist()
         latencies = ", ".join(
             f"{m.device} {m.text(us)}" if is_latency(m) else m.text(us)
             for m, us in zip(models, expected_us, strict=True)
         )
-        detail = f"loss {tally.mean_loss:.3f}, accuracy {format_percent(tally.accuracy)}, expected {latencies}"
+        detail = f"loss {loss:.3f}, accuracy {format_percent(accuracy)}, expected {latencies}"
         share = step / total * _W_SHARE if part == "w" else _W_SHARE + step / total * (1 - _W_SHARE)
         left_s = self._epochs.left_s(epoch + share)
         self._report(StepProgress(f"searching, {part}", epoch, schedule.epochs, "epochs", detail, left_s))
+
+
+@contextlib.contextmanager
+def _buffers_kept(net: nn.Module) -> Iterator[None]:
+    """After it the net's buffers are what they were before."""
+    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+    yield
+    for buffer, value in before:
+        buffer.copy_(value)

@@ -64,7 +64,10 @@ HELP = {
             ),
             OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
-            "How nets are chosen": ("--method", "--draws", "--rounds", "--views", "--alpha", "--beta", "--seed"),
+            "How nets are chosen": (
+                *("--method", "--draws", "--rounds", "--views", "--finalists", "--final-epochs"),
+                *("--alpha", "--beta", "--seed"),
+            ),
             "Schedule": (
                 *("--epochs", "--warmup", "--batch-size", "--mode", "--separate-weights"),
                 *("--w-rate", "--w-momentum", "--w-decay", "--w-clip"),

@@ -125,6 +125,16 @@ _schedule_options = several(
     type=click.IntRange(0),
     help="Rank by this many augmented looks at each image; 0 looks once, unchanged. [default: enough for 1,000 looks]",
 )
+@click.option(
+    "--finalists",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Train this many of the best nets with the supernet's weights, each alone, and rank them by that.",
+)
+@click.option(
+    "--final-epochs", type=click.IntRange(1), default=1, show_default=True, help="Train finalists for so many epochs."
+)
 @data_options("--train-resolution")
 @_schedule_options
 @click.option(
@@ -219,6 +229,7 @@ def _summary(found: FoundNets) -> dict[str, Any]:
         "data": found.data,
         "images": found.images,
         "views": found.views,
+        "finalists": found.finalists,
         "train_resolution": found.train_resolution,
         "classes": found.classes,
         "objective": found.objective,
@@ -244,6 +255,8 @@ def _print(found: FoundNets, picture: Path, luts: Sequence[Lut]) -> None:
     from lutbench.units import format_latency, format_percent
 
     looks = f", augmented {found.views} times" if found.views else ""
+    epochs = "an epoch" if found.final_epochs == 1 else f"{found.final_epochs} epochs"
+    finals = f", the first {found.finalists} after {epochs} of their own" if found.finalists else ""
     devices = list(found.nets[0].derived.predicted_us)
     predicted = (f"predicted, {device}{batch_text(found.batches.get(device, 1))}" for device in devices)
     columns = ("accuracy", *predicted, "MMACs", "params (M)")
@@ -260,7 +273,7 @@ def _print(found: FoundNets, picture: Path, luts: Sequence[Lut]) -> None:
             ]
             for one in found.nets
         ],
-        caption=f"accuracy: under the supernet's weights, on {found.images:,} images of {found.data} at"
+        caption=f"accuracy: under the supernet's weights{finals}, on {found.images:,} images of {found.data} at"
         f" {found.train_resolution} x {found.train_resolution}, {found.classes} classes{looks};"
         f" `lutbench train` tells how good a net is; {found.objective}, {found.mode} mode; drawn in {picture}"
         + "".join(_holds(lut) for lut in luts),

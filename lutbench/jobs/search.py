@@ -25,7 +25,7 @@ from lutbench.space.scale import format_width
 
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
-    from lutbench.search.derive import Derived
+    from lutbench.search.derive import Derived, Ranking
     from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
     from lutbench.search.hardware import Hardware
     from lutbench.search.metrics import Record
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 SMALL_ROUNDS = 8
+FINAL_EPOCHS = 1
 # how nets are found: the mode in which the supernet is trained (None: the default for so many images), then the finder
 METHODS: dict[str, tuple[SearchMode | None, str]] = {
     "dnas": ("soft", "theta"),
@@ -43,6 +44,7 @@ METHODS: dict[str, tuple[SearchMode | None, str]] = {
     "evolution": (None, "evolution"),
     "uniform": (None, "uniform"),
 }
+_SCORES_OF_A_FINAL = 10  # that take as long, about
 ENOUGH_LOOKS = 1000  # at images, to tell nets apart (docs/notes/search.md: figures)
 
 
@@ -69,6 +71,7 @@ class Draws:
     rounds: the first draws from P_theta, others near the best so far.
     views: `Ranking`. None means the default for so many images.
     method: of METHODS; None means the one whose mode is the default for so many images.
+    finalists: so many of the best are trained for final_epochs and ranked by that (`search.finals`); 0: none are.
     """
 
     method: str | None = None
@@ -76,6 +79,8 @@ class Draws:
     draws: int = DRAWS
     rounds: int | None = None
     views: int | None = None
+    finalists: int = 0
+    final_epochs: int = FINAL_EPOCHS
 
     def views_of(self, images: int) -> int:
         """The number of looks at each image.
@@ -148,6 +153,7 @@ class FoundNets:
     data, train_resolution, classes: what they were searched with.
     images: of theta's share, which nets were ranked on.
     views: `Ranking`.
+    finalists: how many of the first nets were scored after final_epochs of their own (`search.finals`).
     batches: device -> images that its latencies are of.
     """
 
@@ -163,6 +169,8 @@ class FoundNets:
     images: int
     views: int
     batches: Mapping[str, int]
+    finalists: int = 0
+    final_epochs: int = 0
 
 
 def space_of(request: SearchRequest) -> tuple[Space, str]:
@@ -197,6 +205,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     space, definition = space_of(request)
     models = models_of(request.luts, space, request.goal)
 
+    from lutbench.search.ahead import has_room_ahead
     from lutbench.search.dnas import SearchSetup, search
     from lutbench.search.stops import stops_explained
 
@@ -224,6 +233,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         tensorboard=request.output.tensorboard,
         shared=request.learning.shared,
         compiled=request.computing.compiled,
+        ahead=has_room_ahead(hardware, request.computing.threads, data),
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
@@ -250,12 +260,14 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         images=data.count("theta"),
         views=views,
         batches=batches,
+        finalists=request.draws.finalists,
+        final_epochs=request.draws.final_epochs,
     )
 
 
 def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches: Mapping[str, int]) -> dict[str, Any]:
     """How the nets were searched for, as their files say it."""
-    method = request.draws.method
+    method, finalists = request.draws.method, request.draws.finalists
     return {
         **({"method": method} if method else {}),
         "mode": setup.mode,
@@ -265,6 +277,7 @@ def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches:
         "classes": data.classes,
         "epochs": setup.schedule.epochs,
         "batches": batches,
+        **({"finalists": finalists, "final_epochs": request.draws.final_epochs} if finalists else {}),
         "luts": {lut.metadata.device: lut.metadata.provenance for lut in request.luts},
     }
 
@@ -320,14 +333,33 @@ def _derive(
     with scorers_for(ranking, setup.hardware, request.computing.threads, draws * rounds) as scorers:
         own = replace(ranking, scorers=scorers)
         nets = find(own, Effort(draws, rounds, request.seed, request.goal.targets or None))
+    if asked.finalists:
+        nets = _final(request, ranking, nets, setup.hardware)
     if len(nets) < asked.nets:
         report(Note(f"only {len(nets)} different nets were found: {_few(asked.method)}"))
     return nets
 
 
-def supernet_scores(folder: Path, views: int, batch_size: int) -> Scores:
-    """The scores of nets under the supernet of a search's folder, which searches and derivations from it share."""
+def _final(
+    request: SearchRequest, ranking: Ranking, nets: tuple[Derived, ...], hardware: Hardware
+) -> tuple[Derived, ...]:
+    from lutbench.search.finals import decide, finals_of
+
+    asked = request.draws
+    scores = supernet_scores(request.folder, ranking.views, ranking.batch_size, (asked.final_epochs, request.seed))
+    finals = finals_of(ranking, asked.final_epochs, request.seed, scores)
+    as_long = asked.finalists * _SCORES_OF_A_FINAL
+    with scorers_for(finals, hardware, request.computing.threads, as_long) as scorers:
+        return decide(replace(finals, scorers=scorers), nets, asked.finalists)
+
+
+def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int, int] | None = None) -> Scores:
+    """The scores of nets under the supernet of a search's folder, which searches and derivations from it share.
+
+    finals: the scores are those of finals of so many epochs, and of such a seed.
+    """
     from lutbench.search.checkpoint import CHECKPOINT
+    from lutbench.search.finals import FINALS
     from lutbench.search.scores import SCORES, Scores
 
     ranked_with = {
@@ -336,7 +368,10 @@ def supernet_scores(folder: Path, views: int, batch_size: int) -> Scores:
         "batch_size": batch_size,
         "statistics": "together",  # of batch norms: scores of earlier versions were made of batch after batch
     }
-    return Scores(folder / SCORES, ranked_with)
+    if finals is None:
+        return Scores(folder / SCORES, ranked_with)
+    epochs, seed = finals
+    return Scores(folder / FINALS, {**ranked_with, "epochs": epochs, "seed": seed})
 
 
 def _few(method: str | None) -> str:

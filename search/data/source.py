@@ -171,6 +171,11 @@ class SplitSource:
         yield from self._plain(self._test, order, batch_size)
 
     @property
+    def starts_processes(self) -> bool:
+        """Whether reading images takes processes of their own, as decoding files does."""
+        return getattr(self._train.images, "workers", 0) > 0
+
+    @property
     def normalisation(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel, of images in 0 to 1."""
         mean, std = (values.flatten().tolist() for values in (self._mean, self._std))

@@ -1,0 +1,79 @@
+"""The last round of a ranking: the best nets are trained for a few epochs, each alone, and ranked by that.
+
+A supernet's weights serve all nets at once, and some nets worse than others: of small nets, which skip most layers,
+many score as if they were untrained. An epoch with a copy of the weights tells them apart better
+(docs/notes/search.md: figures).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lutbench.search.derive import Derived, Ranking, calibrate, rank
+from lutbench.search.judged import judged_quickly
+from lutbench.search.scores import Scores
+from lutbench.search.train import LAYOUT, Score, evaluate
+
+FINALS = "finals.jsonl"  # in a search's folder
+STAGE = "finals"
+# of SGD; the rate falls to 0 along a cosine
+BATCH_SIZE, RATE, MOMENTUM, DECAY, CLIP = 64, 0.05, 0.9, 1e-4, 5.0
+
+
+@dataclass(frozen=True)
+class Finals(Ranking):
+    """A ranking of nets that are trained for some epochs with a copy of the supernet's weights before they are scored.
+
+    seed: of the order of images.
+    """
+
+    epochs: int = 1
+    seed: int = 0
+
+    def judge(self, positions: Sequence[int]) -> Score:
+        device = str(self.supernet.theta.device)
+        alone = judged_quickly(self.supernet.subnet(positions))
+        calibrate(alone, self.data, self.batch_size, device)
+        self._train(alone, device)
+        return evaluate(alone, self.batches(), device)
+
+    def _train(self, net: nn.Module, device: str) -> None:
+        parameters = list(net.parameters())
+        optimiser = torch.optim.SGD(parameters, RATE, MOMENTUM, weight_decay=DECAY)
+        steps = self.epochs * math.ceil(self.data.count("w") / BATCH_SIZE)
+        net.train()
+        step = 0
+        for epoch in range(self.epochs):
+            for images, labels in self.data.train_batches(BATCH_SIZE, epoch, self.seed, "w"):
+                for group in optimiser.param_groups:
+                    group["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
+                loss = F.cross_entropy(net(images.to(device, memory_format=LAYOUT)), labels.to(device))
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(parameters, CLIP)
+                optimiser.step()
+                step += 1
+        net.eval()
+
+
+def finals_of(ranking: Ranking, epochs: int, seed: int, scores: Scores) -> Finals:
+    """The finals of a ranking.
+
+    scores: of finals, not the ranking's.
+    """
+    own = {field.name: getattr(ranking, field.name) for field in fields(Ranking) if field.init}
+    return Finals(**own | {"scores": scores, "scorers": None}, epochs=epochs, seed=seed)
+
+
+def decide(finals: Finals, nets: Sequence[Derived], count: int) -> tuple[Derived, ...]:
+    """The best nets of a ranking in the order of their finals, then the others as they were.
+
+    count: how many are in the finals.
+    """
+    return (*rank(finals, [one.net for one in nets[:count]], stage=STAGE), *nets[count:])
