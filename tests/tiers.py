@@ -27,6 +27,7 @@ SLOW = (
         for name in ("awake", "check", "commands", "connection", "cores", "install", "lock")
     ),
     *(f"device_agents/android/test_{name}" for name in ("process", "shell", "watch")),
+    "device_agents/android/test_first_phone_page.py::test_the_list",
     *("lut/test_cost_fit", "test_children", "test_fuzz", "test_locks"),
     *("lut/test_file.py::test_a_full_disk", "measure/test_journal.py::test_a_full_disk"),
     "reading/test_files.py::test_a_pipe",
