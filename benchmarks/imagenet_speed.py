@@ -35,7 +35,6 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 SIZE = 320, 240  # pixels
 NET = "fbnet_a"
 FEW_NETS = ["--warmup", "0", "--draws", "1", "--rounds", "1", "--nets", "1", "--views", "0"]
-COLUMNS = "job", "part", "images a second", "s for one of the paper's epochs", "h for its schedule"
 
 
 def draw(folder: Path, per_class: int) -> None:

@@ -84,10 +84,17 @@ class Ranking:
 
     def judge(self, positions: Sequence[int]) -> Score:
         """Scores the net of these options with the supernet's weights."""
-        device = str(self.supernet.theta.device)
+        return evaluate(self.alone(positions), self.batches(), self.device)
+
+    def alone(self, positions: Sequence[int]) -> nn.Module:
+        """The net of these options with a copy of the supernet's weights, and batch norms of its own."""
         alone = judged_quickly(self.supernet.subnet(positions))
-        calibrate(alone, self.data, self.batch_size, device)
-        return evaluate(alone, self.batches(), device)
+        calibrate(alone, self.data, self.batch_size, self.device)
+        return alone
+
+    @property
+    def device(self) -> str:
+        return str(self.supernet.theta.device)
 
     def batches(self) -> Batches:
         """The images that a net's loss is the mean over, the same for every net: kept where memory allows it."""

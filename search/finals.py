@@ -15,8 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lutbench.search.derive import Derived, Ranking, calibrate, rank
-from lutbench.search.judged import judged_quickly
+from lutbench.search.derive import Derived, Ranking, rank
 from lutbench.search.scores import Scores
 from lutbench.search.train import LAYOUT, Score, evaluate
 
@@ -37,11 +36,9 @@ class Finals(Ranking):
     seed: int = 0
 
     def judge(self, positions: Sequence[int]) -> Score:
-        device = str(self.supernet.theta.device)
-        alone = judged_quickly(self.supernet.subnet(positions))
-        calibrate(alone, self.data, self.batch_size, device)
-        self._train(alone, device)
-        return evaluate(alone, self.batches(), device)
+        alone = self.alone(positions)
+        self._train(alone, self.device)
+        return evaluate(alone, self.batches(), self.device)
 
     def _train(self, net: nn.Module, device: str) -> None:
         parameters = list(net.parameters())
