@@ -102,7 +102,7 @@ class BenchRounds(GroupedNets):
 
     def read(self, group: Group, journal: Journal) -> None:
         data, starts = journal.measurements, process_starts(journal)
-        medians = {name: process_medians(data.round_medians_us(name, 0), starts) for name in group.names}
+        medians = {name: process_medians(data.best_round_medians_us(name, 0), starts) for name in group.names}
         common = common_variance(list(medians.values()))
         for name in group.names:
             summary = data.best_summary(name, 0)

@@ -42,7 +42,7 @@ def lut_rows(
     """
     rows = []
     medians = {
-        op.name: process_medians(measurements.round_medians_us(op.name, context.depth), process_starts)
+        op.name: process_medians(measurements.best_round_medians_us(op.name, context.depth), process_starts)
         for op in distinct_operators(spaces)
         if op.is_measured
     }

@@ -47,9 +47,14 @@ NET_ROUNDS = 12  # in three processes: more nets tell more than more rounds of e
 _MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"
-# Rounds at which a fresh process takes over. Where a process has its memory moves what it reads, so none has many of an
-# operator's rounds: one that is done after 12 rounds has been in three, after 24 in six.
-FRESH_AT = frozenset({4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128})
+# Rounds at which a fresh process takes over, and every so many later. Where a process has its memory moves what it
+# reads, so none has many of an operator's rounds: one that is done after 12 rounds has been in three, after 24 in six.
+_FRESH_AT = frozenset({4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96})
+_FRESH_EVERY = 32
+
+
+def _is_fresh(round_number: int) -> bool:
+    return round_number in _FRESH_AT or (round_number > 0 and round_number % _FRESH_EVERY == 0)
 
 
 @dataclass(frozen=True)
@@ -180,13 +185,13 @@ class Campaign:
     def _round(self, depths: Sequence[int], wanted: Sequence[str]) -> None:
         """Measures the next round, and those after it that are so short that they fit into its batch."""
         number = self._data.current_round
-        if number in FRESH_AT:
+        if _is_fresh(number):
             self._processes.renew(
                 number, {*wanted, *self._unfinished_nets(), *(one.artifact for one in self._canaries.all)}
             )
         plans = [self._plan(number, depths, wanted)]
         for later in range(number + 1, number + rounds_in_a_batch(plans[0].cycles, self._data)):
-            if later in FRESH_AT or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
+            if _is_fresh(later) or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
                 break  # then something is decided, or another process is to go on
             plans.append(self._plan(later, depths, wanted))
         outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)

@@ -149,14 +149,28 @@ class Measurements:
         visits = self._visits.get((artifact, depth))
         return visits.summary() if visits else None
 
+    def is_mostly_disturbed(self, artifact: str, depth: int) -> bool:
+        """Whether so few of its rounds count that they do not speak for it: too few for an interval, or not a third.
+
+        Where a canary is seldom in its fast state, a handful of rounds beside it have a narrow interval and still are
+        whatever that one moment or process was.
+        """
+        rounds = self.rounds(artifact, depth)
+        return median_ranks(rounds) is None or 3 * rounds < self.visits(artifact, depth)
+
     def best_summary(self, artifact: str, depth: int) -> Summary | None:
-        """Over the rounds that count; over all, disturbed ones too, where too few count for an interval.
+        """Over the rounds that count; over all, disturbed ones too, where it is mostly disturbed.
 
         What the machine never gave a quiet moment is shown as it was, and its interval says how good that is.
         """
         visits = self._visits.get((artifact, depth))
         if not visits:
             return None
-        summary = visits.summary()
-        is_enough = summary is not None and median_ranks(summary.rounds) is not None
-        return summary if is_enough else visits.summary_of_all()
+        return visits.summary_of_all() if self.is_mostly_disturbed(artifact, depth) else visits.summary()
+
+    def best_round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
+        """The medians of the rounds that `best_summary` is of."""
+        visits = self._visits.get((artifact, depth))
+        if visits and self.is_mostly_disturbed(artifact, depth):
+            return {number: us_from_ns(median_ns) for number, median_ns in visits.all_medians_ns().items()}
+        return self.round_medians_us(artifact, depth)

@@ -124,7 +124,7 @@ def is_done(data: Measurements, artifact: str, depth: int, protocol: Protocol) -
     if data.visits(artifact, depth) >= protocol.max_rounds:
         return True
     summary = data.summary(artifact, depth)
-    if summary is None or summary.rounds < protocol.min_rounds:
+    if summary is None or summary.rounds < protocol.min_rounds or data.is_mostly_disturbed(artifact, depth):
         return False
     return summary.half_width <= protocol.target
 

@@ -63,6 +63,10 @@ class _Round:
         found = [duration for cycle in self.cycles for duration in cycle.quiet]
         return found if 3 * len(found) >= sum(len(cycle.samples.durations_ns) for cycle in self.cycles) else []
 
+    @property
+    def median_of_all_ns(self) -> float:
+        return median([ns for cycle in self.cycles for ns in cycle.samples.durations_ns])
+
 
 class Visits:
     """highest_quiet: canary -> the highest reading beside which a sample counts; its owner changes it."""
@@ -104,6 +108,10 @@ class Visits:
                 [ns for cycle in found.cycles for ns in cycle.samples.durations_ns] for found in self._rounds.values()
             )
         return self._of_all
+
+    def all_medians_ns(self) -> dict[int, float]:
+        """The medians of all rounds, whether they count or not."""
+        return {number: found.median_of_all_ns for number, found in sorted(self._rounds.items())}
 
     def _look(self) -> None:
         """Makes the summary anew where others count than before."""

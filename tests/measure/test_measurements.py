@@ -48,6 +48,27 @@ def test_where_too_few_rounds_count_all_do() -> None:
     assert data.best_summary("op", 0) == data.summary("op", 0)
 
 
+def test_rounds_of_which_hardly_one_counts_do_not_speak_for_the_others() -> None:
+    data = filled(slow=set())
+    for number in range(20, 60):
+        quiet = number < 20 + 13  # of 40 rounds: one less than a third
+        data.add(
+            number, Samples("seldom", 0, "canary", (80_000 if quiet else 100_000,), (50_000 if quiet else 90_000,))
+        )
+        data.end(number)
+    few = data.summary("seldom", 0)
+    assert few is not None and (few.latency_us, few.rounds) == (80.0, 13)
+    assert data.is_mostly_disturbed("seldom", 0)
+    best = data.best_summary("seldom", 0)
+    assert best is not None and (best.latency_us, best.rounds) == (100.0, 40)
+    assert len(data.best_round_medians_us("seldom", 0)) == 40
+    data.add(60, Samples("seldom", 0, "canary", (80_000,), (50_000,)))
+    data.end(60)
+    assert not data.is_mostly_disturbed("seldom", 0)
+    assert data.best_summary("seldom", 0) == data.summary("seldom", 0)
+    assert set(data.best_round_medians_us("seldom", 0).values()) == {80.0}
+
+
 def test_a_round_counts_with_a_third_of_its_samples() -> None:
     data = filled(slow=set())
     data.add(20, Samples("half", 0, "canary", (10, 20, 30), (50_000, 90_000, 90_000)))
