@@ -96,8 +96,11 @@ class Campaign:
         protocol: Protocol,
         seed: int,
         report: Report,
+        block_channels: int = 0,
     ) -> None:
+        """block_channels: of the layout that the runtime keeps activations in, as in InNet."""
         self._chains = [Chains(space) for space in spaces]
+        self._block_channels = block_channels
         self._nets = nets
         self._canaries = canaries
         self._journal = journal
@@ -119,10 +122,13 @@ class Campaign:
         while (wanted := self.unfinished(depth)) or self._unfinished_nets():
             self._round((depth,), wanted)
         nets = self._measured_nets
-        fit = fit_scale(nets, self._rows_us(depth), self._overhead_us(depth)) if self._can_fit(nets) else None
+        fit = self._fit(nets, depth) if self._can_fit(nets) else None
         starts = self._processes.starts
         noise = noise_of(halves_us(self._data.round_medians_us(net.net, 0), starts) for net in nets)
         return Context(depth, trials, fit, noise)
+
+    def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
+        return fit_scale(nets, self._rows_us(depth), self._overhead_us(depth), self._block_channels)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -162,7 +168,7 @@ class Campaign:
         nets = self._measured_nets
         if not self._can_fit(nets):
             return []
-        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name)
+        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name, self._block_channels)
 
     @property
     def _measured_nets(self) -> list[NetMeasurement]:

@@ -17,6 +17,7 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import Exporter, find_exporter
+from lutbench.export.onnx_layout import block_channels
 from lutbench.export.own_code import counted_anew
 from lutbench.files import check_writable, default_cache_folder, file_sha256
 from lutbench.jobs.artifacts import (
@@ -169,7 +170,8 @@ def _measure(
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
             wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
-            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report)
+            block = _block_channels(request)
+            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, block)
             context = campaign.run()
             warn_of_error(context, report)
             rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
@@ -183,6 +185,12 @@ def _measure(
             )
             note_canary(settings, request.device, before, artifacts, canaries.nets, journal.measurements)
     return Lut(metadata, rows, request.lut_path)
+
+
+def _block_channels(request: ProfileRequest) -> int:
+    """Of the layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
+    is_asked = request.device.kind == "host" and (request.runtime, request.dtype) == (DEFAULT_RUNTIME, "fp32")
+    return block_channels() if is_asked else 0
 
 
 def _measure_chains(

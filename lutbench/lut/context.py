@@ -16,6 +16,7 @@ def fitted_fields(fit: ScaleFit) -> dict[str, Any]:
         "scale_ci_high": round(fit.ci_high, 6),
         "operator_us": round(found.operator_us, 6),
         "terms": {name: round(us, 6) for name, us in found.terms.items()},
+        "block_channels": found.block_channels,
         "net_error": round(fit.mean_abs_error, 6),
         "net_spread": round(fit.spread, 6),
     }

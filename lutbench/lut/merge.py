@@ -141,7 +141,7 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
     if first.chains and OVERHEAD.name in rows_us:
         rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
     nets = _net_measurements(_space(luts), nets_us, rows_us)
-    fit = _fit(nets, rows_us)
+    fit = _fit(nets, rows_us, first.block_channels)
     if fit is None:
         fits = " and ".join(f"{context.scale:g} x row + {context.operator_us:g} us" for context in contexts)
         raise UsageError(
@@ -176,12 +176,12 @@ def _net_measurements(
     ]
 
 
-def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleFit | None:
+def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], block_channels: int) -> ScaleFit | None:
     """None where too few nets, or rows that make no sense of them, leave no fit."""
     if len(nets) < FEWEST_NETS or OVERHEAD.name not in rows_us:
         return None
     try:
-        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name])
+        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], block_channels)
     except (ArithmeticError, ValueError):
         return None
     found = fit.in_net

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import TERMS, InNet
+from lutbench.measure.in_net import KEPT, TERMS, InNet
 from lutbench.reading.plain import show
 from lutbench.space.find import kept_spaces
 from lutbench.space.macro import Space
@@ -17,6 +17,7 @@ from lutbench.space.macro import Space
 SCHEMA = 1
 Provenance = Literal["measured", "estimated", "imported"]
 UNKNOWN = "unknown"  # a device, runtime or dtype that the source of an imported LUT does not state
+_LARGEST_BLOCK = 64  # channels
 IMPORTED_SPACE = "imported"  # the space of rows that are not the whole of a space that comes along
 
 
@@ -60,6 +61,7 @@ class ContextSection:
 
     scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
         and microseconds per million elements.
+    block_channels: of the layout that the runtime keeps activations in, which the term `kept` goes with; 0 without.
     net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
         turn; a LUT of an earlier version has no spread (0).
     net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
@@ -74,6 +76,7 @@ class ContextSection:
     scale_ci_high: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    block_channels: int = 0
     net_error: float = 0.0
     net_spread: float = 0.0
     net_noise: float = 0.0
@@ -88,18 +91,20 @@ class ContextSection:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
         if min(self.net_error, self.net_spread, self.net_noise) < 0:
             raise LutError("net_error, net_spread or net_noise is negative")
-        if unknown := sorted(set(self.terms) - set(TERMS)):
+        if unknown := sorted(set(self.terms) - {*TERMS, KEPT}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
         for name, value in self.terms.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
                 raise LutError(f"terms.{name} is {show(value)}, not a number of microseconds")
+        if not 0 <= self.block_channels <= _LARGEST_BLOCK:
+            raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         if len(self.nets) != len(self.nets_us):
             raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
 
     @property
     def in_net(self) -> InNet:
         """What an operator costs inside a net."""
-        return InNet(self.scale, self.operator_us, self.terms, with_call=not self.chains)
+        return InNet(self.scale, self.operator_us, self.terms, not self.chains, self.block_channels)
 
 
 def timestamp() -> str:

@@ -50,7 +50,7 @@ def corrections(
         by_ratio_us = overhead_us + _ratio(others, in_net, rows_us, overhead_us) * (predicted_us - overhead_us)
         none.append(abs(predicted_us / own.latency_us - 1))
         ratio.append(abs(by_ratio_us / own.latency_us - 1))
-    problem = problem_of(nets, rows_us, overhead_us)
+    problem = problem_of(nets, rows_us, overhead_us, was.block_channels)
     fitted = solve(problem)
     fit = [abs(error) for error in left_out_errors(problem, fitted)]
     by_ratio = was.times(_ratio(nets, was, rows_us, overhead_us))
@@ -85,7 +85,8 @@ def _without_each(
     """For each net what the LUT says operators cost inside nets, fitted without it where its time then is known."""
     if len(nets) <= FEWEST_NETS or any(net.net not in then_us for net in nets):
         return [was] * len(nets)
-    then = problem_of([replace(net, latency_us=then_us[net.net]) for net in nets], rows_us, overhead_us)
+    timed_then = [replace(net, latency_us=then_us[net.net]) for net in nets]
+    then = problem_of(timed_then, rows_us, overhead_us, was.block_channels)
     return [found.in_net for found in solutions_without(then, solve(then))]
 
 

@@ -6,17 +6,21 @@ layout of an operator's input and output where it stands alone, and not between 
 what the operator moves:
 
     share of a net = operator_us + scale * (row - overhead) + sum over terms of us per million elements * elements
+
+Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
+(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
 from lutbench.errors import SpaceError
+from lutbench.measure.layouts import kept_elements
 from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
@@ -34,8 +38,19 @@ TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
         "inputs_outputs": _moved,
         # of grouped convolutions: ONNX Runtime computes most of them in another layout than the convolutions around
         "grouped": lambda op: _moved(op) if op.groups > 1 else 0,
+        # of additions: alone they are a pass of their own, inside a net a part of the convolution before
+        "residual": lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
     }
 )
+KEPT = "kept"  # the term of what neighbours leave in blocks
+
+
+def fitted_terms(block_channels: int) -> tuple[str, ...]:
+    """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none.
+
+    Few nets tell few terms apart: with blocks, what is moved and what is grouped say less than what is kept.
+    """
+    return (KEPT, "residual") if block_channels else ("weights", "inputs_outputs", "grouped")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -50,15 +65,17 @@ def amounts(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and microseconds per million elements of some of TERMS.
+    """scale, operator_us, and microseconds per million elements of some of TERMS, and of what is kept in blocks.
 
     with_call: rows carry the overhead of a call.
+    block_channels: the channels of a block; 0 where the runtime has none.
     """
 
     scale: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
     with_call: bool = True
+    block_channels: int = 0
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to a net's latency, microseconds."""
@@ -75,5 +92,16 @@ class InNet:
         return replace(self, scale=self.scale * ratio, operator_us=self.operator_us * ratio, terms=terms)
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:
-        """A net's latency from its operators' names and rows, microseconds."""
-        return overhead_us + math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in rows)
+        """A net's latency from its operators' names and rows, in their order, microseconds."""
+        found = list(rows)
+        alone_us = overhead_us + math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
+        return alone_us + self.kept_us([name for name, _ in found])
+
+    def kept_us(self, operators: Sequence[str]) -> float:
+        """What a net of these operators, in order, takes beside their shares: less than 0 where it saves."""
+        return self.terms[KEPT] * kept_elements(operators, self.block_channels) if self.has_kept else 0.0
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a net's latency depends on which operators are neighbours."""
+        return self.block_channels > 0 and bool(self.terms.get(KEPT))

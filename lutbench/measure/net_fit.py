@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.in_net import TERMS, InNet, amounts
+from lutbench.measure.in_net import KEPT, TERMS, InNet, amounts, fitted_terms
+from lutbench.measure.layouts import kept_elements
 
 Array = npt.NDArray[np.float64]
 
@@ -44,14 +45,19 @@ class Problem:
     """Nets as relative quantities: (nets, 2 + terms) of work, operators and terms; what is above the scale of 1.
 
     latencies_us: of the nets.
+    block_channels: as in InNet; it says which terms the columns are of.
     """
 
     columns: Array
     targets: Array
     latencies_us: Array
+    block_channels: int = 0
 
     def without(self, number: int) -> Problem:
-        return Problem(*(np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us)))
+        columns, targets, latencies_us = (
+            np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us)
+        )
+        return Problem(columns, targets, latencies_us, self.block_channels)
 
 
 @dataclass(frozen=True)
@@ -67,20 +73,33 @@ class Solution:
     spread: float
     share: float
     evidence: float
+    block_channels: int = 0
 
     @property
     def in_net(self) -> InNet:
         scale, operator_us, *terms = (float(value) for value in self.unknowns)
-        return InNet(1 + scale, operator_us, dict(zip(TERMS, terms, strict=True)))
+        named = dict(zip(fitted_terms(self.block_channels), terms, strict=True))
+        return InNet(1 + scale, operator_us, named, block_channels=self.block_channels)
 
 
-def problem_of(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> Problem:
+def problem_of(
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, block_channels: int = 0
+) -> Problem:
     latencies_us = np.array([net.latency_us for net in nets])
     work_us = np.array([math.fsum(rows_us[name] - overhead_us for name in net.operators) for net in nets])
     counts = np.array([len(net.operators) for net in nets], dtype=np.float64)
-    moved = np.array([np.sum([amounts(name) for name in net.operators], axis=0) for net in nets])
+    moved = np.array([_amounts_of_net(net.operators, block_channels) for net in nets])
     columns = np.column_stack([work_us, counts, moved]) / latencies_us[:, None]
-    return Problem(columns, (latencies_us - overhead_us - work_us) / latencies_us, latencies_us)
+    return Problem(columns, (latencies_us - overhead_us - work_us) / latencies_us, latencies_us, block_channels)
+
+
+def _amounts_of_net(operators: Sequence[str], block_channels: int) -> list[float]:
+    """Million elements of each term that is fitted."""
+    sums = dict(zip(TERMS, np.sum([amounts(name) for name in operators], axis=0), strict=True))
+    return [
+        kept_elements(operators, block_channels) if term == KEPT else float(sums[term])
+        for term in fitted_terms(block_channels)
+    ]
 
 
 def solve(problem: Problem) -> Solution:
@@ -108,7 +127,7 @@ def _solve(problem: Problem, share: float) -> Solution:
     factor = np.linalg.cholesky(spreads)
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    return Solution(unknowns, covariance, spread, share, evidence)
+    return Solution(unknowns, covariance, spread, share, evidence, problem.block_channels)
 
 
 def left_out_errors(problem: Problem, found: Solution) -> list[float]:

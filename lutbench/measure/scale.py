@@ -60,11 +60,16 @@ def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float
     return {net: median(values.values()) for net, values in without_common_drift(rounds_us).items()}
 
 
-def fit_scale(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float) -> ScaleFit:
-    """What makes the nets' predictions right; ValueError for too few nets."""
+def fit_scale(
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, block_channels: int = 0
+) -> ScaleFit:
+    """What makes the nets' predictions right; ValueError for too few nets.
+
+    block_channels: as in InNet.
+    """
     if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
-    problem = problem_of(nets, rows_us, overhead_us)
+    problem = problem_of(nets, rows_us, overhead_us, block_channels)
     found = solve(problem)
     half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
     errors = left_out_errors(problem, found)
@@ -112,12 +117,13 @@ def try_depths(
     nets: Sequence[NetMeasurement],
     rows_at: Callable[[int], Mapping[str, float]],
     overhead_name: str,
+    block_channels: int = 0,
 ) -> list[DepthTrial]:
     """A trial per depth; rows_at gives each operator's latency (us) at a depth."""
     trials = []
     for depth in depths:
         rows_us = rows_at(depth)
-        problem = problem_of(nets, rows_us, rows_us[overhead_name])
+        problem = problem_of(nets, rows_us, rows_us[overhead_name], block_channels)
         found = solve(problem)
         errors = tuple(map(abs, left_out_errors(problem, found)))
         trials.append(DepthTrial(depth, errors, found.in_net.scale))

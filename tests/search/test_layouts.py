@@ -1,0 +1,118 @@
+"""Costs that depend on a net's neighbours: exact for every net, on every way to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
+from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.chance import random_within
+from lutbench.search.gates import candidate_mask, fixed_path, probabilities
+from lutbench.search.latency import LatencyModel, expected_costs, latency_model
+from lutbench.search.layouts import WalkModel
+from lutbench.space.decisions import choice_positions, decisions, net_at
+from lutbench.space.fbnet import fbnet
+from lutbench.space.file import parse_space
+from lutbench.space.find import known_space
+from lutbench.space.macro import Space
+from lutbench.space.sampling import random_nets
+from tests.conftest import CHOOSING_TOML
+from tests.search.made import SMALL, made_lut
+
+CHOOSING = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
+# so few nets that all can be looked at
+FEW = parse_space(
+    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"').replace(
+        "channels = 24\n", "channels = [16, 24]\n"
+    ),
+    Path("few.toml"),
+).scaled(32, 1.0)
+SPACES = {
+    "fbnet": fbnet(96, 1.0),
+    "small": SMALL,
+    "choosing": CHOOSING,
+    "fbnetv2": known_space("fbnetv2").scaled(96, 1.0),
+    "ofa": known_space("ofa-mobilenetv3").scaled(96, 1.0),
+}
+
+
+def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str = "host") -> Lut:
+    """A LUT whose nets save much by their layout."""
+    lut = made_lut(space, seed, device, scale=0.9, operator_us=1.5)
+    largest = max(np.prod(op.input_shape) for op in space.searchable_operators if op.is_measured) / 1e6
+    terms = {"kept": -8.0 / float(largest), "residual": 30.0}
+    context = replace(lut.metadata.context, terms=terms, block_channels=block_channels)
+    return replace(lut, metadata=replace(lut.metadata, context=context))
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("block_channels", [8, 16])
+def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int) -> None:
+    space = SPACES[name]
+    lut = kept_lut(space, block_channels)
+    model = latency_model(lut, space)
+    assert isinstance(model, WalkModel)
+    expected, mask = expected_costs([model]), candidate_mask(space)
+    plain = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, block_channels=0)))
+    saved_us = []
+    for net in random_nets(space, 20 if space is SMALL else 100, 1, "predicted"):
+        predicted_us = predict(lut, net).latency_us
+        gates = fixed_path(choice_positions(net), mask).values
+        assert expected(gates).item() == pytest.approx(predicted_us, rel=1e-9)
+        assert model.net_us(net) == pytest.approx(predicted_us, rel=1e-9)
+        saved_us.append(predict(plain, net).latency_us - predicted_us)
+    assert max(saved_us) > 5
+
+
+def test_a_lut_whose_nets_keep_nothing_is_a_sum() -> None:
+    lut = kept_lut(SMALL)
+    none = replace(lut.metadata.context, terms={"kept": 0.0, "residual": 1.0})
+    assert isinstance(latency_model(replace(lut, metadata=replace(lut.metadata, context=none)), SMALL), LatencyModel)
+
+
+def every_net(space: Space) -> list[tuple[int, ...]]:
+    return list(product(*(range(decision.count) for decision in decisions(space))))
+
+
+def test_expected_costs_are_means_over_nets_that_are_drawn() -> None:
+    few = replace(SMALL, stages=SMALL.stages[:2])
+    model = latency_model(kept_lut(few), few)
+    mask = candidate_mask(few)
+    shares = probabilities(torch.randn(mask.shape, generator=torch.Generator().manual_seed(0)), mask).double()
+    nets = every_net(few)
+    chances = [float(np.prod([shares[row, option] for row, option in enumerate(net)])) for net in nets]
+    assert sum(chances) == pytest.approx(1)
+    mean_us = sum(p * model.net_us(net_at(few, list(net), "n")) for p, net in zip(chances, nets, strict=True))
+    gates = shares.clone().requires_grad_()
+    found = expected_costs([model])(gates)
+    assert found[0].item() == pytest.approx(mean_us, rel=1e-7)
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    assert gates.grad is not None and gates.grad[mask].abs().min() > 0
+
+
+@pytest.mark.parametrize("space", [SMALL, FEW], ids=["small", "few"])
+def test_the_least_and_the_most_of_all_nets(space: Space) -> None:
+    model = latency_model(kept_lut(space), space)
+    totals = model.chain.totals(np.array(every_net(space)))
+    assert model.net_us(model.fastest) == pytest.approx(totals.min())
+    assert model.net_us(model.slowest) == pytest.approx(totals.max())
+
+
+def test_the_best_net_of_a_budget_is_within_it_as_predicted() -> None:
+    space = SPACES["fbnet"]
+    lut = kept_lut(space)
+    model = latency_model(lut, space)
+    target_us = (model.net_us(model.fastest) * model.net_us(model.slowest)) ** 0.5
+    rng = np.random.default_rng(0)
+    scores = [rng.gumbel(size=decision.count) for decision in decisions(space)]
+    net = net_at(space, best_within(scores, [model], [target_us]), "best@{label}")
+    assert WINDOW * target_us < predict(lut, net).latency_us <= target_us
+    for one in random_within([model], 3, rng, [target_us]):
+        assert WINDOW * target_us < predict(lut, one).latency_us <= target_us
