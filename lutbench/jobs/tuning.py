@@ -11,17 +11,21 @@ from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.space.sampling import candidates_left, random_nets
+from lutbench.space.sampling import candidates_left, random_nets, smallest_net
 
 TUNING_NETS = 22  # as many as it takes to tell how far nets are from the fit; each costs an export of a whole net
+_FEWEST_DRAWN = 4  # nets of a space of which the smallest takes one's place
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str] = ()) -> tuple[Net, ...]:
-    """Random nets spread over the spaces, from a stream that `verify` does not draw from; none for tiny spaces.
+    """Random nets spread over the spaces, and of each space its smallest net; none for tiny spaces.
+
+    They come from a stream that `verify` does not draw from.
 
     The context depth and the scale are found with them, and `verify` times them again to see how far the device has
-    drifted since.
+    drifted since. Random nets of a large space are all about as large; without the smallest one, what nets pay beside
+    their operators' rows is found from large nets alone, and small ones are predicted by several per cent wrong.
 
     failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
     """
@@ -29,7 +33,11 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str]
     nets: list[Net] = []
     for space in spaces:
         size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)
-        nets.extend(random_nets(space, min(per_space, size // 4), seed, "tune", varied=True, failed=failed))
+        drawn = random_nets(space, min(per_space, size // 4), seed, "tune", varied=True, failed=failed)
+        smallest = smallest_net(space, f"tune_{seed}_smallest", failed)
+        if smallest and len(drawn) >= _FEWEST_DRAWN and smallest.key not in {net.key for net in drawn}:
+            drawn = (*drawn[:-1], smallest)
+        nets.extend(drawn)
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 

@@ -65,6 +65,30 @@ def random_nets(
     return tuple(nets)
 
 
+def smallest_net(space: Space, name: str, failed: Collection[str] = ()) -> Net | None:
+    """The net of the fewest multiply-accumulates; None where candidates' own are not known, or none of a layer run.
+
+    name: of the net, before its space's label.
+
+    failed: operators that it must not have.
+    """
+    own = space
+    if space.has_choices:
+        resolution = min(space.resolutions or (space.resolution,))
+        own = space.at(resolution, [min(stage.widths) for stage in space.stages])
+    options = [candidates_left(layer, failed) for layer in own.layers]
+    if not all(options):
+        return None
+    try:
+        choice = tuple(
+            min(candidates, key=lambda candidate: layer.operator(candidate).macs)
+            for layer, candidates in zip(own.layers, options, strict=True)
+        )
+    except SpaceError:  # a block of a user's own that was never counted
+        return None
+    return Net(f"{name}@{own.label}", own, choice, own.head_channels)
+
+
 def _at_random(space: Space, rng: random.Random) -> Space:
     resolution = rng.choice(space.resolutions or (space.resolution,))
     return space.at(resolution, [rng.choice(stage.widths) for stage in space.stages])
