@@ -67,7 +67,7 @@ def single_operators(fit: CostFit) -> str:
     for piece, us in rows:
         without = fit_costs(nets, prior, [row for row in rows if row[0] != piece]).latencies([piece])[0]
         with_all = fit.latencies([piece])[0]
-        low, high = without.latency_us / without.alone_factor, without.latency_us * without.alone_factor
+        low, high = without.low_us, without.high_us
         lines.append(
             f"| {piece.name} | {us:.0f} us | {without.latency_us:.0f} us ({low:.0f} to {high:.0f})"
             f" | {with_all.latency_us:.0f} us |"

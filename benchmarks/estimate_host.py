@@ -58,7 +58,8 @@ def main(lut_path: Path, tables: Sequence[str]) -> None:
     print(f"{machine()}; {lut.metadata.runtime}, {dtype}; {len(nets)} nets, {len(judges)} of them judge.\n")
     print(
         "| nets | rows off by a factor of (median) | 95 % intervals that hold the measured row"
-        " | unseen nets: mean error | best additive fit | seconds |\n|---|---|---|---|---|---|"
+        " | their upper ends over their lower ones (median) | unseen nets: mean error | best additive fit | seconds |\n"
+        "|---|---|---|---|---|---|---|"
     )
     for count in [c for c in COUNTS if c <= len(seen)] + [len(seen)] * (len(seen) not in COUNTS):
         print(line(seen[:count], judges, pieces, measured_us))
@@ -80,11 +81,12 @@ def line(nets: list[NetWork], judges: list[NetWork], pieces: list[Piece], measur
     found = fit.latencies(pieces)
     seconds = time.monotonic() - started
     off = np.log(measured_us / np.array([piece.latency_us for piece in found]))
-    held = np.abs(off) <= np.log([piece.alone_factor for piece in found])
+    lows, highs = (np.array([getattr(piece, end) for piece in found]) for end in ("low_us", "high_us"))
+    held = (lows <= measured_us) & (measured_us <= highs)
     by_piece = {piece: latency.latency_us for piece, latency in zip(pieces, found, strict=True)}
     errors = [(fit.costs[OVERHEAD] + sum(by_piece[p] for p in net.pieces)) / net.latency_us - 1 for net in judges]
     return (
-        f"| {len(nets)} | {np.exp(np.median(np.abs(off))):.2f} | {held.mean():.0%} | {np.mean(np.abs(errors)):.2%}"
+        f"| {len(nets)} | {np.exp(np.median(np.abs(off))):.2f} | {held.mean():.0%} | {np.median(highs / lows):.1f} | {np.mean(np.abs(errors)):.2%}"
         f" | {additive_error(nets, judges, pieces):.2%} | {seconds:.1f} |"
     )
 

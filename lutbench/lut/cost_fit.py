@@ -18,24 +18,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from lutbench.lut.cost_problem import (
-    FASTEST,
-    USUAL_WIDTHS,
-    WIDTHS_HELD,
-    NetWork,
-    Prior,
-    Problem,
-    Widths,
-    alone_spread,
-    piece_work,
-)
-from lutbench.lut.deviations import Array, Shares, alike, alike_itself
+from lutbench.lut.alone import alone_intervals
+from lutbench.lut.cost_problem import FASTEST, USUAL_WIDTHS, WIDTHS_HELD, NetWork, Prior, Problem, Widths, piece_work
+from lutbench.lut.deviations import Array, Shares, alike, alike_itself, level
 from lutbench.lut.pieces import Piece
-from lutbench.measure.statistics import Z_95
+from lutbench.measure.statistics import Z_95, student_95
 
 _STEPS = 30
 _SETTLED = 1e-6  # of the logarithm of a cost
+_NETS_PER_FREEDOM = 2
 _FARTHEST = 20.0  # of a logarithm: a net that alone decides a cost has no left-out prediction to speak of
 
 
@@ -62,25 +55,21 @@ class FittedNet:
 
 @dataclass(frozen=True)
 class PieceLatency:
-    """A piece without the overhead of a call, microseconds; spreads: standard deviations of its logarithm.
+    """A piece without the overhead of a call, microseconds.
 
-    spread: of its share of a net.
-    alone_spread: of what is measured where it is timed alone.
+    spread: standard deviation of the logarithm of its share of a net.
+    low_us, high_us: 95 % interval that holds both its share of a net and what is measured where it is timed alone.
     """
 
     latency_us: float
     spread: float
-    alone_spread: float
+    low_us: float
+    high_us: float
 
     @property
     def factor(self) -> float:
         """The 95 % interval of its share of a net is from latency_us / factor to latency_us * factor."""
         return math.exp(Z_95 * self.spread)
-
-    @property
-    def alone_factor(self) -> float:
-        """The same of what is measured where it is timed alone."""
-        return math.exp(Z_95 * self.alone_spread)
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,8 @@ class CostFit:
 
     def latencies(self, pieces: Sequence[Piece]) -> list[PieceLatency]:
         """The latencies of any pieces, whether the nets had them or not."""
-        return self.posterior.latencies(pieces)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self.posterior.latencies(pieces)
 
 
 def fit_costs(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece, float]] = ()) -> CostFit:
@@ -127,12 +117,19 @@ def fit_costs(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece,
 
     rows: single pieces and their latencies, microseconds.
     """
+    # Its matrices are small: on a core that others use, threads wait for each other far longer than they compute.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fitted(nets, prior, rows)
+
+
+def _fitted(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece, float]]) -> CostFit:
     problem = Problem(nets, rows, prior)
     posterior = Posterior(problem, prior.widths or USUAL_WIDTHS)
     if prior.widths is None or len(nets) >= FEWEST_NETS_FOR_WIDTHS:
         for _ in range(3):  # the likelihood is that of the model made linear at the mode
-            problem = problem.around(posterior.mode)
-            posterior = Posterior(problem, posterior.likeliest_widths())
+            widths = posterior.likeliest_widths()
+            problem, start = problem.around(posterior.mode)
+            posterior = Posterior(problem, widths, start)
     costs = problem.costs_us(posterior.mode)
     fitted = problem.predicted_us(posterior.mode)[: len(nets)]
     left_out = posterior.left_out_us()
@@ -209,6 +206,9 @@ class Posterior:
         held = np.array([getattr(WIDTHS_HELD, name) for name in names])
         slopes = self.problem.slopes(self.mode)
         missed = np.log(self.problem.latency_us / self.problem.predicted_us(self.mode)) + slopes @ self.mode
+        rows = self.problem.is_row
+        of_nets, nets_missed = compressed(slopes[~rows], missed[~rows])  # once: all nets have one noise
+        few, few_missed = np.vstack([of_nets, slopes[rows]]), np.concatenate([nets_missed, missed[rows]])
 
         def widths_of(logs: Array) -> Widths:
             return replace(self.widths, **dict(zip(names, (float(v) for v in np.exp(logs)), strict=True)))
@@ -216,8 +216,9 @@ class Posterior:
         def unlikely(logs: Array) -> float:
             widths = widths_of(logs)
             noise = self.problem.noise(widths)
-            few, targets = compressed(slopes / noise[:, None], missed / noise)
-            spread = few @ self.problem.covariance(widths) @ few.T + np.eye(len(targets))
+            few_noise = np.concatenate([np.full(len(nets_missed), widths.nets), noise[rows]])
+            over_noise, targets = few / few_noise[:, None], few_missed / few_noise
+            spread = over_noise @ self.problem.covariance(widths) @ over_noise.T + np.eye(len(targets))
             factor = np.linalg.cholesky(spread)
             whitened = np.linalg.solve(factor, targets)
             likelihood = whitened @ whitened / 2 + np.log(np.diag(factor)).sum() + np.log(noise).sum()
@@ -236,6 +237,7 @@ class Posterior:
         usual_us = work @ problem.usual
         costs = np.exp(problem.centre + self.mode[:kinds])
         deviations = self.widths.alike**2 * alike(shares, problem.shares)
+        deviations += self.widths.level**2 * level(shares, problem.shares, problem.shares)
         for row, piece in enumerate(pieces):
             if piece in known:
                 deviations[row, known[piece]] += self.widths.own**2
@@ -248,14 +250,22 @@ class Posterior:
         by_deviation = usual_us / found_us
         together = np.hstack([by_cost * problem.cost_spread**2, deviations * by_deviation[:, None]])
         own = self.widths.alike**2 * alike_itself(shares) + self.widths.own**2
+        own += self.widths.level**2 * shares.levels(problem.shares) ** 2
         beforehand = (by_cost**2).sum(1) * problem.cost_spread**2 + by_deviation**2 * own
         weights = self.spread.solve(self.slopes @ together.T)
         variances = np.maximum(beforehand - np.einsum("ij,ji->i", together @ self.slopes.T, weights), 0.0)
-        alone = alone_spread(pieces, found_us, costs, problem.kinds)
+        spreads = np.sqrt(variances) * self._doubt()
+        lows, highs = alone_intervals(work, dict(zip(problem.kinds, costs, strict=True)), found_us, spreads)
         return [
-            PieceLatency(float(us), math.sqrt(variance), math.hypot(math.sqrt(variance), extra))
-            for us, variance, extra in zip(found_us, variances, alone, strict=True)
+            PieceLatency(*(float(value) for value in values))
+            for values in zip(found_us, spreads, lows, highs, strict=True)
         ]
+
+    def _doubt(self) -> float:
+        """How much wider intervals are because the widths themselves are known from so few nets (Student's t)."""
+        if self.problem.widths_are_known:
+            return 1.0
+        return student_95((~self.problem.is_row).sum() / _NETS_PER_FREEDOM) / Z_95
 
 
 def compressed(slopes: Array, targets: Array) -> tuple[Array, Array]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lutbench.lut.costs import LAYER, OVERHEAD, PRIOR_US
-from lutbench.lut.deviations import Array, Shares, alike
+from lutbench.lut.alone import alone_spreads
+from lutbench.lut.costs import OVERHEAD, PRIOR_US
+from lutbench.lut.deviations import Array, Shares, alike, level
 from lutbench.lut.pieces import Piece
 
 FASTEST = 0.05  # of what the cost model says: no piece is taken to be faster
@@ -20,22 +21,21 @@ FASTEST = 0.05  # of what the cost model says: no piece is taken to be faster
 class Widths:
     """Standard deviations, relative.
 
-    alike, own: of the deviations' two parts.
+    alike, level, own: of the deviations' three parts.
     nets: of a net's latency beside the model.
     """
 
     alike: float
     own: float
     nets: float
+    level: float
 
 
-# What the widths are held near, and how closely (of the logarithm). Twelve nets can be met by a wide error of their own
-# and no deviations, or the other way round; on the devices looked at it was the other way round.
-USUAL_WIDTHS = Widths(alike=0.5, own=0.15, nets=0.02)
-WIDTHS_HELD = Widths(alike=0.7, own=0.7, nets=0.5)
-# An operator that is timed alone lacks a part of what it costs inside a net, which grows with its layers and hardly
-# with their size; how much is not known beforehand. Standard deviations over the cost of its layers, and of itself.
-_ALONE_LAYERS, _ALONE = 0.7, 0.05
+# What the widths are held near, and how closely (of the logarithm); level, of which nets say next to nothing, is kept.
+# Twelve nets can be met by a wide error of their own and no deviations, or the other way round; on the devices looked
+# at it was the other way round.
+USUAL_WIDTHS = Widths(alike=0.5, own=0.15, nets=0.02, level=0.1)
+WIDTHS_HELD = Widths(alike=0.35, own=0.35, nets=0.5, level=0.0)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Problem:
     def __init__(self, nets: Sequence[NetWork], rows: Sequence[tuple[Piece, float]], prior: Prior) -> None:
         self.kinds = tuple(prior.costs_us)
         self.cost_spread = prior.cost_spread
+        self.widths_are_known = prior.widths is not None
         pieces = {piece: None for net in nets for piece in net.pieces} | {piece: None for piece, _ in rows}
         self.pieces = tuple(pieces)
         numbers = {piece: number for number, piece in enumerate(self.pieces)}
@@ -100,13 +101,14 @@ class Problem:
         self.usual_us = self.work @ self.usual
         self.shares = Shares(self.pieces, dict(zip(self.kinds, self.usual, strict=True)))
         self.alike = alike(self.shares, self.shares)
+        self.level = level(self.shares, self.shares, self.shares)
 
-    def around(self, unknowns: Array) -> Problem:
-        """The same with deviations relative to the costs that were found."""
-        found = copy(self)
-        found.usual = np.exp(self.centre + unknowns[: len(self.kinds)])
+    def around(self, unknowns: Array) -> tuple[Problem, Array]:
+        """The same with deviations relative to the costs that were found, and what the unknowns are in it."""
+        found, kinds = copy(self), len(self.kinds)
+        found.usual = np.exp(self.centre + unknowns[:kinds])
         found._relate()
-        return found
+        return found, np.concatenate([unknowns[:kinds], unknowns[kinds:] * self.usual_us / found.usual_us])
 
     def _centre(self, costs: Array) -> Array:
         """The prior's costs brought to the nets' level."""
@@ -145,23 +147,15 @@ class Problem:
         """The covariance of the unknowns before any net is seen."""
         found = np.zeros((len(self.kinds) + len(self.pieces),) * 2)
         np.fill_diagonal(found, np.array([self.cost_spread**2] * len(self.kinds) + [widths.own**2] * len(self.pieces)))
-        found[len(self.kinds) :, len(self.kinds) :] += widths.alike**2 * self.alike
+        found[len(self.kinds) :, len(self.kinds) :] += widths.alike**2 * self.alike + widths.level**2 * self.level
         return found
 
     def noise(self, widths: Widths) -> Array:
         """Standard deviation of each datum's logarithm beside the model."""
         alone = np.zeros(len(self.latency_us))
-        alone[self.is_row] = (self.counts @ alone_spread(self.pieces, self.usual_us, self.usual, self.kinds))[
-            self.is_row
-        ]
+        costs = dict(zip(self.kinds, self.usual, strict=True))
+        alone[self.is_row] = (self.counts @ alone_spreads(self.work, costs, self.usual_us))[self.is_row]
         return np.asarray(np.hypot(widths.nets, alone), dtype=np.float64)
-
-
-def alone_spread(pieces: Sequence[Piece], pieces_us: Array, costs: Array, kinds: Sequence[str]) -> Array:
-    """The standard deviation, in the logarithm, between a piece that is timed alone and its share of a net."""
-    layer_us = costs[list(kinds).index(LAYER)]
-    layers = np.array([len(piece.layers) for piece in pieces])
-    return np.asarray(np.hypot(_ALONE_LAYERS * layer_us * layers / pieces_us, _ALONE), dtype=np.float64)
 
 
 def piece_work(pieces: Sequence[Piece], kinds: Sequence[str]) -> Array:

@@ -170,8 +170,7 @@ def _row(operator: Operator, piece: PieceLatency | None, fit: CostFit) -> Row:
     if piece is None:  # the empty graph
         low_us, high_us = fit.cost_interval(OVERHEAD)
         return _estimated_row(operator.name, overhead_us, low_us, high_us)
-    low_us, high_us = piece.latency_us / piece.alone_factor, piece.latency_us * piece.alone_factor
-    return _estimated_row(operator.name, *(overhead_us + us for us in (piece.latency_us, low_us, high_us)))
+    return _estimated_row(operator.name, *(overhead_us + us for us in (piece.latency_us, piece.low_us, piece.high_us)))
 
 
 def _estimated_row(name: str, latency_us: float, low_us: float, high_us: float) -> Row:
@@ -215,7 +214,7 @@ def _origin(
         "mean_error": round(fit.mean_error, 4),
         "left_out_mean_error": round(fit.left_out_mean_error, 4),
         "left_out_max_error": round(fit.left_out_max_error, 4),
-        "deviations": {name: round(getattr(fit.widths, name), 4) for name in ("alike", "own", "nets")},
+        "deviations": {name: round(getattr(fit.widths, name), 4) for name in ("alike", "own", "nets", "level")},
         "left_out": list(table.left_out),
         "costs": {kind: round(cost, 3) for kind, cost in fit.costs.items()},
         "cost_intervals": {kind: [round(v, 3) for v in fit.cost_interval(kind)] for kind in fit.costs},
