@@ -86,7 +86,8 @@ def line(nets: list[NetWork], judges: list[NetWork], pieces: list[Piece], measur
     by_piece = {piece: latency.latency_us for piece, latency in zip(pieces, found, strict=True)}
     errors = [(fit.costs[OVERHEAD] + sum(by_piece[p] for p in net.pieces)) / net.latency_us - 1 for net in judges]
     return (
-        f"| {len(nets)} | {np.exp(np.median(np.abs(off))):.2f} | {held.mean():.0%} | {np.median(highs / lows):.1f} | {np.mean(np.abs(errors)):.2%}"
+        f"| {len(nets)} | {np.exp(np.median(np.abs(off))):.2f} | {held.mean():.0%}"
+        f" | {np.median(highs / lows):.1f} | {np.mean(np.abs(errors)):.2%}"
         f" | {additive_error(nets, judges, pieces):.2%} | {seconds:.1f} |"
     )
 

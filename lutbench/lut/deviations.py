@@ -11,7 +11,8 @@ The last part is a time that all candidates for one layer of a net are off by. E
 where none of them is an identity nets cannot tell such a time from one of the stem or of another layer; without it the
 intervals of layers without an identity held 72 to 84 % of their shares on three of thirteen devices.
 
-usual: what pieces of those ends take on average, us_i: what piece i takes, both by the cost model. share: a layer's part of its piece's latency by the cost model. distance: over the natural logarithms of channels and
+usual: what pieces of those ends take on average, us_i: what piece i takes, both by the cost model. share: a layer's
+part of its piece's latency by the cost model. distance: over the natural logarithms of channels and
 height, so that a factor of e in one of them is 1.
 """
 
