@@ -49,7 +49,10 @@ class Shares:
         self.usual_us = {ends: float(us) for ends, us in _means(self.ends, self.pieces_us).items()}
 
     def levels(self, known: Shares) -> Array:
-        """What pieces of equal ends usually take, over what each takes; known: the pieces that nets had."""
+        """What pieces of equal ends usually take, over what each takes.
+
+        known: the pieces that nets had.
+        """
         usual_us = self.usual_us | known.usual_us
         return np.array([usual_us[ends] for ends in self.ends]) / self.pieces_us
 
