@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from lutbench.errors import SpaceError
+from lutbench.measure.design import lines, most_telling
 from lutbench.measure.protocol import Canary, Protocol
 from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
@@ -14,18 +16,16 @@ from lutbench.space.operator import Operator
 from lutbench.space.sampling import candidates_left, random_nets, smallest_net
 
 TUNING_NETS = 22  # as many as it takes to tell how far nets are from the fit; each costs an export of a whole net
-_FEWEST_DRAWN = 4  # nets of a space of which the smallest takes one's place
+_CHOSEN_FROM = 200  # random nets
+_FEWEST_TO_CHOOSE_FROM = 10_000  # nets of a space, so that hundreds of random ones are others each time
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str] = ()) -> tuple[Net, ...]:
-    """Random nets spread over the spaces, and of each space its smallest net; none for tiny spaces.
-
-    They come from a stream that `verify` does not draw from.
+    """Nets of the spaces, one half drawn at random, the other those that tell most beside them; none for tiny spaces.
 
     The context depth and the scale are found with them, and `verify` times them again to see how far the device has
-    drifted since. Random nets of a large space are all about as large; without the smallest one, what nets pay beside
-    their operators' rows is found from large nets alone, and small ones are predicted by several per cent wrong.
+    drifted since. They come from streams that `verify` does not draw from.
 
     failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
     """
@@ -33,12 +33,33 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str]
     nets: list[Net] = []
     for space in spaces:
         size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)
-        drawn = random_nets(space, min(per_space, size // 4), seed, "tune", varied=True, failed=failed)
-        smallest = smallest_net(space, f"tune_{seed}_smallest", failed)
-        if smallest and len(drawn) >= _FEWEST_DRAWN and smallest.key not in {net.key for net in drawn}:
-            drawn = (*drawn[:-1], smallest)
+        count = min(per_space, size // 4)
+        drawn = random_nets(space, count, seed, "tune", varied=True, failed=failed)
+        if size >= _FEWEST_TO_CHOOSE_FROM:
+            half = drawn[: math.ceil(count / 2)]
+            drawn = (*half, *_most_telling(space, [*nets, *half], count - len(half), seed, failed))
         nets.extend(drawn)
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
+
+
+def _most_telling(
+    space: Space, taken: Sequence[Net], count: int, seed: int, failed: Collection[str]
+) -> tuple[Net, ...]:
+    """Of many random nets of the space, and its smallest, those that tell most beside the ones that are taken.
+
+    Where it is not known how large they are, the first.
+    """
+    others = {net.key for net in taken}
+    pool = random_nets(space, _CHOSEN_FROM, seed, "tell", others, varied=True, failed=failed)
+    smallest = smallest_net(space, f"tell_{seed}_smallest", failed)
+    if smallest and smallest.key not in others | {net.key for net in pool}:
+        pool = (*pool, smallest)
+    try:
+        found = lines([*taken, *pool])
+    except SpaceError:  # a block of a user's own that was never counted
+        return pool[:count]
+    own = len(taken)
+    return tuple(pool[number - own] for number in most_telling(found, range(own), count))
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,84 @@
 from __future__ import annotations
 
+import random
+from statistics import fmean
+
+import numpy as np
+
 from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets
+from lutbench.measure.design import lines, most_telling
+from lutbench.measure.in_net import InNet
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
 from lutbench.space.find import known_space
+from lutbench.space.macro import Space
+from lutbench.space.net import Net
+from lutbench.space.operator import OVERHEAD
 from lutbench.space.sampling import random_nets, smallest_net
 
+FBNET = fbnet(224, 1.0)
 
-def test_the_smallest_net_is_among_those_that_tune() -> None:
-    space = fbnet(224, 1.0)
-    nets = draw_tuning_nets((space,), 0)
+
+def test_half_of_the_nets_are_drawn_and_the_smallest_is_among_the_others() -> None:
+    nets = draw_tuning_nets((FBNET,), 0)
     assert len({net.key for net in nets}) == TUNING_NETS
-    smallest = min(nets, key=lambda net: net.macs)
-    assert smallest == smallest_net(space, "tune_0_smallest")
-    assert all(smallest.macs <= net.macs for net in random_nets(space, 300, 0, "any", varied=True))
-    assert sum(candidate.is_skip for candidate in smallest.choice) == 20
+    assert nets[:11] == random_nets(FBNET, 11, 0, "tune", varied=True)
+    assert smallest_net(FBNET, "tell_0_smallest") in nets[11:]
+    assert draw_tuning_nets((FBNET,), 0) == nets
 
 
-def test_each_space_has_its_own_unless_it_has_hardly_any_net() -> None:
+def timed(nets: tuple[Net, ...], truth: InNet, rows_us: dict[str, float], noise: float) -> list[NetMeasurement]:
+    rng, found = random.Random(5), []
+    for net in nets:
+        names = tuple(op.name for op in net.operators if op.is_measured)
+        us = truth.net_us([(name, rows_us[name]) for name in names], 2.0)
+        found.append(NetMeasurement(net.key, names, us * (1 + rng.gauss(0, noise))))
+    return found
+
+
+def worst_error(nets: tuple[Net, ...], judged: tuple[Net, ...], space: Space) -> float:
+    rows = {op.name: 5 + op.macs / 1e5 + op.touched / 3e3 for op in space.operators if op.is_measured}
+    rows[OVERHEAD.name] = 2.0
+    truth = InNet(1.05, 6.0, {"weights": 60.0, "inputs_outputs": -120.0, "grouped": 250.0})
+    fit = fit_scale(timed(nets, truth, rows, 0.01), rows, 2.0).in_net
+    errors = (
+        abs(fit.net_us([(name, rows[name]) for name in net.operators], 2.0) / net.latency_us - 1)
+        for net in timed(judged, truth, rows, 0.0)
+    )
+    return max(errors)
+
+
+def test_nets_that_differ_say_more_of_odd_ones_than_as_many_drawn_at_random() -> None:
+    judged = random_nets(FBNET, 100, 0, "verify", varied=True)
+    chosen = fmean(worst_error(draw_tuning_nets((FBNET,), seed), judged, FBNET) for seed in range(4))
+    drawn = fmean(worst_error(random_nets(FBNET, 22, seed, "tune", varied=True), judged, FBNET) for seed in range(4))
+    assert chosen < 0.8 * drawn
+
+
+def test_the_most_telling_line_is_the_one_that_others_say_least_of() -> None:
+    found = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.9, 0.0], [0.0, 2.0]])
+    assert most_telling(found, [0], 3) == [4, 1, 3]
+
+
+def test_what_no_net_of_a_space_has_tells_nothing() -> None:
+    found = lines(random_nets(known_space("spos-shufflenet").scaled(224, 1.0), 5, 0, "any"))
+    assert np.isfinite(found).all() and not found.any(axis=0).all()
+
+
+def test_several_spaces_share_the_nets_and_a_space_of_few_has_random_ones() -> None:
     spaces = tuple(fbnet(resolution, 1.0) for resolution in (32, 64, 96))
     nets = draw_tuning_nets(spaces, 0)
-    found = [smallest_net(space, "any") for space in spaces]
-    assert {net.key for net in found if net} <= {net.key for net in nets} and None not in found
-    many = tuple(fbnet(32 * number, 1.0) for number in range(1, 9))  # three nets of each
-    assert not {net.name.split("@")[0] for net in draw_tuning_nets(many, 0)} & {"tune_0_smallest"}
+    assert len({net.key for net in nets}) == 24
+    assert {net.space.resolution for net in nets} == {32, 64, 96}
 
 
 def test_the_smallest_net_has_nothing_that_failed_and_the_fewest_channels() -> None:
-    space = fbnet(224, 1.0)
-    without = smallest_net(space, "n", {"ir_k3_e1_g2_112x14x14_184_s2"})
-    assert without is not None and all(op.name != "ir_k3_e1_g2_112x14x14_184_s2" for op in without.operators)
-    every = {op.name for op in space.searchable_operators}
-    assert smallest_net(space, "n", every) is None
+    failed = {"ir_k3_e1_g2_112x14x14_184_s2"}
+    for net in (*draw_tuning_nets((FBNET,), 0, failed), smallest_net(FBNET, "n", failed)):
+        assert net is not None and failed.isdisjoint(op.name for op in net.operators)
+    every = {op.name for op in FBNET.searchable_operators}
+    assert smallest_net(FBNET, "n", every) is None
     choosing = known_space("fbnetv2").scaled(224, 1.0)
     found = smallest_net(choosing, "n")
     assert found is not None and found.space.resolution == min(choosing.resolutions)
