@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
@@ -33,6 +33,17 @@ class DeviceInfo:
     environment: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Following:
+    """The batch that is measured after another.
+
+    renewed: in a fresh process, as of Agent.renew.
+    """
+
+    batch: Batch
+    renewed: bool
+
+
 class Agent(Protocol):
     """A context manager that installs artifacts on a device and times them."""
 
@@ -55,6 +66,14 @@ class Agent(Protocol):
         """Goes on in a fresh process, which has another layout of memory; only these artifacts are needed from here on.
 
         Does nothing where each batch has a process of its own.
+        """
+
+    def go_ahead(self, plan: Callable[[], Following | None]) -> None:
+        """Says how to find out what follows the next batch, before that is measured.
+
+        A device that goes on by itself asks once it has the batch, and has begun with what follows when `measure` ends;
+        that is then measured next, whatever came of the batch. plan: gives None where that cannot be known yet. Others
+        do not ask.
         """
 
     def close(self) -> None:

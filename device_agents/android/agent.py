@@ -57,7 +57,8 @@ class AndroidAgent(RemoteAgent):
         self._chosen = settings
         self._phone = watch
         self._held = held
-        super().__init__(connection.label, settings, watch, patience, RunnerProcess(connection, lock), place)
+        process = RunnerProcess(connection, lock)
+        super().__init__(connection.label, settings, watch, patience, process, place, ahead=process)
 
     def close(self) -> None:
         """Ends what still runs and lets go of the phone; a phone that has gone is left as it is."""

@@ -1,7 +1,8 @@
 """The runner on the phone: one process for all jobs, started so that a lost connection does not end it.
 
 A job is a file pushed into the process's folder, numbered; the process takes it by itself (docs/runner.md: --jobs) and
-writes its records beside it. So a batch costs a push and, where it is short, one look.
+writes its records beside it. So a batch costs a push and, where it is short, one look. A job may be given while the one
+before is measured: the phone goes on with it while this machine reads and journals what came of the other.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import ROOT
@@ -38,8 +40,37 @@ done
 """
 
 
+@dataclass
+class _Job:
+    """A job that the phone was given.
+
+    name, number: of its process's folder, and its own in it.
+    is_first: of its process, which has to be started for it.
+    losses: how often the connection had broken by then.
+    offset: how many bytes of its records came.
+    early: bytes of records at which a look is worth while, before the job's end.
+    partial: a line's beginning.
+    """
+
+    name: str
+    number: int
+    is_first: bool
+    losses: int
+    offset: int = 0
+    early: int = 0
+    partial: bytes = b""
+
+    @property
+    def folder(self) -> str:
+        return f"{JOBS}/{self.name}"
+
+    @property
+    def file(self) -> str:
+        return f"{self.folder}/{self.number}.json"
+
+
 class RunnerProcess:
-    """The runner on a phone, and the job that it was given last."""
+    """The runner on a phone, the job that is followed, and the one that was given behind it."""
 
     def __init__(self, connection: Connection, lock: PhoneLock, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connection = connection
@@ -47,29 +78,27 @@ class RunnerProcess:
         self._sleep = sleep
         self._command: tuple[str, ...] = ()
         self._name = ""  # of the process's folder; "" while there is no process
-        self._number = 0  # of the job
         self._heard = 0.0  # when the process was last known to be there
-        self._offset = 0
-        self._early = 0  # bytes of records at which a look is worth while, before the job's end
-        self._partial = b""
-        self._losses = connection.losses
+        self._job = _Job("", 0, False, 0)
+        self._behind: _Job | None = None
 
     @property
     def link_lost(self) -> bool:
-        """Whether the connection has broken since the job was given."""
-        return self._connection.losses != self._losses
+        """Whether the connection has broken since the job was given that is followed."""
+        return self._connection.losses != self._job.losses
 
     @property
     def folder(self) -> str:
-        return f"{JOBS}/{self._name}"
+        """Of the job that is followed."""
+        return self._job.folder
 
     @property
     def job_file(self) -> str:
-        return f"{self.folder}/{self._number}.json"
+        return self._job.file
 
     @property
     def records_file(self) -> str:
-        return f"{self.folder}/{self._number}.jsonl"
+        return f"{self.folder}/{self._job.number}.jsonl"
 
     def start(self, job: bytes, command: Sequence[str]) -> None:
         """Gives the job to the process, or to a new one where there is none.
@@ -78,28 +107,59 @@ class RunnerProcess:
 
         PushError where the phone cannot store the job, DeviceError where no process can be started.
         """
-        there = self._name and self._command == tuple(command) and time.monotonic() - self._heard < _FRESH_S
-        if not there:
-            self._name, self._number, self._command = secrets.token_hex(12), 0, tuple(command)
-        self._number += 1
-        self._losses = self._connection.losses
-        self._early = round(_EARLY_SHARE * self._offset)  # the offset is still the last job's
-        self._offset, self._partial = 0, b""
-        self._connection.push(job, self.job_file)  # adb makes the folder
-        if not there:
-            self._launch()
+        if self._behind is not None:
+            self.renew()  # what it does now is not wanted any more
+        if self._command != tuple(command) or time.monotonic() - self._heard >= _FRESH_S:
+            self._name = ""
+        self._command = tuple(command)
+        given = self._given(job)
+        given.early = round(_EARLY_SHARE * self._job.offset)
+        self._job = given
+        if given.is_first:
+            self._launch(given)
+
+    def start_behind(self, job: bytes) -> None:
+        """Gives a job that begins by itself once the one that is followed has ended. PushError as above.
+
+        After `renew` it is a new process's, which is started as soon as the end is known.
+        """
+        self._behind = self._given(job)
+
+    def go_on(self) -> bool:
+        """The job that was given behind is the one to follow now; False where there is none, or it could not begin."""
+        if self._behind is None:
+            return False
+        self._behind.early = round(_EARLY_SHARE * self._job.offset)
+        self._job, self._behind = self._behind, None
+        return True
 
     def renew(self) -> None:
         """The next job is given to a new process, which ends this one as it starts."""
         self._name = ""
+        self._behind = None
 
-    def _launch(self) -> None:
-        run = command_line([*self._command, "--jobs", self.folder])
+    def _given(self, job: bytes) -> _Job:
+        """The job, pushed to where the process takes it."""
+        last = self._behind or self._job
+        is_first = not self._name
+        if is_first:
+            self._name = secrets.token_hex(12)
+        given = _Job(self._name, 1 if is_first else last.number + 1, is_first, self._connection.losses)
+        try:
+            self._connection.push(job, given.file)  # adb makes the folder
+        except BaseException:
+            if is_first:
+                self._name = ""
+            raise
+        return given
+
+    def _launch(self, job: _Job) -> None:
+        run = command_line([*self._command, "--jobs", job.folder])
         script = f"echo $$ > pid; {run} > log 2>&1; echo $? > status\n"
         # the folder's name stands in the process's command line, so that it can be told from any other
-        launch = command_line(["setsid", "nohup", "sh", "-c", script, self._name])
+        launch = command_line(["setsid", "nohup", "sh", "-c", script, job.name])
         answer = self._connection.run(
-            f"keep={self._name}\n{_END_JOBS}\ncd {self.folder} || exit 1\n[ -e started ] && exit 0\n"
+            f"keep={job.name}\n{_END_JOBS}\ncd {job.folder} || exit 1\n[ -e started ] && exit 0\n"
             # adb hangs up on what it started: the process must not hear that before setsid has taken it out of reach
             f"echo 1 > started || exit 1\ntrap '' HUP\n{launch} </dev/null >/dev/null 2>&1 &"
         )
@@ -114,6 +174,7 @@ class RunnerProcess:
         its status. A look waits on the phone for the job's end; a long job is looked at rarely, for each look takes
         some of the phone's time.
         """
+        job = self._job
         began = heard = time.monotonic()
         while True:
             wait_s = min(max(time.monotonic() - began, _SHORTEST_LOOK_S), _LONGEST_LOOK_S, limit_s())
@@ -121,18 +182,33 @@ class RunnerProcess:
             if look.lines:
                 heard = time.monotonic()
             if look.gone:
-                self._name = ""
+                self._lose(job)
             elif look.done:
                 self._heard = time.monotonic()
+            if look.done:
+                self._start_what_is_behind()  # before anything is made of the records
             yield look
             if look.done or look.gone:
                 return
             if time.monotonic() - heard > limit_s():
                 self._end()
                 look = self._look(0.0)
-                self._name = ""
+                self._lose(job)
                 yield look
                 return
+
+    def _start_what_is_behind(self) -> None:
+        """Where that needs a new process. What is wrong with the phone is said where the job is given again."""
+        if self._behind is not None and self._behind.is_first:
+            try:
+                self._launch(self._behind)
+            except DeviceError:
+                self.renew()
+
+    def _lose(self, job: _Job) -> None:
+        """Its process has ended, and what was given behind it there."""
+        if self._name == job.name:
+            self.renew()
 
     def _look(self, wait_s: float) -> Look:
         look = command_line([*self._command, *self._waiting(wait_s)])
@@ -156,14 +232,16 @@ echo "{_OWNER}${{owner:-nobody}}"
                 remedy="where the bundle is one of your own, build it anew: lutbench runner build",
             )  # fmt: skip
         gone, done, status = words
-        self._offset += len(data)
-        *lines, self._partial = (self._partial + data).split(b"\n")
+        job = self._job
+        job.offset += len(data)
+        *lines, job.partial = (job.partial + data).split(b"\n")
         return Look(tuple(lines), whole(status), gone == "1", done == "1")
 
     def _waiting(self, wait_s: float) -> list[str]:
         """The runner's options that wait for the job's end, and print the records from there on."""
-        early = ["--bytes", str(self._early)] if self._early >= max(_EARLY_BYTES, self._offset + 1) else []
-        return ["--await", self.job_file, "--for", str(round(1000 * wait_s)), *early, "--from", str(self._offset)]
+        job = self._job
+        early = ["--bytes", str(job.early)] if job.early >= max(_EARLY_BYTES, job.offset + 1) else []
+        return ["--await", job.file, "--for", str(round(1000 * wait_s)), *early, "--from", str(job.offset)]
 
     def _end(self) -> None:
         """Asks the runner to end, so that it says what it was running, and then ends it."""

@@ -93,12 +93,17 @@ class PhoneWatch:
         if not self._heat_wait:
             self._report(NO_HEAT_WAIT)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look at the phone."""
+        return self._clock() >= self._look_at
+
     def wait(self) -> None:
         """Returns once the phone is as it should be. It is asked now and then, and at once where a record was hot.
 
         DeviceError where it stays otherwise, or where waiting would not help.
         """
-        if self._clock() >= self._look_at:
+        if self.is_due:
             self._wait()
             # without power nothing keeps the screen on, so it is looked at before every batch
             self._look_at = self._clock() + (0.0 if self._unpowered else _ASK_EVERY_S)

@@ -8,12 +8,12 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lutbench.children import ending
 from lutbench.closing import Closing
-from lutbench.device_agents.agent import AgentSettings, DeviceInfo
+from lutbench.device_agents.agent import AgentSettings, DeviceInfo, Following
 from lutbench.device_agents.host.environment import describe_host
 from lutbench.device_agents.loading_order import loading_order
 from lutbench.errors import DeviceError
@@ -88,6 +88,10 @@ class HostAgent(Closing):
         self._renewed += 1
         self._artifacts = {name: self._artifacts[name] for name in loading_order(self._artifacts, self._renewed)}
         self._restart()
+
+    def go_ahead(self, plan: Callable[[], Following | None]) -> None:
+        """Nothing: what this machine would do meanwhile would disturb what it measures."""
+        del plan
 
     def close(self) -> None:
         self._stop()

@@ -24,6 +24,7 @@ class AppWatch:
     """
 
     cores: Sequence[int] | None = None  # iOS lets nobody choose
+    is_due = True  # before every job
 
     def __init__(
         self,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lutbench.closing import Closing
-from lutbench.device_agents.agent import AgentSettings, DeviceInfo
+from lutbench.device_agents.agent import AgentSettings, DeviceInfo, Following
 from lutbench.device_agents.loading_order import loading_order
 from lutbench.device_agents.remote.job_run import Ending, RunnerJobRun
 from lutbench.device_agents.remote.link import PushError
 from lutbench.device_agents.remote.persist import RECONNECT_S
-from lutbench.device_agents.remote.process import JobProcess
+from lutbench.device_agents.remote.process import AheadProcess, JobProcess
 from lutbench.device_agents.remote.reference import Reference
 from lutbench.device_agents.remote.stored import StoredFile, runner_artifact, stored_files, why_not_stored
 from lutbench.device_agents.runner.facts import RunnerFacts
@@ -64,12 +65,29 @@ class RunnerPlace:
     command: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Given:
+    """A batch that the runner has.
+
+    batch: as it was asked for.
+    part: what of it the job measures.
+    """
+
+    batch: Batch
+    part: Batch
+    run: RunnerJobRun
+
+
 class DeviceWatch(Protocol):
     """What looks after a device while it measures."""
 
     @property
     def cores(self) -> Sequence[int] | None:
         """Those that jobs stay on; None: wherever the system puts them."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the device has to be looked at before the next job."""
 
     def wait(self) -> None:
         """Returns once the device is as it should be; DeviceError where it does not become so."""
@@ -88,6 +106,7 @@ class RemoteAgent(Closing):
     """Times artifacts on a device that runs the runner. What is the device's own way is in the abstract methods.
 
     label: what messages call the device.
+    ahead: the process, where it takes a job while it is at another.
     runner_s: that the jobs took, by the device's clock.
     installed_files: that were not on the device before.
     """
@@ -104,6 +123,7 @@ class RemoteAgent(Closing):
         patience: Patience,
         process: JobProcess,
         place: RunnerPlace,
+        ahead: AheadProcess | None = None,
     ) -> None:
         self.label = label
         self._settings = settings
@@ -111,6 +131,9 @@ class RemoteAgent(Closing):
         self._patience = patience
         self._process = process
         self._place = place
+        self._ahead_process = ahead
+        self._plan: Callable[[], Following | None] | None = None  # what follows the next batch
+        self._ahead: _Given | None = None  # begun, or about to, behind the batch that was measured last
         self._artifacts: dict[str, Artifact] = {}
         self._renewed = 0
         self._first_s: dict[str, float] = {}  # how long each artifact's first run took
@@ -149,8 +172,8 @@ class RemoteAgent(Closing):
         fruitless = 0
         while left:
             before = len(left)
-            run = self._job_run(lambda: self._patience.load_s)
-            for record in self._records(run, tuple(left.values()), None, check=True):
+            run = self._given(tuple(left.values()), None, lambda: self._patience.load_s, check=True)
+            for record in self._records(run):
                 if isinstance(record, LoadedRecord):
                     artifact = left.pop(record.name)
                     self._first_s[record.name] = record.first_ns / 1e9
@@ -172,17 +195,24 @@ class RemoteAgent(Closing):
 
     def measure(self, batch: Batch) -> Iterator[Outcome]:
         """Runs the batch, again for what a dead runner or a damaged record left out; yields samples as they come."""
+        plan, self._plan = self._plan, None
+        given = self._begun(batch)
         names = dict.fromkeys(name for cycle in batch.cycles for name in cycle.artifacts)
         yield from (Failure(name, "it is not loaded") for name in names if name not in self._artifacts)
-        left = [cycle for cycle in batch.cycles if self._has(cycle)]
+        left = list(given.part.cycles) if given else [cycle for cycle in batch.cycles if self._has(cycle)]
         fruitless = 0
         while left:
-            self._watch.wait()
-            self._check_canaries(batch)
-            part = replace(batch, cycles=tuple(left))
+            if given is None:
+                self._watch.wait()
+                self._check_canaries(batch)
+                given = self._given_batch(batch, left)
+            if plan is not None:
+                self._go_ahead(plan)
+                plan = None
+            part, run = given.part, given.run
+            given = None
             before, gone = len(left), set[int]()
-            run = self._job_run(lambda part=part: self._silence_s(part))  # type: ignore[misc]
-            for record in self._records(run, self._needed(part), part, check=False):
+            for record in self._records(run):
                 if isinstance(record, CycleRecord):
                     self.facts.cycle(record)
                     if self._watch.moved(record.cores):
@@ -199,6 +229,33 @@ class RemoteAgent(Closing):
                 fruitless = 0 if len(left) < before else fruitless + 1
                 yield from self._after_death(run.ending, left, fruitless)
             left = [cycle for cycle in left if self._has(cycle)]
+
+    def go_ahead(self, plan: Callable[[], Following | None]) -> None:
+        self._plan = plan
+
+    def _go_ahead(self, plan: Callable[[], Following | None]) -> None:
+        """Gives what follows behind the batch that the runner just began with; not where the device is looked at first.
+
+        Where the batch has to be taken up again, what was given behind is dropped, and measured when its turn comes.
+        """
+        if self._ahead_process is None or self._watch.is_due:
+            return
+        following = plan()
+        if following is None:
+            return
+        if following.renewed:
+            self.renew(())
+        batch = following.batch
+        left = [cycle for cycle in batch.cycles if self._has(cycle)]
+        if left and all(canary.artifact in self._artifacts for canary in batch.canaries):
+            with suppress(PushError):  # it will be said where the batch's turn has come
+                self._ahead = self._given_batch(batch, left, self._ahead_process)
+
+    def _begun(self, batch: Batch) -> _Given | None:
+        """The batch, where the runner has begun with it."""
+        ahead, self._ahead = self._ahead, None
+        is_there = ahead is not None and ahead.batch is batch and self._ahead_process is not None
+        return ahead if is_there and self._ahead_process.go_on() else None  # type: ignore[union-attr]
 
     def renew(self, names: Collection[str]) -> None:
         """The next batch is given to a new runner, which loads what the batch needs, in an order of its own."""
@@ -283,8 +340,8 @@ class RemoteAgent(Closing):
     def _dies_alone(self, name: str) -> str:
         """Why the runner ends when it runs nothing but this; "" where it does not."""
         alone = Batch((Cycle((name,), 0, 1, 3, name),), (Canary(name, name, 1, 1.0),))
-        run = self._job_run(lambda: self._silence_s(alone))
-        for record in self._records(run, (self._artifacts[name],), alone, check=False):
+        run = self._given((self._artifacts[name],), alone, lambda: self._silence_s(alone))
+        for record in self._records(run):
             if isinstance(record, FailedRecord):
                 return record.reason
         return "" if run.ending.link_lost or run.ending.held else run.ending.why
@@ -298,13 +355,21 @@ class RemoteAgent(Closing):
         if ending.fatal is not None and ending.fatal.signal is None and not ending.held:
             raise DeviceError(ending.fatal.reason, device=self.label)
 
-    def _job_run(self, limit_s: Callable[[], float]) -> RunnerJobRun:
-        return RunnerJobRun(self._process, limit_s)
+    def _given_batch(self, batch: Batch, cycles: Sequence[Cycle], behind: AheadProcess | None = None) -> _Given:
+        """Gives these cycles of the batch to the runner. behind: another job; then it may raise PushError."""
+        part = replace(batch, cycles=tuple(cycles))
+        return _Given(batch, part, self._given(self._needed(part), part, lambda: self._silence_s(part), behind=behind))
 
-    def _records(
-        self, run: RunnerJobRun, artifacts: Sequence[Artifact], batch: Batch | None, check: bool
-    ) -> Iterator[Record]:
-        """A job's records from its start to its ending."""
+    def _given(
+        self,
+        artifacts: Sequence[Artifact],
+        batch: Batch | None,
+        limit_s: Callable[[], float],
+        *,
+        check: bool = False,
+        behind: AheadProcess | None = None,
+    ) -> RunnerJobRun:
+        """Gives a job to the runner."""
         job = RunnerJob(
             secrets.token_hex(16),
             self._settings.job_engine,
@@ -315,14 +380,26 @@ class RemoteAgent(Closing):
             check=check,
             batch=batch,
         )
-        self._spent_ns = 0
+        if behind is not None:
+            behind.start_behind(job.encoded())
+            return self._job_run(job, limit_s)
+        self._ahead = None
         try:
-            for record in run.run(job, self._place.command):
-                if isinstance(record, Start):
-                    self.facts.start(record)
-                yield record
+            self._process.start(job.encoded(), self._place.command)
         except PushError as error:
             self.check_records_space(otherwise=f"the device does not store the job: {error}")
+        return self._job_run(job, limit_s)
+
+    def _job_run(self, job: RunnerJob, limit_s: Callable[[], float]) -> RunnerJobRun:
+        return RunnerJobRun(self._process, job, limit_s)
+
+    def _records(self, run: RunnerJobRun) -> Iterator[Record]:
+        """A job's records to its ending."""
+        self._spent_ns = 0
+        for record in run.records():
+            if isinstance(record, Start):
+                self.facts.start(record)
+            yield record
         if run.end is not None:
             self.facts.end(run.end)
         self.runner_s += run.wall_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lutbench.device_agents.remote.process import JobProcess
@@ -47,10 +47,11 @@ class Ending:
 
 
 class RunnerJobRun:
-    """A job from its start to its ending; iterate over it for its records, and read `ending` afterwards."""
+    """A job that a process was given; iterate over its records, and read `ending` afterwards."""
 
-    def __init__(self, process: JobProcess, limit_s: Callable[[], float]) -> None:
+    def __init__(self, process: JobProcess, job: RunnerJob, limit_s: Callable[[], float]) -> None:
         self._process = process
+        self._job = job
         self._limit_s = limit_s
         self.ending = Ending("it was not followed to its end")
         self.started: Start | None = None
@@ -66,9 +67,8 @@ class RunnerJobRun:
         """The time from the job's beginning to its end, by the device's clock; 0 where it did not run to its end."""
         return self.end.wall_ns / 1e9 if self.end else 0.0
 
-    def run(self, job: RunnerJob, command: Sequence[str]) -> Iterator[Record]:
-        """Gives the job to the runner and yields its records but the end and fatal ones."""
-        self._process.start(job.encoded(), command)
+    def records(self) -> Iterator[Record]:
+        """Its records but the end and fatal ones, as they come."""
         corrupt, count, running = 0, 0, ""
         end: End | None = None
         fatal: Fatal | None = None
@@ -94,7 +94,7 @@ class RunnerJobRun:
                         yield record
                     case _:
                         yield record
-        if end is not None and end.nonce == job.nonce and self._is_of(job):
+        if end is not None and end.nonce == self._job.nonce and self._is_of(self._job):
             self.end = end
             # lines that vanished altogether count as damaged ones
             self.ending = Ending("", corrupt=max(corrupt, end.records - (count - 1)))

@@ -45,3 +45,16 @@ class JobProcess(Protocol):
 
     def renew(self) -> None:
         """The next job is given to a new runner."""
+
+
+class AheadProcess(JobProcess, Protocol):
+    """A runner that takes a job while it is at another, and begins it by itself."""
+
+    def start_behind(self, job: bytes) -> None:
+        """Gives a job that begins once the one that is followed has ended, in a new process where `renew` came before.
+
+        `start` and `renew` drop it. PushError where the device cannot store the job.
+        """
+
+    def go_on(self) -> bool:
+        """The job that was given behind is the one to follow now; False where there is none, or it could not begin."""

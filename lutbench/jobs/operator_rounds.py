@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from lutbench.device_agents.agent import Agent
+from lutbench.device_agents.agent import Agent, Following
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
@@ -18,9 +18,11 @@ from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import (
+    RoundPart,
     RoundPlan,
     is_done,
-    measure_rounds,
+    measure_part,
+    parts_of,
     rounds_in_a_batch,
     rounds_left,
 )
@@ -53,7 +55,8 @@ _FRESH_AT = frozenset({4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96})
 _FRESH_EVERY = 32
 
 
-def _is_fresh(round_number: int) -> bool:
+def is_fresh(round_number: int) -> bool:
+    """Whether a fresh process takes over before that round."""
     return round_number in _FRESH_AT or (round_number > 0 and round_number % _FRESH_EVERY == 0)
 
 
@@ -73,7 +76,7 @@ class Context:
 def is_net_done(data: Measurements, net: str, ahead: int = 0) -> bool:
     """Whether a whole net has NET_ROUNDS that count, or the machine had its chances to give them.
 
-    ahead: rounds that are planned beside those that were measured, and taken to count.
+    ahead: visits that are planned beside those that were measured, and taken to count.
     """
     return data.rounds(net, 0) + ahead >= NET_ROUNDS or data.visits(net, 0) + ahead >= _MOST_NET_VISITS
 
@@ -81,6 +84,31 @@ def is_net_done(data: Measurements, net: str, ahead: int = 0) -> bool:
 def _behind(depth: int) -> str:
     others = "one other" if depth == 1 else f"{depth} others"
     return f"behind {others}, as in a net" if depth else "one by one"
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Rounds that are planned alike.
+
+    wanted: the operators that still need samples, by what is known when it is asked.
+    until: the round before which it ends; None: where nothing is wanted any more, nor any net unfinished.
+    """
+
+    depths: Sequence[int]
+    wanted: Callable[[], list[str]]
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class _Upcoming:
+    """A batch that is to be measured.
+
+    renews: the round before which a fresh process takes over, which needs these names; None: none does.
+    """
+
+    part: RoundPart
+    renews: int | None = None
+    names: frozenset[str] = frozenset()
 
 
 class Campaign:
@@ -110,17 +138,17 @@ class Campaign:
         self._seed = seed
         self._report = report
         self._data = journal.measurements
+        self._planned = -1  # the last round that was
+        self._rest: Iterator[RoundPart] = iter(())  # of the rounds that were planned last
         self.operators = tuple(op.name for op in distinct_operators(spaces) if op.is_measured)
 
     def run(self) -> Context:
         """Every round that is left; the context found. Rounds that the journal holds are not measured again."""
         if self._nets:
-            while self._data.rounds_ended < TRIAL_ROUNDS:
-                self._round(TRIAL_DEPTHS, self._alive(self.operators))
+            self._measure(_Stage(TRIAL_DEPTHS, lambda: self._alive(self.operators), TRIAL_ROUNDS))
         trials = self._decided_trials()
         depth = choose_depth(trials).depth if trials else 0
-        while (wanted := self.unfinished(depth)) or self._unfinished_nets():
-            self._round((depth,), wanted)
+        self._measure(_Stage((depth,), partial(self.unfinished, depth)))
         nets = self._measured_nets
         fit = self._fit(nets, depth) if self._can_fit(nets) else None
         starts = self._processes.starts
@@ -150,10 +178,15 @@ class Campaign:
     def _can_fit(self, nets: Sequence[NetMeasurement]) -> bool:
         return len(nets) >= FEWEST_NETS and OVERHEAD.name not in self._data.failures
 
-    def _unfinished_nets(self, ahead: int = 0) -> list[str]:
-        """Tuning nets that still need rounds; ahead: as of `is_net_done`."""
+    def _unfinished_nets(self, number: int | None = None) -> list[str]:
+        """Tuning nets that still need rounds, as of a later round where that is given."""
         keys = self._alive([net.key for net in self._nets])
-        return [key for key in keys if not is_net_done(self._data, key, ahead)]
+        return [key for key in keys if not is_net_done(self._data, key, self._ahead(number, key, 0))]
+
+    def _ahead(self, number: int | None, name: str, depth: int) -> int:
+        """How many visits are planned before that round and not measured yet."""
+        now = self._data.current_round
+        return 0 if number is None or number <= now else number - now - self._data.has(now, name, depth)
 
     def _alive(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._data.failures]
@@ -188,37 +221,70 @@ class Campaign:
     def _overhead_us(self, depth: int) -> float:
         return self._rows_us(depth)[OVERHEAD.name]
 
-    def _round(self, depths: Sequence[int], wanted: Sequence[str]) -> None:
-        """Measures the next round, and those after it that are so short that they fit into its batch."""
-        number = self._data.current_round
-        if _is_fresh(number):
-            self._processes.renew(
-                number, {*wanted, *self._unfinished_nets(), *(one.artifact for one in self._canaries.all)}
-            )
-        plans = [self._plan(number, depths, wanted)]
-        for later in range(number + 1, number + rounds_in_a_batch(plans[0].cycles, self._data)):
-            if _is_fresh(later) or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
+    def _measure(self, stage: _Stage) -> None:
+        """Measures a stage's rounds to its end."""
+        upcoming = self._next(stage)
+        while upcoming is not None:
+            if upcoming.renews is not None:
+                self._processes.renew(upcoming.renews, upcoming.names)
+            following: list[_Upcoming] = []
+            self._agent.go_ahead(partial(self._following, stage, following))
+            outcome = measure_part(self._agent.measure, self._journal, upcoming.part)
+            if upcoming.part.ends:
+                self._report(self._progress(stage.depths, outcome.number, outcome.disturbed))
+            upcoming = following[0] if following else self._next(stage)
+            if following and following[0].renews is not None:
+                self._processes.begin(following[0].renews)  # the agent has another one by now
+
+    def _following(self, stage: _Stage, following: list[_Upcoming]) -> Following | None:
+        """What is measured behind the batch that an agent has just begun with; it is put into `following`, too."""
+        found = self._next(stage, ahead=True)
+        if found is None:
+            return None
+        following.append(found)
+        return Following(found.part.batch, found.renews is not None)
+
+    def _next(self, stage: _Stage, ahead: bool = False) -> _Upcoming | None:
+        """The rest of a round, or the next one and those after it that are so short that they fit into its batch.
+
+        ahead: the batch before it is not measured yet. Then None is also where it has to be known what came of it.
+        """
+        rest = next(self._rest, None)
+        if rest is not None:
+            return _Upcoming(rest)
+        data = self._data
+        number = self._planned + 1 if ahead else data.current_round
+        if stage.until is not None and (number if ahead else data.rounds_ended) >= stage.until:
+            return None
+        if ahead and (number == self._protocol.min_rounds or not data.rounds_ended):
+            return None
+        wanted = stage.wanted()
+        first = self._plan(number, stage.depths, wanted)
+        if not first.cycles and (ahead or not (wanted or self._unfinished_nets())):
+            return None
+        plans = [first]
+        for later in range(number + 1, number + rounds_in_a_batch(first.cycles, data)):
+            if is_fresh(later) or later in (TRIAL_ROUNDS, self._protocol.min_rounds):
                 break  # then something is decided, or another process is to go on
-            plans.append(self._plan(later, depths, wanted))
-        outcome = measure_rounds(self._agent.measure, self._journal, plans, self._protocol)
-        if len(depths) > 1:
-            number = outcome.number
-            self._report(RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=outcome.disturbed))
-        else:
-            self._report(self._progress(outcome.number, depths[0], outcome.disturbed))
+            plans.append(self._plan(later, stage.depths, wanted))
+        self._planned = plans[-1].number
+        self._rest = parts_of(plans, data, self._protocol)
+        if not is_fresh(number) or number in self._processes.starts:
+            return _Upcoming(next(self._rest))
+        names = {*wanted, *self._unfinished_nets(), *(one.artifact for one in self._canaries.all)}
+        return _Upcoming(next(self._rest), number, frozenset(names))
 
     def _plan(self, number: int, depths: Sequence[int], wanted: Sequence[str]) -> RoundPlan:
         """A round's cycles: of operators that are wanted and nets that are unfinished, and may be visited once more."""
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
-        data, ahead = self._data, number - self._data.current_round
+        data = self._data
         cycles: list[Cycle] = []
         keep: set[tuple[str, int]] = set()
         for depth in depths:
             left = [
                 name
                 for name in wanted
-                if not data.has(number, name, depth)
-                and (not ahead or data.visits(name, depth) + ahead < self._protocol.max_rounds)
+                if not data.has(number, name, depth) and self._may_need(name, depth, self._ahead(number, name, depth))
             ]
             sequences = [
                 [name for op in chain if (name := op.name) not in data.failures]
@@ -229,17 +295,28 @@ class Campaign:
                 sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside
             )
             keep |= {(name, depth) for name in left}
-        left = [key for key in self._unfinished_nets(ahead) if not data.has(number, key, 0)]
+        left = [key for key in self._unfinished_nets(number) if not data.has(number, key, 0)]
         cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
         return RoundPlan(number, tuple(cycles), frozenset(keep))
 
+    def _may_need(self, name: str, depth: int, ahead: int) -> bool:
+        """Whether one that is wanted still needs a visit when it has had so many more, by what is known of it."""
+        if not ahead:
+            return True
+        summary = self._data.summary(name, depth)
+        is_wanted = summary is None or rounds_left(summary, self._protocol) > ahead
+        return is_wanted and self._data.visits(name, depth) + ahead < self._protocol.max_rounds
+
     def _latency_us(self, depth: int, name: str) -> float | None:
         summary = self._data.summary(name, depth)
         return summary.latency_us if summary else None
 
-    def _progress(self, number: int, depth: int, disturbed: float) -> RoundProgress:
+    def _progress(self, depths: Sequence[int], number: int, disturbed: float) -> RoundProgress:
+        if len(depths) > 1:
+            return RoundProgress(_TRIAL, number, number + 1, TRIAL_ROUNDS, math.nan, disturbed=disturbed)
+        (depth,) = depths
         unfinished = self.unfinished(depth)
         summaries = [(name, self._data.summary(name, depth)) for name in unfinished]
         widths = sorted(((s.half_width, name) for name, s in summaries if s), reverse=True)

@@ -15,7 +15,7 @@ class Processes:
 
     def __init__(self, agent: Agent, journal: Journal) -> None:
         self._agent, self._journal = agent, journal
-        self._begin(journal.measurements.current_round)
+        self.begin(journal.measurements.current_round)
 
     @property
     def starts(self) -> list[int]:
@@ -26,9 +26,10 @@ class Processes:
         """Starts another process, with these artifacts, that measures from this round on; none where one just began."""
         if number not in self.starts:
             self._agent.renew(names)
-            self._begin(number)
+            self.begin(number)
 
-    def _begin(self, number: int) -> None:
+    def begin(self, number: int) -> None:
+        """Keeps in the journal that another process measures from this round on."""
         if number not in self.starts:
             self._journal.append([{"note": _NOTE, "value": sorted({*self.starts, number})}])
 

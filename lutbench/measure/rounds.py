@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lutbench.measure.journal import Journal
@@ -13,7 +13,7 @@ from lutbench.measure.statistics import Summary
 
 MeasureBatch = Callable[[Batch], Iterable[Outcome]]
 
-_BATCHES = 2  # a run that is killed loses at most one of them
+_BATCHES = 2  # a run that is killed loses one of them, and the one that a device was given ahead
 _SHORTEST_US = 300_000.0  # of one: a phone takes some 15 ms to be given a batch and to answer, however short it is
 _MOST_ROUNDS = 8  # in a batch: what is done after the first of them is measured in vain in the others
 
@@ -54,6 +54,24 @@ def measure_round(
     return measure_rounds(measure, journal, [plan], protocol)
 
 
+@dataclass(frozen=True)
+class RoundPart:
+    """A batch of one or several rounds.
+
+    keep: the rounds that want a visit of a pair (as of RoundPlan.keep), in order.
+    ends: the rounds that have ended with it.
+    """
+
+    batch: Batch
+    keep: Mapping[tuple[str, int], tuple[int, ...]]
+    ends: tuple[int, ...]
+
+    @property
+    def last(self) -> int:
+        """The number of its last round."""
+        return max([*self.ends, *(number for numbers in self.keep.values() for number in numbers)])
+
+
 def measure_rounds(
     measure: MeasureBatch, journal: Journal, plans: Sequence[RoundPlan], protocol: Protocol
 ) -> RoundReport:
@@ -61,36 +79,47 @@ def measure_rounds(
 
     What is returned is of the last of them.
     """
-    wanted: dict[tuple[str, int], list[int]] = {}  # the rounds that want a visit of a pair, the first last
-    for plan in reversed(plans):
+    for part in parts_of(plans, journal.measurements, protocol):
+        report = measure_part(measure, journal, part)
+    return report
+
+
+def parts_of(plans: Sequence[RoundPlan], data: Measurements, protocol: Protocol) -> Iterator[RoundPart]:
+    """The batches of these rounds, each with the canaries as they are known when it is asked for; at least one."""
+    keep: dict[tuple[str, int], tuple[int, ...]] = {}
+    for plan in plans:
         for pair in plan.keep:
-            wanted.setdefault(pair, []).append(plan.number)
-    data = journal.measurements
+            keep[pair] = (*keep.get(pair, ()), plan.number)
     cycles = [cycle for plan in plans for cycle in plan.cycles]
     size = max(1, -(-len(cycles) // (1 if len(plans) > 1 else _batches(cycles, data))))
-    ends: list[Record] = [{"end": plan.number} for plan in plans]
-    for start in range(0, len(cycles), size):
-        records: list[Record] = []
+    for start in range(0, max(1, len(cycles)), size):
         batch = Batch(tuple(cycles[start : start + size]), data.canaries, protocol.patience)
-        try:
-            for outcome in measure(batch):
-                match outcome:
-                    case Samples(artifact, depth) if wanted.get((artifact, depth)):
-                        records.append(_sample_record(wanted[artifact, depth].pop(), outcome))
-                    case Failure(artifact, reason):
-                        records.append({"failed": artifact, "reason": reason})
-                    case Spent(runtime_ns):
-                        records.append({"runtime_ns": runtime_ns})
-        except BaseException:
-            journal.append(records)  # also where the device goes away in the midst of the batch
-            raise
-        if start + size >= len(cycles):
-            records += ends
-        journal.append(records)
-    if not cycles:
-        journal.append(ends)
-    last = plans[-1].number
-    return RoundReport(last, data.disturbed_share_of(last))
+        is_last = start + size >= len(cycles)
+        yield RoundPart(batch, keep, tuple(plan.number for plan in plans) if is_last else ())
+
+
+def measure_part(measure: MeasureBatch, journal: Journal, part: RoundPart) -> RoundReport:
+    """Measures and journals a batch; what is returned is of its last round."""
+    data = journal.measurements
+    wanted = {  # the first last
+        pair: [number for number in reversed(numbers) if not data.has(number, *pair)]
+        for pair, numbers in part.keep.items()
+    }
+    records: list[Record] = []
+    try:
+        for outcome in measure(part.batch) if part.batch.cycles else ():
+            match outcome:
+                case Samples(artifact, depth) if wanted.get((artifact, depth)):
+                    records.append(_sample_record(wanted[artifact, depth].pop(), outcome))
+                case Failure(artifact, reason):
+                    records.append({"failed": artifact, "reason": reason})
+                case Spent(runtime_ns):
+                    records.append({"runtime_ns": runtime_ns})
+    except BaseException:
+        journal.append(records)  # also where the device goes away in the midst of the batch
+        raise
+    journal.append([*records, *({"end": number} for number in part.ends)])
+    return RoundReport(part.last, data.disturbed_share_of(part.last))
 
 
 def _batches(cycles: Sequence[Cycle], data: Measurements) -> int:

@@ -16,7 +16,7 @@ from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, InterruptedRunError, JournalError, LutError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.files import file_sha256
-from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS
+from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS, is_fresh
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
@@ -125,6 +125,61 @@ def test_an_interrupted_run_goes_on_and_measures_nothing_twice(
     assert {(r["operator"], r["depth"], r["round"]) for r in expected if "operator" in r} == set(visits)
     assert [row.operator for row in lut.rows] == [row.operator for row in whole.rows]
     assert [row.rounds for row in lut.rows] == [row.rounds for row in whole.rows]
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_device_that_goes_ahead_measures_the_same(
+    request_: ProfileRequest,
+    additive_device: Callable[..., OpenDevice],
+    monkeypatch: pytest.MonkeyPatch,
+    is_shared: bool,
+) -> None:
+    """It is given each batch before it is known what came of the one before, but where that decides something."""
+    if not is_shared:
+        monkeypatch.setattr("lutbench.measure.rounds._SHORTEST_US", 1e-9)
+    found = []
+    for name, goes_ahead in (("plain", False), ("ahead", True), ("again", True)):
+        path = request_.lut_path.with_name(f"{name}.csv")
+        lut = profile(replace(request_, output=path), QUIET, additive_device(goes_ahead=goes_ahead))
+        lines = records(path.with_suffix(".journal") / "r1.jsonl")
+        visits = Counter((r["operator"], r["depth"], r["round"]) for r in lines if "operator" in r)
+        assert set(visits.values()) == {1}
+        notes = {str(r["note"]): r["value"] for r in lines if "note" in r}
+        found.append((set(visits), notes["processes"], [(row.operator, row.rounds) for row in lut.rows]))
+    assert found[0] == found[1] == found[2]
+    ahead, again = (request_.lut_path.with_name(f"{name}.journal") / "r1.jsonl" for name in ("ahead", "again"))
+    measured = [[line for line in records(path) if "operator" in line] for path in (ahead, again)]
+    assert measured[0] == measured[1]  # what is decided ahead does not depend on when it is decided
+
+
+@pytest.mark.parametrize("crash_at", [1, 2, 3, 4, 5])
+def test_an_interrupted_run_of_a_device_that_goes_ahead_goes_on(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], crash_at: int
+) -> None:
+    journal_path = request_.lut_path.with_suffix(".journal") / "r1.jsonl"
+    with pytest.raises(InterruptedRunError):
+        profile(request_, QUIET, additive_device(crash_at=crash_at, goes_ahead=True))
+    held = records(journal_path)
+    lut = profile(request_, QUIET, additive_device(goes_ahead=True))
+    after = records(journal_path)
+    assert after[: len(held)] == held
+    visits = Counter((r["operator"], r["depth"], r["round"]) for r in after if "operator" in r)
+    assert set(visits.values()) == {1}
+    assert all(row.rounds >= request_.protocol.min_rounds for row in lut.rows if row.parts.is_measured)
+    starts = next(line["value"] for line in reversed(after) if line.get("note") == "processes")
+    last = max(number for _, _, number in visits)
+    assert isinstance(starts, list) and set(filter(is_fresh, range(last + 1))) <= set(starts)
+
+
+def test_what_is_nearly_done_is_not_measured_ahead(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    """An operator that is expected to be done after the rounds that are planned already is not planned once more."""
+    protocol = Protocol(target=1e-9, min_rounds=12, max_rounds=14)
+    lut = profile(replace(request_, protocol=protocol), QUIET, additive_device(goes_ahead=True))
+    assert {row.rounds for row in lut.rows if row.parts.is_measured} == {14}
+    lut = profile(replace(request_, protocol=replace(protocol, target=0.1)), QUIET, additive_device(goes_ahead=True))
+    assert {row.rounds for row in lut.rows if row.parts.is_measured} == {12}
 
 
 def test_a_run_killed_before_the_lut_was_written_only_writes_it(

@@ -127,7 +127,7 @@ void follow_jobs(const std::string& folder, const EngineTable& table, std::int64
   for (long number = 1;;) {
     const std::string job = folder + "/" + std::to_string(number);
     if (const auto text = whole_job(job + ".json")) {
-      unlink((folder + "/" + std::to_string(number - 1) + ".jsonl").c_str());
+      unlink((folder + "/" + std::to_string(number - 2) + ".jsonl").c_str());  // the last one's are being read, perhaps
       run_one(*text, job + ".jsonl", folder, session);
       unlink((job + ".json").c_str());
       ++number;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lutbench.device_agents.agent import AgentSettings
+from lutbench.device_agents.agent import AgentSettings, Following
 from lutbench.device_agents.android import agent as module
 from lutbench.device_agents.android.agent import AndroidAgent
 from lutbench.device_agents.android.connection import Connection
@@ -20,6 +21,7 @@ from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.remote.agent import Patience
 from lutbench.device_agents.remote.job_run import Ending
+from lutbench.device_agents.remote.link import PushError
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.device_agents.runner.job import RunnerJob
 from lutbench.device_agents.runner.records import CycleRecord, FailedRecord, Fatal, LoadedRecord, Record
@@ -49,12 +51,13 @@ class ScriptedRun:
     spent_ns = 5
     end = None
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, job: RunnerJob) -> None:
         self._script = script
+        self._job = job
         self.ending = DONE
 
-    def run(self, job: RunnerJob, _command: Sequence[str]) -> Iterator[Record]:
-        records, self.ending = self._script(json.loads(job.encoded()))
+    def records(self) -> Iterator[Record]:
+        records, self.ending = self._script(json.loads(self._job.encoded()))
         yield from records
 
 
@@ -83,7 +86,8 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AndroidAgent]:
             made.jobs.append(job)  # type: ignore[attr-defined]
             return script(job)
 
-        monkeypatch.setattr(made, "_job_run", lambda _limit_s: ScriptedRun(kept))
+        monkeypatch.setattr(made._process, "start", lambda _job, _command: None)
+        monkeypatch.setattr(made, "_job_run", lambda job, _limit_s: ScriptedRun(kept, job))
         monkeypatch.setattr(made._watch, "wait", lambda: None)
         made._artifacts = {name: artifact(name) for name in loaded}
         return made
@@ -358,3 +362,97 @@ def test_refused_and_wrong_artifacts_fail_alone(agent: Callable[..., AndroidAgen
     made = agent(lambda job: ([*loading(job, "c"), FailedRecord("c", "no such operator", None)], DONE), loaded="")
     assert load(made, wrong="a") == [Failure("a", "other values"), Failure("c", "no such operator")]
     assert set(made._artifacts) == {"b"}
+
+
+AFTER = replace(BATCH, cycles=(Cycle(("b",), 0, 0, 2, "a"), Cycle(("c",), 0, 0, 2, "a")))
+
+
+def going_ahead(made: AndroidAgent, monkeypatch: pytest.MonkeyPatch, renewed: bool = False) -> list[str]:
+    """Has an agent measure BATCH with AFTER behind it; what its process is told, in order. Jobs are numbered."""
+    told: list[str] = []
+    behind: list[str] = []
+
+    def drop() -> None:
+        behind.clear()
+
+    monkeypatch.setattr(made._process, "start", lambda _job, _command: (drop(), told.append("start")))
+    monkeypatch.setattr(made._process, "renew", lambda: (drop(), told.append("renew")))
+    monkeypatch.setattr(made._process, "start_behind", lambda _job: (behind.append("b"), told.append("behind")))
+    monkeypatch.setattr(made._process, "go_on", lambda: bool(behind) and bool(behind.pop()))
+    monkeypatch.setattr(made._watch, "_look_at", math.inf)
+    made.go_ahead(lambda: Following(AFTER, renewed))
+    return told
+
+
+def numbered(job: dict[str, Any]) -> list[Record]:
+    """Samples that say how many cycles the job has."""
+    return [
+        CycleRecord(number, tuple((len(job["cycles"]),) * repeats for _ in names), (9,) * repeats, None, None, 40)
+        for number, (names, _, repeats, _) in enumerate(job["cycles"])
+    ]
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_what_follows_is_given_before_a_batch_is_measured(
+    agent: Callable[..., AndroidAgent], monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    made = agent(lambda job: (numbered(job), DONE))
+    told = going_ahead(made, monkeypatch, renewed)
+    batch = made.measure(BATCH)
+    next(iter(batch))
+    assert told == ["start", *["renew"] * renewed, "behind"]
+    list(batch)
+    samples = [found for found in made.measure(AFTER) if isinstance(found, Samples)]
+    assert [(found.artifact, found.durations_ns) for found in samples] == [("b", (2, 2)), ("c", (2, 2))]
+    assert told[-1] == "behind"  # nothing was given anew
+    list(made.measure(BATCH))
+    assert told[-1] == "start"  # one batch at a time is asked for
+
+
+def test_what_was_given_behind_is_measured_in_its_turn_where_a_batch_is_taken_up_again(
+    agent: Callable[..., AndroidAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings = iter([Ending("", corrupt=1)])
+
+    def script(job: dict[str, Any]) -> tuple[Sequence[Record], Ending]:
+        ending = next(endings, DONE) if len(job["cycles"]) == 3 else DONE
+        return (numbered(job)[:1] if ending.corrupt else numbered(job)), ending
+
+    made = agent(script)
+    told = going_ahead(made, monkeypatch)
+    assert names_of(list(made.measure(BATCH))) == ["a", "b", "c"]
+    assert names_of(list(made.measure(AFTER))) == ["b", "c"]
+    assert told == ["start", "behind", "start", "start"]
+
+
+def test_nothing_is_given_ahead_of_a_look_at_the_phone(
+    agent: Callable[..., AndroidAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A phone that was hot, moved what it ran to other cores, or was not looked at for long."""
+    made = agent(lambda job: (numbered(job), DONE))
+    told = going_ahead(made, monkeypatch)
+    monkeypatch.setattr(made._watch, "_look_at", -1.0)
+    list(made.measure(BATCH))
+    list(made.measure(AFTER))
+    assert told == ["start", "start"]
+
+
+def test_a_full_phone_is_said_where_the_batch_has_its_turn(
+    agent: Callable[..., AndroidAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = agent(lambda job: (numbered(job), DONE))
+    going_ahead(made, monkeypatch)
+
+    def full(*_: object) -> None:
+        raise PushError("no space left")
+
+    monkeypatch.setattr(made._process, "start_behind", full)
+    assert names_of(list(made.measure(BATCH))) == ["a", "b", "c"]
+    monkeypatch.setattr(made._process, "start", full)
+    monkeypatch.setattr(module, "check_space", lambda _connection, _bytes, otherwise="": raised(otherwise))
+    with pytest.raises(DeviceError, match="no space left"):
+        list(made.measure(AFTER))
+
+
+def raised(problem: str) -> None:
+    raise DeviceError(problem)

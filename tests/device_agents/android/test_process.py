@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess
+from lutbench.errors import DeviceError
 from tests.device_agents.android.local_phone import LocalLink
 
 # takes jobs as --jobs does, and waits as --await does: half of a job's records come at once, the others when they were
@@ -70,9 +72,8 @@ def test_most_records_are_read_while_the_rest_is_measured(process: RunnerProcess
     assert [look.done for look in first] == [True]
     size = sum(len(line) + 1 for line in first[0].lines)
     assert size > 40_000
-    process._early = 0
     process.start(b"{}\n", [str(runner)])
-    process._early = size // 2 - 200  # as the first half is; a job is looked at when most of its records are there
+    process._job.early = size // 2 - 200  # as the first half is; a job is looked at when most of its records are there
     looks = list(process.follow(lambda: 20.0))
     assert [look.done for look in looks] == [False, True]
     assert sum(len(line) + 1 for look in looks for line in look.lines) == size
@@ -90,7 +91,7 @@ def test_how_early_a_job_is_looked_at_is_known_by_the_last_one(process: RunnerPr
     (look,) = process.follow(lambda: 20.0)
     process.start(b"{}\n", [str(runner)])
     assert process._waiting(0.5)[4:6] == ["--bytes", str(round(0.5 * process_bytes(look.lines)))]
-    process._offset = 1 << 20  # more has come than that
+    process._job.offset = 1 << 20  # more has come than that
     assert "--bytes" not in process._waiting(0.5)
 
 
@@ -113,3 +114,87 @@ def test_a_renewed_process_is_another_one(process: RunnerProcess, tmp_path: Path
     assert len(list((tmp_path / "phone/tmp/lutbench/jobs").iterdir())) == 1
     stat = Path(f"/proc/{pids[0]}/stat")
     assert not stat.exists() or stat.read_text().rpartition(") ")[2][0] == "Z"
+
+
+def test_a_job_given_behind_another_begins_by_itself(process: RunnerProcess, tmp_path: Path) -> None:
+    """One process does both; the second begins before anybody has looked at what came of the first."""
+    runner = scripted(tmp_path)
+    process.start(b"{}\n", [str(runner)])
+    process.start_behind(b"{}\n")
+    (folder,) = (tmp_path / "phone/tmp/lutbench/jobs").iterdir()
+    assert sorted(path.name for path in folder.glob("*.json")) == ["1.json", "2.json"]
+    assert list(process.follow(lambda: 20.0))[-1].done
+    second = folder / "2.jsonl"
+    until = time.monotonic() + 20.0
+    while not second.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert second.exists() and process.go_on() and not process.go_on()
+    assert list(process.follow(lambda: 20.0))[-1].done
+    assert process.job_file.endswith("2.json")
+
+
+def test_a_job_given_behind_another_has_a_new_process_where_that_is_asked_for(
+    process: RunnerProcess, tmp_path: Path
+) -> None:
+    """It is started once the first job has ended, and not before: two at once would disturb each other."""
+    runner = scripted(tmp_path)
+    process.start(b"{}\n", [str(runner)])
+    jobs = tmp_path / "phone/tmp/lutbench/jobs"
+    (first,) = jobs.iterdir()
+    process.renew()
+    process.start_behind(b"{}\n")
+    (second,) = set(jobs.iterdir()) - {first}
+    assert not (second / "started").exists()
+    (look,) = process.follow(lambda: 20.0)
+    assert look.done and look.lines and (second / "started").exists() and not first.exists()
+    assert process.go_on()
+    (look,) = process.follow(lambda: 20.0)
+    assert look.done and look.lines
+
+
+def test_what_was_given_behind_a_job_that_is_taken_up_again_is_dropped(process: RunnerProcess, tmp_path: Path) -> None:
+    runner = scripted(tmp_path)
+    process.start(b"{}\n", [str(runner)])
+    process.start_behind(b"{}\n")
+    assert list(process.follow(lambda: 20.0))[-1].done
+    jobs = tmp_path / "phone/tmp/lutbench/jobs"
+    (first,) = jobs.iterdir()
+    process.start(b"{}\n", [str(runner)])
+    assert not process.go_on() and not first.exists()
+    assert list(process.follow(lambda: 20.0))[-1].done and process.job_file.endswith("1.json")
+
+
+def test_what_was_given_behind_a_job_whose_process_has_gone_is_not_there(
+    process: RunnerProcess, tmp_path: Path
+) -> None:
+    runner = tmp_path / "runner"
+    runner.write_text('#!/bin/sh\n[ "$1" = --await ] && echo "1 0 1"\nexit 1\n')
+    runner.chmod(0o755)
+    process.start(b"{}\n", [str(runner)])
+    process.start_behind(b"{}\n")
+    (look,) = process.follow(lambda: 20.0)
+    assert look.gone and not look.done and not process.go_on()
+
+
+def test_a_process_that_cannot_be_started_behind_a_job_does_not_cost_its_records(
+    process: RunnerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = scripted(tmp_path)
+    process.start(b"{}\n", [str(runner)])
+    process.renew()
+    process.start_behind(b"{}\n")
+
+    def gone(_job: object) -> None:
+        raise DeviceError("the phone does not answer any more")
+
+    monkeypatch.setattr(process, "_launch", gone)
+    (look,) = process.follow(lambda: 20.0)
+    assert look.done and look.lines and not process.go_on()
+
+
+def scripted(tmp_path: Path) -> Path:
+    """A runner whose jobs end when they are waited for."""
+    runner = tmp_path / "runner"
+    runner.write_text(_RUNNER.replace("$MOST", "1"))
+    runner.chmod(0o755)
+    return runner
