@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -48,25 +48,30 @@ def profiler(device: Device, tmp_path: Path) -> Profiler:
 
 @pytest.fixture
 def at_job(monkeypatch: pytest.MonkeyPatch) -> AtJob:
-    """Injects a fault in the midst of the job of that number: it has started, and its first look is still to come.
+    """Injects a fault in the midst of the job of that number: it was given, and its first look is still to come.
 
-    before: the fault comes before the job is given, for a job may be done by the time that a fault takes effect.
+    before: the fault comes before the job is given, for a job may be done by the time that a fault takes effect. It is
+        one that is given behind no other.
 
     Returns a list whose one number counts the jobs.
     """
 
     def arrange(number: int, fault: Fault, *, before: bool = False) -> list[int]:
-        start, count = RunnerProcess.start, [0]
+        start, follow, count = RunnerProcess.start, RunnerProcess.follow, [0]
 
-        def start_and_break(process: RunnerProcess, job: bytes, command: list[str]) -> None:
-            count[0] += 1
-            if count[0] == number and before:
+        def break_and_start(process: RunnerProcess, job: bytes, command: list[str]) -> None:
+            if count[0] + 1 == number and before:
                 fault()
             start(process, job, command)
+
+        def break_and_follow(process: RunnerProcess, limit_s: Callable[[], float]) -> Iterator[Look]:
+            count[0] += 1
             if count[0] == number and not before:
                 fault()
+            return follow(process, limit_s)
 
-        monkeypatch.setattr(RunnerProcess, "start", start_and_break)
+        monkeypatch.setattr(RunnerProcess, "start", break_and_start)
+        monkeypatch.setattr(RunnerProcess, "follow", break_and_follow)
         return count
 
     return arrange
@@ -117,16 +122,16 @@ def test_the_usb_mode_is_switched_while_artifacts_are_loaded(
     profiler: Profiler, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice, at the same artifact: adbd and everything that it started are gone, and no artifact is to blame."""
-    start, jobs = RunnerProcess.start, [0]
+    follow, jobs = RunnerProcess.follow, [0]
 
-    def start_and_switch(process: RunnerProcess, job: bytes, command: list[str]) -> None:
-        start(process, job, command)
+    def switch_and_follow(process: RunnerProcess, limit_s: Callable[[], float]) -> Iterator[Look]:
         jobs[0] += 1
         if jobs[0] <= 2:
             wait_for(phone, f"{RUNNER}\0--job")
             phone.kill_adbd(back_after_s=1, with_all_it_started="lutbench/jobs/")
+        return follow(process, limit_s)
 
-    monkeypatch.setattr(RunnerProcess, "start", start_and_switch)
+    monkeypatch.setattr(RunnerProcess, "follow", switch_and_follow)
     try:
         profiler.check(profiler.run())
     finally:

@@ -43,7 +43,8 @@ def test_install_profile_resume_clean(
 ) -> None:
     device = Device("old", "android", tmp_path / "phone.csv", "", address=old_phone.address, bundle=str(bundle.folder))
     profiler = Profiler(device, tmp_path, Patience(reconnect_s=15.0), resolution=96)
-    sent, run, start = set[str](), Connection.run, RunnerProcess.start
+    sent, run = set[str](), Connection.run
+    start, start_behind = RunnerProcess.start, RunnerProcess.start_behind
     jobs = [0]
 
     def run_and_record(connection: Connection, script: str, timeout_s: float = 20.0) -> object:
@@ -52,12 +53,20 @@ def test_install_profile_resume_clean(
 
     def start_and_stop(process: RunnerProcess, job: bytes, command: list[str]) -> None:
         start(process, job, command)
+        count()
+
+    def start_behind_and_stop(process: RunnerProcess, job: bytes) -> None:
+        start_behind(process, job)
+        count()
+
+    def count() -> None:
         jobs[0] += 1
-        if jobs[0] == 4:  # loaded, and a round measured
+        if jobs[0] == 4:  # loaded, and half a round measured at least
             raise StoppedError
 
     monkeypatch.setattr(Connection, "run", run_and_record)
     monkeypatch.setattr(RunnerProcess, "start", start_and_stop)
+    monkeypatch.setattr(RunnerProcess, "start_behind", start_behind_and_stop)
     with pytest.raises(StoppedError):
         profiler.run()
     kept = profiler.journal
