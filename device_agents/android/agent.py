@@ -15,6 +15,7 @@ from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess, end_jobs
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.remote.agent import Patience, RemoteAgent, RunnerPlace
+from lutbench.device_agents.remote.reference import Reference
 from lutbench.device_agents.remote.stored import StoredFile
 from lutbench.device_agents.runner.bundle import Bundle
 from lutbench.errors import DeviceError
@@ -26,6 +27,7 @@ class AndroidAgent(RemoteAgent):
     """Times artifacts on a phone that adb reaches.
 
     held: what is let go of when it is closed.
+    reference: as of RemoteAgent, let go of with the others.
     """
 
     refused_remedy = (
@@ -44,6 +46,7 @@ class AndroidAgent(RemoteAgent):
         watch: PhoneWatch,
         patience: Patience,
         held: ExitStack,
+        reference: Reference | None = None,
     ) -> None:
         self.connection = connection
         self._lock = lock
@@ -58,7 +61,7 @@ class AndroidAgent(RemoteAgent):
         self._phone = watch
         self._held = held
         process = RunnerProcess(connection, lock)
-        super().__init__(connection.label, settings, watch, patience, process, place, ahead=process)
+        super().__init__(connection.label, settings, watch, patience, process, place, process, reference)
 
     def close(self) -> None:
         """Ends what still runs and lets go of the phone; a phone that has gone is left as it is."""

@@ -21,6 +21,7 @@ from lutbench.device_agents.android.lock import PhoneLock, host_id, phone_id
 from lutbench.device_agents.android.process import end_jobs
 from lutbench.device_agents.android.watch import PhoneWatch
 from lutbench.device_agents.remote.agent import Patience
+from lutbench.device_agents.remote.reference import Reference
 from lutbench.device_agents.runner.build import build_bundle
 from lutbench.device_agents.runner.bundle import Bundle, read_bundle
 from lutbench.errors import DeviceError
@@ -45,6 +46,7 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
         check_model(wanted, state, settings)
         if state.is_emulated:
             report(Note("this phone is emulated: what it takes says nothing about any device", warning=True))
+        reference = stack.enter_context(Reference(settings.runtime))
         bundle = read_bundle(Path(wanted.bundle)) if wanted.bundle else _usual_bundle(state, settings, connection.label)
         lock = hold_phone(connection, state, wanted, stack)
         end_jobs(connection)
@@ -56,7 +58,8 @@ def open_phone(wanted: Wanted, config: Path, settings: AgentSettings, patience: 
         if settings.fixed_performance:
             fix_performance(changes, state, connection.label)
         watch = watch_over(connection, state, settings, wanted.limits, lock, awake)
-        return AndroidAgent(connection, lock, bundle, settings, watch, patience, stack.pop_all())
+        held = stack.pop_all()
+        return AndroidAgent(connection, lock, bundle, settings, watch, patience, held, reference)
 
 
 def begin_changes(connection: Connection, stack: ExitStack, report: Report) -> Changes:

@@ -107,6 +107,7 @@ class RemoteAgent(Closing):
 
     label: what messages call the device.
     ahead: the process, where it takes a job while it is at another.
+    reference: what the first artifacts are compared by, which closes with what holds the device.
     runner_s: that the jobs took, by the device's clock.
     installed_files: that were not on the device before.
     """
@@ -124,6 +125,7 @@ class RemoteAgent(Closing):
         process: JobProcess,
         place: RunnerPlace,
         ahead: AheadProcess | None = None,
+        reference: Reference | None = None,
     ) -> None:
         self.label = label
         self._settings = settings
@@ -132,6 +134,7 @@ class RemoteAgent(Closing):
         self._process = process
         self._place = place
         self._ahead_process = ahead
+        self._reference = reference
         self._plan: Callable[[], Following | None] | None = None  # what follows the next batch
         self._ahead: _Given | None = None  # begun, or about to, behind the batch that was measured last
         self._artifacts: dict[str, Artifact] = {}
@@ -164,7 +167,9 @@ class RemoteAgent(Closing):
                 yield Failure(artifact.name, why)
         artifacts = [artifact for artifact in artifacts if not why_not_stored(artifact)]
         self.installed_files += self.store([file for artifact in artifacts for file in stored_files(artifact)])
-        with Reference(self._settings.runtime, artifacts) as reference:
+        reference, self._reference = self._reference or Reference(self._settings.runtime), None
+        with reference:
+            reference.compute(artifacts)
             yield from self._load({artifact.name: artifact for artifact in artifacts}, reference)
 
     def _load(self, left: dict[str, Artifact], reference: Reference) -> Iterator[Failure]:

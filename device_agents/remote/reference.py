@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from lutbench.children import Child
 from lutbench.closing import Closing
 from lutbench.device_agents.host.engine import reason_of
-from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum
+from lutbench.device_agents.runner.checksum import Checksum, difference, host_checksum, load_runtime
 from lutbench.errors import DeviceError
 from lutbench.export.artifact import Artifact
 
@@ -20,11 +21,16 @@ _HALF_SLACK = 10.0  # 16 bits, of which this machine rounds to after each operat
 
 
 class Reference(Closing):
-    """The artifacts' checksums are made while the phone loads them."""
+    """The artifacts' checksums are made while the phone loads them; the runtime is loaded while the phone is opened."""
 
-    def __init__(self, engine: str, artifacts: Sequence[Artifact]) -> None:
-        self._child = Child(_compute, engine, list(artifacts))
+    def __init__(self, engine: str) -> None:
+        self._child = Child(_compute, engine)
         self._found: dict[str, Checksum | str] = {}
+
+    def compute(self, artifacts: Sequence[Artifact]) -> None:
+        """Begins with these."""
+        with suppress(OSError):  # a process that has died is said where its figures are asked for
+            self._child.connection.send(list(artifacts))
 
     def close(self) -> None:
         self._child.kill()
@@ -53,10 +59,12 @@ class Reference(Closing):
         return self._found[name]
 
 
-def _compute(connection: Connection, engine: str, artifacts: Sequence[Artifact]) -> None:
+def _compute(connection: Connection, engine: str) -> None:
     """Sends each artifact's name with its checksum, or with why it has none."""
     _silence()
-    for artifact in artifacts:
+    with suppress(Exception):  # it is said of each artifact, where the runtime does not load
+        load_runtime(engine)
+    for artifact in connection.recv():
         name = artifact.name
         try:
             found: Checksum | str = host_checksum(engine, name, artifact.path, artifact.use)

@@ -21,6 +21,7 @@ from lutbench.device_agents.runner.bundle import (
     read_bundle,
     write_manifest,
 )
+from lutbench.device_agents.runner.hashes import Hashes
 from lutbench.device_agents.runner.toolchain import (
     Toolchain,
     glibc_version,
@@ -81,8 +82,10 @@ def build_bundle(
     cache = (cache or default_cache_folder()) / "runner"
     toolchain = _toolchain(target, ndk, libraries)
     parts = [_vendors(libraries)] if libraries else [_part(runtime, target, cache, say) for runtime in RUNTIMES]
-    folder = cache / f"{target}-{_key(target, toolchain, parts)}"
-    bundle = _cached(folder) or _build(target, toolchain, parts, folder, say)
+    hashes = Hashes(cache / "hashes.json")
+    folder = cache / f"{target}-{_key(target, toolchain, parts, hashes)}"
+    bundle = _cached(folder, hashes) or _build(target, toolchain, parts, folder, say)
+    hashes.keep()
     return _copied(bundle, output) if output else bundle
 
 
@@ -137,7 +140,7 @@ def _sources() -> list[Path]:
     return [SOURCES / "CMakeLists.txt", *sorted(inside)]
 
 
-def _key(target: str, toolchain: Toolchain, parts: Iterable[_Part]) -> str:
+def _key(target: str, toolchain: Toolchain, parts: Iterable[_Part], hashes: Hashes) -> str:
     """What decides the bundle's bytes."""
     said = {
         "target": target,
@@ -145,17 +148,17 @@ def _key(target: str, toolchain: Toolchain, parts: Iterable[_Part]) -> str:
         "toolchain": toolchain.identity(),
         "sources": [(path.relative_to(SOURCES).as_posix(), file_sha256(path)) for path in _sources()],
         "builder": [file_sha256(Path(__file__).with_name(name)) for name in ("build.py", "bundle.py", "toolchain.py")],
-        "libraries": [(path.name, file_sha256(path)) for part in parts for path in part.libraries],
+        "libraries": [(path.name, hashes.sha256(path)) for part in parts for path in part.libraries],
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _cached(folder: Path) -> Bundle | None:
+def _cached(folder: Path, hashes: Hashes) -> Bundle | None:
     """What was built before; what is not whole is removed."""
     if not folder.is_dir():
         return None
     try:
-        return read_bundle(folder)
+        return read_bundle(folder, hashes.sha256)
     except RunnerBuildError:
         shutil.rmtree(folder, ignore_errors=True)
         return None

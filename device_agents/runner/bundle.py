@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def write_manifest(bundle: Bundle) -> None:
     write_atomically(bundle.folder / MANIFEST, json.dumps(entry, indent=2).encode() + b"\n")
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, sha256: Callable[[Path], str] = file_sha256) -> Bundle:
     """The bundle in a folder, its files checked against the manifest; RunnerBuildError where it is not whole."""
     path = folder / MANIFEST
     try:
@@ -115,7 +115,7 @@ def read_bundle(folder: Path) -> Bundle:
     for file in bundle.files:
         if not _PLAIN_NAME.fullmatch(file.name):  # it is joined to folders, here and on the device
             raise RunnerBuildError(f"{show(file.name)} is no name of a file in a bundle", path=path)
-        if not (folder / file.name).is_file() or file_sha256(folder / file.name) != file.sha256:
+        if not (folder / file.name).is_file() or sha256(folder / file.name) != file.sha256:
             raise RunnerBuildError(
                 "missing, or not the file that the manifest names",
                 path=folder / file.name,

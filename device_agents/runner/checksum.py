@@ -126,6 +126,14 @@ def host_checksum(engine: str, name: str, path: Path, use: ModelUse | None = Non
     return _OF_ENGINE[engine](name, path, use)
 
 
+def load_runtime(engine: str) -> None:
+    """Loads what `host_checksum` computes with, which takes longer than an operator does."""
+    if engine == "onnx":
+        import onnxruntime  # noqa: F401
+    elif engine == "executorch":
+        import executorch.runtime  # noqa: F401
+
+
 def _onnx(name: str, path: Path, use: ModelUse | None) -> Checksum:
     import onnxruntime
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +44,7 @@ def opened(phone: LocalShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(opening, "reach_phone", lambda *_: phone)
     monkeypatch.setattr(opening, "hold_phone", lambda *_: SimpleNamespace(beat=lambda: None, beat_script="", owner="x"))
     monkeypatch.setattr(opening, "_usual_bundle", lambda *_: bundle)
+    monkeypatch.setattr(opening, "Reference", lambda _engine: nullcontext())  # no process is started here
     monkeypatch.setattr(waiting, "LONGEST_WAIT_S", -1.0)
 
     def open_(limits: Limits | None = None, **settings: Any) -> AndroidAgent:
