@@ -108,6 +108,18 @@ def test_fixed_performance_is_switched_on_and_off_again(phone: LocalShell) -> No
     assert (phone.recorded / "fixed_performance").read_text().strip() == "false"
 
 
+def test_fixed_performance_that_an_ended_run_left_on_is_switched_off_by_the_next_one(phone: LocalShell) -> None:
+    phone.put("sys/recorded/fixed_performance", "false")
+    phone.put("sys/recorded/getprop", "[ro.build.version.sdk]: [30]\n")
+    fix_performance(Changes(phone), phone.state, "phone")
+    note = next(n for n, script in enumerate(phone.scripts) if "fixed_performance 1" in script)
+    change = next(n for n, script in enumerate(phone.scripts) if "mode-enabled true" in script)
+    assert note < change
+    (event,) = begin_nothing(phone)
+    assert isinstance(event, Note) and event.text.startswith("an earlier run was ended")
+    assert (phone.recorded / "fixed_performance").read_text().strip() == "false"
+
+
 @pytest.mark.parametrize(("api", "match"), [("28", "came with Android 11"), ("31", "No shell command implementation")])
 def test_a_phone_without_fixed_performance_is_refused(phone: LocalShell, api: str, match: str) -> None:
     phone.put("sys/recorded/getprop", f"[ro.build.version.sdk]: [{api}]\n")

@@ -12,6 +12,7 @@ from lutbench.device_agents.android.connection import Connection
 from lutbench.device_agents.android.install import ROOT
 from lutbench.device_agents.android.lock import PhoneLock
 from lutbench.device_agents.android.process import RunnerProcess
+from lutbench.device_agents.remote.process import Look
 from lutbench.errors import DeviceError
 from tests.device_agents.android.local_phone import LocalLink
 
@@ -145,11 +146,11 @@ def test_a_job_given_behind_another_has_a_new_process_where_that_is_asked_for(
     process.start_behind(b"{}\n")
     (second,) = set(jobs.iterdir()) - {first}
     assert not (second / "started").exists()
-    (look,) = process.follow(lambda: 20.0)
-    assert look.done and look.lines and (second / "started").exists() and not first.exists()
+    looks = list(process.follow(lambda: 20.0))
+    assert looks[-1].done and (second / "started").exists() and not first.exists()
     assert process.go_on()
-    (look,) = process.follow(lambda: 20.0)
-    assert look.done and look.lines
+    more = list(process.follow(lambda: 20.0))
+    assert more[-1].done and lines_of(looks) == lines_of(more) != []
 
 
 def test_what_was_given_behind_a_job_that_is_taken_up_again_is_dropped(process: RunnerProcess, tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_what_was_given_behind_a_job_whose_process_has_gone_is_not_there(
     runner.chmod(0o755)
     process.start(b"{}\n", [str(runner)])
     process.start_behind(b"{}\n")
-    (look,) = process.follow(lambda: 20.0)
+    look = list(process.follow(lambda: 20.0))[-1]
     assert look.gone and not look.done and not process.go_on()
 
 
@@ -188,8 +189,23 @@ def test_a_process_that_cannot_be_started_behind_a_job_does_not_cost_its_records
         raise DeviceError("the phone does not answer any more")
 
     monkeypatch.setattr(process, "_launch", gone)
-    (look,) = process.follow(lambda: 20.0)
-    assert look.done and look.lines and not process.go_on()
+    looks = list(process.follow(lambda: 20.0))
+    assert looks[-1].done and lines_of(looks) and not process.go_on()
+
+
+def test_a_connection_that_broke_since_a_job_was_given_is_known(process: RunnerProcess, tmp_path: Path) -> None:
+    """By the job: what was given behind it, after the connection was back, did not lose it."""
+    runner = scripted(tmp_path)
+    process.start(b"{}\n", [str(runner)])
+    assert not process.link_lost
+    link = process._connection._link
+    assert isinstance(link, LocalLink)
+    link.lose = 1
+    process._connection._persistence._reconnect_s = 20.0
+    assert list(process.follow(lambda: 20.0))[-1].done
+    assert process.link_lost
+    process.start_behind(b"{}\n")
+    assert process.link_lost and process.go_on() and not process.link_lost
 
 
 def scripted(tmp_path: Path) -> Path:
@@ -198,3 +214,7 @@ def scripted(tmp_path: Path) -> Path:
     runner.write_text(_RUNNER.replace("$MOST", "1"))
     runner.chmod(0o755)
     return runner
+
+
+def lines_of(looks: list[Look]) -> list[bytes]:
+    return [line for look in looks for line in look.lines]
