@@ -72,8 +72,9 @@ class Agent(Protocol):
         """Says how to find out what follows the next batch, before that is measured.
 
         A device that goes on by itself asks once it has the batch, and has begun with what follows when `measure` ends;
-        that is then measured next, whatever came of the batch. plan: gives None where that cannot be known yet. Others
-        do not ask.
+        that is then measured next, whatever came of the batch. Others do not ask.
+
+        plan: gives None where that cannot be known yet.
         """
 
     def close(self) -> None:

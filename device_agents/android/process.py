@@ -89,7 +89,7 @@ class RunnerProcess:
 
     @property
     def folder(self) -> str:
-        """Of the job that is followed."""
+        """The folder of the job that is followed."""
         return self._job.folder
 
     @property

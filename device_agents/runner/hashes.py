@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lutbench.errors import OutputError
+from lutbench.errors import OutputError, RunnerBuildError
 from lutbench.files import file_sha256, write_atomically
-from lutbench.reading.json_text import plain_json
+from lutbench.reading.files import read_bytes
+from lutbench.reading.json_text import parse_json
+from lutbench.reading.kinds import BUNDLE
 
 _SETTLED_S = 2.0  # a file that was written less long ago may change again without its time changing
 _MOST = 512  # files that are remembered
@@ -26,8 +28,8 @@ class Hashes:
         self._known: dict[str, Any] = {}
         self._is_new = False
         try:
-            found = plain_json(path.read_bytes())
-        except (OSError, ValueError):
+            found = parse_json(read_bytes(path, BUNDLE), path, BUNDLE)
+        except RunnerBuildError:
             return
         if isinstance(found, dict):
             self._known = found
