@@ -27,7 +27,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ from typing import Any
 
 from _machine import machine
 
-from lutbench.device_agents.agent import Agent, AgentSettings
+from lutbench.device_agents.agent import Agent, AgentSettings, Following
 from lutbench.device_agents.ios.usbmux import SOCKET_VARIABLE
 from lutbench.device_agents.registry import Device, open_agent
 from lutbench.device_agents.remote.agent import RemoteAgent
@@ -111,6 +111,9 @@ class TakingTurns:
 
     def __exit__(self, *about: Any) -> None:
         self._agent.__exit__(*about)
+
+    def go_ahead(self, plan: Callable[[], Following | None]) -> None:
+        """Nothing: what began ahead would be measured in the other side's turn."""
 
     def measure(self, batch: Batch) -> Iterable[Outcome]:
         with self._turns.turn(self._side):
