@@ -60,6 +60,8 @@ class Recorded(FakeAgent):
             for name in cycle.artifacts:
                 key = name, cycle.depth
                 visits = self._visits.get(key) or self._visits[name, 0]
+                if not visits:
+                    raise SystemExit(f"the journal has no samples of {name}: this version draws other nets")
                 found = visits[self._given[key] % len(visits)]
                 self._given[key] += 1
                 outcomes.append(Samples(name, cycle.depth, found.canary, found.durations_ns, found.canary_ns))
