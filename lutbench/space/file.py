@@ -306,8 +306,8 @@ def find_line(text: str, where: _Path, value: str = "") -> int:
     headers = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
     start = 0
     end = headers[0] if headers else len(lines)
-    if names and names[0] in ("stem", "stage", "head"):
-        own = [n for n in headers if re.match(rf"\s*\[+\s*{names[0]}\s*\]", lines[n])]
+    if names:
+        own = [n for n in headers if re.match(rf"""\s*\[+\s*["']?{re.escape(names[0])}["']?\s*\]""", lines[n])]
         if repeat < len(own):
             start = own[repeat]
             end = next((n for n in headers if n > start), len(lines))

@@ -44,6 +44,7 @@ def test_a_stage_may_have_candidates_of_its_own() -> None:
         ("channels = 16\nlayers = 2", "channels = 15\nlayers = 2", 13, "15 output channels do not divide"),
         ("channels = 16\nlayers = 2", "channels = 16\nlayers = 2.5", 15, "layers must be a whole number"),
         ("stride = 2", "stride = 9", 16, "stride 9 is larger"),
+        ("[head]\nchannels = 32", "[haed]\nchannels = 32", 18, "unknown key 'haed'"),
         ("[head]\nchannels = 32", "[head]", 18, "channels is missing"),
         ("[head]\nchannels = 32", "", 1, "head is missing"),
         ('name = "tiny"', 'name = "a b"', 1, "name must be"),
