@@ -30,7 +30,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from lutbench.errors import ExportError
 from lutbench.export.artifact import Exported
 from lutbench.export.check import check_error, relative_error
-from lutbench.export.quantisation import Quantisation
+from lutbench.export.quantisation import Quantisation, of_range
 from lutbench.nn.fold import norms_folded
 from lutbench.nn.parts import initialised
 from lutbench.nn.workload import Fitted, build_workload, sample_input
@@ -49,6 +49,8 @@ from lutbench.space.workload import Workload, workload_name
 
 _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
+_SLICE = torch.ops.aten.slice.Tensor
+_INTEGERS = -128, 127
 
 
 class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
@@ -117,7 +119,7 @@ def _export(module: nn.Module, images: Tensor, dtype: str, workload: Workload, b
     fed, given, taken = sample, None, None
     if dtype == "int8":
         graph = _quantized(program, images, batch)
-        given, taken = _integer_inputs_outputs(graph)
+        given, taken = _integer_inputs_outputs(graph, sample, expected)
         fed = given.integers(sample)
         expected = module(given.real(fed))
         program = torch.export.export(graph, (fed,))
@@ -142,33 +144,60 @@ def _quantized(program: torch.export.ExportedProgram, images: Tensor, batch: int
     return convert_pt2e(prepared)  # type: ignore[no-any-return]
 
 
-def _integer_inputs_outputs(module: torch.fx.GraphModule) -> tuple[Quantisation, Quantisation]:
+def _integer_inputs_outputs(
+    module: torch.fx.GraphModule, given: Tensor, made: Tensor
+) -> tuple[Quantisation, Quantisation]:
     """Takes the quantisation of the input and the dequantisation of the output out of the graph, in place.
 
     As ExecuTorch's own passes for it do later in the edge dialect; before it, to_edge sees the integers at once.
+    What the quantizer left in float at an end (the slices of a ShuffleNet unit, a norm) gets a conversion there, as it
+    has between two operators of a net.
+
+    given, made: real numbers at the input and at the output.
     """
     graph: Any = module.graph
-    (given,) = graph.find_nodes(op="placeholder")
-    quantizers = list(given.users)
-    if not quantizers or any(node.target is not _QUANTIZE for node in quantizers):
-        raise ValueError("the quantizer left the graph's input in float")
-    input_quantisation = _quantisation_of(quantizers[0])
+    (placeholder,) = graph.find_nodes(op="placeholder")
+    quantizers = [node for node in placeholder.users if node.target is _QUANTIZE]
+    readers = [node for node in placeholder.users if node.target is not _QUANTIZE]
+    taken = _quantisation_of(quantizers[0]) if quantizers else of_range(given, *_INTEGERS)
     for node in quantizers:
-        node.replace_all_uses_with(given)
+        node.replace_all_uses_with(placeholder)
         graph.erase_node(node)
+    if readers:
+        with graph.inserting_after(placeholder):
+            real = graph.call_function(_DEQUANTIZE, (placeholder, *_arguments(taken)))
+        for node in readers:
+            node.replace_input_with(placeholder, real)
+            if node.target is _SLICE:
+                _slice_integers(graph, node, taken)
     output = graph.output_node()
     (last,) = output.args[0]
     moved = last.target is not _DEQUANTIZE  # into another layout, after the dequantisation
     dequantizer = last.args[0] if moved else last
-    if dequantizer.target is not _DEQUANTIZE:
-        raise ValueError("the quantizer left the graph's output in float")
+    is_real = getattr(dequantizer, "target", None) is not _DEQUANTIZE
+    gives = of_range(made, *_INTEGERS) if is_real else _quantisation_of(dequantizer)
     if moved:
         with graph.inserting_before(output):
-            last = graph.call_function(_QUANTIZE, (last, *dequantizer.args[1:]))
+            last = graph.call_function(_QUANTIZE, (last, *_arguments(gives)))
     output.args = ((last if moved else dequantizer.args[0],),)
     graph.eliminate_dead_code()
     module.recompile()
-    return input_quantisation, _quantisation_of(dequantizer)
+    return taken, gives
+
+
+def _slice_integers(graph: Any, node: Any, quantisation: Quantisation) -> None:
+    """Gives what is sliced the input's integers again: the delegate slices those, and leaves it to others in float."""
+    readers = list(node.users)
+    with graph.inserting_after(node):
+        integers = graph.call_function(_QUANTIZE, (node, *_arguments(quantisation)))
+    with graph.inserting_after(integers):
+        real = graph.call_function(_DEQUANTIZE, (integers, *_arguments(quantisation)))
+    for reader in readers:
+        reader.replace_input_with(node, real)
+
+
+def _arguments(quantisation: Quantisation) -> tuple[float, int, int, int, torch.dtype]:
+    return (quantisation.step, quantisation.zero_point, quantisation.low, quantisation.high, torch.int8)
 
 
 def _quantisation_of(node: Any) -> Quantisation:

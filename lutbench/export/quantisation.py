@@ -26,3 +26,10 @@ class Quantisation:
 
     def real(self, integers: Tensor) -> Tensor:
         return (integers.float() - self.zero_point) * self.step
+
+
+def of_range(reals: Tensor, low: int, high: int) -> Quantisation:
+    """Of integers from low to high over a tensor's range."""
+    least, most = min(0.0, float(reals.min())), max(0.0, float(reals.max()))
+    step = max(most - least, 1e-6) / (high - low)
+    return Quantisation(step, min(high, max(low, round(low - least / step))), low, high)

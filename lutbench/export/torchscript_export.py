@@ -172,16 +172,28 @@ def _quantized(module: nn.Module, images: Tensor, torch_engine: str) -> tuple[fx
     graph: Any = converted.graph
     (given,) = graph.find_nodes(op="placeholder")
     (output,) = graph.find_nodes(op="output")
-    (first,), last = given.users, output.args[0]
-    if first.target is not torch.quantize_per_tensor or last.target != "dequantize":
-        raise ValueError("the quantizer left the graph's input or output in float")
-    step, zero_point = (float(getattr(converted, node.target)) for node in first.args[1:3])  # get_attr nodes
-    first.replace_all_uses_with(given)
-    graph.erase_node(first)
-    output.args = (last.args[0],)
+    quantizers = [node for node in given.users if node.target is torch.quantize_per_tensor]
+    if len(quantizers) == len(given.users) == 1:
+        step, zero_point = (getattr(converted, node.target) for node in quantizers[0].args[1:3])  # get_attr nodes
+        quantizers[0].replace_all_uses_with(given)
+        graph.erase_node(quantizers[0])
+    else:  # slices of a ShuffleNet unit, or a norm: in float, as they are between two operators of a net
+        step, zero_point = _quantisation_of(images)
+        users = list(given.users)
+        with graph.inserting_after(given):
+            real = graph.call_method("dequantize", (given,))
+        for node in users:
+            node.replace_input_with(given, real)
+    last = output.args[0]
+    if last.target == "dequantize":
+        output.args = (last.args[0],)
+    else:
+        arguments = (last, *_quantisation_of(module(images[:1])), torch.quint8)
+        with graph.inserting_before(output):
+            output.args = (graph.call_function(torch.quantize_per_tensor, arguments),)
     graph.eliminate_dead_code()
     converted.recompile()
-    return converted, step, int(zero_point)
+    return converted, float(step), int(zero_point)
 
 
 class _Flatten(nn.Module):

@@ -71,9 +71,10 @@ class _LayerNorm(nn.LayerNorm):
 class _Attention(nn.Module):
     """Softmax of queries times keys, times values, over all places; keys and values of one head serve all heads."""
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: int, channels: int) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (channels // heads) ** -0.5  # a plain number: torch's quantizer takes none that a shape gives
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """(N, heads * D, H, W), (N, D or heads * D, h, w) twice -> (N, heads * D, H, W)"""
@@ -81,7 +82,7 @@ class _Attention(nn.Module):
         depth = channels // self.heads
         asked = queries.reshape(n, self.heads, depth, height * width).transpose(2, 3)
         keyed, valued = (given.reshape(n, -1, depth, given.shape[2] * given.shape[3]) for given in (keys, values))
-        shares = (asked * depth**-0.5 @ keyed).softmax(-1)
+        shares = (asked * self.scale @ keyed).softmax(-1)
         found: Tensor = (shares @ valued.transpose(2, 3)).transpose(2, 3).reshape(n, channels, height, width)
         return found
 
@@ -110,7 +111,7 @@ _BUILDERS: dict[str, Callable[[Node, int], nn.Module]] = {
     "conv": _conv,
     "norm": lambda node, _c_in: nn.BatchNorm2d(node.shape[0]),
     "layer_norm": lambda node, _c_in: _LayerNorm(node.shape[0]),
-    "attention": lambda node, _c_in: _Attention(node.groups),
+    "attention": lambda node, _c_in: _Attention(node.groups, node.shape[0]),
     "fc": lambda node, c_in: _Linear(c_in, node.shape[0]),
     "max_pool": lambda node, _c_in: _pool(nn.MaxPool2d, node),
     "avg_pool": lambda node, _c_in: _pool(nn.AvgPool2d, node),
