@@ -29,7 +29,7 @@ class Quantisation:
 
 
 def of_range(reals: Tensor, low: int, high: int) -> Quantisation:
-    """Of integers from low to high over a tensor's range."""
+    """What integers from low to high mean that stand for a tensor's range."""
     least, most = min(0.0, float(reals.min())), max(0.0, float(reals.max()))
     step = max(most - least, 1e-6) / (high - low)
     return Quantisation(step, min(high, max(low, round(low - least / step))), low, high)
