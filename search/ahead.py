@@ -1,19 +1,22 @@
 """Weights trained ahead: where they do not depend on theta, another process trains them an epoch before theta learns.
 
-The process is a copy of this one (fork). It sends an epoch's weights when they are done and waits until they are taken,
-so it is never further ahead than that; both come to the same as one process that does one after the other.
+The process is a copy of this one (fork). It leaves an epoch's weights in memory that both have, and the next epoch's
+once they are taken, so it is never further ahead than that; both come to the same as one process that does one after
+the other.
 """
 
 from __future__ import annotations
 
-import io
+import math
+import mmap
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from lutbench.children import Child
 from lutbench.closing import Closing
@@ -37,22 +40,30 @@ def has_room_ahead(hardware: Hardware, threads: int | None, data: SplitSource) -
 
 
 class Ahead(Closing):
-    """A process that runs train(told), where told sends what there is to say to this one: tensors and plain values."""
+    """A process that runs train(told), where told sends what there is to say to this one: plain values.
 
-    def __init__(self, train: Callable[[Told], None]) -> None:
-        self._child = Child(_serve, train, method="fork")
+    state: tensors that training changes in place. Their values after an epoch come with it.
+    """
+
+    def __init__(self, train: Callable[[Told], None], state: Sequence[Tensor]) -> None:
+        self._shared = Shared(state)
+        self._child = Child(_serve, train, self._shared, method="fork")
 
     def close(self) -> None:
         self._child.kill()
 
     def epoch(self, progress: Callable[[Any], None]) -> Any:
-        """What is told of the next epoch; what is told of its progress before goes to progress.
+        """What is told of the next epoch, whose state is then this process's; what is told before goes to progress.
 
         What went wrong there is raised here.
         """
         while True:
             try:
                 kind, value = self._child.connection.recv()
+                if kind == "epoch":
+                    self._shared.take()
+                    self._child.connection.send("taken")
+                    return value
             except (EOFError, OSError):
                 raise TrainingError(
                     f"the process that trains the weights died ({self._child.death()})",
@@ -60,21 +71,55 @@ class Ahead(Closing):
                 ) from None
             if kind == "error":
                 raise value
-            if kind == "epoch":
-                return torch.load(io.BytesIO(value), weights_only=True)
             progress(value)
 
 
-def _serve(connection: Connection, train: Callable[[Told], None]) -> None:
+class Shared:
+    """A copy of some tensors' values, in memory that the copies of this process (fork) have, too."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = list(tensors)
+        memory = mmap.mmap(-1, sum(map(_room, self._tensors)))
+        self._values: list[Tensor] = []
+        start = 0
+        for tensor in self._tensors:
+            flat = torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=start)
+            self._values.append(flat.view(tensor.shape))
+            start += _room(tensor)
+
+    @torch.no_grad()
+    def leave(self) -> None:
+        """Copies this process's values there."""
+        for value, tensor in zip(self._values, self._tensors, strict=True):
+            value.copy_(tensor)
+
+    @torch.no_grad()
+    def take(self) -> None:
+        """Makes this process's values those that are there."""
+        for value, tensor in zip(self._values, self._tensors, strict=True):
+            tensor.copy_(value)
+
+
+def _room(tensor: Tensor) -> int:
+    """Bytes, so that the next tensor begins where any number may."""
+    return math.ceil(tensor.numel() * tensor.element_size() / 8) * 8
+
+
+def _serve(connection: Connection, train: Callable[[Told], None], shared: Shared) -> None:
+    done = 0
+
     def told(kind: Kind, value: Any) -> None:
+        nonlocal done
         if kind == "epoch":
-            buffer = io.BytesIO()
-            torch.save(value, buffer)
-            value = buffer.getvalue()
+            if done:
+                connection.recv()  # the last one is taken
+            shared.leave()
+            done += 1
         connection.send((kind, value))
 
     torch.set_num_threads(1)  # a copy of a process has none of the threads that it had
     try:
         train(told)
+        connection.recv()
     except LutbenchError as error:
         connection.send(("error", error))

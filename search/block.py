@@ -34,34 +34,69 @@ class Share:
     kernel: int
     groups: int
 
-    def views(self, weights: Weights) -> list[Tensor]:
-        """The nine tensors' parts, as views: what is added to them reaches the block's.
+    def expanding(self, w1: Tensor) -> Tensor:
+        """The candidate's part of the first weight, (channels, c_in / groups, 1, 1)."""
+        return _as_weight(self._expanding(w1))
 
-        Grouped 1x1 weights come as (groups, outputs of a group, inputs of a group). Expanded channels are counted as
-        they stand after the shuffle, so channel t is in group t % groups of the first convolution.
-        """
-        w1, s1, b1, w2, s2, b2, w3, s3, b3 = weights
-        m, g = self.channels, self.groups
+    def taps(self, w2: Tensor) -> Tensor:
+        """Its part of the depthwise weight, (channels, 1, kernel, kernel), a view."""
         off = (w2.shape[-1] - self.kernel) // 2
-        expand, project = w1[:m], w3[:, :m]
-        if g > 1:
-            c_in, c_out = w1.shape[1], w3.shape[0]
-            expand = expand.view(m // g, g, g, c_in // g).diagonal(dim1=1, dim2=2).permute(2, 0, 1)
-            project = project[..., 0, 0].view(g, c_out // g, g, m // g).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
-        taps = w2[:m, :, off : off + self.kernel, off : off + self.kernel]
-        return [expand, s1[:m], b1[:m], taps, s2[:m], b2[:m], project, s3, b3]
+        return w2[: self.channels, :, off : off + self.kernel, off : off + self.kernel]
+
+    def projecting(self, w3: Tensor) -> Tensor:
+        """Its part of the last weight, (c_out, channels / groups, 1, 1)."""
+        return _as_weight(self._projecting(w3))
+
+    def _expanding(self, w1: Tensor) -> Tensor:
+        """A view; grouped weights come as (groups, outputs of a group, inputs of a group).
+
+        Expanded channels are counted as they stand after the shuffle, so channel t is in group t % groups of the first
+        convolution.
+        """
+        m, g, c_in = self.channels, self.groups, w1.shape[1]
+        if g == 1:
+            return w1[:m]
+        return w1[:m].view(m // g, g, g, c_in // g).diagonal(dim1=1, dim2=2).permute(2, 0, 1)
+
+    def _projecting(self, w3: Tensor) -> Tensor:
+        m, g, c_out = self.channels, self.groups, w3.shape[0]
+        if g == 1:
+            return w3[:, :m]
+        return w3[:, :m, 0, 0].view(g, c_out // g, g, m // g).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+
+    def views(self, weights: Weights) -> list[Tensor]:
+        """The nine tensors' parts, as views: what is added to them reaches the block's."""
+        w1, s1, b1, w2, s2, b2, w3, s3, b3 = weights
+        m = self.channels
+        return [self._expanding(w1), s1[:m], b1[:m], self.taps(w2), s2[:m], b2[:m], self._projecting(w3), s3, b3]
 
     def weights(self, weights: Weights) -> list[Tensor]:
         """The nine tensors of the candidate, in the shapes of its own modules."""
-        expand, s1, b1, taps, s2, b2, project, s3, b3 = self.views(weights)
-        if self.groups > 1:
-            expand, project = (view.flatten(0, 1)[:, :, None, None] for view in (expand, project))
-        return [expand, s1, b1, taps, s2, b2, project, s3, b3]
+        found = self.views(weights)
+        found[0], found[6] = _as_weight(found[0]), _as_weight(found[6])
+        return found
 
-    def add(self, totals: Weights, gradients: Weights) -> None:
-        """Adds a candidate's gradients to its block's."""
-        for view, gradient in zip(self.views(totals), gradients, strict=True):
-            view.add_(gradient.reshape(view.shape))
+    def add(self, totals: list[Tensor | None], weights: Weights, first: int, gradients: Weights) -> None:
+        """Adds a candidate's gradients of one convolution's three tensors to its block's.
+
+        totals: of the block's nine weights, None for those that nothing was added to yet.
+        first: the place of the three among them.
+        """
+        parts = (self._expanding, self.taps, self._projecting)
+        for place, gradient in enumerate(gradients, first):
+            total, weight = totals[place], weights[place]
+            if total is None and gradient.numel() == weight.numel():
+                totals[place] = gradient.view(weight.shape)
+                continue
+            if total is None:
+                totals[place] = total = torch.zeros_like(weight)
+            part = parts[place // 3](total) if place % 3 == 0 else total[: len(gradient)]
+            part.add_(gradient.reshape(part.shape))
+
+
+def _as_weight(view: Tensor) -> Tensor:
+    """Grouped weights in the shape of a convolution's; others are in it."""
+    return view.flatten(0, 1)[:, :, None, None] if view.dim() == 3 else view
 
 
 def _layers(operator: Operator) -> list[Node]:
@@ -75,6 +110,9 @@ def _share(operator: Operator) -> Share:
 
 class SharedBlock(nn.Module):
     """The largest of some blocks of one shape (`ir` operators), and where in it each of them lies."""
+
+    momentum: float  # of the batch norms' running statistics
+    eps: float
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         super().__init__()
@@ -90,6 +128,8 @@ class SharedBlock(nn.Module):
         ]
         self.convs = nn.ModuleList(conv for conv, _ in parts)
         self.norms = nn.ModuleList(norm for _, norm in parts)
+        norm = cast(nn.BatchNorm2d, self.norms[0])
+        self.momentum, self.eps = norm.momentum or 0.0, norm.eps
 
     @staticmethod
     def fits(operator: Operator) -> bool:
@@ -108,11 +148,15 @@ class SharedBlock(nn.Module):
     def weights(self) -> list[Tensor]:
         return [tensor for conv, norm in self._parts() for tensor in (conv.weight, norm.weight, norm.bias)]
 
+    def running(self) -> list[tuple[Tensor, Tensor]]:
+        """The running mean and variance of each batch norm."""
+        return [(cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)) for _, norm in self._parts()]
+
     def statistics(self, position: int) -> list[tuple[Tensor, Tensor]]:
         """The running mean and variance that a candidate updates, of each batch norm."""
         channels = self.shares[position].channels
-        norms = zip((norm for _, norm in self._parts()), (channels, channels, None), strict=True)  # all of the output's
-        return [(cast(Tensor, n.running_mean)[:count], cast(Tensor, n.running_var)[:count]) for n, count in norms]
+        first, second, last = self.running()
+        return [(first[0][:channels], first[1][:channels]), (second[0][:channels], second[1][:channels]), last]
 
     def plain(self, x: Tensor, gate: Tensor, position: int) -> Tensor:
         """gate * the candidate's body: (N, C, H, W), () -> (N, C_out, H_out, W_out)."""
@@ -128,8 +172,7 @@ class SharedBlock(nn.Module):
         return gate * self._norm(F.conv2d(x, w3, groups=share.groups), s3, b3, three)
 
     def _norm(self, x: Tensor, gain: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-        norm = self._parts()[0][1]
-        return F.batch_norm(x, *statistics, gain, shift, self.training, norm.momentum or 0.0, norm.eps)
+        return F.batch_norm(x, *statistics, gain, shift, self.training, self.momentum, self.eps)
 
     @torch.no_grad()
     def copy_of(self, position: int) -> InvertedResidual:

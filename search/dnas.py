@@ -181,7 +181,7 @@ class _Search:
         self._net.train()
         with contextlib.ExitStack() as stack:
             if self._setup.ahead and self._passes.w_equal and not self._passes.sandwich:
-                self._ahead = stack.enter_context(Ahead(self._train_ahead))
+                self._ahead = stack.enter_context(Ahead(self._train_ahead, self._w_state()))
             self._epochs.run(self._epoch, self._state)
         return SearchResult(self._net, tuple(self._epochs.history))
 
@@ -243,19 +243,19 @@ class _Search:
         self._told = told
         for epoch in range(len(self._epochs.history), self._setup.schedule.epochs):
             phase = self._w_phase(epoch)
-            told("epoch", (phase, self._w_state()))
+            told("epoch", (phase, self._w.param_groups[0]["lr"]))
             self._epochs.history.append({})  # an error says how many epochs are kept
 
     def _taken(self, epoch: int, ahead: Ahead) -> Phase:
         """The epoch of w that the other process trained; its state is from now on this one's."""
-        phase, state = ahead.epoch(lambda told: self._say(epoch, "w", *told))
-        self._net.load_state_dict(state["net"], strict=False)  # without theta
-        self._w.load_state_dict(state["w"])
+        phase, rate = ahead.epoch(lambda told: self._say(epoch, "w", *told))
+        self._w.param_groups[0]["lr"] = rate
         return cast(Phase, phase)
 
-    def _w_state(self) -> dict[str, Any]:
-        net = {name: value for name, value in self._net.state_dict().items() if name != "theta"}
-        return {"net": net, "w": self._w.state_dict()}
+    def _w_state(self) -> list[Tensor]:
+        """What training w changes, in place."""
+        net = [value for name, value in self._net.state_dict().items() if name != "theta"]
+        return [*net, *(self._w.state[weight]["momentum_buffer"] for weight in self._weights)]
 
     def _phase(
         self, epoch: int, part: str, step: Callable[[Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]

@@ -7,6 +7,7 @@ oneDNN makes a kernel for each shape of a convolution, which takes longer than m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from lutbench.search.data.source import Batches
 from lutbench.search.depthwise import depthwise_conv
 from lutbench.search.pointwise import pointwise_conv
 
+Module = TypeVar("Module", bound=nn.Module)
 _WIDTH_STEP = 64
 _MOST_AT_ONCE = 1 << 20  # numbers of a batch of images: 341 of 32 x 32
 
@@ -30,7 +32,7 @@ class _Depthwise(nn.Conv2d):
         return depthwise_conv(input, self.weight, self.stride[0], width)
 
 
-def judged_quickly(net: nn.Module) -> nn.Module:
+def judged_quickly(net: Module) -> Module:
     """The same net: its convolutions are from now on run in the ways above, with the same weights."""
     for part in net.modules():
         if type(part) is nn.Conv2d:

@@ -1,7 +1,8 @@
 """1x1 convolutions and their gradients on a CPU, in channels_last, with whichever of two libraries is faster.
 
 Over few rows (N * H * W) a matrix product costs a third of a oneDNN convolution, which spends its time on being called;
-over many rows the convolution's kernels take half the time of the product's.
+over many rows the convolution's kernels take half the time of the product's. With AVX-512 many are more: up to 8,192
+rows of FBNet's layers the product takes .5 to .8 of the convolution's time there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_MANY_ROWS = 1024
+_MANY_ROWS = 1 << 14 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 1024
 _SOME_ROWS = 1 << 14
 
 

@@ -34,6 +34,7 @@ from lutbench.search import fused
 from lutbench.search.block import SharedBlock
 from lutbench.search.gates import Gates, ThetaNet
 from lutbench.search.initial import initialise
+from lutbench.search.judged import judged_quickly
 from lutbench.space.macro import Layer, Space
 
 
@@ -68,7 +69,7 @@ class Supernet(ThetaNet):
         tail = trained.tail(trained.head_channels)
         self.stem = empty_operator(trained.stem)
         self.layers = nn.ModuleList(SuperLayer(layer, shared) for layer in trained.layers)
-        self.tail = empty_operators(tail)
+        self.tail = judged_quickly(empty_operators(tail))
         self.add_theta(space)
         self.fast = fast
         initialise(self, torch.Generator().manual_seed(seed))

@@ -70,12 +70,14 @@ def check_images(images: Images) -> None:
 
 
 def open_images(images: Images, computing: Computing, hardware: Hardware, report: Report) -> SplitSource:
-    """The images, found by the first process; torch's threads are set for their size."""
+    """The images, found by the first process; threads and memory are set for their size."""
     from lutbench.search.data.find import find_data
+    from lutbench.search.memory import keep_freed
 
     options = _options(images, str(hardware.device))
     source = hardware.first_ahead(lambda: find_data(images.data, options, hardware.reporting(report)))
     hardware.set_threads(computing.threads, source.resolution)
+    keep_freed(hardware, source.resolution)
     return source
 
 

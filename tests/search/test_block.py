@@ -90,8 +90,11 @@ def test_nested_candidates_start_as_one_function(shape: str, candidates: tuple[s
 def test_every_weight_of_a_group_is_its_blocks_and_no_other() -> None:
     made = block(*LAYERS[0])
     for share in (Share(16, 3, 2), Share(32, 5, 4), Share(96, 5, 1)):
-        counts = [torch.zeros_like(weight) for weight in made.weights()]
+        counts: list[torch.Tensor | None] = [None] * 9
         for _ in range(2):
-            share.add(counts, [torch.ones_like(weight) for weight in share.weights(made.weights())])
+            for first in (0, 3, 6):
+                ones = [torch.ones_like(weight) for weight in share.weights(made.weights())]
+                share.add(counts, made.weights(), first, ones[first : first + 3])
         for count, weight in zip(counts, share.weights(made.weights()), strict=True):
+            assert count is not None
             assert set(count.unique().tolist()) <= {0.0, 2.0} and int((count == 2).sum()) == weight.numel()
