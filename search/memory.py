@@ -17,7 +17,7 @@ _MOST_KEPT = 1 << 30
 
 
 def keep_freed(hardware: Hardware, resolution: int) -> bool:
-    """From now on this process, and copies of it, keep what they free, up to 1 GiB; says whether that is so.
+    """Makes this process, and copies of it, keep what they free, up to 1 GiB; says whether it could.
 
     Only for small images on a CPU: of large ones each kept block would be one that something else has no room in.
     """

@@ -41,7 +41,7 @@ class Running:
             self._found = statistics[0].new_zeros(2, lots, len(statistics[0]))
 
     def of(self, lot: int, channels: int) -> tuple[Tensor, Tensor, float]:
-        """Where a batch norm is to leave a lot's mean and variance, and with which momentum."""
+        """Says where a batch norm is to leave a lot's mean and variance, and with which momentum."""
         if self._is_alone:
             mean, variance = self._statistics
             return mean[:channels], variance[:channels], self._momentum

@@ -84,6 +84,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.objective",
     "lutbench.search.pointwise",
     "lutbench.search.resolutions",
+    "lutbench.search.running",
     "lutbench.search.scorers",
     "lutbench.search.scores",
     "lutbench.search.seeding",
