@@ -20,6 +20,7 @@ from lutbench.units import us_from_ns
 
 Key = tuple[str, int]  # artifact, context depth
 
+_HARDLY_SLOWER = 1.25  # a place in memory moves an operator by less; another program on its core by more
 _REFERENCE_STEP = 0.003  # smaller moves of a reference do not change which samples count
 REFERENCE_QUANTILE = 0.2  # of a canary: its fast state, as long as that is there a fifth of the time
 
@@ -159,18 +160,31 @@ class Measurements:
         return median_ranks(rounds) is None or 3 * rounds < self.visits(artifact, depth)
 
     def best_summary(self, artifact: str, depth: int) -> Summary | None:
-        """Over the rounds that count; over all, disturbed ones too, where it is mostly disturbed.
+        """Over the rounds that count; over all, disturbed ones too, where those do not speak for it.
 
         What the machine never gave a quiet moment is shown as it was, and its interval says how good that is.
         """
         visits = self._visits.get((artifact, depth))
         if not visits:
             return None
-        return visits.summary_of_all() if self.is_mostly_disturbed(artifact, depth) else visits.summary()
+        return visits.summary_of_all() if self._all_count(artifact, depth) else visits.summary()
+
+    def _all_count(self, artifact: str, depth: int) -> bool:
+        """Whether all rounds are better than those that count by themselves: it is mostly disturbed, and hardly slower.
+
+        Where all rounds are far slower, another program really was there, and the few quiet ones are what it takes.
+        """
+        visits = self._visits[artifact, depth]
+        few = visits.summary()
+        if few is None or median_ranks(few.rounds) is None:
+            return True
+        if not self.is_mostly_disturbed(artifact, depth):
+            return False
+        return visits.summary_of_all().latency_us <= _HARDLY_SLOWER * few.latency_us
 
     def best_round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
         """The medians of the rounds that `best_summary` is of."""
         visits = self._visits.get((artifact, depth))
-        if visits and self.is_mostly_disturbed(artifact, depth):
+        if visits and self._all_count(artifact, depth):
             return {number: us_from_ns(median_ns) for number, median_ns in visits.all_medians_ns().items()}
         return self.round_medians_us(artifact, depth)

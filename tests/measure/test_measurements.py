@@ -69,6 +69,20 @@ def test_rounds_of_which_hardly_one_counts_do_not_speak_for_the_others() -> None
     assert set(data.best_round_medians_us("seldom", 0).values()) == {80.0}
 
 
+def test_a_few_quiet_rounds_are_what_it_takes_where_the_others_are_far_slower() -> None:
+    data = filled(slow=set())
+    for number in range(20, 60):
+        quiet = number < 20 + 8
+        data.add(
+            number, Samples("shared", 0, "canary", (80_000 if quiet else 190_000,), (50_000 if quiet else 90_000,))
+        )
+        data.end(number)
+    assert data.is_mostly_disturbed("shared", 0)
+    best = data.best_summary("shared", 0)
+    assert best is not None and (best.latency_us, best.rounds) == (80.0, 8)
+    assert set(data.best_round_medians_us("shared", 0).values()) == {80.0}
+
+
 def test_a_round_counts_with_a_third_of_its_samples() -> None:
     data = filled(slow=set())
     data.add(20, Samples("half", 0, "canary", (10, 20, 30), (50_000, 90_000, 90_000)))
