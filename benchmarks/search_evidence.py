@@ -3,13 +3,13 @@
     python benchmarks/search_evidence.py run [--data fashion-mnist:6000] [--targets-ms 5,8] [--methods mixed,random]
     python benchmarks/search_evidence.py report [--plot evidence.svg]
 
-First random nets within each budget are trained several times each: how much of what they differ by is the net, and
-how much the training's noise (intraclass correlation; below .6 a comparison of methods says little). Then each method
+First random nets within each budget are trained several times each: how much of what they differ by is the net, and how
+much the training's noise (intraclass correlation; below .6 a comparison of methods says little). Then each method
 searches with each seed, its best net is trained as often, and the random nets are scored under the supernets. What is
-done is a line of benchmarks/results/search_evidence.jsonl: started again, here or on another machine, it goes on, from
-the last epoch where a checkpoint is in --folder. --limit-s ends it after so long, with status 75 where work is left;
---part 2/4 does the second quarter of the jobs, so that as many run beside each other as there are cores; what another
-part's search found is trained in the next go.
+done is a line of benchmarks/results/search_evidence.jsonl, and all of them are of the LUT beside it: started again,
+here or on another machine, it goes on, from the last epoch where a checkpoint is in --folder. --limit-s ends it after
+so long, with status 75 where work is left; --part 2/4 does the second quarter of the jobs, so that as many run beside
+each other as there are cores; what another part's search found is trained in the next go.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from _evidence_jobs import (
     Study,
@@ -123,7 +122,7 @@ def run(plan: Plan, part: int, parts: int, limit_s: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    defaults = {"data": "fashion-mnist:6000", "lut": Path("luts/s8.csv"), "targets_ms": "5,8", "seeds": 5}
+    defaults = {"data": "fashion-mnist:6000", "lut": RESULTS.with_name("s8.csv"), "targets_ms": "5,8", "seeds": 5}
     add_options(parser, RESULTS, "evidence", **defaults, draws=30, rounds=8)
     parser.add_argument("--methods", default="mixed,dnas,random,evolution,uniform")
     parser.add_argument("--nets", type=int, default=20, help="random nets of each budget")
