@@ -13,6 +13,7 @@ from lutbench.cli.options import LUT, json_option
 from lutbench.cli.out import say
 
 if TYPE_CHECKING:
+    from lutbench.lut.metadata import ContextSection
     from lutbench.lut.table import Lut
 
 
@@ -88,7 +89,7 @@ def print_summary(lut: Lut, slowest: int) -> None:
         f" ±{format_percent(float(meta.quality.get('target', 0.01)))} (95 % interval of the median)",
         "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x"
         f" {'row' if context.chains else '(row - overhead)'})"
-        f" over a net's operators{', and by what they move' if any(context.terms.values()) else ''};"
+        f" over a net's operators{_terms_text(context)};"
         f" nets left out of the fit: mean error {format_percent(context.net_error, 2)}{_interval_text(lut)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
@@ -173,6 +174,13 @@ def _imported_lines(lut: Lut) -> dict[str, str]:
         }
         | ({"incomplete": lacking} if (lacking := lacking_note(lut)) else {})
     )
+
+
+def _terms_text(context: ContextSection) -> str:
+    """What a net takes beside its operators' rows."""
+    if context.in_net.has_kept:
+        return f", and by what neighbours keep in blocks of {context.block_channels} channels"
+    return ", and by what they move" if any(context.terms.values()) else ""
 
 
 def _additivity(found: Any) -> str:

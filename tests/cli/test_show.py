@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lutbench.lut.file import write_lut
+from lutbench.lut.table import Lut
+from tests.cli.running import run
+from tests.search.made import made_lut
+
+
+def with_context(path: Path, terms: dict[str, float], block_channels: int) -> Lut:
+    lut = made_lut()
+    context = replace(lut.metadata.context, terms=terms, block_channels=block_channels)
+    return replace(lut, metadata=replace(lut.metadata, context=context), path=path)
+
+
+def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
+    for name, terms, block_channels, said in (
+        ("none", {}, 0, "over a net's operators;"),
+        ("moved", {"weights": 3.0}, 0, "over a net's operators, and by what they move;"),
+        ("kept", {"kept": -3.0}, 16, "over a net's operators, and by what neighbours keep in blocks of 16 channels;"),
+    ):
+        path = tmp_path / f"{name}.csv"
+        write_lut(with_context(path, terms, block_channels), path)
+        done = run("show", str(path), cwd=tmp_path)
+        assert done.returncode == 0 and said in done.stdout, done.stderr + done.stdout
