@@ -67,16 +67,26 @@ class CostModel(Protocol):
         """A cost for people."""
 
 
+class Costs(Protocol):
+    """What a net costs by its decisions."""
+
+    def chain(self) -> Chain: ...
+
+    @property
+    def total(self) -> float:
+        """The sum of everything."""
+
+
 @dataclass(frozen=True, eq=False)
 class GridModel:
-    """Costs by resolution, channels and candidate.
+    """Costs by resolution, channels and candidate, or by a walk.
 
     kind: LATENCY, in microseconds, MACS or PARAMS.
     """
 
     device: str
     space: Space
-    costs: GridCosts
+    costs: Costs
     kind: str
 
     @cached_property

@@ -15,12 +15,9 @@ import numpy as np
 from lutbench.measure.in_net import KEPT, InNet
 from lutbench.measure.layouts import ends_of
 from lutbench.search.chain import Chain, Floats, GridCosts, Ints
-from lutbench.search.grid_costs import LATENCY, grid_costs
-from lutbench.space.decisions import choice_positions, net_at
+from lutbench.search.grid_costs import grid_costs
 from lutbench.space.macro import Space
-from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.units import format_latency
 
 if TYPE_CHECKING:
     import torch
@@ -31,43 +28,22 @@ _AS_IT_WAS, _PLAIN, _BLOCKS, _BLOCKS_OF_BLOCKS = range(4)
 
 
 @dataclass(frozen=True, eq=False)
-class WalkModel:
-    """What a LUT says of a space whose nets are walks; microseconds."""
+class WalkCosts:
+    """What nets of a space cost, as a walk."""
 
-    device: str
-    space: Space
-    chain: Chain
+    walk: Chain
 
-    @property
-    def kind(self) -> str:
-        return LATENCY
+    def chain(self) -> Chain:
+        return self.walk
 
     @property
     def total(self) -> float:
-        """The sum of everything that a step may cost, as a checkpoint knows it by."""
-        return float(self.chain.fixed + sum(cost.sum() for cost in self.chain.costs))
-
-    def net_us(self, net: Net) -> float:
-        """The net's latency, equal to `lutbench predict`'s but for rounding."""
-        return float(self.chain.totals(np.array([choice_positions(net)]))[0])
-
-    @property
-    def fastest(self) -> Net:
-        return net_at(self.space, self.chain.extreme(largest=False), "fastest@{label}")
-
-    @property
-    def slowest(self) -> Net:
-        return net_at(self.space, self.chain.extreme(largest=True), "slowest@{label}")
-
-    def text(self, cost: float) -> str:
-        """A latency for people."""
-        return format_latency(cost)
+        """The sum of everything that a step may cost."""
+        return float(self.walk.fixed + sum(cost.sum() for cost in self.walk.costs))
 
 
-def walk_model(
-    device: str, space: Space, in_net: InNet, share_us: Callable[[Operator], float], overhead_us: float
-) -> WalkModel:
-    """The space's latencies where nets keep activations in blocks.
+def walk_costs(space: Space, in_net: InNet, share_us: Callable[[Operator], float], overhead_us: float) -> WalkCosts:
+    """The space's latencies where nets keep activations in blocks, microseconds.
 
     share_us: what an operator adds to a net wherever it stands.
     """
@@ -91,7 +67,7 @@ def walk_model(
 
     leaves = _without_tail(grid_costs(space, lambda operator: _leaves(operator, block_channels)))
     starts_blocked = not space.resolutions and ends_of(space.stem, block_channels).after(False)
-    return WalkModel(device, space, _with_layouts((half(False), half(True)), leaves.costs, starts_blocked))
+    return WalkCosts(_with_layouts((half(False), half(True)), leaves.costs, starts_blocked))
 
 
 def _without_tail(grid: GridCosts) -> Chain:

@@ -14,7 +14,9 @@ from lutbench.lut.metadata import ContextSection, Metadata, space_section
 from lutbench.lut.row import Row, identity_row
 from lutbench.lut.table import Lut
 from lutbench.space.candidate import parse_candidate
+from lutbench.space.file import parse_space
 from lutbench.space.macro import Space, Stage
+from tests.conftest import CHOOSING_TOML
 
 SMALL = Space(
     name="small",
@@ -28,6 +30,15 @@ SMALL = Space(
     head_channels=32,
     classes=10,
 )
+
+CHOOSING = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
+# so few nets that all can be looked at
+FEW = parse_space(
+    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"').replace(
+        "channels = 24\n", "channels = [16, 24]\n"
+    ),
+    Path("few.toml"),
+).scaled(32, 1.0)
 
 
 def made_lut(

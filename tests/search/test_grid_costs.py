@@ -26,16 +26,8 @@ from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
 from tests.conftest import CHOOSING_TOML
-from tests.search.made import made_lut
+from tests.search.made import CHOOSING, FEW, made_lut
 
-CHOOSING = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
-# so few nets that all can be looked at
-FEW = parse_space(
-    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"').replace(
-        "channels = 24\n", "channels = [16, 24]\n"
-    ),
-    Path("few.toml"),
-).scaled(32, 1.0)
 MODELS: list[CostModel] = [count_model(FEW, MACS), latency_model(made_lut(FEW), FEW)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,25 +14,16 @@ from lutbench.lut.table import Lut
 from lutbench.search.budget import WINDOW, best_within
 from lutbench.search.chance import random_within
 from lutbench.search.gates import candidate_mask, fixed_path, probabilities
+from lutbench.search.grid_costs import GridModel
 from lutbench.search.latency import LatencyModel, expected_costs, latency_model
-from lutbench.search.layouts import WalkModel
+from lutbench.search.layouts import WalkCosts
 from lutbench.space.decisions import choice_positions, decisions, net_at
 from lutbench.space.fbnet import fbnet
-from lutbench.space.file import parse_space
 from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
-from tests.conftest import CHOOSING_TOML
-from tests.search.made import SMALL, made_lut
+from tests.search.made import CHOOSING, FEW, SMALL, made_lut
 
-CHOOSING = parse_space(CHOOSING_TOML, Path("choosing.toml")).scaled(32, 1.0)
-# so few nets that all can be looked at
-FEW = parse_space(
-    CHOOSING_TOML.replace('"k{3,5}_e{0.75..2.25..0.75}_{relu,hswish}{,_se0.25}"', '"k3_e1.5"').replace(
-        "channels = 24\n", "channels = [16, 24]\n"
-    ),
-    Path("few.toml"),
-).scaled(32, 1.0)
 SPACES = {
     "fbnet": fbnet(96, 1.0),
     "small": SMALL,
@@ -58,7 +48,7 @@ def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int) ->
     space = SPACES[name]
     lut = kept_lut(space, block_channels)
     model = latency_model(lut, space)
-    assert isinstance(model, WalkModel)
+    assert isinstance(model, GridModel) and isinstance(model.costs, WalkCosts)
     expected, mask = expected_costs([model]), candidate_mask(space)
     plain = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, block_channels=0)))
     saved_us = []
