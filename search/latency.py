@@ -17,8 +17,8 @@ from lutbench.lut.coverage import fixed_parts
 from lutbench.lut.definitions import check_definition
 from lutbench.lut.table import Lut
 from lutbench.search.chain import Chain, GridCosts
-from lutbench.search.grid_costs import LATENCY, CostModel, GridModel, expected_of_grid, grid_costs
-from lutbench.search.layouts import WalkCosts, expected_of_walk, walk_costs
+from lutbench.search.grid_costs import LATENCY, CostModel, Costs, GridModel, expected_of_grid, grid_costs
+from lutbench.search.layouts import expected_of_walk, walk_costs
 from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -100,22 +100,25 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
     check_definition(lut, space)
     if space.has_choices:
         _check_rows(lut, space, [op for op in space.operators if op != OVERHEAD])
-        return GridModel(lut.metadata.device, space, _grid_or_walk(lut, space), LATENCY)
+        return _grid_model(lut, space)
     fixed = fixed_parts(lut, space)
     _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
-    cost_us, overhead_us = _cost_of(lut), lut.overhead_us
     if lut.metadata.context.in_net.has_kept:
-        return GridModel(lut.metadata.device, space, _grid_or_walk(lut, space), LATENCY)
+        return _grid_model(lut, space)
+    cost_us, overhead_us = _cost_of(lut), lut.overhead_us
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
     fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
     return LatencyModel(lut.metadata.device, space, costs, fixed_us)
 
 
-def _grid_or_walk(lut: Lut, space: Space) -> GridCosts | WalkCosts:
-    in_net = lut.metadata.context.in_net
+def _grid_model(lut: Lut, space: Space) -> GridModel:
+    in_net, cost_us, overhead_us = lut.metadata.context.in_net, _cost_of(lut), lut.overhead_us
+    costs: Costs
     if in_net.has_kept:
-        return walk_costs(space, in_net, _cost_of(lut), lut.overhead_us)
-    return grid_costs(space, _cost_of(lut), lut.overhead_us)
+        costs = walk_costs(space, in_net, cost_us, overhead_us)
+    else:
+        costs = grid_costs(space, cost_us, overhead_us)
+    return GridModel(lut.metadata.device, space, costs, LATENCY)
 
 
 def _cost_of(lut: Lut) -> Callable[[Operator], float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lutbench.measure.in_net import KEPT, InNet
-from lutbench.measure.layouts import ends_of
+from lutbench.measure.layouts import ends_of, kept_elements
 from lutbench.search.chain import Chain, Floats, GridCosts, Ints
 from lutbench.search.grid_costs import grid_costs
 from lutbench.space.macro import Space
@@ -53,11 +53,8 @@ def walk_costs(space: Space, in_net: InNet, share_us: Callable[[Operator], float
         return share_us(operator) + in_net.terms[KEPT] * ends_of(operator, block_channels).kept(gets_blocks)
 
     def tail_us(operators: Sequence[Operator], gets_blocks: bool) -> float:
-        found = 0.0
-        for operator in operators:
-            found += cost_us(operator, gets_blocks)
-            gets_blocks = ends_of(operator, block_channels).after(gets_blocks)
-        return found
+        kept = kept_elements([operator.name for operator in operators], block_channels, gets_blocks)
+        return sum(map(share_us, operators)) + in_net.terms[KEPT] * kept
 
     def half(gets_blocks: bool) -> _Half:
         grid = grid_costs(space, lambda operator: cost_us(operator, gets_blocks), overhead_us)

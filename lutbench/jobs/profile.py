@@ -170,7 +170,7 @@ def _measure(
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
             wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
-            block = _block_channels(request)
+            block = _block_channels(request, exporter)
             campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, block)
             context = campaign.run()
             warn_of_error(context, report)
@@ -187,9 +187,9 @@ def _measure(
     return Lut(metadata, rows, request.lut_path)
 
 
-def _block_channels(request: ProfileRequest) -> int:
+def _block_channels(request: ProfileRequest, exporter: Exporter) -> int:
     """Of the layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
-    is_asked = request.device.kind == "host" and (request.runtime, request.dtype) == (DEFAULT_RUNTIME, "fp32")
+    is_asked = request.device.kind == "host" and exporter.package == "onnxruntime" and request.dtype == "fp32"
     return block_channels() if is_asked else 0
 
 

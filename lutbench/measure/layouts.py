@@ -76,9 +76,12 @@ def ends_of_name(name: str, block_channels: int) -> Ends:
         return Ends()
 
 
-def kept_elements(operators: Iterable[str], block_channels: int) -> float:
-    """Million elements that a net of these operators, in order, leaves in blocks between two of them."""
-    kept, is_blocked = 0.0, False
+def kept_elements(operators: Iterable[str], block_channels: int, is_blocked: bool = False) -> float:
+    """Million elements that these operators, in order, leave in blocks between two of them.
+
+    is_blocked: whether the first gets blocks; a net gets none.
+    """
+    kept = 0.0
     for name in operators:
         ends = ends_of_name(name, block_channels)
         kept += ends.kept(is_blocked)

@@ -174,12 +174,12 @@ class Measurements:
 
         Where all rounds are far slower, another program really was there, and the few quiet ones are what it takes.
         """
+        if not self.is_mostly_disturbed(artifact, depth):
+            return False
         visits = self._visits[artifact, depth]
         few = visits.summary()
         if few is None or median_ranks(few.rounds) is None:
             return True
-        if not self.is_mostly_disturbed(artifact, depth):
-            return False
         return visits.summary_of_all().latency_us <= _HARDLY_SLOWER * few.latency_us
 
     def best_round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:

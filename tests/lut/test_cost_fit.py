@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lutbench.lut.cost_fit import fit_costs
+from lutbench.lut.cost_fit import PieceLatency, fit_costs
 from lutbench.lut.cost_problem import USUAL_WIDTHS, NetWork, device_prior, general_prior
 from lutbench.lut.costs import OVERHEAD, PRIOR_US, WEIGHTS
 from lutbench.lut.pieces import Piece, net_pieces, operator_piece
@@ -115,16 +116,22 @@ def additive_error(nets: list[NetWork], unseen: list[NetWork]) -> float:
     return best
 
 
-@pytest.mark.parametrize(("count", "least"), [(30, 0.8), (100, 0.9), (400, 0.87)])
-def test_intervals_of_operators_hold_the_truth(count: int, least: float) -> None:
-    """From few nets the width of the deviations is itself uncertain, which the intervals do not know."""
-    held = []
+def fitted_pieces(count: int) -> Iterator[tuple[dict[str, float], Piece, float, PieceLatency]]:
+    """Costs, a piece, its factor and what is fitted to so many nets, for every piece on four devices."""
     for seed in range(4):
         truth, factors = device(seed), deviations(seed, 0.3)
         fit = fit_costs(nets_of(truth, 0.01, count, factors), general_prior(KINDS))
         for piece, found in zip(PIECES, fit.latencies(PIECES), strict=True):
-            us = factors[piece.name] * piece_us(truth, piece)
-            held.append(found.latency_us / found.factor <= us <= found.latency_us * found.factor)
+            yield truth, piece, factors[piece.name], found
+
+
+@pytest.mark.parametrize(("count", "least"), [(30, 0.8), (100, 0.9), (400, 0.87)])
+def test_intervals_of_operators_hold_the_truth(count: int, least: float) -> None:
+    """From few nets the width of the deviations is itself uncertain, which the intervals do not know."""
+    held = []
+    for truth, piece, factor, found in fitted_pieces(count):
+        us = factor * piece_us(truth, piece)
+        held.append(found.latency_us / found.factor <= us <= found.latency_us * found.factor)
     assert least <= sum(held) / len(held) <= 0.99
 
 
@@ -148,13 +155,10 @@ def alone_us(costs: dict[str, float], piece: Piece, share_us: float, weights: fl
 def test_intervals_hold_what_is_measured_alone(count: int, least: float) -> None:
     """Alone, weights lie in the caches: the classifier takes a fifth of its share. Nets cannot tell that."""
     held = []
-    for seed in range(4):
-        truth, factors = device(seed), deviations(seed, 0.3)
-        fit = fit_costs(nets_of(truth, 0.01, count, factors), general_prior(KINDS))
-        for piece, found in zip(PIECES, fit.latencies(PIECES), strict=True):
-            us = factors[piece.name] * piece_us(truth, piece)
-            held.append(found.low_us <= alone_us(truth, piece, us, 0.6 * factors[piece.name]) <= found.high_us)
-            assert found.low_us < found.latency_us < found.high_us
+    for truth, piece, factor, found in fitted_pieces(count):
+        us = factor * piece_us(truth, piece)
+        held.append(found.low_us <= alone_us(truth, piece, us, 0.6 * factor) <= found.high_us)
+        assert found.low_us < found.latency_us < found.high_us
     assert sum(held) / len(held) >= least
 
 
