@@ -29,7 +29,7 @@ _MACS_PER_US, _ELEMENTS_PER_US, _OPERATOR_US = 1e5, 3e3, 5.0
 def lines(nets: Sequence[Net]) -> Array:
     """What each net says, (nets, unknowns), of a usual net's size; SpaceError where multiply-accumulates are not known.
 
-    Work, operators, each term of `in_net`, and what is kept in blocks of channels.
+    Work, which makes up a net's latency, operators, each term of `in_net`, and what is kept in blocks of channels.
     """
     found = np.array([_line(net) for net in nets])
     usual = np.abs(found).mean(axis=0)
@@ -43,7 +43,7 @@ def _line(net: Net) -> list[float]:
     elements = float(moved[list(TERMS).index("inputs_outputs")]) * 1e6
     rough_us = net.macs / _MACS_PER_US + elements / _ELEMENTS_PER_US + len(names) * _OPERATOR_US
     kept = kept_elements(names, _BLOCK_CHANNELS)
-    return [float(value) / rough_us for value in (net.macs, len(names), *moved, kept)]
+    return [float(value) / rough_us for value in (rough_us, len(names), *moved, kept)]
 
 
 def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:

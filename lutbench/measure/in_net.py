@@ -3,9 +3,10 @@
 A row carries the overhead of a call, which a net pays once; one that is the slope of chains carries none. Inside a net
 an operator finds its code, weights and inputs colder than among its own repetitions, and a runtime may change the
 layout of an operator's input and output where it stands alone, and not between two operators of a net. Both go with
-what the operator moves:
+what the operator moves. What it computes takes as long in a net as alone, so that a scale, which is of all its time,
+has to be corrected by its multiply-accumulates:
 
-    share of a net = operator_us + scale * (row - overhead) + sum over terms of us per million elements * elements
+    share of a net = operator_us + scale * (row - overhead) + sum over terms of us per million * amount
 
 Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
 (`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks.
@@ -31,7 +32,8 @@ def _moved(operator: Operator) -> int:
     return math.prod(operator.input_shape) + math.prod(operator.output_shape)
 
 
-# what an operator moves, by the name a LUT has for it -> elements of one image
+# what an operator moves or computes, by the name a LUT has for it -> elements, or multiply-accumulates, of one image;
+# grouped and residual are of tables that were fitted when they were asked for, and stay readable
 TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
     {
         "weights": lambda op: op.params,
@@ -40,6 +42,7 @@ TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
         "grouped": lambda op: _moved(op) if op.groups > 1 else 0,
         # of additions: alone they are a pass of their own, inside a net a part of the convolution before
         "residual": lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
+        "macs": lambda op: op.macs,
     }
 )
 KEPT = "kept"  # the term of what neighbours leave in blocks
@@ -48,14 +51,14 @@ KEPT = "kept"  # the term of what neighbours leave in blocks
 def fitted_terms(block_channels: int) -> tuple[str, ...]:
     """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none.
 
-    Few nets tell few terms apart: with blocks, what is moved and what is grouped say less than what is kept.
+    Few nets tell few terms apart: with blocks, what is moved says less than what is kept.
     """
-    return (KEPT, "residual") if block_channels else ("weights", "inputs_outputs", "grouped")
+    return (KEPT, "macs") if block_channels else ("weights", "inputs_outputs", "macs")
 
 
 @lru_cache(maxsize=1 << 16)
 def amounts(operator: str) -> tuple[float, ...]:
-    """Million elements of each of TERMS; none of an operator whose shape is not known."""
+    """Millions of each of TERMS; none of an operator whose shape is not known."""
     try:
         found = parse_operator(operator)
         return tuple(amount(found) / _MILLION for amount in TERMS.values())
@@ -65,7 +68,7 @@ def amounts(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and microseconds per million elements of some of TERMS, and of what is kept in blocks.
+    """scale, operator_us, and microseconds per million of some of TERMS, and of what is kept in blocks.
 
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.

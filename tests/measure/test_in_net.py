@@ -51,18 +51,19 @@ def test_overhead_is_paid_once() -> None:
 
 def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() -> None:
     name = "ir_k5_e1_g2_16x112x112_16_s1"
-    weights, moved, grouped, residual = amounts(name)
+    weights, moved, grouped, residual, macs = amounts(name)
     assert weights == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) / 1e6)
     assert moved == grouped == pytest.approx(2 * 16 * 112 * 112 / 1e6)
+    assert macs == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) * 112 * 112 / 1e6)
     assert residual == 0  # where it computes, its addition is a part of it, alone and in nets
-    assert amounts(name.replace("_g2_", "_g1_"))[2:] == pytest.approx((0, moved / 2))
+    assert amounts(name.replace("_g2_", "_g1_"))[2:4] == pytest.approx((0, moved / 2))
     assert amounts(name.replace("_g2_", "_g1_").replace("_16_s1", "_24_s1"))[3] == 0
     assert InNet(1.0, 0.0, {"grouped": 100.0}).share_us(name, 50.0, 2.0) == pytest.approx(48 + 100 * moved)
     assert amounts("foreign_x") == amounts("nothing") == (0.0,) * len(TERMS)
 
 
 def test_what_depends_on_layout_and_bytes_is_found_where_nets_ask_for_it() -> None:
-    truth = InNet(1.05, 3.0, {"weights": 60.0, "inputs_outputs": -20.0, "grouped": 300.0})
+    truth = InNet(1.05, 3.0, {"weights": 60.0, "inputs_outputs": -20.0, "macs": 10.0})
     nets, unseen = measured(truth, 14, 0.005), measured(truth, 100, 0.0, seed=1)
     fit = fit_scale(nets, rows_us(), OVERHEAD_US)
     plain = InNet(fit.in_net.scale, fit.in_net.operator_us)

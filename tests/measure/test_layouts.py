@@ -52,7 +52,7 @@ def test_nets_ask_for_what_they_keep() -> None:
     space = known_space("fbnet-cifar").scaled(32, 1.0)
     rng = random.Random(3)
     rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
-    truth = InNet(1.02, 1.0, {KEPT: -2000.0, "residual": 300.0}, block_channels=16)
+    truth = InNet(1.02, 1.0, {KEPT: -2000.0, "macs": 3.0}, block_channels=16)
 
     def timed(count: int, seed: int) -> list[NetMeasurement]:
         found = []
