@@ -253,7 +253,12 @@ def measure(arguments: argparse.Namespace, phone: Device, until: float) -> None:
             assert isinstance(agent, RemoteAgent)
             return TakingTurns(agent, "phone", turns, {})  # type: ignore[return-value]
 
-        request = VerifyRequest(lut_path=devices["phone"].lut, device=devices["phone"], nets=arguments.nets)
+        request = VerifyRequest(
+            lut_path=devices["phone"].lut,
+            device=devices["phone"],
+            nets=arguments.nets,
+            rounds=arguments.net_rounds,
+        )
         verify(request, lambda event: say("verify", event), opened)
 
 
@@ -264,6 +269,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--net-rounds", type=int, default=40, help="that count for each net of verify")
     parser.add_argument("--nets", type=int, default=100, help="of verify; 0: none")
     parser.add_argument("--host-by", default="runner", choices=("runner", "python"), help="what measures on the host")
     parser.add_argument("--through", default="adb", choices=("adb", "app"), help="how the phone is reached")

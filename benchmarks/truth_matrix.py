@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> tuple[int, str, str]:
     return found.returncode, found.stdout, found.stderr
 
 
-def measured(folder: Path, cell: dict[str, str], nets: int) -> dict[str, Any]:
+def measured(folder: Path, cell: dict[str, str], nets: int, rounds: int) -> dict[str, Any]:
     """The cell's figures: verify's JSON, or {"status": why there are none}."""
     result = folder / "result.json"
     if result.exists():
@@ -48,7 +48,7 @@ def measured(folder: Path, cell: dict[str, str], nets: int) -> dict[str, Any]:
     options = [text for name, value in cell.items() for text in (f"--{name}", value)]
     steps = [["profile", *options, "-o", lut]] if not Path(lut).exists() else []
     out = ""
-    for step in [*steps, ["verify", "--lut", lut, "--nets", str(nets), "--json"]]:
+    for step in [*steps, ["verify", "--lut", lut, "--nets", str(nets), "--rounds", str(rounds), "--json"]]:
         status, out, said = run(step)
         if status:
             return {"status": f"{step[0]}: {(said.strip().splitlines() or [f'exit {status}'])[-1]}"}
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--widths", default="1.0,0.35")
     parser.add_argument("--spaces", default="fbnet")
     parser.add_argument("--nets", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=40, help="that count for each net")
     parser.add_argument("--only-print", action="store_true", help="measure nothing: print what there is")
     parser.add_argument("--only-export", action="store_true", help="measure nothing: fill the cache of artifacts")
     chosen = parser.parse_args()
@@ -105,7 +106,7 @@ def main() -> None:
     for cell in cells:
         folder = chosen.folder / "_".join(cell.values()).replace("/", ".")
         is_done = (folder / "result.json").exists()
-        found = {"status": NOT_MEASURED} if chosen.only_print and not is_done else measured(folder, cell, chosen.nets)
+        found = {"status": NOT_MEASURED} if chosen.only_print and not is_done else measured(folder, cell, chosen.nets, chosen.rounds)
         print(row(cell, found), flush=True)
 
 

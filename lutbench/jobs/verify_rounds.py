@@ -28,6 +28,7 @@ from lutbench.measure.scale import without_common_drift
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
+_LONGEST_PROCESS = 10  # rounds: more of one process make its place in memory no less its own
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
 
 
@@ -90,7 +91,7 @@ class VerifyRounds(GroupedNets):
 
     @property
     def rounds_a_process(self) -> int:
-        return max(1, self._rounds_wanted // PROCESSES)
+        return max(1, min(_LONGEST_PROCESS, self._rounds_wanted // PROCESSES))
 
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         del journal
