@@ -106,7 +106,11 @@ def main() -> None:
     for cell in cells:
         folder = chosen.folder / "_".join(cell.values()).replace("/", ".")
         is_done = (folder / "result.json").exists()
-        found = {"status": NOT_MEASURED} if chosen.only_print and not is_done else measured(folder, cell, chosen.nets, chosen.rounds)
+        found = (
+            {"status": NOT_MEASURED}
+            if chosen.only_print and not is_done
+            else measured(folder, cell, chosen.nets, chosen.rounds)
+        )
         print(row(cell, found), flush=True)
 
 

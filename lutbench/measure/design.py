@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.in_net import TERMS, amounts
+from lutbench.measure.in_net import TERMS, amounts, fitted_terms
 from lutbench.measure.layouts import kept_elements
 from lutbench.space.net import Net
 
@@ -29,7 +29,7 @@ _MACS_PER_US, _ELEMENTS_PER_US, _OPERATOR_US = 1e5, 3e3, 5.0
 def lines(nets: Sequence[Net]) -> Array:
     """What each net says, (nets, unknowns), of a usual net's size; SpaceError where multiply-accumulates are not known.
 
-    Work, which makes up a net's latency, operators, each term of `in_net`, and what is kept in blocks of channels.
+    Work, which makes up a net's latency, operators, and the terms that are fitted, with blocks of channels or without.
     """
     found = np.array([_line(net) for net in nets])
     usual = np.abs(found).mean(axis=0)
@@ -39,11 +39,12 @@ def lines(nets: Sequence[Net]) -> Array:
 
 def _line(net: Net) -> list[float]:
     names = [operator.name for operator in net.operators if operator.is_measured]
-    moved = np.sum([amounts(name) for name in names], axis=0)
-    elements = float(moved[list(TERMS).index("inputs_outputs")]) * 1e6
+    found = dict(zip(TERMS, np.sum([amounts(name) for name in names], axis=0), strict=True))
+    elements = float(found["inputs_outputs"]) * 1e6
     rough_us = net.macs / _MACS_PER_US + elements / _ELEMENTS_PER_US + len(names) * _OPERATOR_US
+    terms = [found[term] for term in fitted_terms(0)]
     kept = kept_elements(names, _BLOCK_CHANNELS)
-    return [float(value) / rough_us for value in (rough_us, len(names), *moved, kept)]
+    return [float(value) / rough_us for value in (rough_us, len(names), *terms, kept)]
 
 
 def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:

@@ -52,6 +52,18 @@ def test_an_additive_device_is_predicted(request_: VerifyRequest, additive_devic
     assert written["mean_abs_error"] == round(found.mean_abs_error, 5)
 
 
+@pytest.mark.parametrize(("rounds", "lasts"), [(8, 2), (48, 10)])
+def test_a_net_s_rounds_come_in_four_processes_or_in_as_many_as_last_ten_rounds(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice], rounds: int, lasts: int
+) -> None:
+    verify(replace(request_, nets=2, rounds=rounds), QUIET, additive_device(scale=1.06))
+    (journal,) = request_.lut_path.with_suffix(".journal").glob("verify-*-g0*.jsonl")
+    notes = (json.loads(line) for line in journal.read_text().splitlines() if '"processes"' in line)
+    starts = list(notes)[-1]["value"]
+    assert starts[: rounds // lasts] == [*range(0, rounds - lasts + 1, lasts)][: len(starts)]
+    assert len(starts) >= max(4, rounds // lasts)
+
+
 def test_a_device_is_looked_at_before_it_is_opened_and_may_refuse(request_: VerifyRequest) -> None:
     def never(*_: object) -> FakeAgent:
         raise AssertionError("opened all the same")
