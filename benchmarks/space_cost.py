@@ -30,7 +30,7 @@ def clock():
     return time.process_time()
 """
 _AFTER = """
-print(json.dumps([took, hashlib.sha256(came.encode()).hexdigest()]))
+print(json.dumps([took, hashlib.sha256(came.encode()).hexdigest() if came else ""]))
 """
 _EXPORTS = """
 import torch
@@ -98,7 +98,8 @@ _SEARCH = """
 import os, subprocess
 folder = Path(tempfile.mkdtemp(prefix="lutbench-"))
 options = ["--data", "shapes:300@32", "--method", "mixed", "--epochs", "2", "--threads", "1", "--seed", "0"]
-command = [sys.executable, "-m", "lutbench", "search", "--lut", "s8", "--target-ms", "15", *options]
+ranked = ["--draws", "8", "--rounds", "2", "--views", "4"]
+command = [sys.executable, "-m", "lutbench", "search", "--lut", LUT_PATH, "--target-ms", "15", *options, *ranked]
 import resource
 before = resource.getrusage(resource.RUSAGE_CHILDREN)
 done = subprocess.run([*command, "-o", str(folder / "found")], capture_output=True, text=True, cwd=folder)
@@ -137,7 +138,7 @@ came = repr((counts, keys))
     "profile": ("three profiles of a device that answers at once, artifacts from the cache", _PROFILE),
     "soft": ("8 soft steps of the supernet", _STEPS.replace("STEPS", "8").replace("MODE", '"soft"')),
     "hard": ("40 hard steps of the supernet", _STEPS.replace("STEPS", "40").replace("MODE", '"hard"')),
-    "search": ("a search of two epochs on drawn shapes", _SEARCH),
+    "search": ("a search of two epochs on drawn shapes, 16 nets ranked", _SEARCH),
 }
 
 
@@ -165,13 +166,15 @@ def main() -> None:
     )
     for name in chosen.pieces.split(","):
         what, code = PIECES[name]
+        code = code.replace("LUT_PATH", repr(str(chosen.other.resolve() / "luts/s8.csv")))
         theirs, mine = [], []
         for pair in range(chosen.pairs):
             order = [(chosen.other, theirs), (here, mine)]
             for root, found in order if pair % 2 == 0 else reversed(order):
                 found.append(run(root, code))
         ratios = sorted(own[0] / other[0] for own, other in zip(mine, theirs, strict=True))
-        same = "yes" if len({digest for _, digest in (*theirs, *mine)}) == 1 else "no"
+        digests = {digest for _, digest in (*theirs, *mine)}
+        same = "not compared" if "" in digests else "yes" if len(digests) == 1 else "no"
         print(
             f"| {what} | {median(t for t, _ in theirs):.2f} s | {median(t for t, _ in mine):.2f} s"
             f" | {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}) | {same} |",

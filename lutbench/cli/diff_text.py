@@ -137,7 +137,7 @@ def _winners(found: Diff) -> str:
     wins: list[list[str]] = [[], []]
     for by, groups in found.groups.items():
         for group in groups:
-            name = f"{'' if by == 'kind' else 'ir, '}{by} {group.value}"
+            name = f"{_of_kind(found, by)}{by} {group.value}"
             for side, faster in enumerate((group.faster_in_a, group.faster_in_b)):
                 if 2 * faster > group.count:
                     wins[side].append(f"{name} ({faster} of {group.count})")
@@ -145,6 +145,13 @@ def _winners(found: Diff) -> str:
         f"{lut.metadata.runtime} is faster for {'; '.join(names) or 'no group of operators'}"
         for lut, names in zip((found.a, found.b), wins, strict=True)
     )
+
+
+def _of_kind(found: Diff, by: str) -> str:
+    """What a group's name begins with: the kind of the blocks in it, where there is one."""
+    if by == "kind":
+        return ""
+    return f"{found.block_kinds[0]}, " if len(found.block_kinds) == 1 else "blocks, "
 
 
 def _group_json(group: Group) -> dict[str, Any]:
@@ -169,7 +176,7 @@ def _print_groups(found: Diff, top: int) -> None:
         {"geometric means": False, "operators": True, "A faster": True, "B faster": True, "B / A": True},
         [
             [
-                f"{'' if by == 'kind' else 'ir, '}{by} {group.value}",
+                f"{_of_kind(found, by)}{by} {group.value}",
                 str(group.count),
                 str(group.faster_in_a),
                 str(group.faster_in_b),

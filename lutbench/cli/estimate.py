@@ -29,7 +29,7 @@ MOST_NETS_SHOWN = 20
     "--space",
     default="fbnet",
     show_default=True,
-    help="Fill rows for this search space: fbnet, or a TOML file of your own.",
+    help="Fill rows for this search space: a name that `lutbench space --help` lists, or a file.",
 )
 @click.option(
     "--resolution",

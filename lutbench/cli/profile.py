@@ -31,7 +31,10 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
     "--dtype", default="int8", show_default=True, help="Measure operators of this type: int8, fp32, or fp16 (coreml)."
 )
 @click.option(
-    "--space", default="fbnet", show_default=True, help="Measure this search space: fbnet, or a TOML file of your own."
+    "--space",
+    default="fbnet",
+    show_default=True,
+    help="Measure this search space: a name that `lutbench space --help` lists, or a file.",
 )
 @click.option(
     "--resolution",

@@ -11,8 +11,9 @@ from lutbench.lut.compare import Change, Changes, changes, clock_ratio, common, 
 from lutbench.lut.coverage import lacks_fixed
 from lutbench.lut.predict import Prediction, predict, predict_blocks
 from lutbench.lut.table import Lut
+from lutbench.space.blocks.table import BLOCKS
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.zoo import nets_of_blocks, zoo_nets
+from lutbench.space.zoo import nets_of_blocks, zoo_nets, zoo_nets_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,9 @@ class Diff:
     """What differs between the LUTs a and b.
 
     operators: those ok in both, identities (latency 0) left out.
-    groups: by kernel, expansion, groups and feature map of the searchable blocks, and by kind of all.
+    groups: by kernel, expansion, groups and feature map of the searchable blocks, as far as their kinds have these, and
+        by kind of all.
+    block_kinds: of those blocks.
     nets: of the zoo, those that both cover.
     clock_ratio: B's time over A's of the canary that both runs timed all along, None where they have none in common.
     warnings: what to know before reading on.
@@ -71,6 +74,7 @@ class Diff:
     only_in_a: tuple[str, ...]
     only_in_b: tuple[str, ...]
     groups: Mapping[str, tuple[Group, ...]]
+    block_kinds: tuple[str, ...]
     nets: tuple[Change, ...]
     nets_not_covered: tuple[str, ...]
     clock_ratio: float | None
@@ -108,6 +112,7 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
     status_a, status_b = a.columns["status"], b.columns["status"]
     failed = zip(in_a[~ok].tolist(), in_b[~ok].tolist(), strict=True)
     nets, not_covered = _nets(a, b)
+    groups, block_kinds = _groups(a, in_a[shared.timed][found.order], found)
     return Diff(
         a=a,
         b=b,
@@ -115,7 +120,8 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
         failed=tuple(FailedPair(names[i], status_a[i], status_b[j]) for i, j in failed),
         only_in_a=tuple(_without(names, in_a)),
         only_in_b=tuple(_without(b.columns["operator"], in_b)),
-        groups=_groups(a, in_a[shared.timed][found.order], found),
+        groups=groups,
+        block_kinds=block_kinds,
         nets=nets,
         nets_not_covered=not_covered,
         clock_ratio=clock_ratio(a, b),
@@ -198,19 +204,28 @@ _BLOCK_GROUPS = {
 }
 
 
-def _groups(a: Lut, places: Places, compared: Changes) -> dict[str, tuple[Group, ...]]:
-    """places: where the operators of compared stand in a."""
+def _groups(a: Lut, places: Places, compared: Changes) -> tuple[dict[str, tuple[Group, ...]], tuple[str, ...]]:
+    """The groups, and the kinds of the blocks among them; places: where the operators of compared stand in a."""
     import numpy as np
 
-    kinds = a.columns["kind"]
-    blocks = np.array([kind == "ir" for kind in kinds])[places]
+    of_kind, kinds = _coded([a.columns["kind"]])
+    of_kind = of_kind[places]
+    kernels = np.array(a.columns["kernel"])[places]
+    # a convolution of 1x1 is one of the head's
+    is_block = np.isin(of_kind, [code for code, kind in enumerate(kinds) if kind in BLOCKS])
+    is_block &= (kernels != 1) | (of_kind != (kinds.index("conv") if "conv" in kinds else -1))
     found = {}
     for by, names in _BLOCK_GROUPS.items():
+        having = [code for code, kind in enumerate(kinds) if kind in BLOCKS and _has(kind, by)]
         codes, labels = _coded([a.columns[name] for name in names])
-        found[by] = _grouped(codes[places], labels, blocks, compared)
-    codes, labels = _coded([kinds])
-    found["kind"] = _grouped(codes[places], labels, np.ones_like(blocks), compared)
-    return found
+        found[by] = _grouped(codes[places], labels, is_block & np.isin(of_kind, having), compared)
+    found["kind"] = _grouped(of_kind, kinds, np.ones_like(is_block), compared)
+    return found, tuple(kinds[code] for code in np.unique(of_kind[is_block]).tolist())
+
+
+def _has(kind: str, by: str) -> bool:
+    """Whether blocks of the kind are told apart by this."""
+    return by == "feature map" or BLOCKS[kind].option(by) is not None
 
 
 def _coded(columns: Sequence[Sequence[Any]]) -> tuple[Places, list[str]]:
@@ -247,15 +262,15 @@ def _grouped(codes: Places, labels: Sequence[str], chosen: NDArray[np.bool_], co
 
 
 def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """The zoo's nets under both, and the names of FBNet's that one of them cannot predict."""
+    """The zoo's nets under both, and the names of those of one's own space that one of them cannot predict."""
     found, not_covered = [], []
     predicted = predict_blocks if lacks_fixed(a) or lacks_fixed(b) else predict
-    fbnets = zoo_nets()
-    for net in (*fbnets, *nets_of_blocks()):
+    own = zoo_nets_of(lut.metadata.space.name for lut in (a, b))
+    for net in (*zoo_nets(), *nets_of_blocks()):
         try:
             found.append(_net_change(predicted(a, net), predicted(b, net)))
         except (LutError, OverflowError):  # an operator is missing or failed, or rows are beyond any sum
-            not_covered += [net.name] if net in fbnets else []
+            not_covered += [net.name] if net in own else []
     return tuple(found), tuple(not_covered)
 
 

@@ -54,7 +54,7 @@ def _imported(net: FactoryNet) -> ModuleType:
 def _attribute(module: ModuleType, net: FactoryNet) -> Any:
     if hasattr(module, net.factory):
         return getattr(module, net.factory)
-    names = [name for name in dir(module) if not name.startswith("_")]
+    names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
     near = difflib.get_close_matches(net.factory, names, n=3, cutoff=0.5)
     remedy = f"did you mean {' or '.join(near)}?" if near else ""
     raise UsageError(f"{net.spec}: {module.__name__} has no {net.factory}", remedy=remedy)

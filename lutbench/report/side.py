@@ -14,7 +14,7 @@ from lutbench.lut.table import Lut
 from lutbench.report.text import has_interval, number, row_note, short
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
-from lutbench.space.zoo import nets_of_blocks, zoo_nets
+from lutbench.space.zoo import nets_of_blocks, zoo_nets, zoo_nets_of
 
 DEFAULT_TARGET = 0.01
 
@@ -119,7 +119,7 @@ def all_spaces(sides: Sequence[Side]) -> tuple[Space, ...]:
 
 
 def drawn_nets(sides: Sequence[Side]) -> tuple[tuple[Net, ...], tuple[Net, ...]]:
-    """The nets of the zoo that some side can predict, and FBNet's that none can."""
-    fbnets = zoo_nets()
-    known = {net: any(side.prediction(net) for side in sides) for net in (*fbnets, *nets_of_blocks())}
-    return tuple(net for net in known if known[net]), tuple(net for net in fbnets if not known[net])
+    """The nets of the zoo that some side can predict, and those of the sides' own spaces that none can."""
+    known = {net: any(side.prediction(net) for side in sides) for net in (*zoo_nets(), *nets_of_blocks())}
+    own = zoo_nets_of(side.lut.metadata.space.name for side in sides)
+    return tuple(net for net in known if known[net]), tuple(net for net in own if not known[net])

@@ -127,7 +127,10 @@ class Space:
             return  # a part of a space that was checked when it was made
         for layer in dict.fromkeys(layer for rows in self.grid(self.resolution) for row in rows for layer in row):
             for candidate in layer.candidates:
-                layer.operator(candidate)  # a candidate's groups may not fit the channels
+                try:
+                    layer.operator(candidate)  # a candidate's groups may not fit the channels
+                except SpaceError as error:
+                    raise SpaceError(f"candidate {candidate}: {error.problem}", remedy=error.remedy) from error
 
     @property
     def has_choices(self) -> bool:

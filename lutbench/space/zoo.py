@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -131,6 +131,12 @@ _KEY = re.compile(
 def zoo_nets() -> tuple[Net, ...]:
     """Every net of the zoo at its published resolution and width."""
     return tuple(_zoo_net(entry) for entry in _ENTRIES)
+
+
+def zoo_nets_of(spaces: Iterable[str]) -> tuple[Net, ...]:
+    """Every net of the zoo that is of one of these spaces, by name: those that a LUT of it is expected to predict."""
+    names = frozenset(spaces)
+    return tuple(net for net in zoo_nets() if net.space.name in names)
 
 
 @cache

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lutbench.lut.predict import predict
 from lutbench.lut.row import ColumnRows, Row, failed_row
 from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
+from lutbench.space.find import known_space
 from lutbench.space.operator import Operator
 from lutbench.space.zoo import find_net
 from tests.lut.made import METADATA, clocked, fitted, made_lut, made_row, with_row, without
@@ -66,6 +68,20 @@ def test_rows_are_sorted_by_ratio_and_groups_say_what_changed() -> None:
     assert sum(kinds.values()) == len(found.operators)
 
 
+def test_blocks_of_every_kind_are_grouped_by_what_their_names_say() -> None:
+    space = known_space("mobilenetv4-conv")
+    lut = made_lut(space=space)
+    found = diff(lut, made_lut(lambda op: 2.0 if op.kind == "uib" and op.kernel == 5 else 1.0, space))
+    kernels = {group.value: (group.count, group.geomean_ratio) for group in found.groups["kernel"]}
+    counts = Counter(op.kernel for op in space.operators if op.kind in ("uib", "fused"))
+    assert kernels == {str(k): (n, pytest.approx(2.0 if k == 5 else 1.0)) for k, n in counts.items()}
+    assert found.groups["groups"] == ()  # no block of these kinds has any
+    assert found.block_kinds == ("fused", "uib") and diff(made_lut(), made_lut()).block_kinds == ("ir",)
+    shuffles = made_lut(space=known_space("spos-shufflenet"))
+    groups = diff(shuffles, shuffles).groups
+    assert {group.value for group in groups["kernel"]} == {"3", "5", "7"} and groups["expansion"] == ()
+
+
 def test_significant_only_where_the_difference_is_beyond_both_intervals() -> None:
     a = with_row(made_lut(), Row(BLOCK, 10.0, 9.0, 11.0, 10.0, 10.0, 10.0, 36, 12))
     cases = ((10.41, 12.41, False), (10.42, 12.42, True), (7.59, 9.59, False), (7.58, 9.58, True))
@@ -112,6 +128,15 @@ def test_failed_rows_and_rows_of_one_lut_only_stand_apart() -> None:
     compared = {row.name for row in found.operators}
     assert compared.isdisjoint({BLOCK, "fc_1504_1000", "pool_1504x7x7", "stem_k3_3x224x224_16_s2"})
     assert found.nets == () and len(found.nets_not_covered) == 6
+
+
+def test_fbnets_nets_are_missed_in_its_own_space_alone() -> None:
+    spos = made_lut(space=known_space("spos-shufflenet"))
+    assert diff(spos, spos).nets == () and diff(spos, spos).nets_not_covered == ()
+    proxyless = made_lut(space=known_space("proxyless"))
+    found = diff(proxyless, proxyless)
+    assert "proxyless_mobile" in {net.name for net in found.nets} and found.nets_not_covered == ()
+    assert len(diff(made_lut(), proxyless).nets_not_covered) == 6
 
 
 @pytest.mark.parametrize(("field", "value"), [("dtype", "fp32"), ("threads", 4), ("batch", 8)])

@@ -149,6 +149,8 @@ def test_timm_is_short_for_its_models(folder: Path, monkeypatch: pytest.MonkeyPa
     assert build("timm:make_net@16")(torch.ones(1, 3, 16, 16)).shape == (1, 4, 14, 14)
     with pytest.raises(UsageError, match=r"timm\.models has no make_nte; did you mean make_net"):
         build("timm:make_nte")
+    with pytest.raises(UsageError, match=r"timm\.models has no torhc$"):
+        build("timm:torhc")
     for name in ("timm", "timm.models"):
         monkeypatch.delitem(sys.modules, name)
 

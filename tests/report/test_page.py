@@ -20,6 +20,7 @@ from lutbench.lut.table import Lut
 from lutbench.report.charts.style import COLOURS
 from lutbench.report.page import page, write_report
 from lutbench.space.file import parse_space
+from lutbench.space.find import known_space
 from tests.report.luts import make_lut, with_row, without_row, work_us
 from tests.report.test_html import Reader
 from tests.report.test_maps import contrast
@@ -45,6 +46,7 @@ def test_one_lut() -> None:
     assert "nets the fit was made with" in text
     assert "fbnet_iphonex" in text and "Not covered: fbnet_96_035_1" in text
     assert "operators-compared" not in text
+    assert "fbnet_a" not in page([make_lut(space=known_space("proxyless"))])
 
 
 def test_two_luts_stand_side_by_side() -> None:
