@@ -102,4 +102,4 @@ def missing_note(lut: Lut) -> str:
 
 def _replacement(lut: Lut) -> str:
     """What would replace an estimate or an import by a measurement."""
-    return f"`{lut.measure_command}` on that device replaces it"
+    return f"`{lut.replacing_command}` on that device replaces it"

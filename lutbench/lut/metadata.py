@@ -11,7 +11,8 @@ from typing import Any, Literal
 from lutbench.errors import LutError
 from lutbench.measure.in_net import KEPT, TERMS, InNet
 from lutbench.reading.plain import show
-from lutbench.space.find import kept_spaces
+from lutbench.space.fbnet import FBNET
+from lutbench.space.find import SPACES, kept_spaces, known_space
 from lutbench.space.macro import Space
 
 SCHEMA = 1
@@ -42,6 +43,20 @@ class SpaceSection:
         if self.name == IMPORTED_SPACE and not self.definition:
             return ()
         return kept_spaces(self.name, self.resolutions, self.widths, self.definition)
+
+
+def profile_options(section: SpaceSection) -> str:
+    """How `profile` is asked for what the rows cover; for the space alone where it is a file or of several sizes."""
+    if section.name == IMPORTED_SPACE and not section.definition:
+        return ""
+    if section.definition:
+        return " --space FILE"
+    words = "" if section.name == FBNET.name else f" --space {section.name}"
+    if len(section.resolutions) == len(section.widths) == 1 and section.name in SPACES:
+        (resolution,), (width,) = section.resolutions, section.widths
+        words += f" --resolution {resolution}" if resolution != known_space(section.name).resolution else ""
+        words += f" --width {width:g}" if width != 1 else ""
+    return words
 
 
 def space_section(spaces: Sequence[Space], definition: str = "") -> SpaceSection:

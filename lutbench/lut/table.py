@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError
-from lutbench.lut.metadata import UNKNOWN, Metadata
+from lutbench.lut.metadata import UNKNOWN, Metadata, profile_options
 from lutbench.lut.row import COLUMNS, MAY_BE_UNKNOWN, UNIT, ColumnRows, Row, RowsByOperator, row_cells
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator
@@ -102,6 +102,11 @@ class Lut:
         choice = str(meta.environment.get("core_choice", ""))
         cores = f" --cores {choice}" if choice else ""
         return f"lutbench profile --device {device}{runtime}{dtype}{threads}{batch}{cores}"
+
+    @property
+    def replacing_command(self) -> str:
+        """The command that measures what this LUT covers."""
+        return f"{self.measure_command}{profile_options(self.metadata.space)}"
 
     def covers(self, space: Space) -> bool:
         """Whether the rows are of this space, at its resolution and width, and are all there.

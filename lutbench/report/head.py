@@ -61,7 +61,7 @@ def _warning(side: Side) -> Html:
     body = f" {which} latencies were {verb} {source}.{caution} A measurement on that device replaces them: "
     return tag(
         "p",
-        [tag("strong", head), body, tag("code", side.lut.measure_command)],
+        [tag("strong", head), body, tag("code", side.lut.replacing_command)],
         class_="warning",
         role="note",
     )

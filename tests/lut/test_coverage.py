@@ -202,3 +202,22 @@ def test_the_joint_operator_counts_as_its_two_parts() -> None:
     assert (joint.macs, joint.params) == (pool.macs + fc.macs, pool.params + fc.params)
     assert joint.input_shape == pool.input_shape and joint.output_shape == fc.output_shape
     assert parse_operator(joint.name) == joint
+
+
+@pytest.mark.parametrize(
+    ("section", "options"),
+    [
+        (SpaceSection("fbnet", (224,), (1.0,)), ""),
+        (SpaceSection("fbnet", (224, 96), (1.0, 0.35)), ""),
+        (SpaceSection("fbnet", (96,), (0.35,)), " --resolution 96 --width 0.35"),
+        (SpaceSection("fbnet-cifar", (32,), (1.0,)), " --space fbnet-cifar"),
+        (SpaceSection("proxyless", (64,), (1.0,)), " --space proxyless --resolution 64"),
+        (SpaceSection("of_a_later_version", (64,), (0.5,)), " --space of_a_later_version"),
+        (SpaceSection("mine", (64,), (0.5,), "name = 'mine'"), " --space FILE"),
+        (SpaceSection("imported", (), ()), ""),
+    ],
+)
+def test_how_a_measurement_that_replaces_it_is_asked_for(section: SpaceSection, options: str) -> None:
+    lut = lut_of_ones()
+    other = replace(lut, metadata=replace(lut.metadata, space=section))
+    assert other.replacing_command == f"{lut.measure_command}{options}"

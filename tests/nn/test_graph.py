@@ -117,7 +117,10 @@ def test_parameters_equal_those_torchvision_documents(name: str, params: int) ->
     ],
 )
 def test_parameters_equal_those_of_timm(name: str, params: int) -> None:
-    """As counted of timm 1.0.31's modules, re-parameterised where they can be, batch norms counted."""
+    """As counted of timm 1.0.31's modules, re-parameterised where they can be, batch norms counted.
+
+    benchmarks/zoo_elsewhere.py counts them, and their multiply-accumulates.
+    """
     assert sum(p.numel() for p in shapeless(model(name)).parameters()) == params
 
 

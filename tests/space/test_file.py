@@ -41,7 +41,12 @@ def test_a_stage_may_have_candidates_of_its_own() -> None:
         ('"k5_e2"', "7", 4, "7 is not a candidate"),
         ("[stem]\nchannels = 8", "[stem]\nchannels = -8", 7, "channels -8 is not between"),
         ("[stem]\nchannels = 8", "[stem]\nwidth = 8", 7, "unknown key 'width'"),
-        ("channels = 16\nlayers = 2", "channels = 15\nlayers = 2", 13, "candidate k3_e2_g2: ir: 15 output channels do not divide"),
+        (
+            "channels = 16\nlayers = 2",
+            "channels = 15\nlayers = 2",
+            13,
+            "candidate k3_e2_g2: ir: 15 output channels do not divide",
+        ),
         ("channels = 16\nlayers = 2", "channels = 16\nlayers = 2.5", 15, "layers must be a whole number"),
         ("stride = 2", "stride = 9", 16, "stride 9 is larger"),
         ("[head]\nchannels = 32", "[haed]\nchannels = 32", 18, "unknown key 'haed'"),

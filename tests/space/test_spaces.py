@@ -89,6 +89,12 @@ def test_single_path_one_shots_net_by_hand() -> None:
     assert (net.macs, net.params) == (macs + 640 * 1024 * 49 + 1024000, params + 640 * 1024 + 1025 * 1000)
 
 
+def test_single_path_one_shots_published_net() -> None:
+    """Counted of NNI 3.0's module of the net that its authors found, whose classifier has no biases."""
+    net = parse_net("2 1 0 1 2 0 2 0 2 0 2 3 0 0 0 0 3 2 3 3", known_space("spos-shufflenet"))
+    assert (net.macs, net.params - 1000) == (322918720, 3529312)
+
+
 def test_hw_nas_benchs_space() -> None:
     space = known_space("fbnet-cifar")
     assert [layer.h_in for layer in space.layers] == [32] * 6 + [16] * 4 + [8] * 8 + [4] * 4

@@ -139,6 +139,7 @@ def test_what_the_source_does_not_state_is_unknown_until_it_is_given(tmp_path: P
     assert "assumed" not in " ".join(meta.origin["notes"])
     assert lut.measure_command == "lutbench profile --device note10 --dtype fp32 --threads 4"
     assert imported(tmp_path, "ofa").measure_command == "lutbench profile --device DEVICE"
+    assert imported(tmp_path, "ofa").replacing_command == "lutbench profile --device DEVICE"
     assert imported(tmp_path, "hw-nas-bench").metadata.device == "pixel3"
 
 
