@@ -46,7 +46,7 @@ class SpaceSection:
 
 
 def profile_options(section: SpaceSection) -> str:
-    """How `profile` is asked for what the rows cover; for the space alone where it is a file or of several sizes."""
+    """The options that make `profile` measure what the rows cover; no sizes of a file, or where there are several."""
     if section.name == IMPORTED_SPACE and not section.definition:
         return ""
     if section.definition:

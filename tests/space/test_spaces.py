@@ -60,6 +60,32 @@ def test_once_for_alls_nets(block: str, depth: int, macs: int, params: int) -> N
     assert (net.macs, net.params) == (macs, params)
 
 
+@pytest.mark.parametrize(
+    ("name", "stages", "macs", "params"),
+    [
+        (
+            "ofa-mobilenetv3",
+            "k5_e6 k5_e6 k3_e3|k7_e3 k5_e6 k5_e3 k5_e6|k5_e4 k5_e4 k7_e6|k7_e4 k3_e4|k3_e6 k7_e3 k5_e6 k7_e4",
+            293339712,
+            5289736 + 1280,  # its layer before the classifier has no biases there
+        ),
+        (
+            "proxyless",
+            "k5_e3 k5_e6|k7_e6 k5_e6 k5_e3 k5_e6|k5_e6 k5_e6 k7_e3|k7_e6 k3_e6 k5_e3 k3_e3|k3_e3 k7_e6|k7_e6",
+            333998624,
+            3533712,
+        ),
+    ],
+)
+def test_nets_as_once_for_alls_own_modules_count(name: str, stages: str, macs: int, params: int) -> None:
+    """Of active subnets of ofa 0.1.0's supernets."""
+    blocks = [[*stage.split(), "skip", "skip"][:4] for stage in stages.split("|")]
+    if name == "proxyless":
+        blocks[-1] = blocks[-1][:1]
+    net = parse_net("|".join(",".join(stage) for stage in blocks), known_space(name))
+    assert (net.macs, net.params) == (macs, params)
+
+
 @pytest.mark.parametrize(("block", "depth", "macs", "params"), PROXYLESS)
 def test_proxylessnass_nets(block: str, depth: int, macs: int, params: int) -> None:
     text = "|".join(",".join([block] * depth + ["skip"] * (4 - depth)) for _ in range(5)) + f"|{block}"
