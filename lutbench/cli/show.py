@@ -90,7 +90,7 @@ def print_summary(lut: Lut, slowest: int) -> None:
         "nets": f"overhead + sum of ({context.operator_us:.1f} us + {context.scale:.3f} x"
         f" {'row' if context.chains else '(row - overhead)'})"
         f" over a net's operators{_terms_text(context)};"
-        f" nets left out of the fit: mean error {format_percent(context.net_error, 2)}{_interval_text(lut)}",
+        f" {_left_out_text(lut)}",
         "verified": _additivity(meta.quality.get("additivity")),
     } | _unmeasured_lines(lut)
     disturbed = meta.quality.get("disturbed_share")
@@ -129,6 +129,16 @@ def print_summary(lut: Lut, slowest: int) -> None:
                 for row in ranked
             ],
         )
+
+
+def _left_out_text(lut: Lut) -> str:
+    """How far whole nets were off that the fit had not seen; a space of a handful of nets has too few for a fit."""
+    from lutbench.units import format_percent
+
+    error = lut.metadata.context.net_error
+    if not error:
+        return "the space has too few nets to leave any out: `lutbench verify` says how far sums hold"
+    return f"nets left out of the fit: mean error {format_percent(error, 2)}{_interval_text(lut)}"
 
 
 def _unmeasured_lines(lut: Lut) -> dict[str, str]:

@@ -109,6 +109,8 @@ def _run(module: nn.Module, op: Operator) -> tuple[int, ...]:
         raise UsageError(f"{_call(op)} fails on an input of {op.input_shape}: {told(error)}") from error
     if not isinstance(output, Tensor):
         raise UsageError(f"{_call(op)} gave a value of type {type(output).__name__}, not one tensor")
+    if output.dtype != torch.float32:
+        raise UsageError(f"{_call(op)} gave a tensor of {output.dtype}, not torch.float32")
     return tuple(output.shape)
 
 

@@ -104,7 +104,12 @@ def parse_net(text: str, space: Space, name: str = "", head_channels: int | None
     if space.has_choices:
         space, words = _chosen(space, words, name or text)
     layers = space.searched if len(words) == len(space.searched) else space.layers
-    if len(words) == len(layers) and all(word.isdecimal() for word in words):
+    if words and all(word.isdecimal() for word in words):
+        if len(words) != len(layers):
+            raise SpaceError(
+                f"net {name or text}: {len(words)} numbers, but space {space.name} has {len(space.searched)} layers to"
+                " choose"
+            )
         named = [_numbered(layer, word, name or text) for layer, word in zip(layers, words, strict=True)]
     else:
         named = [parse_candidate(word) for word in words]

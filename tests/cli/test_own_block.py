@@ -61,6 +61,15 @@ def bessel(c_in, h, w, c_out, stride):
     return Bessel(c_in, c_out, stride)
 
 
+class Double(Split):
+    def forward(self, x):
+        return super().forward(x).double()
+
+
+def double(c_in, h, w, c_out, stride):
+    return Double(c_in, c_out, stride)
+
+
 def failing(c_in, h, w, c_out, stride):
     raise KeyError("no such width")
 """
@@ -185,6 +194,7 @@ def test_one_line_for_a_factory_that_is_wrong(folder: Path) -> None:
     ("factory", "problem"),
     [
         ("changing", "makes another module when it is called again"),
+        ("double", "gave a tensor of torch.float64, not torch.float32"),
         ("failing", "failed: KeyError: 'no such width'"),
         ("makes", "has no makes; did you mean make?"),
         ("calls", "is no function"),

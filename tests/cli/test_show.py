@@ -25,3 +25,12 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
         write_lut(with_context(path, terms, block_channels), path)
         done = run("show", str(path), cwd=tmp_path)
         assert done.returncode == 0 and said in done.stdout, done.stderr + done.stdout
+
+
+def test_a_space_of_too_few_nets_for_a_fit_has_no_error_of_none(tmp_path: Path) -> None:
+    lut = with_context(tmp_path / "few.csv", {}, 0)
+    write_lut(lut, tmp_path / "few.csv")
+    assert "too few nets to leave any out" in run("show", "few.csv", cwd=tmp_path).stdout
+    fitted = replace(lut.metadata, context=replace(lut.metadata.context, net_error=0.012))
+    write_lut(replace(lut, metadata=fitted), tmp_path / "fitted.csv")
+    assert "left out of the fit: mean error 1.20 %" in run("show", "fitted.csv", cwd=tmp_path).stdout

@@ -40,6 +40,8 @@ def test_nets_are_written_without_fixed_blocks_and_as_numbers() -> None:
     assert parse_net(net.candidates_text, space, "slim") == net
     assert parse_net(str([0] * 21), space, "slim") == net
     assert parse_net("ir_k3_e3 " * 21, space, "slim") == net
+    with pytest.raises(SpaceError, match=r"3 numbers, but space proxyless has 21 layers to choose"):
+        parse_net("0 0 1", space)
     with pytest.raises(SpaceError, match="layer 2 has no candidate 6"):
         parse_net("6 " * 21, space, "slim")
 
