@@ -101,7 +101,7 @@ def _print_space(space: Space) -> None:
     rows = [["", stem.name, "", ""]]
     for _, group in groupby(space.layers, key=lambda layer: (layer.stage, layer.shape)):
         layers = list(group)
-        rows.append([_numbers(space, layers), _shape(space, layers[0]), str(len(layers)), _candidates(layers[0])])
+        rows.append([_numbers(layers), _shape(space, layers[0]), str(len(layers)), _candidates(layers[0])])
     rows += [["", operator.name, "", ""] for operator in tail]
     print_table("", {"layer": False, "in, out, stride": False, "layers": True, "candidates": False}, rows)
     for names in dict.fromkeys(_names(layer) for layer in space.layers if len(layer.candidates) > _MOST_LISTED):
@@ -112,11 +112,9 @@ def _print_space(space: Space) -> None:
     say(f"{space.name} at {space.label}: {len(space.searched)} layers to search, 10^{log10_nets(space):.1f} nets")
 
 
-def _numbers(space: Space, layers: list[Layer]) -> str:
-    if layers[0].is_fixed:
-        return "fixed"
-    numbers = [number for number, layer in enumerate(space.searched, start=1) if layer in layers]
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+def _numbers(layers: list[Layer]) -> str:
+    first, last = layers[0].index + 1, layers[-1].index + 1
+    return (str(first) if first == last else f"{first}-{last}") + " fixed" * layers[0].is_fixed
 
 
 def _shape(space: Space, layer: Layer) -> str:

@@ -16,7 +16,10 @@ from tests.lut.made import made_lut
 
 def test_a_space_that_comes_along(tmp_path: Path) -> None:
     text = run("space", "proxyless", cwd=tmp_path).stdout
-    assert "fixed" in text and "k3_e0" in text and "stem_k3_3x224x224_32_s2" in text
+    rows = [line.split()[:3] for line in text.splitlines()]
+    # numbered as in a report's map and in errors
+    assert ["1", "fixed", "32x112x112"] in rows and ["2", "16x112x112", "->"] in rows
+    assert "k3_e0" in text and "stem_k3_3x224x224_32_s2" in text
     assert "21 layers to search, 10^17.3 nets" in text and "72 operators to measure" in text
     found = json.loads(run("space", "proxyless", "--json", cwd=tmp_path).stdout)
     check_keys("space", found)
