@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from _evidence_records import Record, Records
@@ -44,6 +44,7 @@ class Study:
     schedule: of supernets, what differs from the default one.
     draws, rounds: as many nets as that are scored by each method.
     finalists: so many of the best are trained for an epoch each and ranked by that.
+    paths: of mixed searches, where all candidates of a layer are not equally probable.
     """
 
     lut: Path
@@ -55,6 +56,7 @@ class Study:
     draws: int = 30
     rounds: int = 8
     finalists: int = 0
+    paths: Literal["weights"] | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,8 @@ class Study:
         return random_within((self.model(),), count, np.random.default_rng(NETS_SEED), (1000 * target_ms,))
 
     def supernet_folder(self, mode: str, target_ms: float, seed: int) -> Path:
-        name = f"{self.lut.stem}_{self.data}_{mode}_{target_ms:g}ms_{seed}".replace(":", "-").replace("/", "-")
+        paths = f"_{self.paths}" if self.paths else ""
+        name = f"{self.lut.stem}_{self.data}_{mode}{paths}_{target_ms:g}ms_{seed}".replace(":", "-").replace("/", "-")
         return self.folder / name
 
     def about(self, **more: Any) -> dict[str, Any]:
@@ -138,6 +141,7 @@ def found_line(study: Study, method: str, mode: str, target_ms: float, seed: int
         schedule=dict(study.schedule),
         scored=study.draws * study.rounds,
         finalists=study.finalists or None,  # lines of searches without finals say nothing of them
+        paths=study.paths,  # lines of equally probable candidates say nothing of it
     )
 
 
@@ -155,6 +159,7 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
         draws=study.draws,
         rounds=study.rounds,
         finalists=study.finalists,
+        paths=study.paths or "candidates",
         nets=1,
         seed=seed,
         threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
@@ -163,16 +168,18 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
     found = find_nets(request, Hardware("cpu"), quiet)
     assert found is not None
     best = found.nets[0].derived
-    said = {
-        name: value for name, value in found_line(study, method, mode, target_ms, seed).items() if value is not None
-    }
     study.records.add(
-        said
+        _said(found_line(study, method, mode, target_ms, seed))
         | {"net": best.net.candidates_text, "latency_us": round(next(iter(best.predicted_us.values())), 3)}
         | {"supernet_loss": round(best.score.loss, 6), "supernet_accuracy": best.score.accuracy}
         | {"supernet_s": round(_supernet_s(found.history, found.images), 1)}
         | {"cpu_s": round(time.process_time() - started, 1)}
     )
+
+
+def _said(line: dict[str, Any]) -> dict[str, Any]:
+    """The line without what it says nothing of."""
+    return {name: value for name, value in line.items() if value is not None}
 
 
 def _supernet_s(history: Sequence[Record], theta_images: int) -> float:
@@ -184,7 +191,15 @@ def _supernet_s(history: Sequence[Record], theta_images: int) -> float:
 
 def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str) -> dict[str, Any]:
     """What the line of a net's score says of which supernet it is under."""
-    return study.about(kind="score", mode=mode, target_ms=target_ms, seed=seed, schedule=dict(study.schedule), net=net)
+    return study.about(
+        kind="score",
+        mode=mode,
+        target_ms=target_ms,
+        seed=seed,
+        schedule=dict(study.schedule),
+        net=net,
+        paths=study.paths,  # lines of equally probable candidates say nothing of it
+    )
 
 
 def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str]) -> None:
@@ -201,4 +216,4 @@ def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Seque
     for text in nets:
         score = ranking.score(parse_net(text, model.space))
         line = score_line(study, mode, target_ms, seed, text)
-        study.records.add(line | {"loss": round(score.loss, 6), "accuracy": score.accuracy})
+        study.records.add(_said(line) | {"loss": round(score.loss, 6), "accuracy": score.accuracy})

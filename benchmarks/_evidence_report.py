@@ -140,7 +140,12 @@ def _label(found: Record) -> str:
     """How a search's net was found: searches of other lengths are other methods."""
     schedule = ", ".join(f"{name} {value}" for name, value in found["schedule"].items()) or "default schedule"
     finals = f", {found['finalists']} in finals" if "finalists" in found else ""
-    return f"{found['method']} ({schedule}; {found['scored']} scored{finals})"
+    return f"{found['method']} ({schedule}; {found['scored']} scored{finals}{_paths(found)})"
+
+
+def _paths(one: Record) -> str:
+    """Along which paths w learnt, where that is said."""
+    return f"; paths of {one['paths']}" if "paths" in one else ""
 
 
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:
@@ -160,7 +165,7 @@ def _rankings(group: Group) -> None:
         by_supernet: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
         for one in group.scores(target):
             if one["net"] in group.trained:
-                by_supernet[one["mode"], json.dumps(one["schedule"]), one["seed"]].append(one)
+                by_supernet[one["mode"], json.dumps(one["schedule"]) + _paths(one), one["seed"]].append(one)
         for (mode, schedule, seed), scores in by_supernet.items():
             if len(scores) < FEW:
                 continue

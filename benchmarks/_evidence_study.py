@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser, results: Path, folder: str, **d
     parser.add_argument(
         "--finalists", type=int, default=0, help="nets that are trained for an epoch and ranked by that"
     )
+    parser.add_argument("--paths", choices=["weights"], help="of mixed searches; else candidates are equally probable")
     parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
     parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--folder", type=Path, default=Path(folder), help="of checkpoints")
@@ -59,6 +60,7 @@ def study_of(arguments: argparse.Namespace) -> Study:
         arguments.draws,
         arguments.rounds,
         arguments.finalists,
+        arguments.paths,
     )
 
 

@@ -33,6 +33,7 @@ from lutbench.space.macro import Space
 from lutbench.units import format_percent
 
 SearchMode = Literal["soft", "hard", "mixed", "elastic"]
+Paths = Literal["candidates", "weights"]
 SHARED = "shared"  # what a checkpoint says of weights that a layer's candidates share
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
@@ -76,6 +77,8 @@ class SearchSetup(RunSetup):
     compiled: is for soft passes; hard ones take another path each time.
     ahead: where w does not depend on theta, it is trained by a process of its own, which is an epoch ahead. What comes
         of it is the same to the last bit.
+    paths: in mixed mode and without masks, what of a layer is equally probable in w's passes: its candidates, or its
+        weights, of which blocks that share theirs have one (`Supernet.equal_theta`).
     """
 
     models: tuple[CostModel, ...]
@@ -84,6 +87,7 @@ class SearchSetup(RunSetup):
     mode: SearchMode = "soft"
     shared: bool = True
     ahead: bool = False
+    paths: Paths = "candidates"
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,8 @@ class _Search:
         self._passes = SEARCH_MODES[setup.mode]
         space = setup.models[0].space
         self._net = make_supernet(space, data.classes, data.resolution, setup.seed, setup.shared).to(self._device)
+        by_weights = setup.paths == "weights" and isinstance(self._net, Supernet)
+        self._equal = self._net.equal_theta() if by_weights else torch.zeros_like(self._net.theta)
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
         if setup.compiled:
             if setup.mode in ("hard", "elastic") or space.has_choices:
@@ -204,6 +210,7 @@ class _Search:
             "latencies": ", ".join(f"{model.total:.3f}" for model in setup.models),
             "objective": setup.objective.name,
             "mode": setup.mode,
+            **({"paths": setup.paths} if setup.paths != "candidates" else {}),  # older checkpoints say nothing of it
             "weights": SHARED if setup.shared else "of each candidate's own",
             **images_identity(setup.data),
             "seed": setup.seed,
@@ -285,7 +292,7 @@ class _Search:
     def _w_step(
         self, images: Tensor, labels: Tensor, temperature: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        theta = torch.zeros_like(self._net.theta) if self._passes.w_equal else self._net.theta.detach()
+        theta = self._equal if self._passes.w_equal else self._net.theta.detach()
         if self._passes.sandwich:
             loss, outputs = self._sandwich(images, labels, theta, rng)
             self._hardware.step(self._w, loss, len(labels), self._setup.schedule.w_clip)

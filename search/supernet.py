@@ -89,6 +89,17 @@ class Supernet(ThetaNet):
         found: Tensor = self.tail(x)
         return found
 
+    def equal_theta(self) -> Tensor:
+        """The theta (layers, candidates) of paths that train all weights alike.
+
+        Of a layer the candidates that share weights are together as probable as any that shares none: were each as
+        probable as any other, the one skip beside many blocks would hardly be trained (docs/notes/search.md: figures).
+        """
+        found = torch.zeros_like(self.theta)
+        for row, layer in zip(found, cast("list[SuperLayer]", self.layers), strict=True):
+            row[: layer.candidates] = -torch.tensor(layer.sharers).to(row).log()
+        return found
+
     def subnet(self, positions: Sequence[int]) -> nn.Sequential:
         """The net of these candidates with a copy of the weights; (N, 3, R, R) -> (N, classes)."""
         layers = [cast(SuperLayer, layer).copy_of(p) for layer, p in zip(self.layers, positions, strict=True)]
@@ -144,6 +155,12 @@ class SuperLayer(nn.Module):
     @property
     def candidates(self) -> int:
         return len(self._places) + len(self.others)
+
+    @property
+    def sharers(self) -> list[int]:
+        """Of each candidate, how many have its weights."""
+        blocks = [block for block, _ in self._places.values()]
+        return [blocks.count(self._places[p][0]) if p in self._places else 1 for p in range(self.candidates)]
 
     def copy_of(self, position: int) -> nn.Module:
         """A candidate alone, residual included, with a copy of its weights."""

@@ -69,7 +69,7 @@ HELP = {
                 *("--alpha", "--beta", "--seed"),
             ),
             "Schedule": (
-                *("--epochs", "--warmup", "--batch-size", "--mode", "--separate-weights"),
+                *("--epochs", "--warmup", "--batch-size", "--mode", "--paths", "--separate-weights"),
                 *("--w-rate", "--w-momentum", "--w-decay", "--w-clip"),
                 *("--theta-rate", "--theta-decay", "--temperature", "--cooling"),
             ),

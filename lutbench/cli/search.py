@@ -103,6 +103,14 @@ _schedule_options = several(
     " [default: soft; mixed below 20,000 images]",
 )
 @click.option(
+    "--paths",
+    type=click.Choice(["candidates", "weights"]),
+    default="candidates",
+    show_default=True,
+    help="In mixed mode, make all candidates of a layer equally probable where weights learn, or all weights: blocks"
+    " share theirs, so that a skip is as probable as all of them, and a step takes less time.",
+)
+@click.option(
     "--separate-weights",
     is_flag=True,
     help="Give each candidate weights of its own, as in the paper, instead of shared ones.",

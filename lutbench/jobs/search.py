@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lutbench.errors import UsageError
 from lutbench.events import Note, Report
 from lutbench.export.own_code import check_trains, check_unchanged
 from lutbench.files import check_writable, file_sha256
@@ -26,7 +27,7 @@ from lutbench.space.scale import format_width
 if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.derive import Derived, Ranking
-    from lutbench.search.dnas import SearchMode, SearchResult, SearchSetup
+    from lutbench.search.dnas import Paths, SearchMode, SearchResult, SearchSetup
     from lutbench.search.hardware import Hardware
     from lutbench.search.metrics import Record
     from lutbench.search.scores import Scores
@@ -55,11 +56,13 @@ class Learning:
     mode: None means the default for so many images.
     schedule: what differs from the default one for so many.
     shared: a layer's candidates share their weights.
+    paths: what of a layer is equally probable in mixed mode (`SearchSetup`).
     """
 
     mode: SearchMode | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     shared: bool = True
+    paths: Paths = "candidates"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +194,7 @@ def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
     check_masks(space, request.learning.shared)
+    _check_paths(request, space, request.learning.mode or _own_mode(request))
     request.goal.objective(models_of(request.luts, space, request.goal))
     check_trains(space)
     for lut in request.luts:
@@ -214,6 +218,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     objective = request.goal.objective(models, data.count("all"))
     schedule = schedule_for(data.count("all"), request.learning.schedule, space.has_choices)
     mode = mode_of(request, data.count("all"))
+    _check_paths(request, space, mode)
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data, models)))
     batches = {lut.metadata.device: lut.metadata.batch for lut in request.luts}
@@ -234,6 +239,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         shared=request.learning.shared,
         compiled=request.computing.compiled,
         ahead=has_room_ahead(hardware, request.computing.threads, data),
+        paths=request.learning.paths,
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
@@ -277,6 +283,7 @@ def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches:
         "classes": data.classes,
         "epochs": setup.schedule.epochs,
         "batches": batches,
+        **({"paths": setup.paths} if setup.paths != "candidates" else {}),
         **({"finalists": finalists, "final_epochs": request.draws.final_epochs} if finalists else {}),
         "luts": {lut.metadata.device: lut.metadata.provenance for lut in request.luts},
     }
@@ -289,8 +296,21 @@ def default_mode(images: int) -> SearchMode:
 
 def mode_of(request: SearchRequest, images: int) -> SearchMode:
     """The mode that is asked for, else the method's, else the default for so many images."""
-    own = METHODS[request.draws.method][0] if request.draws.method else None
-    return request.learning.mode or own or default_mode(images)
+    return request.learning.mode or _own_mode(request) or default_mode(images)
+
+
+def _own_mode(request: SearchRequest) -> SearchMode | None:
+    """The mode of the method that is asked for, where it has one."""
+    return METHODS[request.draws.method][0] if request.draws.method else None
+
+
+def _check_paths(request: SearchRequest, space: Space, mode: SearchMode | None) -> None:
+    """mode: None where it hangs on how many images there are."""
+    if request.learning.paths == "candidates":
+        return
+    if mode not in (None, "mixed") or space.has_choices:
+        why = "a space whose channels or resolution are searched" if space.has_choices else f"{mode} mode"
+        raise UsageError(f"--paths weights is of mixed mode and of spaces of candidates alone, not of {why}")
 
 
 def default_rounds(images: int) -> int:

@@ -117,6 +117,21 @@ def test_what_masks_cannot_serve_is_told_before_anything_is_read(tmp_path: Path)
         check_request(search_request(folder=tmp_path, space="fbnetv2", target_mmacs=200.0, shared=False))
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"mode": "soft"}, "soft mode"),
+        ({"method": "elastic"}, "elastic mode"),
+        ({"space": "fbnetv2", "target_mmacs": 200.0}, "a space whose channels or resolution are searched"),
+    ],
+)
+def test_paths_that_a_search_does_not_have_are_refused(options: dict[str, Any], why: str, tmp_path: Path) -> None:
+    luts = () if "space" in options else (S8,)
+    with pytest.raises(UsageError, match=f"--paths weights is of mixed mode .* not of {why}"):
+        check_request(search_request(*luts, folder=tmp_path, paths="weights", **options))
+    check_request(search_request(S8, folder=tmp_path, paths="weights"))
+
+
 def test_a_lut_of_another_space_than_the_one_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(LutError, match="is of space fbnet, not fbnetv2"):
         check_request(search_request(S8, folder=tmp_path, space="fbnetv2", targets_ms=(8.0,)))

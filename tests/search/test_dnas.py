@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
 from lutbench.errors import CheckpointError, TrainingError, UsageError
 from lutbench.events import Event, StepProgress
-from lutbench.search.dnas import SEARCH_MODES, SearchMode, SearchResult, SearchSetup, search
+from lutbench.search.dnas import SEARCH_MODES, Paths, SearchMode, SearchResult, SearchSetup, search
 from lutbench.search.epochs import Begin
-from lutbench.search.gates import candidate_mask
+from lutbench.search.gates import Gates, candidate_mask
 from lutbench.search.latency import latency_model
 from lutbench.search.objective import budget, product
 from lutbench.search.schedule import Schedule
@@ -99,6 +100,26 @@ def test_mixed_passes_train_every_net_alike(tmp_path: Path) -> None:
     ]
     assert not torch.equal(found[0].theta, found[1].theta)
     assert all(torch.equal(one, other) for one, other in zip(*(net.weights() for net in found), strict=True))
+
+
+def test_paths_of_weights_skip_as_often_as_they_run_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skipped: list[bool] = []
+
+    def forward(net: Supernet, images: torch.Tensor, gates: Gates) -> torch.Tensor:
+        if gates.path is not None:
+            skipped.extend(SMALL.layers[layer].candidates[gates.path[layer]].name == "skip" for layer in (0, 1))
+        return plain(net, images, gates)
+
+    plain = Supernet.forward
+    monkeypatch.setattr(Supernet, "forward", forward)
+    shares = {}
+    for paths in get_args(Paths):
+        skipped.clear()
+        search(setup(tmp_path / paths, mode="mixed", paths=paths, data=Blobs(images=1600)), quiet)
+        shares[paths] = sum(skipped) / len(skipped)
+    assert shares == {"candidates": pytest.approx(1 / 4, abs=0.07), "weights": pytest.approx(1 / 2, abs=0.07)}
+    with pytest.raises(CheckpointError, match="paths"):
+        search(setup(tmp_path / "candidates", mode="mixed", paths="weights", data=Blobs(images=1600)), quiet)
 
 
 def test_hard_passes_cannot_be_compiled(tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_paths_are_drawn_as_often_as_theta_says() -> None:
     torch.testing.assert_close(counts / 3000, probabilities(theta, mask), atol=0.035, rtol=0)
 
 
+def test_equal_paths_train_the_weights_of_a_layer_alike() -> None:
+    """Blocks share theirs and are together as probable as the skip beside them; of own weights, all are alike."""
+    blocks_and_skip, blocks = [1 / 6, 1 / 6, 1 / 6, 1 / 2], [1 / 2, 1 / 2, 0, 0]
+    for shared, rows in ((True, [blocks_and_skip, blocks_and_skip]), (False, [[1 / 4] * 4, [1 / 4] * 4])):
+        net = Supernet(SMALL, 4, 16, seed=3, shared=shared)
+        found = probabilities(net.equal_theta(), net.mask)
+        torch.testing.assert_close(found, torch.tensor([*rows, blocks, blocks]))
+
+
 def test_a_low_temperature_makes_soft_gates_one_hot_and_rows_sum_to_one() -> None:
     mask = candidate_mask(SMALL)
     for temperature, low, high in ((0.01, 0.99, 1.0), (100.0, 0.0, 0.6)):
