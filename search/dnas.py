@@ -152,8 +152,9 @@ class _Search:
         self._passes = SEARCH_MODES[setup.mode]
         space = setup.models[0].space
         self._net = make_supernet(space, data.classes, data.resolution, setup.seed, setup.shared).to(self._device)
-        by_weights = setup.paths == "weights" and isinstance(self._net, Supernet)
-        self._equal = self._net.equal_theta() if by_weights else torch.zeros_like(self._net.theta)
+        self._equal = torch.zeros_like(self._net.theta)
+        if setup.paths == "weights" and isinstance(self._net, Supernet):
+            self._equal = self._net.equal_theta()
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
         if setup.compiled:
             if setup.mode in ("hard", "elastic") or space.has_choices:
