@@ -158,7 +158,7 @@ class SuperLayer(nn.Module):
 
     @property
     def sharers(self) -> list[int]:
-        """How many candidates have the weights of each, itself among them."""
+        """The number of candidates that have the weights of each, itself among them."""
         blocks = [block for block, _ in self._places.values()]
         return [blocks.count(self._places[p][0]) if p in self._places else 1 for p in range(self.candidates)]
 
