@@ -26,13 +26,14 @@ from lutbench.export.exporters import EXPORTERS
 from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.tuning import choose_canaries
+from lutbench.measure.common_drift import without_common_drift
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import measure_round
-from lutbench.measure.scale import fit_scale, without_common_drift
+from lutbench.measure.scale import fit_scale
 from lutbench.measure.schedule import net_cycles, operator_cycles
 from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space

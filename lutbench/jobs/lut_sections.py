@@ -14,6 +14,7 @@ from lutbench.jobs.tuning import Canaries
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row, interval_quality
+from lutbench.measure.common_drift import operator_rounds_us, summary_of
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.processes import common_variance, half_width, process_medians, widened
@@ -41,11 +42,9 @@ def lut_rows(
     process_starts: the rounds at which a worker process began, whose differences the intervals have in.
     """
     rows = []
-    medians = {
-        op.name: process_medians(measurements.best_round_medians_us(op.name, context.depth), process_starts)
-        for op in distinct_operators(spaces)
-        if op.is_measured
-    }
+    names = [op.name for op in distinct_operators(spaces) if op.is_measured]
+    rounds_us = operator_rounds_us(measurements, names, context.depth)
+    medians = {name: process_medians(found, process_starts) for name, found in rounds_us.items()}
     common = common_variance(list(medians.values()))
     for operator in distinct_operators(spaces):
         name = operator.name
@@ -54,9 +53,9 @@ def lut_rows(
         elif name in measurements.failures:
             rows.append(failed_row(name, measurements.failures[name]))
         else:
-            summary = measurements.best_summary(name, context.depth)
-            if summary is None:
+            if name not in rounds_us:
                 raise DeviceError("the device gave no sample of it", operator=name)
+            summary = summary_of(measurements, name, context.depth, rounds_us[name])
             rows.append(_row(name, widened(summary, half_width(medians[name], common))))
     return tuple(rows)
 

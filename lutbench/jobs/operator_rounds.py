@@ -7,11 +7,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from statistics import median
 
 from lutbench.device_agents.agent import Agent, Following
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
+from lutbench.measure.common_drift import operator_rounds_us
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
@@ -215,8 +217,8 @@ class Campaign:
         return found
 
     def _rows_us(self, depth: int) -> dict[str, float]:
-        summaries = {name: self._data.best_summary(name, depth) for name in self.operators}
-        return {name: summary.latency_us for name, summary in summaries.items() if summary}
+        rounds_us = operator_rounds_us(self._data, self.operators, depth)
+        return {name: median(values.values()) for name, values in rounds_us.items()}
 
     def _overhead_us(self, depth: int) -> float:
         return self._rows_us(depth)[OVERHEAD.name]

@@ -18,13 +18,13 @@ from lutbench.jobs.processes import process_starts
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
+from lutbench.measure.common_drift import without_common_drift
 from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us
 from lutbench.measure.rounds import RoundReport
-from lutbench.measure.scale import without_common_drift
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time

@@ -140,6 +140,17 @@ class Measurements:
     def round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
         return {n: us_from_ns(median(samples)) for n, samples in self.quiet_rounds_ns(artifact, depth).items()}
 
+    def every_round_ns(self, artifact: str, depth: int) -> dict[int, list[int]]:
+        """The samples of every round: those that count, and all of a round that does not."""
+        visits = self._visits.get((artifact, depth))
+        return visits.every_round_ns() if visits else {}
+
+    def every_round_medians_us(self, artifact: str, depth: int) -> dict[int, float]:
+        """The medians of `every_round_ns`."""
+        visits = self._visits.get((artifact, depth))
+        medians = visits.every_round_medians_ns() if visits else {}
+        return {number: us_from_ns(median_ns) for number, median_ns in medians.items()}
+
     def rounds(self, artifact: str, depth: int) -> int:
         """Rounds that count."""
         summary = self.summary(artifact, depth)

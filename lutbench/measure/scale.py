@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
+from lutbench.measure.common_drift import without_common_drift
 from lutbench.measure.in_net import InNet
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.statistics import Z_95
 
-_FEWEST_SHARES = 8  # nets of a round from which its factor is known
 WORTHWHILE_GAIN = 0.01  # of the mean absolute error, a fraction
 FEWEST_NETS = 3  # below that one odd net would decide
 
@@ -31,24 +30,6 @@ class ScaleFit:
     ci_high: float
     mean_abs_error: float
     spread: float
-
-
-def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[str, dict[int, float]]:
-    """Each net's round medians with what all nets of a round have in common taken out.
-
-    rounds_us: net -> round -> median. A round's factor is the median over its nets of (value over the net's own
-    median); it moves by several per cent as neighbours use the shared cache. Rounds of few nets are left as they are.
-    """
-    middles = {net: median(values.values()) for net, values in rounds_us.items()}
-    shares: dict[int, list[float]] = defaultdict(list)
-    for net, values in rounds_us.items():
-        for number, value in values.items():
-            shares[number].append(value / middles[net])
-    factors = {number: median(found) if len(found) >= _FEWEST_SHARES else 1.0 for number, found in shares.items()}
-    return {
-        net: {number: value / factors[number] for number, value in sorted(values.items())}
-        for net, values in rounds_us.items()
-    }
 
 
 def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float]:

@@ -76,7 +76,7 @@ def summarize(rounds_ns: Iterable[Sequence[int]]) -> Summary:
     )
 
 
-def summarize_sorted(medians: Sequence[float], ordered: Sequence[int]) -> Summary:
+def summarize_sorted(medians: Sequence[float], ordered: Sequence[float]) -> Summary:
     """The same of the rounds' medians and of all samples, both ascending."""
     ranks = median_ranks(len(medians))
     low, high = (medians[ranks[0]], medians[ranks[1]]) if ranks else (0.0, math.inf)

@@ -64,8 +64,9 @@ class _Round:
         return found if 3 * len(found) >= sum(len(cycle.samples.durations_ns) for cycle in self.cycles) else []
 
     @property
-    def median_of_all_ns(self) -> float:
-        return median([ns for cycle in self.cycles for ns in cycle.samples.durations_ns])
+    def all(self) -> list[int]:
+        """Every sample, as it came."""
+        return [ns for cycle in self.cycles for ns in cycle.samples.durations_ns]
 
 
 class Visits:
@@ -104,14 +105,23 @@ class Visits:
     def summary_of_all(self) -> Summary:
         """Over all rounds, whether they count or not."""
         if self._of_all is None:
-            self._of_all = summarize(
-                [ns for cycle in found.cycles for ns in cycle.samples.durations_ns] for found in self._rounds.values()
-            )
+            self._of_all = summarize(found.all for found in self._rounds.values())
         return self._of_all
 
     def all_medians_ns(self) -> dict[int, float]:
         """The medians of all rounds, whether they count or not."""
-        return {number: found.median_of_all_ns for number, found in sorted(self._rounds.items())}
+        return {number: median(found.all) for number, found in sorted(self._rounds.items())}
+
+    def every_round_ns(self) -> dict[int, list[int]]:
+        """The samples of every round: those that count, and all of a round that does not."""
+        self._look()
+        return {number: found.counted or found.all for number, found in sorted(self._rounds.items())}
+
+    def every_round_medians_ns(self) -> dict[int, float]:
+        """The medians of `every_round_ns`."""
+        self._look()
+        rounds = sorted(self._rounds.items())
+        return {number: found.median_ns if found.counted else median(found.all) for number, found in rounds}
 
     def _look(self) -> None:
         """Makes the summary anew where others count than before."""

@@ -14,7 +14,6 @@ from lutbench.measure.scale import (
     fit_scale,
     net_latencies_us,
     try_depths,
-    without_common_drift,
 )
 
 ROWS = {f"op{n}": 5.0 + 10.0 * n for n in range(10)} | {"runtime_overhead": 3.0}
@@ -86,18 +85,6 @@ def test_trials_judge_each_depth_by_its_own_rows() -> None:
     assert [trial.depth for trial in trials] == [0, 3]
     assert trials[1].mean_abs_error < 1e-4 < trials[0].mean_abs_error
     assert choose_depth(trials).depth == 3
-
-
-def test_what_all_nets_of_a_round_have_in_common_is_taken_out() -> None:
-    factors = {0: 1.0, 1: 1.2, 2: 0.9, 3: 1.0, 4: 1.05}
-    rounds = {f"net{n}": {r: (100.0 + n) * factor for r, factor in factors.items()} for n in range(10)}
-    found = without_common_drift(rounds)
-    for n in range(10):
-        assert found[f"net{n}"] == pytest.approx(dict.fromkeys(factors, 100.0 + n))
-
-
-def test_rounds_of_few_nets_are_left_alone() -> None:
-    assert without_common_drift({"a": {0: 1.0, 1: 2.0, 2: 3.0}}) == {"a": {0: 1.0, 1: 2.0, 2: 3.0}}
 
 
 def test_nets_of_which_other_rounds_count_are_comparable() -> None:
