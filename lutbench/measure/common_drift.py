@@ -22,9 +22,6 @@ Array = npt.NDArray[np.float64]
 
 _FEWEST_SHARES = 8  # workloads of a round from which its factor is known
 _MEAN_PASSES, _MEDIAN_PASSES = 30, 5  # after which nothing moves
-# How much slower than its quiet rounds all of a workload's may be, at most: a place in memory moves it by less, and
-# what another program takes from it and not from the others by more.
-_HARDLY_SLOWER = 1.25
 
 
 def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[str, dict[int, float]]:
@@ -70,7 +67,7 @@ def operator_rounds_us(data: Measurements, names: Iterable[str], depth: int) -> 
     """Every round's median of each operator that has samples, microseconds, the rounds' common drift taken out.
 
     They stand at the level of the rounds that count: those say how fast the device is by itself, and all of them
-    together how operators compare. An operator whose rounds are far slower than its quiet ones has those alone.
+    together how operators compare.
     """
     found = {name: rounds for name in names if (rounds := data.every_round_medians_us(name, depth))}
     alike = without_common_drift(found)
@@ -78,16 +75,7 @@ def operator_rounds_us(data: Measurements, names: Iterable[str], depth: int) -> 
     quiet_us = {name: _quiet_us(data, name, depth) for name in found}
     levels = [us / middles_us[name] for name, us in quiet_us.items() if us and middles_us[name] > 0]
     level = median(levels) if levels else 1.0
-
-    def is_far_slower(name: str) -> bool:
-        return quiet_us[name] > 0 and level * middles_us[name] > _HARDLY_SLOWER * quiet_us[name]
-
-    return {
-        name: data.round_medians_us(name, depth)
-        if is_far_slower(name)
-        else {number: level * value for number, value in values.items()}
-        for name, values in alike.items()
-    }
+    return {name: {number: level * value for number, value in values.items()} for name, values in alike.items()}
 
 
 def _quiet_us(data: Measurements, name: str, depth: int) -> float:
