@@ -158,7 +158,8 @@ class Campaign:
         return Context(depth, trials, fit, noise)
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
-        return fit_scale(nets, self._rows_us(depth), self._overhead_us(depth), self._block_channels)
+        rows_us = self._rows_us(depth)
+        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._block_channels)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -219,9 +220,6 @@ class Campaign:
     def _rows_us(self, depth: int) -> dict[str, float]:
         rounds_us = operator_rounds_us(self._data, self.operators, depth)
         return {name: median(values.values()) for name, values in rounds_us.items()}
-
-    def _overhead_us(self, depth: int) -> float:
-        return self._rows_us(depth)[OVERHEAD.name]
 
     def _measure(self, stage: _Stage) -> None:
         """Measures a stage's rounds to its end."""

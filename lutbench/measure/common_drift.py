@@ -36,8 +36,7 @@ def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[s
     logs = np.full((len(rounds_us), len(numbers)), np.nan)
     for row, values in enumerate(rounds_us.values()):
         for number, value in values.items():
-            if value > 0:
-                logs[row, place[number]] = math.log(value)
+            logs[row, place[number]] = math.log(value)
     factors = np.exp(_common_logs(logs))
     return {
         workload: {number: value / float(factors[place[number]]) for number, value in sorted(values.items())}
@@ -52,7 +51,6 @@ def _common_logs(logs: Array) -> Array:
     """
     told = (~np.isnan(logs)).sum(axis=0) >= _FEWEST_SHARES
     common = np.zeros(logs.shape[1])
-    logs = logs[~np.isnan(logs).all(axis=1)]
     if not told.any():
         return common
     for middle, passes in ((np.nanmean, _MEAN_PASSES), (np.nanmedian, _MEDIAN_PASSES)):
@@ -73,7 +71,7 @@ def operator_rounds_us(data: Measurements, names: Iterable[str], depth: int) -> 
     alike = without_common_drift(found)
     middles_us = {name: median(values.values()) for name, values in alike.items()}
     quiet_us = {name: _quiet_us(data, name, depth) for name in found}
-    levels = [us / middles_us[name] for name, us in quiet_us.items() if us and middles_us[name] > 0]
+    levels = [us / middles_us[name] for name, us in quiet_us.items() if us]
     level = median(levels) if levels else 1.0
     return {name: {number: level * value for number, value in values.items()} for name, values in alike.items()}
 
@@ -91,7 +89,6 @@ def summary_of(data: Measurements, name: str, depth: int, rounds_us: Mapping[int
     """
     moved: list[float] = []
     for number, samples in data.every_round_ns(name, depth).items():
-        if number in rounds_us:
-            factor = rounds_us[number] / us_from_ns(median(samples)) if any(samples) else 1.0
-            moved += [factor * sample for sample in samples]
+        factor = rounds_us[number] / us_from_ns(median(samples))
+        moved += [factor * sample for sample in samples]
     return summarize_sorted(sorted(NS_PER_US * value for value in rounds_us.values()), sorted(moved))
