@@ -90,6 +90,6 @@ class Profiler:
         assert visits == {(row.operator, 0, number): 1 for row in measured for number in range(ROUNDS)}
         for record in self.journal:
             assert len(record["ns"]) == len(record["canary_ns"]) >= 3
-        assert all(
-            row.samples == sum(len(r["ns"]) for r in self.journal if r["operator"] == row.operator) for row in measured
-        )
+        for row in measured:  # of a round, the samples that were not disturbed, where they are a third; else all
+            taken = sum(len(record["ns"]) for record in self.journal if record["operator"] == row.operator)
+            assert taken <= 3 * row.samples <= 3 * taken
