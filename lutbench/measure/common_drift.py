@@ -29,7 +29,7 @@ def without_common_drift(rounds_us: Mapping[str, Mapping[int, float]]) -> dict[s
 
     rounds_us: workload -> round -> median. A value's logarithm is the workload's plus its round's: fitted by least
     squares, for workloads that were done early have only early rounds, and then by medians, which a disturbed value
-    does not move (Tukey's median polish). Rounds of few workloads are left as they are.
+    does not move (Tukey's median polish). Rounds of few workloads are taken for usual ones.
     """
     numbers = sorted({number for values in rounds_us.values() for number in values})
     place = {number: column for column, number in enumerate(numbers)}
