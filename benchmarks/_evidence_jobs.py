@@ -25,7 +25,7 @@ from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import SplitSource
 from lutbench.search.derive import Ranking
 from lutbench.search.finished import read_search
-from lutbench.search.hardware import Hardware
+from lutbench.search.hardware import Accelerator, Hardware
 from lutbench.search.objective import budget
 from lutbench.search.recipe import Recipe
 from lutbench.search.train import TrainSetup, train
@@ -45,6 +45,7 @@ class Study:
     draws, rounds: as many nets as that are scored by each method.
     finalists: so many of the best are trained for an epoch each and ranked by that.
     paths: of mixed searches, where all candidates of a layer are not equally probable.
+    accelerator: what nets and supernets are trained on. Lines do not say it: results of another have a file of theirs.
     """
 
     lut: Path
@@ -57,6 +58,7 @@ class Study:
     rounds: int = 8
     finalists: int = 0
     paths: Literal["weights"] | None = None
+    accelerator: Accelerator = "cpu"
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -119,6 +121,7 @@ def train_net(study: Study, net: str, seed: int) -> None:
         recipe=study.recipe,
         folder=folder,
         seed=seed,
+        hardware=Hardware(study.accelerator),
         tests_at_end_only=True,
     )
     result = train(setup, quiet)
@@ -165,7 +168,7 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
         threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
     )
     started = time.process_time()
-    found = find_nets(request, Hardware("cpu"), quiet)
+    found = find_nets(request, Hardware(study.accelerator), quiet)
     assert found is not None
     best = found.nets[0].derived
     study.records.add(
@@ -206,7 +209,7 @@ def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Seque
     """The cross entropy of nets under the supernet of a search that has come to its end."""
     found = read_search(study.supernet_folder(mode, target_ms, seed))
     model, source = study.model(), study.images()
-    supernet = found.supernet(model.space, "cpu")
+    supernet = found.supernet(model.space, str(Hardware(study.accelerator).device))
     views = default_views(source.count("theta"))
     within = budget((model,), (model.net_us(model.fastest),))
     scores = supernet_scores(found.path.parent, views, found.batch_size)

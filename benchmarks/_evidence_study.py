@@ -16,6 +16,7 @@ from _evidence_jobs import Study
 from _evidence_records import Records
 
 from lutbench.errors import InterruptedRunError
+from lutbench.search.hardware import ACCELERATORS
 from lutbench.search.recipe import Recipe
 
 LEFT = 75  # the exit status where work is left, EX_TEMPFAIL
@@ -39,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser, results: Path, folder: str, **d
         "--finalists", type=int, default=0, help="nets that are trained for an epoch and ranked by that"
     )
     parser.add_argument("--paths", choices=["weights"], help="of mixed searches; else candidates are equally probable")
+    parser.add_argument("--accelerator", choices=ACCELERATORS, default="cpu", help="with --results of its own")
     parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
     parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--folder", type=Path, default=Path(folder), help="of checkpoints")
@@ -61,6 +63,7 @@ def study_of(arguments: argparse.Namespace) -> Study:
         arguments.rounds,
         arguments.finalists,
         arguments.paths,
+        arguments.accelerator,
     )
 
 
