@@ -2,11 +2,12 @@
 
     python benchmarks/imagenet_speed.py [--resolution 224] [--batch-size 16] [--per-class 3] [--jobs soft,hard,train]
 
-Draws a folder of 100 classes of photographs, so many a class, and runs two epochs of each job as a user would: a search
-in soft and in hard mode, a training of FBNet-A, and with `2x` before its name (2xsoft) the same by two processes of
-torchrun. Options may follow a job's name: "soft --bf16 --compile". The last of --epochs counts, and --epochs is 2 or more;
-in the first one kernels are made. A job that is done in --folder is not run again. Prints Markdown: images a second, and from them the time of an epoch and of the whole schedule of the paper, on 100 of
-ImageNet's classes for a search and on all of them for a training.
+Draws a folder of 100 classes of photographs, so many a class, and runs some epochs of each job as a user would: a
+search in soft and in hard mode, a training of FBNet-A, and with `2x` before its name (2xsoft) the same by two processes
+of torchrun. Options may follow a job's name: "soft --bf16 --compile". The last epoch counts: in the first one kernels
+are made, which takes a GPU a minute or more. A job that is done in --folder is not run again. Prints Markdown: images a
+second, and from them the time of an epoch and of the whole schedule of the paper, on 100 of ImageNet's classes for a
+search and on all of them for a training.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--per-class", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2, help="2 or more: the last one counts")
     parser.add_argument("--jobs", default="soft,hard,train")
     parser.add_argument("--folder", type=Path, default=Path("imagenet-speed"))
     arguments = parser.parse_args()

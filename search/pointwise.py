@@ -19,7 +19,7 @@ def pointwise(x: Tensor, weight: Tensor, groups: int) -> Tensor:
     """(N, C, H, W), (D, C / groups, 1, 1) -> (N, D, H, W)"""
     if _has_many_rows(x):
         return F.conv2d(x, weight, groups=groups)
-    return _images(_rows(x) @ _matrix(weight, groups).t(), x)
+    return as_images(as_rows(x) @ _matrix(weight, groups).t(), x)
 
 
 def gradients(
@@ -31,10 +31,10 @@ def gradients(
             gradient, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], groups, [of_x, of_weight, False]
         )
         return found[0], found[1]
-    rows = _rows(gradient)
+    rows = as_rows(gradient)
     return (
-        _images(rows @ _matrix(weight, groups), x) if of_x else None,
-        _weight(rows.t() @ _rows(x), weight, groups) if of_weight else None,
+        as_images(rows @ _matrix(weight, groups), x) if of_x else None,
+        _weight(rows.t() @ as_rows(x), weight, groups) if of_weight else None,
     )
 
 
@@ -47,19 +47,19 @@ def pointwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     on_cpu = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     if not on_cpu or torch.is_autocast_enabled("cpu") or x.shape[0] * x.shape[2] * x.shape[3] >= _SOME_ROWS:
         return F.conv2d(x, weight, bias)
-    return _images(F.linear(_rows(x), weight.flatten(1), bias), x)
+    return as_images(F.linear(as_rows(x), weight.flatten(1), bias), x)
 
 
 def _has_many_rows(x: Tensor) -> bool:
     return x.shape[0] * x.shape[2] * x.shape[3] >= _MANY_ROWS
 
 
-def _rows(x: Tensor) -> Tensor:
+def as_rows(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N * H * W, C), a view of channels_last."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _images(rows: Tensor, like: Tensor) -> Tensor:
+def as_images(rows: Tensor, like: Tensor) -> Tensor:
     """(N * H * W, C) -> (N, C, H, W), a view; all but C are like's."""
     n, _, h, w = like.shape
     return rows.view(n, h, w, -1).permute(0, 3, 1, 2)

@@ -52,5 +52,6 @@ class Running:
             return
         shape = self._lots, len(self._statistics[0])
         factors, left = _factors(self._updates, *shape, self._momentum, self._statistics[0].dtype)
+        factors, left = factors.to(self._found.device), left.to(self._found.device)
         for value, found in zip(self._statistics, (factors * self._found).sum(1), strict=True):
             value.mul_(left).add_(found)

@@ -21,7 +21,7 @@ candidates and has no gradient in the full sum, is left out of the one term too:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -30,12 +30,14 @@ from torch import Tensor, nn
 
 from lutbench.nn.graph import GraphModule, InvertedResidual
 from lutbench.nn.modules import empty_operator, empty_operators
-from lutbench.search import fused
+from lutbench.search import composed, fused
 from lutbench.search.block import SharedBlock
 from lutbench.search.gates import Gates, ThetaNet
 from lutbench.search.initial import initialise
 from lutbench.search.judged import judged_quickly
 from lutbench.space.macro import Layer, Space
+
+Way = Callable[[SharedBlock, Tensor, Tensor, Sequence[int]], Tensor]  # to run some of a block's candidates
 
 
 class Searchable(Protocol):
@@ -56,8 +58,8 @@ class Supernet(ThetaNet):
     """All weights of a space at a training resolution, and theta (layers, candidates).
 
     shared: the blocks of a layer are parts of one; else each has weights of its own, as in the paper.
-    fast: run blocks as one function each where that is possible (training on a CPU in full precision); the plain loop
-        over candidates is what the tests compare it with.
+    fast: in training, what blocks have in common is computed once: by one function for each layer on a CPU in full
+        precision (`fused`), else in torch's calls (`composed`); tests compare both with the plain loop over candidates.
     """
 
     def __init__(
@@ -81,13 +83,20 @@ class Supernet(ThetaNet):
     def forward(self, images: Tensor, gates: Gates) -> Tensor:
         """(N, 3, R, R) -> (N, classes)"""
         x: Tensor = self.stem(images.contiguous(memory_format=torch.channels_last))
-        fast = self.fast and self.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        fast = fast and not torch.compiler.is_compiling()  # the fast path is a compiler's work done by hand
+        way = self._way(x)
         for number, layer in enumerate(cast("list[SuperLayer]", self.layers)):
             chosen = range(layer.candidates) if gates.path is None else (gates.path[number],)
-            x = layer(x, gates.values[number], chosen, fast)
+            x = layer(x, gates.values[number], chosen, way)
         found: Tensor = self.tail(x)
         return found
+
+    def _way(self, x: Tensor) -> Way | None:
+        """How a layer's blocks are run; None: candidate by candidate."""
+        if not (self.fast and self.training):
+            return None
+        on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        # a compiler's work that is done by hand is hidden from it
+        return fused.branches if on_cpu and not torch.compiler.is_compiling() else composed.branches
 
     def equal_theta(self) -> Tensor:
         """The theta (layers, candidates) of paths that train all weights alike.
@@ -123,7 +132,7 @@ class SuperLayer(nn.Module):
         self._carries = tuple(carries)
         self._keeps = all(carries)
 
-    def forward(self, x: Tensor, gates: Tensor, chosen: Iterable[int], fast: bool) -> Tensor:
+    def forward(self, x: Tensor, gates: Tensor, chosen: Iterable[int], way: Way | None) -> Tensor:
         """gates (candidates,); of them only the chosen run. (N, C, H, W) -> (N, C_out, H_out, W_out)"""
         parts = [x] if self._keeps else []
         of_blocks: dict[int, list[int]] = {}
@@ -135,8 +144,8 @@ class SuperLayer(nn.Module):
         for number, positions in of_blocks.items():
             block = cast(SharedBlock, self.blocks[number])
             places = [self._places[position][1] for position in positions]
-            if fast:
-                parts.append(fused.branches(block, x, gates[positions], places))
+            if way is not None:
+                parts.append(way(block, x, gates[positions], places))
             else:
                 parts += [block.plain(x, gates[p], place) for p, place in zip(positions, places, strict=True)]
             if not self._keeps:

@@ -64,6 +64,7 @@ HEAVY_ALLOWED = (
     "lutbench.search.block",
     "lutbench.search.checkpoint",
     "lutbench.search.checkpoint_values",
+    "lutbench.search.composed",
     "lutbench.search.data.augment",
     "lutbench.search.data.images",
     "lutbench.search.data.source",

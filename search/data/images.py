@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,8 @@ class Broken:
     reason: str
 
 
+Items = list[Tensor | Broken]
+T = TypeVar("T")
 Opener = Callable[[int], Image.Image]  # position -> the image, not decoded yet; it crosses process borders
 
 
@@ -75,27 +78,27 @@ class DecodedImages(Dataset[Tensor | Broken]):
 
     def read(self, batches: Sequence[IntArray]) -> Iterator[Tensor]:
         """(n, 3, S, S) uint8 for each batch; DataError, with the image's name, for one that cannot be read."""
-        for images in self._decoded(batches):
-            broken = next((image for image in images if isinstance(image, Broken)), None)
-            if broken is not None:
-                raise DataError(f"not a readable image: {broken.reason}", path=broken.where)
-            yield torch.stack([image for image in images if isinstance(image, Tensor)])
+        for images in self._decoded(batches, _together):
+            if isinstance(images, Broken):
+                raise DataError(f"not a readable image: {images.reason}", path=images.where)
+            yield images
 
     def broken(self, positions: IntArray) -> Iterator[tuple[int, list[tuple[int, Broken]]]]:
         """Decodes every image once, some at a time: how many, and the positions of those that cannot be read."""
         lots = [positions[start : start + CHECKED_AT_ONCE] for start in range(0, len(positions), CHECKED_AT_ONCE)]
-        for lot, images in zip(lots, self._decoded(lots), strict=True):
-            pairs = zip(lot, images, strict=True)
-            yield len(lot), [(int(position), image) for position, image in pairs if isinstance(image, Broken)]
+        for lot, found in zip(lots, self._decoded(lots, _broken_ones), strict=True):
+            yield len(lot), [(int(lot[place]), image) for place, image in found]
 
-    def _decoded(self, batches: Sequence[IntArray]) -> Iterator[list[Tensor | Broken]]:
+    def _decoded(self, batches: Sequence[IntArray], joined: Callable[[Items], T]) -> Iterator[T]:
+        """What is made of each batch's images, in the process that decoded them: one image after the other takes a
+        main process longer to receive than a GPU to learn from."""
         sampler = [[int(position) for position in batch] for batch in batches]
         workers = min(self.workers, len(sampler))
         loader = DataLoader(
             self,
             batch_sampler=sampler,
             num_workers=workers,
-            collate_fn=_as_list,
+            collate_fn=joined,
             worker_init_fn=end_with_parent if workers else None,
         )
         with decoders_explained():
@@ -122,8 +125,15 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _as_list(items: list[Tensor | Broken]) -> list[Tensor | Broken]:
-    return items
+def _together(items: Items) -> Tensor | Broken:
+    """(n, 3, S, S), or the first that cannot be read."""
+    broken = next((item for item in items if isinstance(item, Broken)), None)
+    return broken or torch.stack([item for item in items if isinstance(item, Tensor)])
+
+
+def _broken_ones(items: Items) -> list[tuple[int, Broken]]:
+    """Those that cannot be read, with their places."""
+    return [(place, item) for place, item in enumerate(items) if isinstance(item, Broken)]
 
 
 def square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from lutbench.nn.modules import empty_operator
-from lutbench.search import fused
+from lutbench.search import composed, fused
 from lutbench.search.block import Share, SharedBlock
+from lutbench.search.supernet import Way
 from lutbench.space.operator import parse_operator
 
 LAYERS = [
@@ -35,10 +36,12 @@ def inputs(shape: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, torch.rand(count, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("remade_from", [1, 1 << 40])
+@pytest.mark.parametrize(
+    ("way", "remade_from"), [(fused.branches, 1), (fused.branches, 1 << 40), (composed.branches, 0)]
+)
 @pytest.mark.parametrize(("shape", "candidates"), LAYERS)
-def test_fused_blocks_are_the_plain_ones_and_the_modules(
-    shape: str, candidates: tuple[str, ...], remade_from: int, monkeypatch: pytest.MonkeyPatch
+def test_blocks_together_are_the_plain_ones_and_the_modules(
+    shape: str, candidates: tuple[str, ...], way: Way, remade_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the expansion is kept or made again, and with many rows and few."""
     monkeypatch.setattr(fused, "_REMADE_FROM", remade_from)
@@ -46,7 +49,7 @@ def test_fused_blocks_are_the_plain_ones_and_the_modules(
     other = copy.deepcopy(one)
     alone = [copy.deepcopy(one).copy_of(place).train() for place in range(len(candidates))]
     x, gates = inputs(shape, len(candidates))
-    y = fused.branches(one, x, gates, range(len(candidates)))
+    y = way(one, x, gates, range(len(candidates)))
     plain = torch.stack([other.plain(x, gate, place) for place, gate in enumerate(gates)]).sum(0)
     torch.testing.assert_close(y, plain)
     torch.testing.assert_close(y, torch.stack([g * m.body(x) for g, m in zip(gates, alone, strict=True)]).sum(0))

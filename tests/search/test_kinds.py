@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lutbench.nn.own_allowed import ALLOWED_VARIABLE
+from lutbench.search import composed, fused
 from lutbench.search.gates import MODES, Gates, Mode, draw
-from lutbench.search.supernet import SuperLayer, Supernet
+from lutbench.search.supernet import SuperLayer, Supernet, Way
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.macro import Space, Stage
 from tests.search.test_supernet import generator, gradients, images, unlike
@@ -53,7 +54,7 @@ def test_a_layer_is_the_sum_of_its_candidates(mode: Mode) -> None:
         chosen = range(layer.candidates) if gates.path is None else (gates.path[number],)
         alone = [layer.copy_of(position).train() for position in range(layer.candidates)]
         shares = gates.values[number]
-        found = layer(x, shares, chosen, fast=False)
+        found = layer(x, shares, chosen, way=None)
         expected: Tensor = sum((shares[p] * alone[p](x) for p in chosen), start=torch.zeros(()))
         torch.testing.assert_close(found, expected)
         x = found
@@ -83,21 +84,21 @@ def alone(net: Supernet, x: Tensor, gates: Gates) -> tuple[Tensor, list[nn.Modul
     return cast(Tensor, sum(gates.values[0][p] * modules[p](x) for p in chosen)), modules
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("way", [fused.branches, composed.branches, None])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [*COUNTED, "module_tests.search.test_kinds:own"])
 def test_any_kind_gives_what_a_loop_over_its_candidates_gives(
-    name: str, mode: Mode, fast: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, mode: Mode, way: Way | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ALLOWED_VARIABLE, "tests")
-    net = unlike(Supernet(beside(name), 4, 8, seed=3, fast=fast).double().train())
+    net = unlike(Supernet(beside(name), 4, 8, seed=3).double().train())
     (layer,) = cast("list[SuperLayer]", net.layers)
     gates = draw(net.theta, net.mask, 2.0, mode, generator(5))
     if gates.path:  # the candidate of this kind, whatever was drawn
         gates = replace(gates, path=(1,), values=torch.eye(4).double()[1:2] + gates.relaxed - gates.relaxed.detach())
     x = torch.randn(2, 16, 6, 6, generator=generator(7), dtype=torch.float64, requires_grad=True)
     expected, modules = alone(net, x, gates)
-    found = layer(x, gates.values[0], range(4) if gates.path is None else (1,), fast)
+    found = layer(x, gates.values[0], range(4) if gates.path is None else (1,), way)
     torch.testing.assert_close(found, expected)
     weights = torch.randn(found.shape, generator=generator(9), dtype=torch.float64)
     pairs = zip(layer.others["1"].parameters(), modules[1].parameters(), strict=True) if "1" in layer.others else ()
