@@ -9,14 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from _evidence_records import Record, Records
 
 from lutbench.events import Event
 from lutbench.jobs.goals import latency_models
-from lutbench.jobs.search import default_views, find_nets, search_request, space_of, supernet_scores
+from lutbench.jobs.search import SearchRequest, default_views, find_nets, search_request, space_of, supernet_scores
 from lutbench.lut.file import read_lut
 from lutbench.nn.workload import empty_net
 from lutbench.search.chance import random_within
@@ -24,6 +24,7 @@ from lutbench.search.data.find import find_data
 from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import SplitSource
 from lutbench.search.derive import Ranking
+from lutbench.search.dnas import Paths
 from lutbench.search.finished import read_search
 from lutbench.search.hardware import Accelerator, Hardware
 from lutbench.search.objective import budget
@@ -44,7 +45,7 @@ class Study:
     schedule: of supernets, what differs from the default one.
     draws, rounds: as many nets as that are scored by each method.
     finalists: so many of the best are trained for an epoch each and ranked by that.
-    paths: of mixed searches, where all candidates of a layer are not equally probable.
+    paths: of mixed searches; what of a layer is equally probable.
     accelerator: what nets and supernets are trained on. Lines do not say it: results of another have a file of theirs.
     """
 
@@ -57,7 +58,7 @@ class Study:
     draws: int = 30
     rounds: int = 8
     finalists: int = 0
-    paths: Literal["weights"] | None = None
+    paths: Paths = "weights"
     accelerator: Accelerator = "cpu"
 
     def __post_init__(self) -> None:
@@ -78,9 +79,13 @@ class Study:
         return random_within((self.model(),), count, np.random.default_rng(NETS_SEED), (1000 * target_ms,))
 
     def supernet_folder(self, mode: str, target_ms: float, seed: int) -> Path:
-        paths = f"_{self.paths}" if self.paths else ""
+        paths = f"_{said}" if (said := self.said_paths(mode)) else ""
         name = f"{self.lut.stem}_{self.data}_{mode}{paths}_{target_ms:g}ms_{seed}".replace(":", "-").replace("/", "-")
         return self.folder / name
+
+    def said_paths(self, mode: str) -> Paths | None:
+        """What lines say of paths: those of equally probable candidates, the first that were, say nothing."""
+        return "weights" if mode == "mixed" and self.paths == "weights" else None
 
     def about(self, **more: Any) -> dict[str, Any]:
         """What every line says."""
@@ -144,28 +149,14 @@ def found_line(study: Study, method: str, mode: str, target_ms: float, seed: int
         schedule=dict(study.schedule),
         scored=study.draws * study.rounds,
         finalists=study.finalists or None,  # lines of searches without finals say nothing of them
-        paths=study.paths,  # lines of equally probable candidates say nothing of it
+        paths=study.said_paths(mode),
     )
 
 
 def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: int) -> None:
     """Searches by a method; methods of one mode, budget and seed share a supernet, which is trained once."""
-    folder = study.supernet_folder(mode, target_ms, seed)
-    request = search_request(
-        read_lut(study.lut),
-        folder=folder,
-        targets_ms=(target_ms,),
-        data=study.data,
-        schedule=study.schedule,
-        mode=mode,
-        method=method,
-        draws=study.draws,
-        rounds=study.rounds,
-        finalists=study.finalists,
-        paths=study.paths or "candidates",
-        nets=1,
-        seed=seed,
-        threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
+    request = _request(
+        study, mode, target_ms, seed, method=method, draws=study.draws, rounds=study.rounds, finalists=study.finalists
     )
     started = time.process_time()
     found = find_nets(request, Hardware(study.accelerator), quiet)
@@ -177,6 +168,23 @@ def search_nets(study: Study, method: str, mode: str, target_ms: float, seed: in
         | {"supernet_loss": round(best.score.loss, 6), "supernet_accuracy": best.score.accuracy}
         | {"supernet_s": round(_supernet_s(found.history, found.images), 1)}
         | {"cpu_s": round(time.process_time() - started, 1)}
+    )
+
+
+def _request(study: Study, mode: str, target_ms: float, seed: int, **draws: Any) -> SearchRequest:
+    """A search for the best net."""
+    return search_request(
+        read_lut(study.lut),
+        folder=study.supernet_folder(mode, target_ms, seed),
+        targets_ms=(target_ms,),
+        data=study.data,
+        schedule=study.schedule,
+        mode=mode,
+        paths=study.paths if mode == "mixed" else None,
+        nets=1,
+        seed=seed,
+        threads=1,  # nor are nets scored in more processes than this one: several programs run at a time
+        **draws,
     )
 
 
@@ -201,12 +209,13 @@ def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str) -
         seed=seed,
         schedule=dict(study.schedule),
         net=net,
-        paths=study.paths,  # lines of equally probable candidates say nothing of it
+        paths=study.said_paths(mode),
     )
 
 
 def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str]) -> None:
-    """The cross entropy of nets under the supernet of a search that has come to its end."""
+    """The cross entropy of nets under the supernet of a search, which is trained again where its folder is gone."""
+    find_nets(_request(study, mode, target_ms, seed, draws=1, rounds=1), Hardware(study.accelerator), quiet)
     found = read_search(study.supernet_folder(mode, target_ms, seed))
     model, source = study.model(), study.images()
     supernet = found.supernet(model.space, str(Hardware(study.accelerator).device))

@@ -105,10 +105,9 @@ _schedule_options = several(
 @click.option(
     "--paths",
     type=click.Choice(["candidates", "weights"]),
-    default="candidates",
-    show_default=True,
-    help="In mixed mode, make all candidates of a layer equally probable where weights learn, or all weights: blocks"
-    " share theirs, so that a skip is as probable as all of them, and a step takes less time.",
+    help="In mixed mode, make all weights of a layer equally probable where they learn, or all candidates: blocks share"
+    " their weights, so that by weights a skip is as probable as all of them, and a step takes less time."
+    " [default: weights]",
 )
 @click.option(
     "--separate-weights",

@@ -56,13 +56,14 @@ class Learning:
     mode: None means the default for so many images.
     schedule: what differs from the default one for so many.
     shared: a layer's candidates share their weights.
-    paths: what of a layer is equally probable in mixed mode (`SearchSetup`).
+    paths: what of a layer is equally probable in mixed mode (`SearchSetup`). None means weights there and in spaces
+        of candidates alone, candidates elsewhere.
     """
 
     mode: SearchMode | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     shared: bool = True
-    paths: Paths = "candidates"
+    paths: Paths | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +195,7 @@ def check_request(request: SearchRequest) -> None:
     """Raises what is wrong with LUTs, targets and folder, before any data are read."""
     space, _ = space_of(request)
     check_masks(space, request.learning.shared)
-    _check_paths(request, space, request.learning.mode or _own_mode(request))
+    _paths_of(request, space, request.learning.mode or _own_mode(request))
     request.goal.objective(models_of(request.luts, space, request.goal))
     check_trains(space)
     for lut in request.luts:
@@ -218,7 +219,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
     objective = request.goal.objective(models, data.count("all"))
     schedule = schedule_for(data.count("all"), request.learning.schedule, space.has_choices)
     mode = mode_of(request, data.count("all"))
-    _check_paths(request, space, mode)
+    paths = _paths_of(request, space, mode)
     if data.resolution != space.resolution:
         report(Note(_proxy_note(space, data, models)))
     batches = {lut.metadata.device: lut.metadata.batch for lut in request.luts}
@@ -239,7 +240,7 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         shared=request.learning.shared,
         compiled=request.computing.compiled,
         ahead=has_room_ahead(hardware, request.computing.threads, data),
-        paths=request.learning.paths,
+        paths=paths,
     )
     remedy = "a smaller --batch-size, --mode hard, or --bf16"
     with hardware.folder_held(request.folder), stops_explained(request.folder, schedule.batch_size, remedy):
@@ -304,13 +305,17 @@ def _own_mode(request: SearchRequest) -> SearchMode | None:
     return METHODS[request.draws.method][0] if request.draws.method else None
 
 
-def _check_paths(request: SearchRequest, space: Space, mode: SearchMode | None) -> None:
-    """mode: None where it hangs on how many images there are."""
-    if request.learning.paths == "candidates":
-        return
-    if mode not in (None, "mixed") or space.has_choices:
+def _paths_of(request: SearchRequest, space: Space, mode: SearchMode | None) -> Paths:
+    """What is asked for, else the default; UsageError for what the mode or the space does not have.
+
+    mode: None where it hangs on how many images there are.
+    """
+    asked = request.learning.paths
+    have_weights = mode in (None, "mixed") and not space.has_choices
+    if asked == "weights" and not have_weights:
         why = "a space whose channels or resolution are searched" if space.has_choices else f"{mode} mode"
         raise UsageError(f"--paths weights is of mixed mode and of spaces of candidates alone, not of {why}")
+    return asked or ("weights" if have_weights else "candidates")
 
 
 def default_rounds(images: int) -> int:

@@ -43,7 +43,8 @@ def test_a_search_writes_nets_that_predict_and_train_take(folder: Path) -> None:
     assert predicted["nets"][0]["latency_us"] == pytest.approx(own_us, rel=1e-6)
     architecture = read_architecture(folder / found["nets"][0]["path"])
     assert architecture.search["supernet_cross_entropy"] == pytest.approx(found["nets"][0]["cross_entropy"], abs=1e-6)
-    assert architecture.search["mode"] == "mixed" and architecture.search["data"] == found["data"]
+    assert (architecture.search["mode"], architecture.search["paths"]) == ("mixed", "weights")
+    assert architecture.search["data"] == found["data"]
     assert architecture.net.macs / 1e6 == found["nets"][0]["mmacs"]
     ranked = (folder / "searched/tiny/ranking.jsonl").read_bytes()
     resumed = run("search", "--lut", "tiny.csv", *QUICK, cwd=folder)
