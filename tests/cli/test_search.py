@@ -84,8 +84,11 @@ def test_a_target_is_kept_by_every_net(folder: Path) -> None:
 
 def test_modes_and_weights_of_the_paper(folder: Path) -> None:
     paper = ("--mode", "soft", "--separate-weights", "--alpha", "0.2", "--beta", "0.6", "--tensorboard")
-    done = run("search", "--lut", "tiny.csv", *QUICK, *paper, cwd=folder)
+    images = ("--data", "shapes:400@16", "--classes", "4", "--data-seed", "3")
+    done = run("search", "--lut", "tiny.csv", *QUICK, *paper, *images, cwd=folder)
     assert done.returncode == 0, done.stderr
+    follows = [line for line in done.stdout.splitlines() if line.startswith("next:  lutbench train ")]
+    assert [line.endswith(".json " + " ".join(images)) for line in follows] == [True]
     assert "product, alpha 0.2, beta 0.6, soft mode" in " ".join(done.stdout.split())
     assert list((folder / "searched/tiny").glob("**/events.out.tfevents.*"))
 
