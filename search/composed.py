@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lutbench.search.block import Share, SharedBlock
-from lutbench.search.fused import Branch, Plan, planned
+from lutbench.search.fused import Branch, Family, Plan, planned, running_of
 from lutbench.search.pointwise import as_images, as_rows
-from lutbench.search.running import Running
 
 
 def branches(block: SharedBlock, x: Tensor, gates: Tensor, positions: Sequence[int]) -> Tensor:
@@ -30,7 +29,7 @@ def branches(block: SharedBlock, x: Tensor, gates: Tensor, positions: Sequence[i
     weights = block.weights()
     plan = planned(tuple(block.shares[position] for position in positions), len(weights[-1]))
     run = _Pass(block, weights, gates, plan)
-    parts = [part for family in plan.families for part in run.family(x, family.share, family.branches)]
+    parts = [part for family in plan.families for part in run.family(x, family)]
     run.update()
     return sum(parts[1:], start=parts[0])
 
@@ -41,25 +40,20 @@ class _Pass:
     def __init__(self, block: SharedBlock, weights: Sequence[Tensor], gates: Tensor, plan: Plan) -> None:
         self._stride, self._eps = block.stride, block.eps
         self._weights, self._gates = weights, gates.unbind()
-        lots = len(plan.families), sum(len(family.branches) for family in plan.families), len(gates)
-        self._running = [
-            Running(statistics, updates, size, block.momentum)
-            for statistics, updates, size in zip(block.running(), plan.updates, lots, strict=True)
-        ]
-        self._families = 0
+        self._running = running_of(block, plan)
 
     def update(self) -> None:
         """Brings what batch norms found into the running statistics."""
         for running in self._running:
             running.update()
 
-    def family(self, x: Tensor, share: Share, lots: Sequence[Branch]) -> list[Tensor]:
+    def family(self, x: Tensor, family: Family) -> list[Tensor]:
         """What the candidates of one expansion add."""
         w1, s1, b1, *_ = self._weights
-        m, lot = share.channels, self._families
-        self._families += 1
-        first = F.relu(self._normed(_expanded(x, w1, share), s1[:m], b1[:m], 0, lot), inplace=True)
-        return [part for branch in lots for part in self._branch(first, branch)]
+        m = family.share.channels
+        found = _expanded(x, w1, family.share)
+        first = F.relu(self._normed(found, s1[:m], b1[:m], 0, family.lot), inplace=True)
+        return [part for branch in family.branches for part in self._branch(first, branch)]
 
     def _branch(self, first: Tensor, branch: Branch) -> list[Tensor]:
         _, _, _, w2, s2, b2, w3, s3, b3 = self._weights

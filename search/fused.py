@@ -90,6 +90,15 @@ def planned(shares: tuple[Share, ...], c_out: int) -> Plan:
     return Plan(families, (first, second, tuple((place, c_out) for place in range(len(shares)))))
 
 
+def running_of(block: SharedBlock, plan: Plan) -> list[Running]:
+    """What candidates find of each of a block's three batch norms."""
+    lots = len(plan.families), sum(len(family.branches) for family in plan.families), len(plan.updates[2])
+    return [
+        Running(statistics, updates, size, block.momentum)
+        for statistics, updates, size in zip(block.running(), plan.updates, lots, strict=True)
+    ]
+
+
 def branches(block: SharedBlock, x: Tensor, gates: Tensor, positions: Sequence[int]) -> Tensor:
     """sum of gate * body(x) over some of a block's candidates, without the residual, channels_last.
 
@@ -137,11 +146,7 @@ class _Forward:
     def __init__(self, block: SharedBlock, weights: Sequence[Tensor], gates: Tensor, plan: Plan) -> None:
         self._stride, self._eps = block.stride, block.eps
         self._weights, self._gates = weights, gates.unbind()
-        lots = len(plan.families), sum(len(family.branches) for family in plan.families), len(gates)
-        self._running = [
-            Running(statistics, updates, size, block.momentum)
-            for statistics, updates, size in zip(block.running(), plan.updates, lots, strict=True)
-        ]
+        self._running = running_of(block, plan)
         self._out: Tensor | None = None
         self.kept: list[Tensor | None] = []
 
