@@ -15,7 +15,12 @@ from torch import Tensor
 
 @cache
 def _factors(
-    updates: tuple[tuple[int, int], ...], lots: int, channels: int, momentum: float, dtype: torch.dtype
+    updates: tuple[tuple[int, int], ...],
+    lots: int,
+    channels: int,
+    momentum: float,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """(lots, channels) of what each lot found, (channels,) of what was there.
 
@@ -26,7 +31,7 @@ def _factors(
     for lot, reach in reversed(updates):
         found[lot, :reach] += momentum * left[:reach]
         left[:reach] *= 1 - momentum
-    return found.to(dtype), left.to(dtype)
+    return found.to(device, dtype), left.to(device, dtype)
 
 
 class Running:
@@ -35,7 +40,7 @@ class Running:
     def __init__(
         self, statistics: tuple[Tensor, Tensor], updates: Sequence[tuple[int, int]], lots: int, momentum: float
     ) -> None:
-        self._statistics, self._updates, self._lots, self._momentum = statistics, tuple(updates), lots, momentum
+        self._statistics, self._updates, self._momentum = statistics, tuple(updates), momentum
         self._is_alone = len(updates) == 1  # a batch norm does then itself what `update` does
         if not self._is_alone:
             self._found = statistics[0].new_zeros(2, lots, len(statistics[0]))
@@ -50,8 +55,7 @@ class Running:
     def update(self) -> None:
         if self._is_alone:
             return
-        shape = self._lots, len(self._statistics[0])
-        factors, left = _factors(self._updates, *shape, self._momentum, self._statistics[0].dtype)
-        factors, left = factors.to(self._found.device), left.to(self._found.device)
+        (lots, channels), like = self._found.shape[1:], self._statistics[0]
+        factors, left = _factors(self._updates, lots, channels, self._momentum, like.dtype, like.device)
         for value, found in zip(self._statistics, (factors * self._found).sum(1), strict=True):
             value.mul_(left).add_(found)
