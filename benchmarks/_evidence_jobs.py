@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import SplitSource
 from lutbench.search.derive import Ranking
 from lutbench.search.dnas import Paths
+from lutbench.search.finals import finals_of
 from lutbench.search.finished import read_search
 from lutbench.search.hardware import Accelerator, Hardware
 from lutbench.search.objective import budget
@@ -47,6 +49,7 @@ class Study:
     finalists: so many of the best are trained for an epoch each and ranked by that.
     paths: of mixed searches; what of a layer is equally probable.
     accelerator: what nets and supernets are trained on. Lines do not say it: results of another have a file of theirs.
+    classes: so many of the data's; all of them where it is None.
     """
 
     lut: Path
@@ -60,13 +63,19 @@ class Study:
     finalists: int = 0
     paths: Paths = "weights"
     accelerator: Accelerator = "cpu"
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def images(self) -> SplitSource:
         """The data at its own size."""
-        return find_data(self.data, DataOptions(), quiet)
+        return find_data(self.data, DataOptions(classes=self.classes), quiet)
+
+    @property
+    def said_data(self) -> str:
+        """What lines and folders say of the images."""
+        return f"{self.data}, {self.classes} classes" if self.classes else self.data
 
     def model(self) -> Any:
         """What nets cost on the LUT's device."""
@@ -80,8 +89,8 @@ class Study:
 
     def supernet_folder(self, mode: str, target_ms: float, seed: int) -> Path:
         paths = f"_{said}" if (said := self.said_paths(mode)) else ""
-        name = f"{self.lut.stem}_{self.data}_{mode}{paths}_{target_ms:g}ms_{seed}".replace(":", "-").replace("/", "-")
-        return self.folder / name
+        name = f"{self.lut.stem}_{self.said_data}_{mode}{paths}_{target_ms:g}ms_{seed}"
+        return self.folder / re.sub("[:/, ]+", "-", name)
 
     def said_paths(self, mode: str) -> Paths | None:
         """What lines say of paths: those of equally probable candidates, the first that were, say nothing."""
@@ -89,7 +98,7 @@ class Study:
 
     def about(self, **more: Any) -> dict[str, Any]:
         """What every line says."""
-        return {"data": self.data, "lut": self.lut.stem, **more}
+        return {"data": self.said_data, "lut": self.lut.stem, **more}
 
 
 def quiet(_event: Event) -> None:
@@ -178,6 +187,7 @@ def _request(study: Study, mode: str, target_ms: float, seed: int, **draws: Any)
         folder=study.supernet_folder(mode, target_ms, seed),
         targets_ms=(target_ms,),
         data=study.data,
+        classes=study.classes,
         schedule=study.schedule,
         mode=mode,
         paths=study.paths if mode == "mixed" else None,
@@ -200,8 +210,8 @@ def _supernet_s(history: Sequence[Record], theta_images: int) -> float:
     return float(w_s + theta_s)
 
 
-def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str) -> dict[str, Any]:
-    """What the line of a net's score says of which supernet it is under."""
+def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str, final_epochs: int = 0) -> dict[str, Any]:
+    """What the line of a net's score says of which supernet it is under, and of the epochs of its own before it."""
     return study.about(
         kind="score",
         mode=mode,
@@ -210,11 +220,17 @@ def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str) -
         schedule=dict(study.schedule),
         net=net,
         paths=study.said_paths(mode),
+        final_epochs=final_epochs or None,  # lines of scores as they are say nothing of them
     )
 
 
-def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str]) -> None:
-    """The cross entropy of nets under the supernet of a search, which is trained again where its folder is gone."""
+def score_nets(
+    study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str], final_epochs: int = 0
+) -> None:
+    """The cross entropy of nets under the supernet of a search, which is trained again where its folder is gone.
+
+    final_epochs: each net is trained for so many with a copy of the supernet's weights before it is scored.
+    """
     find_nets(_request(study, mode, target_ms, seed, draws=1, rounds=1), Hardware(study.accelerator), quiet)
     found = read_search(study.supernet_folder(mode, target_ms, seed))
     model, source = study.model(), study.images()
@@ -225,7 +241,8 @@ def score_nets(study: Study, mode: str, target_ms: float, seed: int, nets: Seque
     ranking = Ranking(
         supernet, (model,), supernet.probabilities, source, found.batch_size, within, quiet, views, scores
     )
+    finals = finals_of(ranking, final_epochs, seed) if final_epochs else None
     for text in nets:
-        score = ranking.score(parse_net(text, model.space))
-        line = score_line(study, mode, target_ms, seed, text)
+        score = (finals or ranking).score(parse_net(text, model.space))
+        line = score_line(study, mode, target_ms, seed, text, final_epochs)
         study.records.add(_said(line) | {"loss": round(score.loss, 6), "accuracy": score.accuracy})

@@ -148,6 +148,11 @@ def _paths(one: Record) -> str:
     return f"; paths of {one['paths']}" if "paths" in one else ""
 
 
+def _finals(score: Record) -> str:
+    """The epochs that a net was trained for by itself before it was scored, where that is said."""
+    return f"; after {score['final_epochs']} of each net's own" if "final_epochs" in score else ""
+
+
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:
     """How many, how many above the median and above the 90th percentile, and the share of random nets beaten."""
     beaten = np.array([case[0] for case in cases])
@@ -165,7 +170,8 @@ def _rankings(group: Group) -> None:
         by_supernet: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
         for one in group.scores(target):
             if one["net"] in group.trained:
-                by_supernet[one["mode"], json.dumps(one["schedule"]) + _paths(one), one["seed"]].append(one)
+                schedule = json.dumps(one["schedule"]) + _paths(one) + _finals(one)
+                by_supernet[one["mode"], schedule, one["seed"]].append(one)
         for (mode, schedule, seed), scores in by_supernet.items():
             if len(scores) < FEW:
                 continue

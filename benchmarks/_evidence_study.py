@@ -28,10 +28,13 @@ def add_options(parser: argparse.ArgumentParser, results: Path, folder: str, **d
     """Options of a study; defaults are those of this program."""
     parser.add_argument("command", choices=["run", "report"])
     parser.add_argument("--data")
+    parser.add_argument("--classes", type=int, help="so many of the data's")
     parser.add_argument("--lut", type=Path)
     parser.add_argument("--targets-ms")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="of a training from scratch")
+    parser.add_argument("--batch-size", type=int, default=RECIPE["batch_size"], help="of a training from scratch")
+    parser.add_argument("--clip", type=float, default=RECIPE["clip"], help="of a training's gradient: its largest norm")
     parser.add_argument("--search-epochs", type=int, help="of a supernet")
     parser.add_argument("--warmup", type=int, help="epochs of a supernet before theta learns")
     parser.add_argument("--draws", type=int, help="nets that a method scores in a round")
@@ -57,13 +60,14 @@ def study_of(arguments: argparse.Namespace) -> Study:
         arguments.data,
         arguments.folder,
         Records(arguments.results),
-        Recipe(**{**RECIPE, "epochs": arguments.epochs}),
+        Recipe(**RECIPE | {name: getattr(arguments, name) for name in ("epochs", "batch_size", "clip")}),
         {name: value for name, value in schedule.items() if value is not None},
         arguments.draws,
         arguments.rounds,
         arguments.finalists,
         arguments.paths,
         arguments.accelerator,
+        arguments.classes,
     )
 
 

@@ -62,6 +62,7 @@ class Plan:
     nets: int
     trainings: int
     mode: str
+    final_epochs: int
 
     def jobs(self) -> Iterator[Job]:
         """All of them; those of what searches found are known once the searches are done."""
@@ -73,7 +74,9 @@ class Plan:
                 for method in self.methods:
                     yield from self._search(method, target, seed)
                 for mode in dict.fromkeys(self.mode_of(method) for method in self.methods):
-                    yield from self._scores(mode, target, seed, chance[target])
+                    yield self._scores(mode, target, seed, chance[target], 0)
+                    if self.final_epochs:
+                        yield self._scores(mode, target, seed, chance[target], self.final_epochs)
 
     def mode_of(self, method: str) -> str:
         """The mode of the supernet that a method ranks with."""
@@ -99,15 +102,17 @@ class Plan:
         for found in self.study.records.where(**line)[:1]:
             yield from (self._training(found["net"], training) for training in range(self.trainings))
 
-    def _scores(self, mode: str, target: float, seed: int, nets: list[str]) -> Iterator[Job]:
+    def _scores(self, mode: str, target: float, seed: int, nets: list[str], final_epochs: int) -> Job:
         def left() -> list[str]:
-            return [net for net in nets if not self._has(score_line(self.study, mode, target, seed, net))()]
+            lines = {net: score_line(self.study, mode, target, seed, net, final_epochs) for net in nets}
+            return [net for net, line in lines.items() if not self._has(line)()]
 
-        yield Job(
-            f"scores under {mode}, {target:g} ms, seed {seed}",
+        finals = f", after {final_epochs} epochs of their own" if final_epochs else ""
+        return Job(
+            f"scores under {mode}, {target:g} ms, seed {seed}{finals}",
             f"{mode}, {target:g} ms, seed {seed}",
             lambda: not left(),
-            lambda: score_nets(self.study, mode, target, seed, left()),
+            lambda: score_nets(self.study, mode, target, seed, left(), final_epochs),
         )
 
     def _has(self, line: dict[str, object]) -> Callable[[], bool]:
@@ -128,6 +133,9 @@ def main() -> int:
     parser.add_argument("--nets", type=int, default=20, help="random nets of each budget")
     parser.add_argument("--trainings", type=int, default=2, help="from scratch, of each net")
     parser.add_argument("--part", default="1/1")
+    parser.add_argument(
+        "--final-epochs", type=int, default=0, help="random nets are scored after so many epochs of their own, too"
+    )
     arguments = parser.parse_args()
     if arguments.command == "report":
         report(Records(arguments.results))
@@ -143,6 +151,7 @@ def main() -> int:
         arguments.nets,
         arguments.trainings,
         default_mode(study.images().count("all")),
+        arguments.final_epochs,
     )
     part, parts = (int(text) for text in arguments.part.split("/"))
     return run(plan, part - 1, parts, arguments.limit_s)

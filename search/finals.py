@@ -59,7 +59,7 @@ class Finals(Ranking):
         net.eval()
 
 
-def finals_of(ranking: Ranking, epochs: int, seed: int, scores: Scores) -> Finals:
+def finals_of(ranking: Ranking, epochs: int, seed: int, scores: Scores | None = None) -> Finals:
     """The finals of a ranking.
 
     scores: of finals, not the ranking's.

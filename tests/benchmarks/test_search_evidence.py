@@ -49,7 +49,7 @@ def plan(tmp_path: Path) -> Plan:
     )
     model = latency_model(lut, space)
     target_ms = 1.4 * model.net_us(model.fastest) / 1000
-    return Plan(study, (target_ms,), METHODS, seeds=1, nets=NETS, trainings=TRAININGS, mode="mixed")
+    return Plan(study, (target_ms,), METHODS, seeds=1, nets=NETS, trainings=TRAININGS, mode="mixed", final_epochs=1)
 
 
 def kinds(plan: Plan) -> dict[str, int]:
@@ -72,7 +72,7 @@ def test_every_job_is_done_once_and_one_that_is_lost_comes_to_the_same_again(pla
             "chance": NETS,
             "training": TRAININGS * len(different),
             "found": len(METHODS),
-            "score": NETS,
+            "score": 2 * NETS,  # as they are, and after an epoch of their own
         }
         lines = plan.study.records.path.read_text().splitlines(keepends=True)
         assert run(plan, 0, 1, 0) == 0
@@ -97,9 +97,18 @@ def test_parts_share_the_jobs_and_a_supernets_are_of_one(plan: Plan, monkeypatch
     part = 0
     monkeypatch.setattr("search_evidence.train_net", lambda _study, net, seed: done.append((part, f"{net} {seed}")))
     monkeypatch.setattr("search_evidence.search_nets", lambda _study, method, *_: done.append((part, method)))
-    monkeypatch.setattr("search_evidence.score_nets", lambda *_: done.append((part, "score")))
+    scored = ("score", "finals")
+    monkeypatch.setattr("search_evidence.score_nets", lambda *given: done.append((part, scored[given[-1]])))
     for part in range(3):
         run(plan, part, 3, 0)
     names = [name for _, name in done]
-    assert len(names) == len(set(names)) == NETS * TRAININGS + len(METHODS) + 1
-    assert len({of for of, name in done if name in (*METHODS, "score")}) == 1
+    assert len(names) == len(set(names)) == NETS * TRAININGS + len(METHODS) + len(scored)
+    assert len({of for of, name in done if name in (*METHODS, *scored)}) == 1
+
+
+def test_lines_and_folders_say_of_how_many_classes_the_images_are(plan: Plan) -> None:
+    few = replace(plan.study, classes=3)
+    assert few.images().classes == 3
+    assert few.about()["data"] == "digits, 3 classes"
+    assert few.supernet_folder("mixed", 5.0, 1).name == "host_digits-3-classes_mixed_weights_5ms_1"
+    assert few.supernet_folder("mixed", 5.0, 1) != plan.study.supernet_folder("mixed", 5.0, 1)
