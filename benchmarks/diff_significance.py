@@ -4,7 +4,7 @@
     python benchmarks/diff_significance.py one.csv two.csv
 
 Every pair of the LUTs is compared as measured, and once more with every row of the second 5 % slower: that is planted,
-and the canaries know nothing of it.
+and the canaries know nothing of it. What the canaries say of the machine is part of what `diff` takes into account.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("luts", nargs="+", type=Path)
     luts = [read_lut(path) for path in parser.parse_args().luts]
-    print("| pair | clock | called different | 95 % of rows within, after the clock | planted 5 %: found |")
+    print("| pair | canaries | called different | 95 % of rows within, after the clock | planted 5 %: found |")
     print("|---|---|---|---|---|")
     called, found = [], []
     for a, b in combinations(luts, 2):
@@ -50,7 +50,8 @@ def main() -> None:
         found.append(float(np.mean(changed.operators.significant & (changed.operators.ratio > 1))))
         within = float(np.quantile(np.abs(plain.operators.ratio / clock - 1), 0.95))
         names = " / ".join(str(lut.path.stem if lut.path else "?") for lut in (a, b))
-        print(f"| {names} | {clock:.3f} | {called[-1]:.1%} | {within:.2%} | {found[-1]:.1%} |")
+        canaries = ", ".join(f"{name} {ratio:.3f}" for name, ratio in plain.canary_ratios.items())
+        print(f"| {names} | {canaries} | {called[-1]:.1%} | {within:.2%} | {found[-1]:.1%} |")
     print(f"\nof all pairs: {np.mean(called):.1%} called different, {np.mean(found):.1%} of planted changes found")
 
 

@@ -49,8 +49,8 @@ def command(
     """Show what is slower or faster in LUT B than in LUT A.
 
     Ratios are B / A: 1.25 is a quarter slower in B. A ratio is significant where it is beyond the 95 % intervals of
-    both latencies together, and beyond what the clock explains. Operators that are in one LUT only, or failed, are
-    listed and never fail a check.
+    both latencies together, and beyond what the device's state explains. Operators that are in one LUT only, or failed,
+    are listed and never fail a check.
     """
     from lutbench.cli.diff_text import diff_json, print_diff, write_rows
     from lutbench.cli.luts import open_lut

@@ -31,7 +31,7 @@ def change_json(change: Change, kind: str) -> dict[str, Any]:
     kind: what the change is of, operator or net.
     """
     values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
-    del values["clock"]  # of all alike, and there as clock_ratio
+    del values["machine"]  # of all alike, and there as canary_ratios
     return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
 
 
@@ -44,6 +44,7 @@ def diff_json(found: Diff) -> dict[str, Any]:
         "compared": len(found.operators),
         "significant": int(found.operators.significant.sum()),
         "clock_ratio": found.clock_ratio,
+        "canary_ratios": dict(found.canary_ratios),
         "operators": [change_json(change, "operator") for change in found.operators],
         "failed": [asdict(pair) for pair in found.failed],
         "only_in_a": list(found.only_in_a),
@@ -54,7 +55,7 @@ def diff_json(found: Diff) -> dict[str, Any]:
         "nets": [change_json(net, "net") for net in found.nets],
         "nets_not_covered": list(found.nets_not_covered),
         "warnings": list(found.warnings),
-        "notes": [found.clock_note] if found.clock_note else [],
+        "notes": list(found.notes),
     }
 
 
@@ -88,8 +89,8 @@ def print_diff(found: Diff, top: int) -> None:
         say(f"{label}  {_describe(lut)}")
     if found.a.metadata.runtime != found.b.metadata.runtime:
         say(_winners(found))
-    if found.clock_note:
-        say(f"note: {found.clock_note}")
+    for note in found.notes:
+        say(f"note: {note}")
     for text, names in (("in A only", found.only_in_a), ("in B only", found.only_in_b)):
         if names:
             say(f"{len(names)} {_operators(len(names))} {text}: {_few(names, top)}")
@@ -98,7 +99,7 @@ def print_diff(found: Diff, top: int) -> None:
         say(f"{count} {_operators(count)} not compared: {_few([_failure(p) for p in found.failed], top)}")
     _print_groups(found, top)
     _print_operators(found, top)
-    say("±: half the 95 % interval; * significant: beyond the intervals of both and the clock")
+    say("±: half the 95 % interval; * significant: beyond the intervals of both and the device's state")
 
 
 def _describe(lut: Lut) -> str:

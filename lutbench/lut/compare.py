@@ -21,20 +21,23 @@ if TYPE_CHECKING:
 
 _LONGEST_US = 1e12  # beyond it a canary's time is junk
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
+SMALL, *_IN_SHARED_CACHES = CANARIES = ("small", "large", "nets")  # as `jobs.tuning.Canaries` names them
+_SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
 
 
-def differ(figures_us: Any, clock: float) -> Any:
+def differ(figures_us: Any, machine: Sequence[float]) -> Any:
     """Whether the 95 % interval of the difference does not hold 0, of Change's figures as numbers or as arrays.
 
-    It is that of two measurements that know nothing of each other: the root of both halves' squares. What the clock
-    explains is no difference: one has to be there as measured and, in the same direction, with B over the clock's
-    ratio. Never where a bound is NaN.
+    It is that of two measurements that know nothing of each other: the root of both halves' squares. What the machine's
+    state explains is no difference: one has to be there as measured and, in the same direction, with B over each of the
+    ratios that the canaries say. Never where a bound is NaN.
     """
     a_us, a_low_us, a_high_us, *b_figures_us = figures_us
-    as_measured, without_clock = (
-        _direction((a_us, a_low_us, a_high_us), [us / ratio for us in b_figures_us]) for ratio in (1.0, clock)
-    )
-    return (as_measured != 0) & (as_measured == without_clock)
+    as_measured = _direction((a_us, a_low_us, a_high_us), b_figures_us)
+    found = as_measured != 0
+    for ratio in machine:
+        found = found & (as_measured == _direction((a_us, a_low_us, a_high_us), [us / ratio for us in b_figures_us]))
+    return found
 
 
 def _direction(a_us: Sequence[Any], b_us: Sequence[Any]) -> Any:
@@ -51,7 +54,7 @@ def _direction(a_us: Sequence[Any], b_us: Sequence[Any]) -> Any:
 class Change:
     """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds.
 
-    clock: of B's run over A's, by the canary that both timed; 1 where it is not known.
+    machine: how slow it was in B's run over A's, by each canary that says so (`machine_ratios`).
     """
 
     name: str
@@ -61,7 +64,7 @@ class Change:
     b_us: float
     b_ci_low_us: float
     b_ci_high_us: float
-    clock: float = 1.0
+    machine: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -70,19 +73,19 @@ class Change:
 
     @property
     def significant(self) -> bool:
-        """Whether they differ by more than two such measurements of one thing, and by more than the clock explains."""
+        """Whether they differ by more than two such measurements of one thing in that state of the machine."""
         a_us = self.a_us, self.a_ci_low_us, self.a_ci_high_us
-        return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.clock))
+        return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.machine))
 
 
 class Changes(Sequence[Change]):
     """Operators by ratio, largest first.
 
     figures_us: shape (6, operators), in the order of Change's fields.
-    clock: as in Change.
+    machine: as in Change.
     """
 
-    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], clock: float = 1.0) -> None:
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], machine: tuple[float, ...] = ()) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):  # a file may hold 1e300
@@ -94,8 +97,8 @@ class Changes(Sequence[Change]):
         self.figures_us = figures_us[:, order]
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
-        self._clock = clock
-        self.significant = differ(self.figures_us, clock)
+        self._machine = machine
+        self.significant = differ(self.figures_us, machine)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -115,7 +118,7 @@ class Changes(Sequence[Change]):
 
     def _change(self, name: str, us: Sequence[float]) -> Change:
         a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us = us
-        return Change(name, a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us, self._clock)
+        return Change(name, a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us, self._machine)
 
 
 @dataclass(frozen=True)
@@ -146,14 +149,14 @@ def common(a: Lut, b: Lut) -> Common:
 
 
 def changes(a: Lut, b: Lut, shared: Common) -> Changes:
-    """What changes from a to b, for the operators that are timed in both; the clock's part is no change."""
+    """What changes from a to b beyond the machine's state, for the operators that are timed in both."""
     import numpy as np
 
     places = (a, shared.in_a[shared.timed]), (b, shared.in_b[shared.timed])
     figures_us = [_column(lut, name)[where] for lut, where in places for name in _FIGURES]
     names = a.columns["operator"]
-    clock = clock_ratio(a, b) or 1.0
-    return Changes([names[place] for place in places[0][1].tolist()], np.array(figures_us), clock)
+    timed = [names[place] for place in places[0][1].tolist()]
+    return Changes(timed, np.array(figures_us), machine_ratios(canary_ratios(a, b)))
 
 
 def geometric_mean(log_ratios: Iterable[float]) -> float:
@@ -179,22 +182,43 @@ def _is_ok(lut: Lut) -> NDArray[np.bool_]:
     return np.array([status == OK for status in lut.columns["status"]], dtype=np.bool_)
 
 
-def clock_ratio(a: Lut, b: Lut) -> float | None:
-    """B's small canary over A's, where both were timed on the same device and with the same operator."""
+def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
+    """B's time over A's of each canary that both runs timed, by its name; {} where they are not of the same device."""
     one, other = a.metadata, b.metadata
     same = (
         one.provenance == other.provenance == "measured"
         and one.device == other.device
         and one.runtime == other.runtime
         and one.environment.get("cpu") == other.environment.get("cpu")
-        and one.context.canaries[:1] == other.context.canaries[:1]
     )
-    times_us = [_small_canary_us(lut) for lut in (a, b)]
-    return times_us[1] / times_us[0] if same and min(times_us) > 0 else None
+    found = {}
+    for name in CANARIES if same else ():
+        place = int(name != SMALL)  # the large one and that of nets are the same operator
+        operators = [lut.metadata.context.canaries[place : place + 1] for lut in (a, b)]
+        times_us = [_canary_us(lut, name) for lut in (a, b)]
+        if operators[0] == operators[1] and min(times_us) > 0:
+            found[name] = times_us[1] / times_us[0]
+    return found
 
 
-def _small_canary_us(lut: Lut) -> float:
+def clock_ratio(a: Lut, b: Lut) -> float | None:
+    """B's small canary over A's: it stays in the core's own caches, and tells how fast the core is."""
+    return canary_ratios(a, b).get(SMALL)
+
+
+def machine_ratios(canaries: Mapping[str, float]) -> tuple[float, ...]:
+    """The ratios between which the machine's state alone can move a row.
+
+    canaries: of `canary_ratios`. Those that fetch through shared caches feel other programs as no small operator does;
+    they count where they differ by more than those of two quiet runs.
+    """
+    clock = [canaries[SMALL]] if SMALL in canaries else []
+    moved = [canaries[name] for name in _IN_SHARED_CACHES if abs(canaries.get(name, 1.0) - 1) > _SAME_STATE]
+    return (*clock, *moved)
+
+
+def _canary_us(lut: Lut, name: str) -> float:
     """0 where the LUT keeps no sane one."""
     canaries = lut.metadata.quality.get("canary_us")
-    value = canaries.get("small") if isinstance(canaries, Mapping) else None
+    value = canaries.get(name) if isinstance(canaries, Mapping) else None
     return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.compare import Change, Changes, changes, clock_ratio, common, exponential, geometric_mean
+from lutbench.lut.compare import (
+    SMALL,
+    Change,
+    Changes,
+    canary_ratios,
+    changes,
+    common,
+    exponential,
+    geometric_mean,
+    machine_ratios,
+)
 from lutbench.lut.coverage import lacks_fixed
 from lutbench.lut.predict import Prediction, predict, predict_blocks
 from lutbench.lut.table import Lut
@@ -63,7 +73,7 @@ class Diff:
         by kind of all.
     block_kinds: of those blocks.
     nets: of the zoo, those that both cover.
-    clock_ratio: B's time over A's of the canary that both runs timed all along, None where they have none in common.
+    canary_ratios: B's time over A's of each canary that both runs timed all along (`compare.canary_ratios`).
     warnings: what to know before reading on.
     """
 
@@ -77,13 +87,23 @@ class Diff:
     block_kinds: tuple[str, ...]
     nets: tuple[Change, ...]
     nets_not_covered: tuple[str, ...]
-    clock_ratio: float | None
+    canary_ratios: Mapping[str, float]
     warnings: tuple[str, ...]
 
     @property
     def geomean_ratio(self) -> float:
         """The geometric mean of the operators' ratios."""
         return geometric_mean(self.operators.log_ratio.tolist())
+
+    @property
+    def clock_ratio(self) -> float | None:
+        """That of the small canary, which tells how fast the core is; None where they have none in common."""
+        return self.canary_ratios.get(SMALL)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the canaries say of the device's state in both runs, a line each."""
+        return tuple(note for note in (self.clock_note, self.machine_note) if note)
 
     @property
     def clock_note(self) -> str:
@@ -95,6 +115,17 @@ class Diff:
             f"the clock differed: the small canary took {ratio:.3f}x as long in B's run as in A's; ratios are as"
             f" measured (overall {self.geomean_ratio:.3f}), over the canary's the overall one is"
             f" {self.geomean_ratio / ratio:.3f}"
+        )
+
+    @property
+    def machine_note(self) -> str:
+        """One line where a canary that fetches through shared caches moved; else ""."""
+        if set(machine_ratios(self.canary_ratios)) <= {self.clock_ratio}:
+            return ""
+        said = ", ".join(f"{name} {self.canary_ratios[name]:.3f}x" for name in self.canary_ratios)
+        return (
+            f"the device was in another state in B's run: its canaries took {said} as long as in A's. What a row"
+            " differs by within these ratios is not called significant; measure again with --wait-quiet 30m"
         )
 
 
@@ -124,7 +155,7 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
         block_kinds=block_kinds,
         nets=nets,
         nets_not_covered=not_covered,
-        clock_ratio=clock_ratio(a, b),
+        canary_ratios=canary_ratios(a, b),
         warnings=warnings,
     )
 
@@ -264,15 +295,17 @@ def _grouped(codes: Places, labels: Sequence[str], chosen: NDArray[np.bool_], co
 def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     """The zoo's nets under both, and the names of those of one's own space that one of them cannot predict."""
     found, not_covered = [], []
+    machine = machine_ratios(canary_ratios(a, b))
     predicted = predict_blocks if lacks_fixed(a) or lacks_fixed(b) else predict
     own = zoo_nets_of(lut.metadata.space.name for lut in (a, b))
     for net in (*zoo_nets(), *nets_of_blocks()):
         try:
-            found.append(_net_change(predicted(a, net), predicted(b, net)))
+            found.append(_net_change(predicted(a, net), predicted(b, net), machine))
         except (LutError, OverflowError):  # an operator is missing or failed, or rows are beyond any sum
             not_covered += [net.name] if net in own else []
     return tuple(found), tuple(not_covered)
 
 
-def _net_change(a: Prediction, b: Prediction) -> Change:
-    return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, b.latency_us, b.ci_low_us, b.ci_high_us)
+def _net_change(a: Prediction, b: Prediction, machine: tuple[float, ...]) -> Change:
+    of_b = b.latency_us, b.ci_low_us, b.ci_high_us
+    return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, *of_b, machine)

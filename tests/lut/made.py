@@ -54,10 +54,10 @@ def without(lut: Lut, *operators: str) -> Lut:
     return replace(lut, rows=tuple(row for row in lut.rows if row.operator not in operators))
 
 
-def clocked(lut: Lut, canary_us: float) -> Lut:
-    """The LUT with the time that its run's small canary took."""
+def clocked(lut: Lut, canary_us: float, **others_us: float) -> Lut:
+    """The LUT with the time that its run's small canary took, and those of others by their names."""
     context = replace(lut.metadata.context, canaries=CANARIES)
-    quality = {**lut.metadata.quality, "canary_us": {"small": canary_us}}
+    quality = {**lut.metadata.quality, "canary_us": {"small": canary_us, **others_us}}
     return replace(lut, metadata=replace(lut.metadata, context=context, quality=quality))
 
 

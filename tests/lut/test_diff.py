@@ -105,6 +105,21 @@ def test_what_the_clock_explains_is_no_difference() -> None:
     assert not diff(a, unchanged).operators.significant.any()
 
 
+def test_what_shared_caches_explain_is_no_difference() -> None:
+    """A neighbour slows what fetches through shared caches; the small canary feels nothing of it."""
+    a = clocked(made_lut(), 40.0, large=100.0, nets=150.0)
+    disturbed = diff(a, clocked(made_lut(lambda _: 1.08), 40.1, large=108.0, nets=178.0))
+    assert not disturbed.operators.significant.any() and not any(net.significant for net in disturbed.nets)
+    assert "small 1.002x, large 1.080x, nets 1.187x" in disturbed.machine_note and not disturbed.clock_note
+    assert disturbed.notes == (disturbed.machine_note,)
+    beyond = diff(a, clocked(made_lut(lambda op: 1.3 if op.name == BLOCK else 1.08), 40.1, large=108.0, nets=178.0))
+    assert [row.name for row in beyond.operators if row.significant] == [BLOCK]
+    faster = diff(a, clocked(made_lut(lambda _: 0.95), 40.1, large=108.0, nets=178.0))
+    assert faster.operators.significant.all()  # no neighbour makes anything faster
+    quiet = diff(a, clocked(made_lut(lambda _: 1.05), 40.1, large=102.0, nets=148.0))
+    assert quiet.operators.significant.all() and quiet.machine_note == ""
+
+
 def test_nets_are_predicted_by_each_luts_own_fit() -> None:
     a = made_lut()
     b = fitted(made_lut(large_kernels_slower), scale=1.1, scale_ci_low=1.0, scale_ci_high=1.2, operator_us=1.0)
