@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.next_steps import say_next
+from lutbench.cli.next_steps import same_images, say_next
 from lutbench.cli.options import LUT, NUMBERS, folder_name, json_option, machine_options
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def command(
     else:
         _print(found)
         wrote = [path for part in found.parts for path in part.paths]
-        say_next([*wrote, *fronts], ["train", wrote[0]], ["bench", *wrote])
+        say_next([*wrote, *fronts], ["train", wrote[0], *same_images(found.source)], ["bench", *wrote])
 
 
 def _summary(found: DerivedNets) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lutbench.cli.help import HelpCommand
-from lutbench.cli.next_steps import say_next
+from lutbench.cli.next_steps import same_images, say_next
 from lutbench.cli.options import (
     LUT,
     NUMBERS,
@@ -27,7 +27,6 @@ from lutbench.cli.out import say
 
 if TYPE_CHECKING:
     from lutbench.jobs.goals import Goal
-    from lutbench.jobs.learning import Images
     from lutbench.jobs.search import FoundNets
     from lutbench.lut.table import Lut
 
@@ -215,18 +214,7 @@ def command(
     else:
         _print(found, request.folder / PICTURE, opened)
         best = found.nets[0].path
-        say_next([one.path for one in found.nets], ["train", best, *_same_images(request.images)], ["bench", best])
-
-
-def _same_images(images: Images) -> list[str]:
-    """The options by which `lutbench train` reads the images that were searched with."""
-    usual = type(images)()
-    pairs = (
-        ("--data", images.data, usual.data),
-        ("--classes", images.classes, usual.classes),
-        ("--data-seed", images.data_seed, usual.data_seed),
-    )
-    return [text for option, value, default in pairs if value != default for text in (option, str(value))]
+        say_next([one.path for one in found.nets], ["train", best, *same_images(request.images)], ["bench", best])
 
 
 def _summary(found: FoundNets) -> dict[str, Any]:

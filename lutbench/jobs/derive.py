@@ -91,10 +91,12 @@ class DerivedNets:
     """All that was derived, LUT by LUT and target by target.
 
     scored: nets that were scored in this run.
+    source: the images that the supernet was trained on.
     images, views: what each was scored on.
     """
 
     parts: tuple[DerivedFor, ...]
+    source: Images
     data: str
     images: int
     views: int
@@ -111,7 +113,8 @@ def derive_nets(request: DeriveRequest, hardware: Hardware, report: Report) -> D
     spaces = [_space(request, lut, found) for lut in request.luts]
     models = [latency_models((lut,), space)[0] for lut, space in zip(request.luts, spaces, strict=True)]
     _check_targets(request, models)
-    data = open_images(_images(request, found), request.computing, hardware, report)
+    source = _images(request, found)
+    data = open_images(source, request.computing, hardware, report)
     found.check_images(data)
     views = default_views(data.count("theta")) if request.views is None else request.views
     supernet = found.supernet(spaces[0], str(hardware.device))
@@ -120,7 +123,7 @@ def derive_nets(request: DeriveRequest, hardware: Hardware, report: Report) -> D
         before = len(scores)
         rankings = [_ranking(found, supernet, model, data, views, scores, report) for model in models]
         parts = _derive_all(request, rankings, found, hardware)
-    return DerivedNets(tuple(parts), data.name, data.count("theta"), views, len(scores) - before)
+    return DerivedNets(tuple(parts), source, data.name, data.count("theta"), views, len(scores) - before)
 
 
 def _derive_all(

@@ -54,7 +54,7 @@ def test_nets_for_another_budget_and_what_is_wrong_in_one_line(folder: Path) -> 
     assert files == {Path(net["path"]).name: net["candidates"] for net in found["nets"]}
     again = run(*asked, cwd=folder)
     assert again.returncode == 0 and "0 nets were scored that had not been before" in " ".join(again.stdout.split())
-    assert f"next:  lutbench train {found['nets'][0]['path']}" in again.stdout
+    assert f"next:  lutbench train {found['nets'][0]['path']} --classes 10\n" in again.stdout  # of digits, the default
     refused = one_line(run("derive", "found", "--lut", "tiny.csv", "--target-ms", "1000", cwd=folder), 2)
     assert "the fastest takes" in refused
     assert "there is no checkpoint" in one_line(
