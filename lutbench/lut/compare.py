@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_US = 1e12  # beyond it a canary's time is junk
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
-SMALL, *_IN_SHARED_CACHES = CANARIES = ("small", "large", "nets")  # as `jobs.tuning.Canaries` names them
+SMALL, *_ = CANARIES = ("small", "large", "nets")  # as `jobs.tuning.Canaries` names them
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
 
 
@@ -201,20 +201,26 @@ def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
     return found
 
 
-def clock_ratio(a: Lut, b: Lut) -> float | None:
-    """B's small canary over A's: it stays in the core's own caches, and tells how fast the core is."""
-    return canary_ratios(a, b).get(SMALL)
-
-
 def machine_ratios(canaries: Mapping[str, float]) -> tuple[float, ...]:
     """The ratios between which the machine's state alone can move a row.
 
-    canaries: of `canary_ratios`. Those that fetch through shared caches feel other programs as no small operator does;
-    they count where they differ by more than those of two quiet runs.
+    canaries: of `canary_ratios`. The small one's is that of the clock; the others count where `beyond_clock` has them.
     """
-    clock = [canaries[SMALL]] if SMALL in canaries else []
-    moved = [canaries[name] for name in _IN_SHARED_CACHES if abs(canaries.get(name, 1.0) - 1) > _SAME_STATE]
-    return (*clock, *moved)
+    return (*(canaries[name] for name in canaries if name == SMALL), *beyond_clock(canaries).values())
+
+
+def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
+    """Of those that fetch through shared caches, the canaries that moved by more than the clock and two quiet runs do.
+
+    They feel other programs as no small operator does.
+    """
+    clock = canaries.get(SMALL, 1.0)
+    return {name: canaries[name] for name in canaries if abs(canaries[name] / clock - 1) > _SAME_STATE}
+
+
+def canaries_text(canaries: Mapping[str, float]) -> str:
+    """The ratios as notes and warnings say them."""
+    return ", ".join(f"{name} {ratio:.3f}x" for name, ratio in canaries.items())
 
 
 def _canary_us(lut: Lut, name: str) -> float:

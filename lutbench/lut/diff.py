@@ -11,6 +11,8 @@ from lutbench.lut.compare import (
     SMALL,
     Change,
     Changes,
+    beyond_clock,
+    canaries_text,
     canary_ratios,
     changes,
     common,
@@ -120,12 +122,12 @@ class Diff:
     @property
     def machine_note(self) -> str:
         """One line where a canary that fetches through shared caches moved; else ""."""
-        if set(machine_ratios(self.canary_ratios)) <= {self.clock_ratio}:
+        if not beyond_clock(self.canary_ratios):
             return ""
-        said = ", ".join(f"{name} {self.canary_ratios[name]:.3f}x" for name in self.canary_ratios)
         return (
-            f"the device was in another state in B's run: its canaries took {said} as long as in A's. What a row"
-            " differs by within these ratios is not called significant; measure again with --wait-quiet 30m"
+            f"the device was in another state in B's run: its canaries took {canaries_text(self.canary_ratios)} as long"
+            " as in A's. What a row differs by within these ratios is not called significant; measure again with"
+            " --wait-quiet 30m"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from lutbench import __version__
 from lutbench.errors import SpaceFileError, UsageError
 from lutbench.files import file_sha256
-from lutbench.lut.compare import clock_ratio
+from lutbench.lut.compare import SMALL, beyond_clock, canaries_text, canary_ratios
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.coverage import fixed_us
 from lutbench.lut.definitions import what_differs
@@ -78,7 +78,7 @@ def merge(luts: Sequence[Lut], on_conflict: OnConflict = "narrower") -> Merged:
     rows_from = tuple(sources.count(number) for number in range(len(luts)))
     context = _context(luts, {row.operator: row.latency_us for row in rows if row.is_ok})
     metadata = _metadata(luts, rows, rows_from, context)
-    return Merged(Lut(metadata, rows), rows_from, tuple(conflicts), tuple(_clock_warnings(luts)))
+    return Merged(Lut(metadata, rows), rows_from, tuple(conflicts), tuple(_machine_warnings(luts)))
 
 
 def _check_same(first: Lut, other: Lut) -> None:
@@ -238,13 +238,18 @@ def _origin(luts: Sequence[Lut], rows_from: Sequence[int]) -> dict[str, Any]:
     return {**({"source": " and ".join(texts)} if texts else {}), **constant, "sources": sources}
 
 
-def _clock_warnings(luts: Sequence[Lut]) -> list[str]:
+def _machine_warnings(luts: Sequence[Lut]) -> list[str]:
     warnings = []
     for other in luts[1:]:
-        ratio = clock_ratio(luts[0], other)
-        if ratio is not None and abs(ratio - 1) > CLOCK_TOLERANCE:
+        canaries = canary_ratios(luts[0], other)
+        ratio = canaries.get(SMALL, 1.0)
+        beside = f" for {other.path} as for {luts[0].path}, and rows of both now stand side by side"
+        if abs(ratio - 1) > CLOCK_TOLERANCE:
             warnings.append(
-                f"the device's clock differed between the runs: the small canary took {ratio:.3f}x as long for"
-                f" {other.path} as for {luts[0].path}, and rows of both now stand side by side"
+                f"the device's clock differed between the runs: the small canary took {ratio:.3f}x as long" + beside
+            )
+        if beyond_clock(canaries):
+            warnings.append(
+                "the device was in another state: its canaries took " + canaries_text(canaries) + " as long" + beside
             )
     return warnings

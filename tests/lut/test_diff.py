@@ -118,6 +118,8 @@ def test_what_shared_caches_explain_is_no_difference() -> None:
     assert faster.operators.significant.all()  # no neighbour makes anything faster
     quiet = diff(a, clocked(made_lut(lambda _: 1.05), 40.1, large=102.0, nets=148.0))
     assert quiet.operators.significant.all() and quiet.machine_note == ""
+    slower_clock = diff(a, clocked(made_lut(lambda _: 1.1), 42.0, large=105.0, nets=157.5))
+    assert slower_clock.operators.significant.all() and slower_clock.machine_note == ""  # which the clock note tells
 
 
 def test_nets_are_predicted_by_each_luts_own_fit() -> None:

@@ -188,6 +188,9 @@ def test_other_clocks_are_warned_of() -> None:
     (warning,) = merge([clocked(made_lut(), 40.0), clocked(made_lut(path="b.csv"), 44.0)]).warnings
     assert "1.100x as long for b.csv" in warning
     assert merge([clocked(made_lut(), 40.0), clocked(made_lut(), 40.1)]).warnings == ()
+    disturbed = clocked(made_lut(path="b.csv"), 40.1, large=108.0)
+    (warning,) = merge([clocked(made_lut(), 40.0, large=100.0), disturbed]).warnings
+    assert "small 1.002x, large 1.080x as long for b.csv" in warning
 
 
 def test_estimates_keep_their_sources() -> None:
