@@ -204,9 +204,12 @@ def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
 def machine_ratios(canaries: Mapping[str, float]) -> tuple[float, ...]:
     """The ratios between which the machine's state alone can move a row.
 
-    canaries: of `canary_ratios`. The small one's is that of the clock; the others count where `beyond_clock` has them.
+    canaries: of `canary_ratios`. The small one's is that of the clock; the others count where `beyond_clock` has them,
+        and both ways: a row is made of the quiet rounds, and those of the more disturbed run may be the faster ones.
     """
-    return (*(canaries[name] for name in canaries if name == SMALL), *beyond_clock(canaries).values())
+    clock = [canaries[name] for name in canaries if name == SMALL]
+    moved = beyond_clock(canaries).values()
+    return (*clock, *moved, *(1 / ratio for ratio in moved))
 
 
 def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
