@@ -94,7 +94,7 @@ class Study:
 
     def said_paths(self, mode: str) -> Paths | None:
         """What lines say of paths: those of equally probable candidates, the first that were, say nothing."""
-        return "weights" if mode == "mixed" and self.paths == "weights" else None
+        return self.paths if mode == "mixed" and self.paths != "candidates" else None
 
     def about(self, **more: Any) -> dict[str, Any]:
         """What every line says."""

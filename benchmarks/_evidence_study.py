@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser, results: Path, folder: str, **d
     parser.add_argument(
         "--finalists", type=int, default=0, help="nets that are trained for an epoch and ranked by that"
     )
-    parser.add_argument("--paths", choices=["candidates", "weights"], default="weights", help="of mixed searches")
+    parser.add_argument(
+        "--paths", choices=["candidates", "stages", "weights"], default="weights", help="of mixed searches"
+    )
     parser.add_argument("--accelerator", choices=ACCELERATORS, default="cpu", help="with --results of its own")
     parser.add_argument("--plot", type=Path, help="a picture that `report` writes, too")
     parser.add_argument("--results", type=Path, default=results)

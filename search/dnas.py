@@ -33,7 +33,7 @@ from lutbench.space.macro import Space
 from lutbench.units import format_percent
 
 SearchMode = Literal["soft", "hard", "mixed", "elastic"]
-Paths = Literal["candidates", "weights"]
+Paths = Literal["candidates", "stages", "weights"]
 SHARED = "shared"  # what a checkpoint says of weights that a layer's candidates share
 _PARTS = ("w", "theta")  # the position is the part's stream of random numbers
 _W_SHARE = 0.8  # of an epoch's images, as the data are split
@@ -77,8 +77,9 @@ class SearchSetup(RunSetup):
     compiled: is for soft passes; hard ones take another path each time.
     ahead: where w does not depend on theta, it is trained by a process of its own, which is an epoch ahead. What comes
         of it is the same to the last bit.
-    paths: in mixed mode and without masks, what of a layer is equally probable in w's passes: its candidates, or its
-        weights, of which blocks that share theirs have one (`Supernet.equal_theta`).
+    paths: in mixed mode and without masks, what of a layer is equally probable in w's passes: its candidates; its
+        weights, of which blocks that share theirs have one; or, with stages, weights where a stage begins and
+        candidates elsewhere (`Supernet.equal_theta`).
     """
 
     models: tuple[CostModel, ...]
@@ -153,8 +154,8 @@ class _Search:
         space = setup.models[0].space
         self._net = make_supernet(space, data.classes, data.resolution, setup.seed, setup.shared).to(self._device)
         self._equal = torch.zeros_like(self._net.theta)
-        if setup.paths == "weights" and isinstance(self._net, Supernet):
-            self._equal = self._net.equal_theta()
+        if setup.paths != "candidates" and isinstance(self._net, Supernet):
+            self._equal = self._net.equal_theta(everywhere=setup.paths == "weights")
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
         if setup.compiled:
             if setup.mode in ("hard", "elastic") or space.has_choices:

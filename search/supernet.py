@@ -98,15 +98,18 @@ class Supernet(ThetaNet):
         # a compiler's work that is done by hand is hidden from it
         return fused.branches if on_cpu and not torch.compiler.is_compiling() else composed.branches
 
-    def equal_theta(self) -> Tensor:
+    def equal_theta(self, everywhere: bool = True) -> Tensor:
         """The theta (layers, candidates) of paths that train all weights alike.
 
         Of a layer the candidates that share weights are together as probable as any that shares none: were each as
         probable as any other, the one skip beside many blocks would hardly be trained (docs/notes/search.md: figures).
+
+        everywhere: in all layers; otherwise only where a skip has weights to train, which is where a stage begins.
         """
         found = torch.zeros_like(self.theta)
         for row, layer in zip(found, cast("list[SuperLayer]", self.layers), strict=True):
-            row[: layer.candidates] = -torch.tensor(layer.sharers).to(row).log()
+            if everywhere or not layer.keeps:
+                row[: layer.candidates] = -torch.tensor(layer.sharers).to(row).log()
         return found
 
     def subnet(self, positions: Sequence[int]) -> nn.Sequential:
@@ -160,6 +163,11 @@ class SuperLayer(nn.Module):
         if isinstance(module, nn.Identity):
             return []
         return [gate * cast("InvertedResidual | GraphModule", module).branch(x)]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether every candidate carries the input on: its shape is kept, and a skip does nothing."""
+        return self._keeps
 
     @property
     def candidates(self) -> int:

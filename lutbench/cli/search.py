@@ -104,10 +104,10 @@ _schedule_options = several(
 )
 @click.option(
     "--paths",
-    type=click.Choice(["candidates", "weights"]),
+    type=click.Choice(["candidates", "stages", "weights"]),
     help="In mixed mode, make all weights of a layer equally probable where they learn, or all candidates: blocks share"
-    " their weights, so that by weights a skip is as probable as all of them, and a step takes less time."
-    " [default: weights]",
+    " their weights, so that by weights a skip is as probable as all of them, and a step takes less time. With stages,"
+    " weights are so where a stage begins, and candidates elsewhere. [default: weights]",
 )
 @click.option(
     "--separate-weights",

@@ -312,9 +312,9 @@ def _paths_of(request: SearchRequest, space: Space, mode: SearchMode | None) -> 
     """
     asked = request.learning.paths
     have_weights = mode in (None, "mixed") and not space.has_choices
-    if asked == "weights" and not have_weights:
+    if asked not in (None, "candidates") and not have_weights:
         why = "a space whose channels or resolution are searched" if space.has_choices else f"{mode} mode"
-        raise UsageError(f"--paths weights is of mixed mode and of spaces of candidates alone, not of {why}")
+        raise UsageError(f"--paths {asked} is of mixed mode and of spaces of candidates alone, not of {why}")
     return asked or ("weights" if have_weights else "candidates")
 
 

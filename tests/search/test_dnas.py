@@ -117,7 +117,11 @@ def test_paths_of_weights_skip_as_often_as_they_run_a_block(tmp_path: Path, monk
         skipped.clear()
         search(setup(tmp_path / paths, mode="mixed", paths=paths, data=Blobs(images=1600)), quiet)
         shares[paths] = sum(skipped) / len(skipped)
-    assert shares == {"candidates": pytest.approx(1 / 4, abs=0.07), "weights": pytest.approx(1 / 2, abs=0.07)}
+    assert shares == {
+        "candidates": pytest.approx(1 / 4, abs=0.07),
+        "stages": pytest.approx(1 / 4, abs=0.07),  # these two layers begin no stage that changes the shape
+        "weights": pytest.approx(1 / 2, abs=0.07),
+    }
     with pytest.raises(CheckpointError, match="paths"):
         search(setup(tmp_path / "candidates", mode="mixed", paths="weights", data=Blobs(images=1600)), quiet)
 

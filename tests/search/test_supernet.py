@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from lutbench.errors import UsageError
 from lutbench.search.gates import MODES, Gates, Mode, candidate_mask, draw, fixed_path, probabilities
 from lutbench.search.supernet import SuperLayer, Supernet
+from lutbench.space.macro import Stage
 from tests.search.made import SMALL
 
 
@@ -129,6 +131,16 @@ def test_equal_paths_train_the_weights_of_a_layer_alike() -> None:
         net = Supernet(SMALL, 4, 16, seed=3, shared=shared)
         found = probabilities(net.equal_theta(), net.mask)
         torch.testing.assert_close(found, torch.tensor([*rows, blocks, blocks]))
+
+
+def test_paths_of_stages_are_equal_in_weights_only_where_a_skip_has_some() -> None:
+    skips_everywhere = replace(SMALL, stages=(Stage(8, 2, 1), Stage(16, 2, 2)))
+    net = Supernet(skips_everywhere, 4, 16, seed=3)
+    found = probabilities(net.equal_theta(everywhere=False), net.mask)
+    alike, blocks_and_skip = [1 / 4] * 4, [1 / 6, 1 / 6, 1 / 6, 1 / 2]
+    torch.testing.assert_close(found, torch.tensor([alike, alike, blocks_and_skip, alike]))
+    skips = [sum(weight.numel() for weight in layer.others.parameters()) for layer in net.layers]  # type: ignore[union-attr, operator]
+    assert [bool(weights) for weights in skips] == [False, False, True, False]
 
 
 def test_a_low_temperature_makes_soft_gates_one_hot_and_rows_sum_to_one() -> None:
