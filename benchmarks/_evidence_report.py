@@ -150,7 +150,7 @@ def _paths(one: Record) -> str:
 
 def _finals(score: Record) -> str:
     """The epochs that a net was trained for by itself before it was scored, where that is said."""
-    return f"; after {score['final_epochs']} of each net's own" if "final_epochs" in score else ""
+    return f"; after {score['final_epochs']} epochs of each net's own" if "final_epochs" in score else ""
 
 
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:

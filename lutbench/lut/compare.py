@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Places: TypeAlias = NDArray[np.int64]
 
-_LONGEST_US = 1e12  # beyond it a canary's time is junk
+_SHORTEST_US, _LONGEST_US = 1e-6, 1e12  # beyond them a canary's time is junk
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
 SMALL, *_ = CANARIES = ("small", "large", "nets")  # as `jobs.tuning.Canaries` names them
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
@@ -230,4 +230,4 @@ def _canary_us(lut: Lut, name: str) -> float:
     """0 where the LUT keeps no sane one."""
     canaries = lut.metadata.quality.get("canary_us")
     value = canaries.get(name) if isinstance(canaries, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) and 0 < value < _LONGEST_US else 0.0
+    return float(value) if isinstance(value, (int, float)) and _SHORTEST_US < value < _LONGEST_US else 0.0

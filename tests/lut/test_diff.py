@@ -205,6 +205,7 @@ def test_a_change_of_the_clock_is_said_and_not_divided_by() -> None:
         clocked(made_lut(runtime="onnxruntime 2"), 50.0),
         clocked(made_lut(environment={"cpu": "another"}), 50.0),
         clocked(made_lut(), 0.0),
+        clocked(made_lut(), 5e-324),
         replace(made_lut(), metadata=replace(METADATA, quality={"canary_us": {"small": 50.0}})),  # of another operator
         replace(made_lut(), metadata=replace(METADATA, quality={"canary_us": 5})),
     ],
