@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from statistics import mean
 
 import numpy as np
@@ -72,6 +73,7 @@ def report(records: Records) -> None:
         _noise(group)
         _methods(group)
         _rankings(group)
+        _averaged(group)
         _fronts(group)
 
 
@@ -167,12 +169,7 @@ def _rankings(group: Group) -> None:
     """Ranks of random nets under a supernet (its cross entropy) against their accuracy from scratch."""
     rows = []
     for target in group.targets:
-        by_supernet: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
-        for one in group.scores(target):
-            if one["net"] in group.trained:
-                schedule = json.dumps(one["schedule"]) + _paths(one) + _finals(one)
-                by_supernet[one["mode"], schedule, one["seed"]].append(one)
-        for (mode, schedule, seed), scores in by_supernet.items():
+        for (mode, schedule, seed), scores in _scores_by_supernet(group, target).items():
             if len(scores) < FEW:
                 continue
             pairs = [(-one["loss"], group.accuracy(one["net"])) for one in scores]
@@ -181,6 +178,41 @@ def _rankings(group: Group) -> None:
             rows.append([f"{target:g} ms", f"{mode} {schedule}", seed, len(scores), *found, _ceiling(group, target)])
     figures = ("Spearman, with accuracy", "with cross entropy", "ceiling by noise")
     _table(["budget", "supernet", "seed", "nets", *figures], rows)
+
+
+def _scores_by_supernet(group: Group, target_ms: float) -> dict[tuple[str, str, int], list[Record]]:
+    """The scores of nets that have been trained, by mode, schedule and paths, and seed."""
+    found: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
+    for one in group.scores(target_ms):
+        if one["net"] in group.trained:
+            schedule = json.dumps(one["schedule"]) + _paths(one) + _finals(one)
+            found[one["mode"], schedule, one["seed"]].append(one)
+    return found
+
+
+def _averaged(group: Group) -> None:
+    """The same rank correlations where the cross entropies under two supernets are averaged: of every pair of seeds."""
+    rows = []
+    for target in group.targets:
+        losses: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+        for (mode, schedule, _), scores in _scores_by_supernet(group, target).items():
+            losses[mode, schedule].append({one["net"]: one["loss"] for one in scores})
+        for (mode, schedule), supernets in losses.items():
+            nets = sorted(set.intersection(*map(set, supernets)))
+            if len(nets) < FEW or len(supernets) < 2:
+                continue
+            accuracy = [group.accuracy(net) for net in nets]
+            columns = [[-of[net] for net in nets] for of in supernets]
+            pairs = [np.mean(pair, axis=0).tolist() for pair in combinations(columns, 2)]
+            shown = (_range(rank_correlation(np.array([one, accuracy]).T) for one in some) for some in (columns, pairs))
+            rows.append([f"{target:g} ms", f"{mode} {schedule}", len(supernets), len(nets), *shown])
+    figures = ("Spearman of one: lowest, median, highest", "of the mean of two")
+    _table(["budget", "supernet", "seeds", "nets", *figures], rows)
+
+
+def _range(values: Iterable[float]) -> str:
+    found = np.array(list(values))
+    return ", ".join(f"{value:.2f}" for value in (found.min(), float(np.median(found)), found.max()))
 
 
 def _mean_loss(group: Group, net: str) -> float:

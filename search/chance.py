@@ -32,8 +32,10 @@ def random_within(
 ) -> list[Net]:
     """Up to count different random nets; fewer where there are no more, or so few that chance does not meet them.
 
-    targets_us: each net is within all of them, and above WINDOW of one. UsageError where no net is found.
+    targets_us: each net is within all of them, and above WINDOW of one. UsageError where no net is found or asked for.
     """
+    if count < 1:
+        raise UsageError(f"{count} nets cannot be drawn", remedy="1 or more")
     space = models[0].space
     found: dict[Positions, Net] = {}
     ways = None if targets_us is None else _Ways(models[0], targets_us[0], least_share=0 if models[1:] else WINDOW)

@@ -71,3 +71,8 @@ def test_targets_that_no_net_meets_are_one_error(factor: float) -> None:
     target_us = factor * MODEL.net_us(MODEL.fastest)
     with pytest.raises(UsageError, match="none meets all targets"):
         random_within([MODEL], 3, np.random.default_rng(0), [target_us])
+
+
+def test_no_net_is_refused_and_not_looked_for_without_end() -> None:
+    with pytest.raises(UsageError, match="0 nets cannot be drawn"):
+        random_within([FBNET_MODEL], 0, np.random.default_rng(0), [2 * FBNET_MODEL.net_us(FBNET_MODEL.fastest)])
