@@ -213,9 +213,9 @@ def machine_ratios(canaries: Mapping[str, float]) -> tuple[float, ...]:
 
 
 def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
-    """Of those that fetch through shared caches, the canaries that moved by more than the clock and two quiet runs do.
+    """The canaries that moved by more than the clock and two quiet runs do.
 
-    They feel other programs as no small operator does.
+    These fetch through shared caches, and feel other programs as no small operator does.
     """
     clock = canaries.get(SMALL, 1.0)
     return {name: canaries[name] for name in canaries if abs(canaries[name] / clock - 1) > _SAME_STATE}
