@@ -133,11 +133,11 @@ class SuperLayer(nn.Module):
         self.others = nn.ModuleDict({str(position): module for position, module in others.items()})
         carries = [operator.has_residual or not operator.is_measured for operator in operators]
         self._carries = tuple(carries)
-        self._keeps = all(carries)
+        self.keeps = all(carries)  # the input's shape, and a skip does nothing
 
     def forward(self, x: Tensor, gates: Tensor, chosen: Iterable[int], way: Way | None) -> Tensor:
         """gates (candidates,); of them only the chosen run. (N, C, H, W) -> (N, C_out, H_out, W_out)"""
-        parts = [x] if self._keeps else []
+        parts = [x] if self.keeps else []
         of_blocks: dict[int, list[int]] = {}
         for position in chosen:
             if position in self._places:
@@ -151,23 +151,18 @@ class SuperLayer(nn.Module):
                 parts.append(way(block, x, gates[positions], places))
             else:
                 parts += [block.plain(x, gates[p], place) for p, place in zip(positions, places, strict=True)]
-            if not self._keeps:
+            if not self.keeps:
                 parts += [gates[position] * x for position in positions if self._carries[position]]
         return sum(parts[1:], start=parts[0])
 
     def _other(self, x: Tensor, gate: Tensor, position: int) -> list[Tensor]:
         """What a candidate that shares no weights adds: its branch where all candidates carry x, else all of it."""
         module = self.others[str(position)]
-        if not self._keeps:
+        if not self.keeps:
             return [gate * module(x)]
         if isinstance(module, nn.Identity):
             return []
         return [gate * cast("InvertedResidual | GraphModule", module).branch(x)]
-
-    @property
-    def keeps(self) -> bool:
-        """Whether every candidate carries the input on: its shape is kept, and a skip does nothing."""
-        return self._keeps
 
     @property
     def candidates(self) -> int:

@@ -19,42 +19,40 @@ if TYPE_CHECKING:
 
     Places: TypeAlias = NDArray[np.int64]
 
+Range: TypeAlias = tuple[float, float]  # of ratios, the lowest and the highest
+
 _SHORTEST_US, _LONGEST_US = 1e-6, 1e12  # beyond them a canary's time is junk
 _FIGURES = ("latency_us", "ci_low_us", "ci_high_us")
-SMALL, *_ = CANARIES = ("small", "large", "nets")  # as `jobs.tuning.Canaries` names them
+SMALL = "small"
+CANARIES = (SMALL, "large", "nets")  # as `jobs.tuning.Canaries` names them
+_UNMOVED: Range = (1.0, 1.0)
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
 
 
-def differ(figures_us: Any, machine: Sequence[float]) -> Any:
+def differ(figures_us: Any, machine: Range) -> Any:
     """Whether the 95 % interval of the difference does not hold 0, of Change's figures as numbers or as arrays.
 
     It is that of two measurements that know nothing of each other: the root of both halves' squares. What the machine's
-    state explains is no difference: one has to be there as measured and, in the same direction, with B over each of the
-    ratios that the canaries say. Never where a bound is NaN.
+    state explains is no difference: B has to be slower over the highest of the ratios that it can have, or faster over
+    the lowest. Never where a bound is NaN.
     """
-    a_us, a_low_us, a_high_us, *b_figures_us = figures_us
-    as_measured = _direction((a_us, a_low_us, a_high_us), b_figures_us)
-    found = as_measured != 0
-    for ratio in machine:
-        found = found & (as_measured == _direction((a_us, a_low_us, a_high_us), [us / ratio for us in b_figures_us]))
-    return found
-
-
-def _direction(a_us: Sequence[Any], b_us: Sequence[Any]) -> Any:
-    """1 where B is slower beyond both intervals, -1 where it is faster, 0 elsewhere."""
     import numpy as np
 
+    a_us, a_low_us, a_high_us, *b_figures_us = figures_us
+    lowest, highest = machine
     with np.errstate(all="ignore"):  # a file may hold 1e300
-        slower = b_us[0] - a_us[0] > np.hypot(a_us[2] - a_us[0], b_us[0] - b_us[1])
-        faster = a_us[0] - b_us[0] > np.hypot(a_us[0] - a_us[1], b_us[2] - b_us[0])
-    return slower * 1 - faster * 1
+        b_us, b_low_us, _ = (us / highest for us in b_figures_us)
+        slower = b_us - a_us > np.hypot(a_high_us - a_us, b_us - b_low_us)
+        b_us, _, b_high_us = (us / lowest for us in b_figures_us)
+        faster = a_us - b_us > np.hypot(a_us - a_low_us, b_high_us - b_us)
+    return slower | faster
 
 
 @dataclass(frozen=True)
 class Change:
     """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds.
 
-    machine: how slow it was in B's run over A's, by each canary that says so (`machine_ratios`).
+    machine: the ratios that the machine's state alone can make (`machine_range`).
     """
 
     name: str
@@ -64,7 +62,7 @@ class Change:
     b_us: float
     b_ci_low_us: float
     b_ci_high_us: float
-    machine: tuple[float, ...] = ()
+    machine: Range = _UNMOVED
 
     @property
     def ratio(self) -> float:
@@ -85,7 +83,7 @@ class Changes(Sequence[Change]):
     machine: as in Change.
     """
 
-    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], machine: tuple[float, ...] = ()) -> None:
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], machine: Range = _UNMOVED) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):  # a file may hold 1e300
@@ -156,7 +154,7 @@ def changes(a: Lut, b: Lut, shared: Common) -> Changes:
     figures_us = [_column(lut, name)[where] for lut, where in places for name in _FIGURES]
     names = a.columns["operator"]
     timed = [names[place] for place in places[0][1].tolist()]
-    return Changes(timed, np.array(figures_us), machine_ratios(canary_ratios(a, b)))
+    return Changes(timed, np.array(figures_us), machine_range(canary_ratios(a, b)))
 
 
 def geometric_mean(log_ratios: Iterable[float]) -> float:
@@ -201,15 +199,15 @@ def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
     return found
 
 
-def machine_ratios(canaries: Mapping[str, float]) -> tuple[float, ...]:
-    """The ratios between which the machine's state alone can move a row.
+def machine_range(canaries: Mapping[str, float]) -> Range:
+    """The ratios between which the machine's state alone can move a row; 1, where nothing moved, is among them.
 
     canaries: of `canary_ratios`. The small one's is that of the clock; the others count where `beyond_clock` has them,
         and both ways: a row is made of the quiet rounds, and those of the more disturbed run may be the faster ones.
     """
-    clock = [canaries[name] for name in canaries if name == SMALL]
     moved = beyond_clock(canaries).values()
-    return (*clock, *moved, *(1 / ratio for ratio in moved))
+    ratios = (1.0, canaries.get(SMALL, 1.0), *moved, *(1 / ratio for ratio in moved))
+    return min(ratios), max(ratios)
 
 
 def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from lutbench.lut.compare import (
     SMALL,
     Change,
     Changes,
+    Range,
     beyond_clock,
     canaries_text,
     canary_ratios,
@@ -18,7 +19,7 @@ from lutbench.lut.compare import (
     common,
     exponential,
     geometric_mean,
-    machine_ratios,
+    machine_range,
 )
 from lutbench.lut.coverage import lacks_fixed
 from lutbench.lut.predict import Prediction, predict, predict_blocks
@@ -144,7 +145,8 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
     found = changes(a, b, shared)
     status_a, status_b = a.columns["status"], b.columns["status"]
     failed = zip(in_a[~ok].tolist(), in_b[~ok].tolist(), strict=True)
-    nets, not_covered = _nets(a, b)
+    canaries = canary_ratios(a, b)
+    nets, not_covered = _nets(a, b, machine_range(canaries))
     groups, block_kinds = _groups(a, in_a[shared.timed][found.order], found)
     return Diff(
         a=a,
@@ -157,7 +159,7 @@ def diff(a: Lut, b: Lut, force: bool = False) -> Diff:
         block_kinds=block_kinds,
         nets=nets,
         nets_not_covered=not_covered,
-        canary_ratios=canary_ratios(a, b),
+        canary_ratios=canaries,
         warnings=warnings,
     )
 
@@ -294,10 +296,9 @@ def _grouped(codes: Places, labels: Sequence[str], chosen: NDArray[np.bool_], co
     )
 
 
-def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+def _nets(a: Lut, b: Lut, machine: Range) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     """The zoo's nets under both, and the names of those of one's own space that one of them cannot predict."""
     found, not_covered = [], []
-    machine = machine_ratios(canary_ratios(a, b))
     predicted = predict_blocks if lacks_fixed(a) or lacks_fixed(b) else predict
     own = zoo_nets_of(lut.metadata.space.name for lut in (a, b))
     for net in (*zoo_nets(), *nets_of_blocks()):
@@ -308,6 +309,6 @@ def _nets(a: Lut, b: Lut) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     return tuple(found), tuple(not_covered)
 
 
-def _net_change(a: Prediction, b: Prediction, machine: tuple[float, ...]) -> Change:
+def _net_change(a: Prediction, b: Prediction, machine: Range) -> Change:
     of_b = b.latency_us, b.ci_low_us, b.ci_high_us
     return Change(a.net.name, a.latency_us, a.ci_low_us, a.ci_high_us, *of_b, machine)

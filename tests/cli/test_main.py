@@ -93,16 +93,16 @@ def test_predict(measured: Path) -> None:
 def test_verify_writes_its_summary_and_checks_a_limit(measured: Path, tmp_path: Path) -> None:
     lut = tmp_path / "tiny.csv"
     lut.write_bytes(measured.read_bytes())
-    arguments = ["verify", "--lut", str(lut), "--nets", "6", "--rounds", "6"]
+    # twelve: a busy machine may give none of a few rounds of a net that counts, and the net would be left out
+    arguments = ["verify", "--lut", str(lut), "--nets", "6", "--rounds", "12"]
     done = run(*arguments, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     keys = "mean_abs_error max_abs_error within_1pct within_3pct within_5pct within_10pct kendall_tau spearman"
     assert {"nets", "noise_mean", "noise_max", "noise_tau", *keys.split()} <= set(found)
     check_keys("verify", found)
-    judged = 6 - found["left_out"]  # a busy machine may give a net no round that counts
-    assert judged >= 2 and found["nets"] == len(found["details"]) == judged
-    assert read_lut(lut).metadata.quality["additivity"]["nets"] == judged
+    assert found["nets"] == 6 and len(found["details"]) == 6
+    assert read_lut(lut).metadata.quality["additivity"]["nets"] == 6
     strict = run(*arguments, "--max-error", "0.0000001", cwd=tmp_path)
     assert strict.returncode == 1
     assert "is above" in strict.stderr.splitlines()[-1]
