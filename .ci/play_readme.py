@@ -1,6 +1,7 @@
 """Plays the README's commands as somebody new would: line by line, in a terminal of a given width.
 
     .venv/bin/python .ci/play_readme.py --columns 80 --folder DIR [--follow] [--only WORD]
+    .venv/bin/python .ci/play_readme.py --columns 100 --folder DIR --again
 
 Each line of the README that begins with `lutbench` is run in a pseudo-terminal, with the short settings of SHORT (they
 are options of the commands; of the line itself only PATH, the reader's own, and the nets' variant change). What has to
@@ -14,6 +15,8 @@ hold of each:
 - in a pipe no line is padded or coloured.
 
 --follow: the commands that are printed as the next ones are run as well.
+--again: in a folder that was played in, the commands that only read (READS): whose lines depend most on the width, and
+which take seconds where those that measure and train take a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -288,14 +291,18 @@ def told(played: Played, problems: Iterable[str], prefix: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--columns", type=int, default=80)
-    parser.add_argument("--folder", type=Path, required=True, help="emptied first")
+    parser.add_argument("--folder", type=Path, required=True, help="emptied first, but with --again")
     parser.add_argument("--follow", action="store_true", help="run the commands that are printed as the next ones")
     parser.add_argument("--only", help="play the lines alone that hold this word")
     parser.add_argument("--but", action="append", default=[], help="leave out the lines that hold this word")
     parser.add_argument("--keep", type=Path, help="write every screen into this file")
+    parser.add_argument("--again", action="store_true", help="play those that read, in a folder that was played in")
     arguments = parser.parse_args()
-    put_files(arguments.folder)
+    if not arguments.again:
+        put_files(arguments.folder)
     lines = [line for line in command_lines(ROOT / "README.md") if not arguments.only or arguments.only in line]
+    if arguments.again:
+        lines = [line for line in lines if line[0] in READS]
     lines = [line for line in lines if not set(arguments.but) & set(line)]
     waiting, seen, problems = [("", shortened(line)) for line in lines], set(), 0
     for prefix, words in waiting:  # which grows by what is printed as next
