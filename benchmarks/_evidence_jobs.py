@@ -35,6 +35,7 @@ from lutbench.search.train import TrainSetup, train
 from lutbench.space.net import Net, parse_net
 from lutbench.space.zoo import retargeted
 
+Epochs = tuple[int, int]  # of finals: how many, and in how many runs
 NETS_SEED = 0  # of the random nets, the same for every data set
 
 
@@ -210,8 +211,11 @@ def _supernet_s(history: Sequence[Record], theta_images: int) -> float:
     return float(w_s + theta_s)
 
 
-def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str, final_epochs: int = 0) -> dict[str, Any]:
+def score_line(
+    study: Study, mode: str, target_ms: float, seed: int, net: str, finals: Epochs | None = None
+) -> dict[str, Any]:
     """What the line of a net's score says of which supernet it is under, and of the epochs of its own before it."""
+    epochs, runs = finals or (None, 1)
     return study.about(
         kind="score",
         mode=mode,
@@ -220,16 +224,18 @@ def score_line(study: Study, mode: str, target_ms: float, seed: int, net: str, f
         schedule=dict(study.schedule),
         net=net,
         paths=study.said_paths(mode),
-        final_epochs=final_epochs or None,  # lines of scores as they are say nothing of them
+        final_epochs=epochs,  # lines of scores as they are say nothing of them
+        final_runs=runs if runs > 1 else None,
     )
 
 
 def score_nets(
-    study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str], final_epochs: int = 0
+    study: Study, mode: str, target_ms: float, seed: int, nets: Sequence[str], finals: Epochs | None = None
 ) -> None:
     """The cross entropy of nets under the supernet of a search, which is trained again where its folder is gone.
 
-    final_epochs: each net is trained for so many with a copy of the supernet's weights before it is scored.
+    finals: each net is trained for so many epochs with a copy of the supernet's weights before it is scored, in so many
+        runs, of which the mean counts.
     """
     find_nets(_request(study, mode, target_ms, seed, draws=1, rounds=1), Hardware(study.accelerator), quiet)
     found = read_search(study.supernet_folder(mode, target_ms, seed))
@@ -241,8 +247,8 @@ def score_nets(
     ranking = Ranking(
         supernet, (model,), supernet.probabilities, source, found.batch_size, within, quiet, views, scores
     )
-    finals = finals_of(ranking, final_epochs, seed) if final_epochs else None
+    judge = finals_of(ranking, *finals, seed) if finals else ranking
     for text in nets:
-        score = (finals or ranking).score(parse_net(text, model.space))
-        line = score_line(study, mode, target_ms, seed, text, final_epochs)
+        score = judge.score(parse_net(text, model.space))
+        line = score_line(study, mode, target_ms, seed, text, finals)
         study.records.add(_said(line) | {"loss": round(score.loss, 6), "accuracy": score.accuracy})

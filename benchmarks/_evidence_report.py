@@ -152,7 +152,10 @@ def _paths(one: Record) -> str:
 
 def _finals(score: Record) -> str:
     """The epochs that a net was trained for by itself before it was scored, where that is said."""
-    return f"; after {score['final_epochs']} epochs of each net's own" if "final_epochs" in score else ""
+    if "final_epochs" not in score:
+        return ""
+    runs = f", the mean of {score['final_runs']} runs" if "final_runs" in score else ""
+    return f"; after {score['final_epochs']} epochs of each net's own{runs}"
 
 
 def _summary(cases: Sequence[tuple[float, bool, bool]]) -> list[object]:

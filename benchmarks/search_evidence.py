@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from _evidence_jobs import (
+    Epochs,
     Study,
     found_line,
     keep_random_nets,
@@ -62,7 +63,7 @@ class Plan:
     nets: int
     trainings: int
     mode: str
-    final_epochs: int
+    finals: Epochs | None
 
     def jobs(self) -> Iterator[Job]:
         """All of them; those of what searches found are known once the searches are done."""
@@ -74,9 +75,9 @@ class Plan:
                 for method in self.methods:
                     yield from self._search(method, target, seed)
                 for mode in dict.fromkeys(self.mode_of(method) for method in self.methods):
-                    yield self._scores(mode, target, seed, chance[target], 0)
-                    if self.final_epochs:
-                        yield self._scores(mode, target, seed, chance[target], self.final_epochs)
+                    yield self._scores(mode, target, seed, chance[target], None)
+                    if self.finals:
+                        yield self._scores(mode, target, seed, chance[target], self.finals)
 
     def mode_of(self, method: str) -> str:
         """The mode of the supernet that a method ranks with."""
@@ -102,17 +103,17 @@ class Plan:
         for found in self.study.records.where(**line)[:1]:
             yield from (self._training(found["net"], training) for training in range(self.trainings))
 
-    def _scores(self, mode: str, target: float, seed: int, nets: list[str], final_epochs: int) -> Job:
+    def _scores(self, mode: str, target: float, seed: int, nets: list[str], finals: Epochs | None) -> Job:
         def left() -> list[str]:
-            lines = {net: score_line(self.study, mode, target, seed, net, final_epochs) for net in nets}
+            lines = {net: score_line(self.study, mode, target, seed, net, finals) for net in nets}
             return [net for net, line in lines.items() if not self._has(line)()]
 
-        finals = f", after {final_epochs} epochs of their own" if final_epochs else ""
+        own = ", after {} epochs of their own, {} times".format(*finals) if finals else ""
         return Job(
-            f"scores under {mode}, {target:g} ms, seed {seed}{finals}",
+            f"scores under {mode}, {target:g} ms, seed {seed}{own}",
             f"{mode}, {target:g} ms, seed {seed}",
             lambda: not left(),
-            lambda: score_nets(self.study, mode, target, seed, left(), final_epochs),
+            lambda: score_nets(self.study, mode, target, seed, left(), finals),
         )
 
     def _has(self, line: dict[str, object]) -> Callable[[], bool]:
@@ -136,6 +137,7 @@ def main() -> int:
     parser.add_argument(
         "--final-epochs", type=int, default=0, help="random nets are scored after so many epochs of their own, too"
     )
+    parser.add_argument("--final-runs", type=int, default=1, help="the mean of so many such scores")
     arguments = parser.parse_args()
     if arguments.command == "report":
         report(Records(arguments.results))
@@ -151,7 +153,7 @@ def main() -> int:
         arguments.nets,
         arguments.trainings,
         default_mode(study.images().count("all")),
-        arguments.final_epochs,
+        (arguments.final_epochs, arguments.final_runs) if arguments.final_epochs else None,
     )
     part, parts = (int(text) for text in arguments.part.split("/"))
     return run(plan, part - 1, parts, arguments.limit_s)

@@ -65,7 +65,7 @@ HELP = {
             OUTPUT: ("--output", "--fresh", "--resume", "--tensorboard", "--json"),
             DATA: ("--data", "--train-resolution", *_DATA_SOURCE),
             "How nets are chosen": (
-                *("--method", "--draws", "--rounds", "--views", "--finalists", "--final-epochs"),
+                *("--method", "--draws", "--rounds", "--views", "--finalists", "--final-epochs", "--final-runs"),
                 *("--alpha", "--beta", "--seed"),
             ),
             "Schedule": (

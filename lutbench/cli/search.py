@@ -142,6 +142,13 @@ _schedule_options = several(
 @click.option(
     "--final-epochs", type=click.IntRange(1), default=1, show_default=True, help="Train finalists for so many epochs."
 )
+@click.option(
+    "--final-runs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Train each finalist so many times, in other orders of images, and rank by the mean.",
+)
 @data_options("--train-resolution")
 @_schedule_options
 @click.option(
@@ -263,7 +270,8 @@ def _print(found: FoundNets, picture: Path, luts: Sequence[Lut]) -> None:
 
     looks = f", augmented {found.views} times" if found.views else ""
     epochs = "an epoch" if found.final_epochs == 1 else f"{found.final_epochs} epochs"
-    finals = f", the first {found.finalists} after {epochs} of their own" if found.finalists else ""
+    runs = f", the mean of {found.final_runs} runs" if found.final_runs > 1 else ""
+    finals = f", the first {found.finalists} after {epochs} of their own{runs}" if found.finalists else ""
     devices = list(found.nets[0].derived.predicted_us)
     predicted = (f"predicted, {device}{batch_text(found.batches.get(device, 1))}" for device in devices)
     columns = ("accuracy", *predicted, "MMACs", "params (M)")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NETS = 6  # as implementations of FBNet
 DRAWS = 30
 SMALL_ROUNDS = 8
-FINAL_EPOCHS = 1
+FINAL_EPOCHS, FINAL_RUNS = 1, 1
 # how nets are found: the mode in which the supernet is trained (None: the default for so many images), then the finder
 METHODS: dict[str, tuple[SearchMode | None, str]] = {
     "dnas": ("soft", "theta"),
@@ -75,7 +75,8 @@ class Draws:
     rounds: the first draws from P_theta, others near the best so far.
     views: `Ranking`. None means the default for so many images.
     method: of METHODS; None means the one whose mode is the default for so many images.
-    finalists: so many of the best are trained for final_epochs and ranked by that (`search.finals`); 0: none are.
+    finalists: so many of the best are trained for final_epochs, final_runs times, and ranked by that
+        (`search.finals`); 0: none are.
     """
 
     method: str | None = None
@@ -85,6 +86,7 @@ class Draws:
     views: int | None = None
     finalists: int = 0
     final_epochs: int = FINAL_EPOCHS
+    final_runs: int = FINAL_RUNS
 
     def views_of(self, images: int) -> int:
         """The number of looks at each image.
@@ -157,7 +159,7 @@ class FoundNets:
     data, train_resolution, classes: what they were searched with.
     images: of theta's share, which nets were ranked on.
     views: `Ranking`.
-    finalists: how many of the first nets were scored after final_epochs of their own (`search.finals`).
+    finalists: how many of the first nets were scored after final_epochs of their own, in final_runs (`search.finals`).
     batches: device -> images that its latencies are of.
     """
 
@@ -175,6 +177,7 @@ class FoundNets:
     batches: Mapping[str, int]
     finalists: int = 0
     final_epochs: int = 0
+    final_runs: int = 0
 
 
 def space_of(request: SearchRequest) -> tuple[Space, str]:
@@ -269,14 +272,16 @@ def find_nets(request: SearchRequest, hardware: Hardware, report: Report) -> Fou
         batches=batches,
         finalists=request.draws.finalists,
         final_epochs=request.draws.final_epochs,
+        final_runs=request.draws.final_runs,
     )
 
 
 def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches: Mapping[str, int]) -> dict[str, Any]:
     """How the nets were searched for, as their files say it."""
-    method, finalists = request.draws.method, request.draws.finalists
+    draws = request.draws
+    finals = {name: getattr(draws, name) for name in ("finalists", "final_epochs", "final_runs")}
     return {
-        **({"method": method} if method else {}),
+        **({"method": draws.method} if draws.method else {}),
         "mode": setup.mode,
         "objective": setup.objective.name,
         "data": data.name,
@@ -285,7 +290,7 @@ def _how(request: SearchRequest, setup: SearchSetup, data: SplitSource, batches:
         "epochs": setup.schedule.epochs,
         "batches": batches,
         **({"paths": setup.paths} if setup.paths != "candidates" else {}),
-        **({"finalists": finalists, "final_epochs": request.draws.final_epochs} if finalists else {}),
+        **(finals if draws.finalists else {}),
         "luts": {lut.metadata.device: lut.metadata.provenance for lut in request.luts},
     }
 
@@ -371,17 +376,18 @@ def _final(
     from lutbench.search.finals import decide, finals_of
 
     asked = request.draws
-    scores = supernet_scores(request.folder, ranking.views, ranking.batch_size, (asked.final_epochs, request.seed))
-    finals = finals_of(ranking, asked.final_epochs, request.seed, scores)
-    as_long = asked.finalists * _SCORES_OF_A_FINAL
+    how = asked.final_epochs, asked.final_runs, request.seed
+    scores = supernet_scores(request.folder, ranking.views, ranking.batch_size, how)
+    finals = finals_of(ranking, *how, scores)
+    as_long = asked.finalists * asked.final_runs * _SCORES_OF_A_FINAL
     with scorers_for(finals, hardware, request.computing.threads, as_long) as scorers:
         return decide(replace(finals, scorers=scorers), nets, asked.finalists)
 
 
-def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int, int] | None = None) -> Scores:
+def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int, int, int] | None = None) -> Scores:
     """The scores of nets under the supernet of a search's folder, which searches and derivations from it share.
 
-    finals: the scores are those of finals of so many epochs, and of such a seed.
+    finals: the scores are those of finals of so many epochs, so many runs, and of such a seed.
     """
     from lutbench.search.checkpoint import CHECKPOINT
     from lutbench.search.finals import FINALS
@@ -395,8 +401,9 @@ def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int
     }
     if finals is None:
         return Scores(folder / SCORES, ranked_with)
-    epochs, seed = finals
-    return Scores(folder / FINALS, {**ranked_with, "epochs": epochs, "seed": seed})
+    epochs, runs, seed = finals
+    several = {"runs": runs} if runs > 1 else {}  # files of one run, of earlier versions too, say nothing of it
+    return Scores(folder / FINALS, {**ranked_with, "epochs": epochs, "seed": seed, **several})
 
 
 def _few(method: str | None) -> str:

@@ -49,7 +49,7 @@ def plan(tmp_path: Path) -> Plan:
     )
     model = latency_model(lut, space)
     target_ms = 1.4 * model.net_us(model.fastest) / 1000
-    return Plan(study, (target_ms,), METHODS, seeds=1, nets=NETS, trainings=TRAININGS, mode="mixed", final_epochs=1)
+    return Plan(study, (target_ms,), METHODS, seeds=1, nets=NETS, trainings=TRAININGS, mode="mixed", finals=(1, 2))
 
 
 def kinds(plan: Plan) -> dict[str, int]:
@@ -98,7 +98,7 @@ def test_parts_share_the_jobs_and_a_supernets_are_of_one(plan: Plan, monkeypatch
     monkeypatch.setattr("search_evidence.train_net", lambda _study, net, seed: done.append((part, f"{net} {seed}")))
     monkeypatch.setattr("search_evidence.search_nets", lambda _study, method, *_: done.append((part, method)))
     scored = ("score", "finals")
-    monkeypatch.setattr("search_evidence.score_nets", lambda *given: done.append((part, scored[given[-1]])))
+    monkeypatch.setattr("search_evidence.score_nets", lambda *given: done.append((part, scored[given[-1] is not None])))
     for part in range(3):
         run(plan, part, 3, 0)
     names = [name for _, name in done]
