@@ -81,7 +81,8 @@ LONG: dict[str, tuple[str, ...]] = {
     ),
     "export/test_cache": ("two_writers",),
     "export/test_coreml_export": ("every_kind_computes",),
-    "export/test_executorch_export": ("the_remedies_for_speed_do_not_change_what_runs",),
+    "export/test_every_kind": ("an_artifact_computes_what_the_module_computes[executorch-int8-mqa",),
+    "export/test_executorch_export": ("the_remedies_for_speed_",),
     "export/test_onnx_counts": ("a_whole_net_in_int8",),
     "export/test_onnx_export": (
         "a_published_model_runs_in_int8_from_end_to_end[mna",
@@ -104,6 +105,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "jobs/test_bench": ("a_lut_predicts_the_nets_it_covers",),
     "jobs/test_check": ("devices_check_of_a_phone_that_is_not_there",),
     "jobs/test_export": ("every_runtime_classifies_as_torch_does",),
+    "jobs/test_every_space": tuple(f"from_a_lut_to_files[{name}" for name in ("fbnetv2", "mobilenetv4", "ofa", "spos")),
     "jobs/test_profile": ("another_definition", "several_variants"),
     "jobs/test_profile_runtimes": ("a_lut_of_every_operator_that_verifies",),
     "jobs/test_quiet": ("profile_waits_before_it_measures",),
@@ -141,6 +143,7 @@ LONG: dict[str, tuple[str, ...]] = {
         "it_learns_and_writes_a_line_per_epoch[elastic",
         "it_learns_and_writes_a_line_per_epoch[mixed",
         "it_learns_and_writes_a_line_per_epoch[soft",
+        "paths_of_weights_skip_as_often",
     ),
     "search/test_finders": ("evolution_finds_better",),
     "search/test_grid_costs": ("fbnetv2_has_nets", "one_hot_gates_cost_what_the_derived_net_is_counted_at[fbnetv2"),
@@ -149,6 +152,7 @@ LONG: dict[str, tuple[str, ...]] = {
         "it_learns_and_the_budget_is_approached[elastic",
         "it_learns_and_the_budget_is_approached[soft",
     ),
+    "search/test_memory": ("what_is_freed",),
     "search/test_train": ("a_killed_training",),
     "test_docs_run": (
         "the_page_runs[docs/how-to/diff",
