@@ -26,7 +26,7 @@ from lutbench.search.data.options import DataOptions
 from lutbench.search.data.source import SplitSource
 from lutbench.search.derive import Ranking
 from lutbench.search.dnas import Paths
-from lutbench.search.finals import finals_of
+from lutbench.search.finals import FinalTraining, finals_of
 from lutbench.search.finished import read_search
 from lutbench.search.hardware import Accelerator, Hardware
 from lutbench.search.objective import budget
@@ -247,7 +247,7 @@ def score_nets(
     ranking = Ranking(
         supernet, (model,), supernet.probabilities, source, found.batch_size, within, quiet, views, scores
     )
-    judge = finals_of(ranking, *finals, seed) if finals else ranking
+    judge = finals_of(ranking, FinalTraining(*finals, seed)) if finals else ranking
     for text in nets:
         score = judge.score(parse_net(text, model.space))
         line = score_line(study, mode, target_ms, seed, text, finals)

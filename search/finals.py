@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from statistics import mean
 
 import torch
@@ -27,8 +27,8 @@ BATCH_SIZE, RATE, MOMENTUM, DECAY, CLIP = 64, 0.05, 0.9, 1e-4, 5.0
 
 
 @dataclass(frozen=True)
-class Finals(Ranking):
-    """A ranking of nets that are trained for some epochs with a copy of the supernet's weights before they are scored.
+class FinalTraining:
+    """The training that a net gets before it is scored in the finals.
 
     runs: a net is trained so many times, each with a copy of its own and another order of images, and has the mean of
         their scores: a short training's end hangs on its order as much as on the net (docs/notes/search.md: figures).
@@ -39,8 +39,15 @@ class Finals(Ranking):
     runs: int = 1
     seed: int = 0
 
+
+@dataclass(frozen=True)
+class Finals(Ranking):
+    """A ranking of nets that are trained with a copy of the supernet's weights before they are scored."""
+
+    training: FinalTraining = field(default_factory=FinalTraining)
+
     def judge(self, positions: Sequence[int]) -> Score:
-        scores = [self._after_run(positions, run) for run in range(self.runs)]
+        scores = [self._after_run(positions, run) for run in range(self.training.runs)]
         return Score(mean(one.loss for one in scores), mean(one.accuracy for one in scores), scores[0].images)
 
     def _after_run(self, positions: Sequence[int], run: int) -> Score:
@@ -51,11 +58,12 @@ class Finals(Ranking):
     def _train(self, net: nn.Module, device: str, run: int) -> None:
         parameters = list(net.parameters())
         optimiser = torch.optim.SGD(parameters, RATE, MOMENTUM, weight_decay=DECAY)
-        steps = self.epochs * math.ceil(self.data.count("w") / BATCH_SIZE)
+        epochs, seed = self.training.epochs, self.training.seed
+        steps = epochs * math.ceil(self.data.count("w") / BATCH_SIZE)
         net.train()
         step = 0
-        for epoch in range(run * self.epochs, (run + 1) * self.epochs):
-            for images, labels in self.data.train_batches(BATCH_SIZE, epoch, self.seed, "w"):
+        for epoch in range(run * epochs, (run + 1) * epochs):
+            for images, labels in self.data.train_batches(BATCH_SIZE, epoch, seed, "w"):
                 for group in optimiser.param_groups:
                     group["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
                 loss = F.cross_entropy(net(images.to(device, memory_format=LAYOUT)), labels.to(device))
@@ -67,13 +75,13 @@ class Finals(Ranking):
         net.eval()
 
 
-def finals_of(ranking: Ranking, epochs: int, runs: int, seed: int, scores: Scores | None = None) -> Finals:
+def finals_of(ranking: Ranking, training: FinalTraining, scores: Scores | None = None) -> Finals:
     """The finals of a ranking.
 
     scores: of finals, not the ranking's.
     """
-    own = {field.name: getattr(ranking, field.name) for field in fields(Ranking) if field.init}
-    return Finals(**own | {"scores": scores, "scorers": None}, epochs=epochs, runs=runs, seed=seed)
+    own = {one.name: getattr(ranking, one.name) for one in fields(Ranking) if one.init}
+    return Finals(**own | {"scores": scores, "scorers": None}, training=training)
 
 
 def decide(finals: Finals, nets: Sequence[Derived], count: int) -> tuple[Derived, ...]:

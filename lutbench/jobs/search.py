@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lutbench.search.data.source import SplitSource
     from lutbench.search.derive import Derived, Ranking
     from lutbench.search.dnas import Paths, SearchMode, SearchResult, SearchSetup
+    from lutbench.search.finals import FinalTraining
     from lutbench.search.hardware import Hardware
     from lutbench.search.metrics import Record
     from lutbench.search.scores import Scores
@@ -373,21 +374,21 @@ def _derive(
 def _final(
     request: SearchRequest, ranking: Ranking, nets: tuple[Derived, ...], hardware: Hardware
 ) -> tuple[Derived, ...]:
-    from lutbench.search.finals import decide, finals_of
+    from lutbench.search.finals import FinalTraining, decide, finals_of
 
     asked = request.draws
-    how = asked.final_epochs, asked.final_runs, request.seed
-    scores = supernet_scores(request.folder, ranking.views, ranking.batch_size, how)
-    finals = finals_of(ranking, *how, scores)
+    training = FinalTraining(asked.final_epochs, asked.final_runs, request.seed)
+    scores = supernet_scores(request.folder, ranking.views, ranking.batch_size, training)
+    finals = finals_of(ranking, training, scores)
     as_long = asked.finalists * asked.final_runs * _SCORES_OF_A_FINAL
     with scorers_for(finals, hardware, request.computing.threads, as_long) as scorers:
         return decide(replace(finals, scorers=scorers), nets, asked.finalists)
 
 
-def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int, int, int] | None = None) -> Scores:
+def supernet_scores(folder: Path, views: int, batch_size: int, finals: FinalTraining | None = None) -> Scores:
     """The scores of nets under the supernet of a search's folder, which searches and derivations from it share.
 
-    finals: the scores are those of finals of so many epochs, so many runs, and of such a seed.
+    finals: the scores are those of finals after such a training.
     """
     from lutbench.search.checkpoint import CHECKPOINT
     from lutbench.search.finals import FINALS
@@ -401,9 +402,10 @@ def supernet_scores(folder: Path, views: int, batch_size: int, finals: tuple[int
     }
     if finals is None:
         return Scores(folder / SCORES, ranked_with)
-    epochs, runs, seed = finals
-    several = {"runs": runs} if runs > 1 else {}  # files of one run, of earlier versions too, say nothing of it
-    return Scores(folder / FINALS, {**ranked_with, "epochs": epochs, "seed": seed, **several})
+    several = (
+        {"runs": finals.runs} if finals.runs > 1 else {}
+    )  # files of one run, of earlier versions too, say nothing of it
+    return Scores(folder / FINALS, {**ranked_with, "epochs": finals.epochs, "seed": finals.seed, **several})
 
 
 def _few(method: str | None) -> str:
