@@ -27,15 +27,50 @@ SMALL = "small"
 CANARIES = (SMALL, "large", "nets")  # as `jobs.tuning.Canaries` names them
 _UNMOVED: Range = (1.0, 1.0)
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
+_FEWEST_ROWS = 20  # of which most can be told from few
+_OUTSIDE = 2.5  # standard deviations: of rows that nothing but noise moves, one of eighty is so far from their median
+_LEAST_REACH = 0.01  # of a ratio's logarithm: what rows agree by no better run would show
 
 
-def differ(figures_us: Any, machine: Range) -> Any:
+@dataclass(frozen=True)
+class Usual:
+    """What most rows do: the logarithm of their ratio B / A, and how far from it a row is that is not as they are."""
+
+    log_ratio: float
+    reach: float
+
+    @property
+    def range(self) -> Range:
+        """Between no change and what most rows do."""
+        ratio = exponential(self.log_ratio)
+        return min(1.0, ratio), max(1.0, ratio)
+
+    def is_left_by(self, log_ratio: Any) -> Any:
+        """Whether a row is not as most are."""
+        return abs(log_ratio - self.log_ratio) > self.reach
+
+
+def differ(figures_us: Any, machine: Range, usual: Usual | None = None) -> Any:
     """Whether the 95 % interval of the difference does not hold 0, of Change's figures as numbers or as arrays.
 
     It is that of two measurements that know nothing of each other: the root of both halves' squares. What the machine's
     state explains is no difference: B has to be slower over the highest of the ratios that it can have, or faster over
     the lowest. Never where a bound is NaN.
+
+    usual: what most rows do. One that does not differs, too, where it does as measured and over the ratio of most.
     """
+    import numpy as np
+
+    found = _is_beyond(figures_us, machine)
+    if usual is not None:
+        with np.errstate(all="ignore"):  # a file may hold 1e300
+            log_ratio = np.log(figures_us[3]) - np.log(figures_us[0])
+        found = found | (usual.is_left_by(log_ratio) & _is_beyond(figures_us, usual.range))
+    return found
+
+
+def _is_beyond(figures_us: Any, machine: Range) -> Any:
+    """Whether B is slower by more than the highest of the ratios, or faster by more than the lowest."""
     import numpy as np
 
     a_us, a_low_us, a_high_us, *b_figures_us = figures_us
@@ -53,6 +88,7 @@ class Change:
     """An operator or a net under both LUTs: latencies and their 95 % intervals, microseconds.
 
     machine: the ratios that the machine's state alone can make (`machine_range`).
+    usual: of an operator's where the machine was in another state, as `differ` takes it.
     """
 
     name: str
@@ -63,6 +99,7 @@ class Change:
     b_ci_low_us: float
     b_ci_high_us: float
     machine: Range = _UNMOVED
+    usual: Usual | None = None
 
     @property
     def ratio(self) -> float:
@@ -73,7 +110,7 @@ class Change:
     def significant(self) -> bool:
         """Whether they differ by more than two such measurements of one thing in that state of the machine."""
         a_us = self.a_us, self.a_ci_low_us, self.a_ci_high_us
-        return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.machine))
+        return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.machine, self.usual))
 
 
 class Changes(Sequence[Change]):
@@ -81,9 +118,16 @@ class Changes(Sequence[Change]):
 
     figures_us: shape (6, operators), in the order of Change's fields.
     machine: as in Change.
+    is_moved: whether the machine was in another state, so that rows are held against each other, too.
     """
 
-    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], machine: Range = _UNMOVED) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        figures_us: NDArray[np.float64],
+        machine: Range = _UNMOVED,
+        is_moved: bool = False,
+    ) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):  # a file may hold 1e300
@@ -96,7 +140,8 @@ class Changes(Sequence[Change]):
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
         self._machine = machine
-        self.significant = differ(self.figures_us, machine)
+        self._usual = usual_of(log_ratio) if is_moved else None
+        self.significant = differ(self.figures_us, machine, self._usual)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -116,7 +161,7 @@ class Changes(Sequence[Change]):
 
     def _change(self, name: str, us: Sequence[float]) -> Change:
         a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us = us
-        return Change(name, a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us, self._machine)
+        return Change(name, a_us, a_low_us, a_high_us, b_us, b_low_us, b_high_us, self._machine, self._usual)
 
 
 @dataclass(frozen=True)
@@ -154,7 +199,20 @@ def changes(a: Lut, b: Lut, shared: Common) -> Changes:
     figures_us = [_column(lut, name)[where] for lut, where in places for name in _FIGURES]
     names = a.columns["operator"]
     timed = [names[place] for place in places[0][1].tolist()]
-    return Changes(timed, np.array(figures_us), machine_range(canary_ratios(a, b)))
+    canaries = canary_ratios(a, b)
+    return Changes(timed, np.array(figures_us), machine_range(canaries), bool(beyond_clock(canaries)))
+
+
+def usual_of(log_ratio: NDArray[np.float64]) -> Usual | None:
+    """What most rows do, by the median of their ratios and its median absolute deviation; None of too few rows."""
+    import numpy as np
+
+    logs = log_ratio[np.isfinite(log_ratio)]
+    if len(logs) < _FEWEST_ROWS:
+        return None
+    middle = float(np.median(logs))
+    spread = 1.4826 * float(np.median(np.abs(logs - middle)))
+    return Usual(middle, max(_LEAST_REACH, _OUTSIDE * spread))
 
 
 def geometric_mean(log_ratios: Iterable[float]) -> float:

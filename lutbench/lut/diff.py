@@ -127,8 +127,8 @@ class Diff:
             return ""
         return (
             f"the device was in another state in B's run: its canaries took {canaries_text(self.canary_ratios)} as long"
-            " as in A's. What a row differs by within these ratios is not called significant; measure again with"
-            " --wait-quiet 30m"
+            " as in A's. A row that differs by less than these ratios is called significant only where it stands out"
+            " from the others; measure again with --wait-quiet 30m"
         )
 
 

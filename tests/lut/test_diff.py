@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,29 @@ def test_what_shared_caches_explain_is_no_difference() -> None:
     assert quiet.operators.significant.all() and quiet.machine_note == ""
     slower_clock = diff(a, clocked(made_lut(lambda _: 1.1), 42.0, large=105.0, nets=157.5))
     assert slower_clock.operators.significant.all() and slower_clock.machine_note == ""  # which the clock note tells
+
+
+def test_in_another_state_a_row_is_held_against_the_others() -> None:
+    """Canaries that moved by more than a change leave one found that few rows have, and none that all have."""
+    a = clocked(made_lut(), 40.0, large=100.0, nets=150.0)
+
+    def called(factor: Callable[[Operator], float]) -> list[str]:
+        found = diff(a, clocked(made_lut(factor), 40.1, large=108.0, nets=172.0)).operators
+        assert [row.significant for row in found] == found.significant.tolist()
+        return [row.name for row in found if row.significant]
+
+    assert called(lambda _: 1.05) == []
+    assert called(lambda op: 1.05 if op.name == BLOCK else 1.0) == [BLOCK]
+    assert called(lambda op: 0.95 if op.name == BLOCK else 1.02) == [BLOCK]
+    assert called(lambda op: 1.02 if op.name == BLOCK else 1.06) == []  # no less than unchanged
+    scattered = {op.name: 1 + 0.06 * (number % 5 - 2) / 2 for number, op in enumerate(SPACE.operators)}
+    assert called(lambda op: scattered[op.name]) == []
+    few = made_lut().rows[:10]
+    one = replace(a, rows=tuple(few))
+    slower = tuple(
+        made_row(row.operator, 1.05 * row.latency_us) if row.operator == few[-1].operator else row for row in few
+    )
+    assert not diff(one, replace(clocked(a, 40.1, large=108.0, nets=172.0), rows=slower)).operators.significant.any()
 
 
 def test_nets_are_predicted_by_each_luts_own_fit() -> None:
