@@ -31,7 +31,8 @@ def change_json(change: Change, kind: str) -> dict[str, Any]:
     kind: what the change is of, operator or net.
     """
     values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
-    del values["machine"]  # of all alike, and there as canary_ratios
+    for name in ("machine", "usual"):  # of all alike: the device's state is there as canary_ratios
+        del values[name]
     return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
 
 
