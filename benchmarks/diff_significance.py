@@ -11,6 +11,7 @@ rows, as a change of the runtime would. What the canaries say of the machine is 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -23,31 +24,27 @@ from lutbench.lut.row import Row
 from lutbench.lut.table import Lut
 
 PLANTED = 1.05
-
-
 STEP = 10  # every tenth row, and ten times another tenth
 
 
-def planted(lut: Lut, first: int = 0, step: int = 1) -> Lut:
-    """The LUT with each step-th of its rows, from the first on, slower."""
+def planted(lut: Lut, operators: Collection[str]) -> Lut:
+    """The LUT with the rows of these operators slower."""
 
     def slower(row: Row) -> Row:
         names = ("latency_us", "ci_low_us", "ci_high_us", "p10_us", "p90_us", "min_us")
         return replace(row, **{name: getattr(row, name) * PLANTED for name in names})
 
-    timed = [row.operator for row in lut.rows if row.is_ok and row.latency_us]
-    chosen = set(timed[first::step])
-    return replace(lut, rows=tuple(slower(row) if row.operator in chosen else row for row in lut.rows))
+    return replace(lut, rows=tuple(slower(row) if row.operator in operators else row for row in lut.rows))
 
 
 def share_found(a: Lut, b: Lut, step: int) -> float:
     """Of the rows that are made slower in b, the share that `diff` calls slower."""
+    timed = [row.operator for row in b.rows if row.is_ok and row.latency_us]
     found = []
     for first in range(step):
-        changed = planted(b, first, step)
-        as_was = {row.operator: row.latency_us for row in b.rows}
-        is_planted = {row.operator: row.latency_us != as_was[row.operator] for row in changed.rows}
-        found += [row.significant and row.ratio > 1 for row in diff(a, changed).operators if is_planted[row.name]]
+        chosen = set(timed[first::step])
+        compared = diff(a, planted(b, chosen)).operators
+        found += [row.significant and row.ratio > 1 for row in compared if row.name in chosen]
     return float(np.mean(found))
 
 

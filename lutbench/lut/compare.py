@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from lutbench.lut.row import OK
 from lutbench.lut.table import Lut
+from lutbench.measure.statistics import SPREAD_PER_MAD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +212,7 @@ def usual_of(log_ratio: NDArray[np.float64]) -> Usual | None:
     if len(logs) < _FEWEST_ROWS:
         return None
     middle = float(np.median(logs))
-    spread = 1.4826 * float(np.median(np.abs(logs - middle)))
+    spread = SPREAD_PER_MAD * float(np.median(np.abs(logs - middle)))
     return Usual(middle, max(_LEAST_REACH, _OUTSIDE * spread))
 
 

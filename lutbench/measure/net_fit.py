@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lutbench.measure.in_net import KEPT, TERMS, InNet, amounts, fitted_terms
 from lutbench.measure.layouts import kept_elements
+from lutbench.measure.statistics import SPREAD_PER_MAD
 
 Array = npt.NDArray[np.float64]
 
@@ -112,7 +113,7 @@ def _solve(problem: Problem, share: float) -> Solution:
     usual = np.maximum(np.abs(columns).mean(axis=0), 1e-12)
     prior = share / usual
     prior[0] = _SCALE_SPREAD
-    spread = max(_LEAST_SPREAD, 1.4826 * float(np.median(np.abs(targets - np.median(targets)))))
+    spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(np.abs(targets - np.median(targets)))))
     weights = np.ones(len(targets))
     for _ in range(_REWEIGHTINGS):
         whitened = columns * (np.sqrt(weights) / spread)[:, None]
@@ -121,7 +122,7 @@ def _solve(problem: Problem, share: float) -> Solution:
         errors = np.abs(targets - columns @ unknowns)
         used = float(np.einsum("ij,jk,ik->", whitened, covariance, whitened))
         free = max(1.0, len(targets) - used)
-        spread = max(_LEAST_SPREAD, 1.4826 * float(np.median(errors)) * math.sqrt(len(targets) / free))
+        spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(errors)) * math.sqrt(len(targets) / free))
         weights = np.minimum(1.0, _HUBER * spread / np.maximum(errors, 1e-12))
     spreads = np.diag(spread**2 / weights) + (columns * prior**2) @ columns.T
     factor = np.linalg.cholesky(spreads)

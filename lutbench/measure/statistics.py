@@ -12,6 +12,7 @@ from lutbench.units import us_from_ns
 
 CONFIDENCE = 0.95
 Z_95 = 1.96  # standard deviations on either side that hold 95 % of a normal distribution
+SPREAD_PER_MAD = 1.4826  # of a normal distribution: standard deviations in a median absolute deviation
 
 # Student's t at 1, 2, ... degrees of freedom: 95 % lie within it
 _STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)

@@ -45,9 +45,8 @@ def test_finals_come_to_the_same_again_and_are_kept(kept: Scores, tmp_path: Path
     first = decided[0]
     assert again.score(first.net) == first.score
     assert other.judge(choice_positions(first.net)) == first.score
-    assert (
-        finals_of(by, FinalTraining(1, 1, 1), kept).judge(choice_positions(first.net)) != first.score
-    )  # another order of images
+    another_order = finals_of(by, FinalTraining(1, 1, 1), kept)  # of images
+    assert another_order.judge(choice_positions(first.net)) != first.score
 
 
 def test_several_runs_have_other_orders_of_images_and_count_by_their_mean() -> None:
