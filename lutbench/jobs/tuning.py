@@ -15,14 +15,17 @@ from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.sampling import candidates_left, random_nets, smallest_net
 
-TUNING_NETS = 22  # as many as it takes to tell how far nets are from the fit; each costs an export of a whole net
+# As many as it takes to tell how far nets are from the fit, and which terms they ask for (figures of both are in
+# docs/notes/protocol.md); each costs an export of a whole net.
+TUNING_NETS = 32
+_AT_RANDOM = 5 / 8  # of them; the others are those that tell most
 _CHOSEN_FROM = 200  # random nets
 _FEWEST_TO_CHOOSE_FROM = 10_000  # nets of a space, so that hundreds of random ones are others each time
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
 def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str] = ()) -> tuple[Net, ...]:
-    """Nets of the spaces, one half drawn at random, the other those that tell most beside them; none for tiny spaces.
+    """Nets of the spaces, most drawn at random, the others those that tell most beside them; none for tiny spaces.
 
     The context depth and the scale are found with them, and `verify` times them again to see how far the device has
     drifted since. They come from streams that `verify` does not draw from.
@@ -36,8 +39,8 @@ def draw_tuning_nets(spaces: Sequence[Space], seed: int, failed: Collection[str]
         count = min(per_space, size // 4)
         drawn = random_nets(space, count, seed, "tune", varied=True, failed=failed)
         if size >= _FEWEST_TO_CHOOSE_FROM:
-            half = drawn[: math.ceil(count / 2)]
-            drawn = (*half, *_most_telling(space, [*nets, *half], count - len(half), seed, failed))
+            drawn = drawn[: math.ceil(count * _AT_RANDOM)]
+            drawn = (*drawn, *_most_telling(space, [*nets, *drawn], count - len(drawn), seed, failed))
         nets.extend(drawn)
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.in_net import TERMS, amounts, fitted_terms
+from lutbench.measure.in_net import KEPT, TERMS, amounts, fitted_terms
 from lutbench.measure.layouts import kept_elements
 from lutbench.space.net import Net
 
@@ -29,7 +29,7 @@ _MACS_PER_US, _ELEMENTS_PER_US, _OPERATOR_US = 1e5, 3e3, 5.0
 def lines(nets: Sequence[Net]) -> Array:
     """What each net says, (nets, unknowns), of a usual net's size; SpaceError where multiply-accumulates are not known.
 
-    Work, which makes up a net's latency, operators, and the terms that are fitted, with blocks of channels or without.
+    Work, which makes up a net's latency, operators, and all terms that are fitted, with blocks of channels or without.
     """
     found = np.array([_line(net) for net in nets])
     usual = np.abs(found).mean(axis=0)
@@ -42,9 +42,9 @@ def _line(net: Net) -> list[float]:
     found = dict(zip(TERMS, np.sum([amounts(name) for name in names], axis=0), strict=True))
     elements = float(found["inputs_outputs"]) * 1e6
     rough_us = net.macs / _MACS_PER_US + elements / _ELEMENTS_PER_US + len(names) * _OPERATOR_US
-    terms = [found[term] for term in fitted_terms(0)]
-    kept = kept_elements(names, _BLOCK_CHANNELS)
-    return [float(value) / rough_us for value in (rough_us, len(names), *terms, kept)]
+    found[KEPT] = kept_elements(names, _BLOCK_CHANNELS)
+    terms = [found[term] for term in fitted_terms(_BLOCK_CHANNELS)]  # those without blocks are among them
+    return [float(value) / rough_us for value in (rough_us, len(names), *terms)]
 
 
 def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:

@@ -32,8 +32,7 @@ def _moved(operator: Operator) -> int:
     return math.prod(operator.input_shape) + math.prod(operator.output_shape)
 
 
-# what an operator moves or computes, by the name a LUT has for it -> elements, or multiply-accumulates, of one image;
-# grouped and residual are of tables that were fitted when they were asked for, and stay readable
+# what an operator moves or computes, by the name a LUT has for it -> elements, or multiply-accumulates, of one image
 TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
     {
         "weights": lambda op: op.params,
@@ -49,11 +48,19 @@ KEPT = "kept"  # the term of what neighbours leave in blocks
 
 
 def fitted_terms(block_channels: int) -> tuple[str, ...]:
-    """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none.
+    """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none."""
+    moved = "weights", "inputs_outputs"
+    return (KEPT, "macs", *moved, "grouped", "residual") if block_channels else (*moved, "macs")
 
-    Few nets tell few terms apart: with blocks, what is moved says less than what is kept.
+
+def term_sets(block_channels: int) -> tuple[tuple[str, ...], ...]:
+    """The sets of these terms that are fitted, to be averaged by how likely each makes the nets.
+
+    With blocks of channels two terms are enough in one space and all are needed in another (docs/notes/protocol.md:
+    figures), and a dozen nets do not tell the terms apart, but the sets.
     """
-    return (KEPT, "macs") if block_channels else ("weights", "inputs_outputs", "macs")
+    every = fitted_terms(block_channels)
+    return (every[:2], every) if block_channels else (every,)
 
 
 @lru_cache(maxsize=1 << 16)

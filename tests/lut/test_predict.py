@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lutbench.errors import LutError
+from lutbench.jobs.tuning import draw_tuning_nets
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
 from lutbench.lut.predict import predict
@@ -60,7 +61,7 @@ def test_intervals_of_rows_and_scale_reach_the_prediction() -> None:
 
 @pytest.mark.parametrize("noise", [0.004, 0.02])
 def test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets(noise: float) -> None:
-    """Over 20 LUTs, each fitted to its own 22 nets, of rows that are each a little wrong; judged by 60 others each."""
+    """Over 20 LUTs, each fitted to its own nets, of rows that are each a little wrong; judged by 60 others each."""
     rng = random.Random(5)
     truth = {op.name: 10 + 30 * rng.random() for op in SPACE.operators if op.is_measured} | {"runtime_overhead": 2.0}
     unseen = random_nets(SPACE, 60, 0, "judged", varied=True)
@@ -71,7 +72,7 @@ def test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets(noise: floa
         def measured_us(net: Net) -> float:
             return sum(truth[op.name] for op in net.operators) * (1 + rng.gauss(0, noise))
 
-        nets = {net: measured_us(net) for net in random_nets(SPACE, 22, seed, "tune", varied=True)}
+        nets = {net: measured_us(net) for net in draw_tuning_nets((SPACE,), seed)}
         names = [NetMeasurement(net.key, tuple(op.name for op in net.operators), us) for net, us in nets.items()]
         fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"]))
         lut = lut_of_ones()
