@@ -17,7 +17,7 @@ from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
-from lutbench.measure.processes import common_variance, half_width, process_medians, widened
+from lutbench.measure.processes import FEWEST_ROUNDS, common_variance, half_width, process_medians, widened
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
@@ -67,7 +67,7 @@ class BenchRounds(GroupedNets):
 
     @property
     def rounds_a_process(self) -> int:
-        return max(1, self.how.protocol.min_rounds // PROCESSES)
+        return max(FEWEST_ROUNDS, self.how.protocol.min_rounds // PROCESSES)
 
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         install_artifacts(agent, artifacts, (), journal, self.how.canaries)

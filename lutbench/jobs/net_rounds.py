@@ -30,6 +30,7 @@ from lutbench.measure.schedule import net_cycles
 
 NETS_PER_GROUP = 50  # loaded at once: about 10 MB each
 PROCESSES = 4  # that a net's rounds are spread over
+LONGEST_PROCESS = 10  # rounds: more of one process make its place in memory no less its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,9 @@ class GroupedNets(ABC):
         canaries = {canary.artifact for canary in self.how.canaries.all}
 
         def before_round(number: int, names: Sequence[str]) -> None:
-            if number % self.rounds_a_process == 0:
+            starts = processes.starts
+            lasts = self.rounds_a_process if len(starts) <= PROCESSES else max(self.rounds_a_process, LONGEST_PROCESS)
+            if number - starts[-1] >= lasts:
                 processes.renew(number, {*names, *canaries})
 
         measure_nets(
@@ -131,7 +134,11 @@ class GroupedNets(ABC):
     @property
     @abstractmethod
     def rounds_a_process(self) -> int:
-        """The rounds that a worker process lasts: a net's place in memory is part of what it takes."""
+        """The rounds that each of the first worker processes lasts: a net's place in memory is part of what it takes.
+
+        Those after them last at least LONGEST_PROCESS: a process has to load its nets, which takes longer than a round
+        of small ones, and on a busy machine there may be many rounds.
+        """
 
     @abstractmethod
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:

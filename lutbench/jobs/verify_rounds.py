@@ -13,7 +13,7 @@ from lutbench.errors import DeviceError
 from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity
-from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
+from lutbench.jobs.net_rounds import LONGEST_PROCESS, PROCESSES, Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
@@ -23,12 +23,11 @@ from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us
+from lutbench.measure.processes import FEWEST_ROUNDS, halves_us
 from lutbench.measure.rounds import RoundReport
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
-_LONGEST_PROCESS = 10  # rounds: more of one process make its place in memory no less its own
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
 
 
@@ -91,7 +90,7 @@ class VerifyRounds(GroupedNets):
 
     @property
     def rounds_a_process(self) -> int:
-        return max(1, min(_LONGEST_PROCESS, self._rounds_wanted // PROCESSES))
+        return max(FEWEST_ROUNDS, min(LONGEST_PROCESS, self._rounds_wanted // PROCESSES))
 
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         del journal

@@ -332,3 +332,12 @@ def test_visits_fill_a_round() -> None:
 def test_wrong_use(nets: tuple[str, ...], options: dict[str, object], problem: str, host: Device) -> None:
     with pytest.raises(UsageError, match=problem):
         bench(BenchRequest(device=host, nets=nets, **options), QUIET, device())  # type: ignore[arg-type]
+
+
+def test_after_four_short_processes_each_lasts_ten_rounds(host: Device, files: tuple[str, str]) -> None:
+    before = journals()
+    protocol = Protocol(min_rounds=12, max_rounds=35, target=1e-9)
+    bench(BenchRequest(device=host, nets=files[:1], protocol=protocol), QUIET, device())
+    (journal,) = journals() - before
+    notes = (json.loads(line) for line in journal.read_text().splitlines() if '"processes"' in line)
+    assert list(notes)[-1]["value"] == [0, 3, 6, 9, 12, 22, 32]

@@ -16,7 +16,7 @@ from lutbench.export.exporters import find_exporter
 from lutbench.export.pool import Result
 from lutbench.jobs import artifacts, profile
 from lutbench.jobs.profile import ProfileRequest
-from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
+from lutbench.jobs.tuning import TUNING_NETS, choose_canaries, draw_tuning_nets
 from lutbench.measure.protocol import Protocol
 from lutbench.space.definition import Counted
 from lutbench.space.file import parse_space
@@ -87,7 +87,7 @@ def test_tuning_nets_are_drawn_again_where_an_operator_is_not_exported(
     big = parse_space(TEXT.replace("layers = 3", "layers = 5"), Path("own.toml"))
     request = ProfileRequest(device=host, space="own.toml", output=tmp_path / "own.csv")
     nets, made, failures = profile._exported(request, find_exporter("onnx", "int8"), (big,), lambda _event: None)
-    assert len(nets) == 22 and not any(uses(net) for net in nets)
+    assert len(nets) == TUNING_NETS and not any(uses(net) for net in nets)
     assert [failure.artifact for failure in failures] == [NAME]
     assert {one.name for one in made} == {op.name for op in big.operators if op.is_measured and op.name != NAME} | {
         net.key for net in nets
