@@ -22,7 +22,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD, parse_operator
-from tests.tiers import IS_QUICK, TESTS, is_left_to_ci, is_slow, set_examples
+from tests.tiers import IS_QUICK, TESTS, begins_first, is_left_to_ci, is_slow, set_examples
 
 TINY_TOML = """\
 name = "tiny"
@@ -57,6 +57,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not begins_first(item.path))
     for item in items:
         if is_slow(item.path, item.name):
             item.add_marker(pytest.mark.slow)

@@ -47,6 +47,8 @@ QUICK = (  # files of those folders that compute little
     *("cli/test_help", "cli/test_render", "jobs/test_paper_tables"),
     *("search/test_budget", "search/test_latency", "search/test_recipe", "search/test_schedule"),
 )
+# files of tests that take minutes each: they begin first, so that no worker is left with one when the others are done
+FIRST = ("test_docs_run", "jobs/test_profile_runtimes", "cli/test_own_block")
 # file -> how the names of its tests that take longest begin, behind test_: some seconds to a minute each. The plain
 # suite has shorter ones of the same kind.
 LONG: dict[str, tuple[str, ...]] = {
@@ -183,6 +185,11 @@ def is_slow(path: Path, name: str = "") -> bool:
     """Whether a file of tests, or one of its tests, is among SLOW."""
     place = _place(path, name)
     return place.startswith(SLOW) and not place.startswith(QUICK)
+
+
+def begins_first(path: Path) -> bool:
+    """Whether a file of tests is among FIRST."""
+    return _place(path).startswith(FIRST)
 
 
 def is_left_to_ci(path: Path, name: str) -> bool:
