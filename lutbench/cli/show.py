@@ -188,9 +188,14 @@ def _imported_lines(lut: Lut) -> dict[str, str]:
 
 def _terms_text(context: ContextSection) -> str:
     """What a net takes beside its operators' rows."""
+    from lutbench.measure.in_net import SIDES, TERMS
+
+    asked = {name for name, value in context.terms.items() if value}
+    texts = ["by what they move"] if asked & set(TERMS) else []
+    texts += ["by the size of their feature maps"] if asked & set(SIDES) else []
     if context.in_net.has_kept:
-        return f", and by what neighbours keep in blocks of {context.block_channels} channels"
-    return ", and by what they move" if any(context.terms.values()) else ""
+        texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")
+    return f", and {', '.join(texts)}" if texts else ""
 
 
 def _additivity(found: Any) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import KEPT, TERMS, InNet
+from lutbench.measure.in_net import KEPT, SIDES, TERMS, InNet
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
 from lutbench.space.find import SPACES, kept_spaces, known_space
@@ -106,11 +106,11 @@ class ContextSection:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
         if min(self.net_error, self.net_spread, self.net_noise) < 0:
             raise LutError("net_error, net_spread or net_noise is negative")
-        if unknown := sorted(set(self.terms) - {*TERMS, KEPT}):
+        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, KEPT}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
         for name, value in self.terms.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-                raise LutError(f"terms.{name} is {show(value)}, not a number of microseconds")
+                raise LutError(f"terms.{name} is {show(value)}, not a number")
         if not 0 <= self.block_channels <= _LARGEST_BLOCK:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         if len(self.nets) != len(self.nets_us):

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.in_net import KEPT, TERMS, amounts, fitted_terms
-from lutbench.measure.layouts import kept_elements
+from lutbench.measure.net_fit import term_columns
 from lutbench.space.net import Net
 
 Array = npt.NDArray[np.float64]
@@ -38,13 +37,12 @@ def lines(nets: Sequence[Net]) -> Array:
 
 
 def _line(net: Net) -> list[float]:
-    names = [operator.name for operator in net.operators if operator.is_measured]
-    found = dict(zip(TERMS, np.sum([amounts(name) for name in names], axis=0), strict=True))
-    elements = float(found["inputs_outputs"]) * 1e6
-    rough_us = net.macs / _MACS_PER_US + elements / _ELEMENTS_PER_US + len(names) * _OPERATOR_US
-    found[KEPT] = kept_elements(names, _BLOCK_CHANNELS)
-    terms = [found[term] for term in fitted_terms(_BLOCK_CHANNELS)]  # those without blocks are among them
-    return [float(value) / rough_us for value in (rough_us, len(names), *terms)]
+    operators = [operator for operator in net.operators if operator.is_measured]
+    names = [operator.name for operator in operators]
+    rough_us = [op.macs / _MACS_PER_US + op.touched / _ELEMENTS_PER_US for op in operators]
+    whole_us = math.fsum(rough_us) + len(operators) * _OPERATOR_US
+    terms = term_columns(names, rough_us, _BLOCK_CHANNELS)  # those of runtimes without blocks are among them
+    return [value / whole_us for value in (whole_us, len(operators), *terms)]
 
 
 def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:

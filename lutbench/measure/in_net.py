@@ -4,9 +4,13 @@ A row carries the overhead of a call, which a net pays once; one that is the slo
 an operator finds its code, weights and inputs colder than among its own repetitions, and a runtime may change the
 layout of an operator's input and output where it stands alone, and not between two operators of a net. Both go with
 what the operator moves. What it computes takes as long in a net as alone, so that a scale, which is of all its time,
-has to be corrected by its multiply-accumulates:
+has to be corrected by its multiply-accumulates. And it goes with the feature map: a small tensor lies in the caches
+alone as in a net, a large one in neither, one between the two is hot among its own repetitions and cold in a net. So
+the scale is a polynomial of the map's size:
 
-    share of a net = operator_us + scale * (row - overhead) + sum over terms of us per million * amount
+    share of a net = operator_us + scale * work + sum over terms of us per million * amount
+                     + work * (side * z + side_2 * z^2 + side_3 * z^3)
+    work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
 Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
 (`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks.
@@ -45,22 +49,13 @@ TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
     }
 )
 KEPT = "kept"  # the term of what neighbours leave in blocks
+SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's own time, for each power of z
+_USUAL_SIDE = 1.1  # a map of 12.6 x 12.6, its side's logarithm to the base of 10
 
 
 def fitted_terms(block_channels: int) -> tuple[str, ...]:
     """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none."""
-    moved = "weights", "inputs_outputs"
-    return (KEPT, "macs", *moved, "grouped", "residual") if block_channels else (*moved, "macs")
-
-
-def term_sets(block_channels: int) -> tuple[tuple[str, ...], ...]:
-    """The sets of these terms that are fitted, to be averaged by how likely each makes the nets.
-
-    With blocks of channels two terms are enough in one space and all are needed in another (docs/notes/protocol.md:
-    figures), and a dozen nets do not tell the terms apart, but the sets.
-    """
-    every = fitted_terms(block_channels)
-    return (every[:2], every) if block_channels else (every,)
+    return (*([KEPT] if block_channels else []), *TERMS, *SIDES)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -73,9 +68,20 @@ def amounts(operator: str) -> tuple[float, ...]:
         return (0.0,) * len(TERMS)
 
 
+@lru_cache(maxsize=1 << 16)
+def side_powers(operator: str) -> tuple[float, ...]:
+    """z, z^2 and z^3 of the operator's input; zeros of an operator whose shape is not known."""
+    try:
+        pixels = math.prod(parse_operator(operator).input_shape[2:])
+    except SpaceError:
+        return (0.0,) * len(SIDES)
+    z = math.log10(pixels) / 2 - _USUAL_SIDE
+    return z, z**2, z**3
+
+
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and microseconds per million of some of TERMS, and of what is kept in blocks.
+    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and KEPT come to.
 
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
@@ -89,12 +95,16 @@ class InNet:
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to a net's latency, microseconds."""
-        more_us = 0.0
-        if self.terms:
-            more_us = math.fsum(
-                self.terms.get(name, 0.0) * amount for name, amount in zip(TERMS, amounts(operator), strict=True)
-            )
-        return self.operator_us + self.scale * (row_us - (overhead_us if self.with_call else 0.0)) + more_us
+        work_us = row_us - (overhead_us if self.with_call else 0.0)
+        if not self.terms:
+            return self.operator_us + self.scale * work_us
+        more_us = math.fsum(
+            self.terms.get(name, 0.0) * amount for name, amount in zip(TERMS, amounts(operator), strict=True)
+        )
+        scale = self.scale + math.fsum(
+            self.terms.get(name, 0.0) * power for name, power in zip(SIDES, side_powers(operator), strict=True)
+        )
+        return self.operator_us + scale * work_us + more_us
 
     def times(self, ratio: float) -> InNet:
         """The fit where every operator takes so many times as long."""

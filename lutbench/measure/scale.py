@@ -52,7 +52,7 @@ def fit_scale(
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
     problem = problem_of(nets, rows_us, overhead_us, block_channels)
     found = solve(problem)
-    half = Z_95 * found.scale_spread
+    half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
     errors = left_out_errors(problem, found)
     scale = found.in_net.scale
     return ScaleFit(

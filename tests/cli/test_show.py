@@ -19,6 +19,8 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
     for name, terms, block_channels, said in (
         ("none", {}, 0, "over a net's operators;"),
         ("moved", {"weights": 3.0}, 0, "over a net's operators, and by what they move;"),
+        ("sized", {"side_2": 0.1}, 0, "over a net's operators, and by the size of their feature maps;"),
+        ("both", {"macs": 3.0, "side": 0.1}, 0, "and by what they move, by the size of their feature maps;"),
         ("kept", {"kept": -3.0}, 16, "over a net's operators, and by what neighbours keep in blocks of 16 channels;"),
     ):
         path = tmp_path / f"{name}.csv"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets
-from lutbench.measure import design
+from lutbench.measure import net_fit
 from lutbench.measure.design import lines, most_telling
 from lutbench.measure.in_net import KEPT, InNet, fitted_terms
 from lutbench.measure.net_fit import NetMeasurement
@@ -66,7 +66,7 @@ def test_the_most_telling_line_is_the_one_that_others_say_least_of() -> None:
 
 
 def test_what_no_net_of_a_space_has_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(design, "kept_elements", lambda *_: 0.0)
+    monkeypatch.setattr(net_fit, "kept_elements", lambda *_: 0.0)
     found = lines(random_nets(FBNET, 5, 0, "any"))
     assert np.isfinite(found).all()
     kept = 2 + fitted_terms(16).index(KEPT)

@@ -168,7 +168,7 @@ def test_a_fit_that_differs_is_made_again_from_all_nets() -> None:
     assert context.scale == pytest.approx(1.1, abs=1e-5) and context.operator_us == pytest.approx(0, abs=1e-3)
     assert set(context.nets) == {*a.metadata.context.nets, *b.metadata.context.nets}
     assert context.net_error == pytest.approx(0, abs=1e-6) and context.canaries == ("a", "b")
-    apart = merge([a, tuned(SMALL, 1.3, 0.0, 1.3)]).lut.metadata.context
+    apart = merge([a, tuned(SMALL, 1.5, 0.0, 1.5)]).lut.metadata.context
     assert apart.net_error > 0.005  # no one fit holds for both, and the predictions' intervals say so
     assert merge([b, a]).lut.metadata.context == context
 

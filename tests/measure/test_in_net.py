@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import random
+from statistics import median
 
 import pytest
 
-from lutbench.measure.in_net import TERMS, InNet, amounts
+from lutbench.measure.in_net import SIDES, TERMS, InNet, amounts, fitted_terms, side_powers
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -42,6 +43,11 @@ def errors_of(in_net: InNet, nets: list[NetMeasurement]) -> list[float]:
     ]
 
 
+def one_ratio(nets: list[NetMeasurement]) -> InNet:
+    """What nets say where all operators are slower by one ratio."""
+    return InNet(1 / median(1 + error for error in errors_of(InNet(), nets)))
+
+
 def test_overhead_is_paid_once() -> None:
     assert InNet().net_us([("a", 13.0), ("b", 23.0)], 3.0) == 3 + 10 + 20
     assert InNet(1.1).net_us([("a", 13.0), ("b", 23.0)], 3.0) == pytest.approx(3 + 33)
@@ -62,12 +68,46 @@ def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() ->
     assert amounts("foreign_x") == amounts("nothing") == (0.0,) * len(TERMS)
 
 
-def test_what_depends_on_layout_and_bytes_is_found_where_nets_ask_for_it() -> None:
-    truth = InNet(1.05, 3.0, {"weights": 60.0, "inputs_outputs": -20.0, "macs": 10.0})
-    nets, unseen = measured(truth, 14, 0.005), measured(truth, 100, 0.0, seed=1)
+def test_the_scale_goes_with_the_side_of_the_feature_map() -> None:
+    small, usual, large = "conv_k1_16x1x1_24_s1", "conv_k1_16x12x13_24_s1", "conv_k1_16x112x112_24_s1"
+    assert side_powers(small) == pytest.approx((-1.1, 1.21, -1.331))
+    assert side_powers(usual) == pytest.approx((0, 0, 0), abs=0.01)
+    z = side_powers(large)[0]
+    assert 10 ** (z + 1.1) == pytest.approx(112)
+    sized = InNet(1.0, 0.0, {"side": 0.1, "side_2": 0.02, "side_3": -0.03})
+    assert sized.share_us(large, 52.0, 2.0) == pytest.approx(50 * (1 + 0.1 * z + 0.02 * z**2 - 0.03 * z**3))
+    assert sized.times(2.0).share_us(large, 52.0, 2.0) == pytest.approx(2 * sized.share_us(large, 52.0, 2.0))
+    assert side_powers("foreign_x") == (0.0,) * len(SIDES)
+
+
+def test_a_scale_of_the_feature_map_is_found_where_nets_ask_for_it() -> None:
+    truth = InNet(1.05, 1.0, {"side": -0.4, "side_3": 0.3})
+    nets, unseen = measured(truth, 32, 0.01), measured(truth, 100, 0.0, seed=1)
     fit = fit_scale(nets, rows_us(), OVERHEAD_US)
-    plain = InNet(fit.in_net.scale, fit.in_net.operator_us)
-    with_terms, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, plain))
+    assert set(fit.in_net.terms) == {*TERMS, *SIDES} == set(fitted_terms(0))
+    same = dict.fromkeys(SIDES, 0.0)
+    plain = InNet(fit.in_net.scale, fit.in_net.operator_us, {**fit.in_net.terms, **same})
+    with_sizes, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, plain))
+    assert with_sizes < 0.006 < 0.01 < without
+
+
+def test_what_no_net_has_is_not_asked_for() -> None:
+    names = [op.name for op in SPACE.operators if op.is_measured and op.groups == 1 and not op.has_residual]
+    rows, rng = rows_us(), random.Random(3)
+    nets = []
+    for number in range(14):
+        drawn = tuple(rng.sample([name for name in names if name in rows], 12))
+        nets.append(NetMeasurement(str(number), drawn, InNet(1.1).net_us([(n, rows[n]) for n in drawn], OVERHEAD_US)))
+    fit = fit_scale(nets, rows, OVERHEAD_US).in_net
+    assert fit.terms["grouped"] == fit.terms["residual"] == 0
+    assert fit.scale == pytest.approx(1.1, abs=0.01)
+
+
+def test_what_depends_on_layout_and_bytes_is_found_where_nets_ask_for_it() -> None:
+    truth = InNet(1.05, 3.0, {"weights": 600.0, "inputs_outputs": -60.0, "macs": 10.0})
+    nets, unseen = measured(truth, 32, 0.005), measured(truth, 100, 0.0, seed=1)
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US)
+    with_terms, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_terms < 0.006 < 0.01 < without
 
 
