@@ -1,8 +1,7 @@
 """The commands in the docs are run, page by page, in an empty folder.
 
 A fenced block of commands says above it how it is taken: `<!-- run -->`, `<!-- run: slow -->` (minutes; .ci/run sets
-LUTBENCH_DOCS=1), `<!-- run: README -->` (the README has the command as well, and .ci/play_readme.py runs it there),
-`<!-- needs a device -->` or `<!-- needs files of yours -->`. The folder has what a page takes for
+LUTBENCH_DOCS=1), `<!-- needs a device -->` or `<!-- needs files of yours -->`. The folder has what a page takes for
 granted (docs_files.py). Every command line, run or not, is parsed as the command itself does, so that no page names an
 option or a value that does not exist; and no command line stands anywhere but in such a block.
 """
@@ -26,8 +25,7 @@ from tests.docs_files import put_what_readers_have
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 SLOW_VARIABLE = "LUTBENCH_DOCS"
-OF_README = "run: README"
-MARKS = ("run", "run: slow", OF_README, "needs a device", "needs files of yours")
+MARKS = ("run", "run: slow", "needs a device", "needs files of yours")
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]+) -->\n)?```(?P<language>console|python)\n(?P<body>.*?)```", re.DOTALL)
 MINUTES = 10
 
@@ -76,14 +74,6 @@ def test_no_command_line_hides_in_another_kind_of_block(page: Path) -> None:
         return
     text = re.sub(r"```(console|yaml)\n.*?```", "", page.read_text(), flags=re.DOTALL)
     assert not re.findall(r"^(?: {4}|\t|\$ )?\$? ?(?:[A-Z_]+=\S+ )?lutbench [a-z].*", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_the_readme_is_said_to_run_stands_there(page: Path) -> None:
-    """The same words up to the first option that the README's line lacks."""
-    readme = re.findall(r"^    (lutbench .*?)(?:  .*)?$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    for command in (line for block in runs(page, OF_README) for line in block.commands):
-        assert any(command == line or command.startswith(f"{line} -") for line in readme), command
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "luts" / "README.md"], ids=lambda path: path.parent.name)

@@ -13,11 +13,11 @@ from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity, device_identity, install_artifacts
 from lutbench.jobs.measure_request import MeasureRequest
-from lutbench.jobs.net_rounds import PROCESSES, Group, GroupedNets, Measuring
+from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
-from lutbench.measure.processes import FEWEST_ROUNDS, common_variance, half_width, process_medians, widened
+from lutbench.measure.processes import common_variance, half_width, process_medians, widened
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
@@ -66,8 +66,8 @@ class BenchRounds(GroupedNets):
         return path, identity
 
     @property
-    def rounds_a_process(self) -> int:
-        return max(FEWEST_ROUNDS, self.how.protocol.min_rounds // PROCESSES)
+    def fewest_rounds(self) -> int:
+        return self.how.protocol.min_rounds
 
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         install_artifacts(agent, artifacts, (), journal, self.how.canaries)

@@ -24,6 +24,7 @@ from lutbench.jobs.quiet import Waiting, wait_for_quiet
 from lutbench.jobs.tuning import Canaries
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
+from lutbench.measure.processes import FEWEST_ROUNDS
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import MeasureBatch, RoundReport, measure_round
 from lutbench.measure.schedule import net_cycles
@@ -116,8 +117,7 @@ class GroupedNets(ABC):
 
         def before_round(number: int, names: Sequence[str]) -> None:
             starts = processes.starts
-            lasts = self.rounds_a_process if len(starts) <= PROCESSES else max(self.rounds_a_process, LONGEST_PROCESS)
-            if number - starts[-1] >= lasts:
+            if number - starts[-1] >= self._rounds_of_process(len(starts)):
                 processes.renew(number, {*names, *canaries})
 
         measure_nets(
@@ -131,14 +131,21 @@ class GroupedNets(ABC):
             before_round,
         )
 
+    def _rounds_of_process(self, number: int) -> int:
+        """How many rounds a worker process lasts, the first one being number 1.
+
+        A net's place in memory is part of what it takes, so the fewest rounds are spread over PROCESSES of them. Those
+        after them last LONGEST_PROCESS: a process has to load its nets, which takes longer than a round of small ones,
+        and on a busy machine there may be many rounds.
+        """
+        if number > PROCESSES:
+            return LONGEST_PROCESS
+        return max(FEWEST_ROUNDS, min(LONGEST_PROCESS, self.fewest_rounds // PROCESSES))
+
     @property
     @abstractmethod
-    def rounds_a_process(self) -> int:
-        """The rounds that each of the first worker processes lasts: a net's place in memory is part of what it takes.
-
-        Those after them last at least LONGEST_PROCESS: a process has to load its nets, which takes longer than a round
-        of small ones, and on a busy machine there may be many rounds.
-        """
+    def fewest_rounds(self) -> int:
+        """The rounds that a net has at least."""
 
     @abstractmethod
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:

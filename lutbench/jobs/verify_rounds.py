@@ -13,7 +13,7 @@ from lutbench.errors import DeviceError
 from lutbench.events import RoundProgress
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity
-from lutbench.jobs.net_rounds import LONGEST_PROCESS, PROCESSES, Group, GroupedNets, Measuring
+from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
@@ -23,7 +23,7 @@ from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import FEWEST_ROUNDS, halves_us
+from lutbench.measure.processes import halves_us
 from lutbench.measure.rounds import RoundReport
 from lutbench.space.net import Net
 
@@ -89,8 +89,8 @@ class VerifyRounds(GroupedNets):
         return self._journal.with_name(f"{self._journal.name}-g{group.number}.jsonl"), identity
 
     @property
-    def rounds_a_process(self) -> int:
-        return max(FEWEST_ROUNDS, min(LONGEST_PROCESS, self._rounds_wanted // PROCESSES))
+    def fewest_rounds(self) -> int:
+        return self._rounds_wanted
 
     def install(self, agent: Agent, artifacts: Sequence[Artifact], journal: Journal) -> None:
         del journal

@@ -4,9 +4,8 @@ A row carries the overhead of a call, which a net pays once; one that is the slo
 an operator finds its code, weights and inputs colder than among its own repetitions, and a runtime may change the
 layout of an operator's input and output where it stands alone, and not between two operators of a net. Both go with
 what the operator moves. What it computes takes as long in a net as alone, so that a scale, which is of all its time,
-has to be corrected by its multiply-accumulates. And it goes with the feature map: a small tensor lies in the caches
-alone as in a net, a large one in neither, one between the two is hot among its own repetitions and cold in a net. So
-the scale is a polynomial of the map's size:
+has to be corrected by its multiply-accumulates. The scale also differs with the size of the feature map, one way on one
+runtime and another on the next (docs/notes/protocol.md: curves), and is a polynomial of it:
 
     share of a net = operator_us + scale * work + sum over terms of us per million * amount
                      + work * (side * z + side_2 * z^2 + side_3 * z^3)
