@@ -45,27 +45,14 @@ sys.path.insert(0, str(ROOT))
 
 from lutbench.errors import LutbenchError  # noqa: E402
 from lutbench.space.operator import parse_operator  # noqa: E402
-from tests.docs_files import put_what_readers_have  # noqa: E402
+from tests.docs_files import SHORT, put_what_readers_have  # noqa: E402
 from tests.onnx_models import convolution  # noqa: E402
 
 FIRST_S = 8.0
 STARTS = 10
 ROWS = 1000  # of the screen: nothing scrolls away
 LIMIT_S = 600.0  # of a command
-# what makes a command short, by its first word; of profile by what the line says of its space
-SHORT = {
-    "demo": ("--no-open",),
-    "verify": ("--nets", "4", "--rounds", "4"),
-    "bench": ("--max-rounds", "12"),
-    "search": (
-        *("--epochs", "2", "--warmup", "1", "--draws", "2", "--rounds", "1", "--nets", "2"),
-        *("--train-resolution", "8", "--batch-size", "32"),
-    ),
-    "derive": ("--scored", "8"),
-    "train": ("--epochs", "1"),
-    "export": ("--test-images", "20"),
-}
-PROFILE = ("--max-rounds", "12")
+PROFILE = ("--max-rounds", "12")  # what makes it short; of the others docs_files.py tells
 SMALL, VARIANT = ("--resolution", "96", "--width", "0.35"), "@96x0.35"  # of the first profile, and of its nets
 OWN_SPACE = ("--space", "my_space.toml")  # for lines that say nothing of the space, but for the first
 READS = ("show", "predict", "diff", "nets", "devices")

@@ -9,6 +9,19 @@ import lutbench
 from tests.conftest import TINY_TOML
 
 ROOT = Path(lutbench.__file__).parent.parent
+# what makes a command short, by its first word; what stands behind the line's own options wins
+SHORT = {
+    "demo": ("--no-open",),
+    "verify": ("--nets", "4", "--rounds", "4"),
+    "bench": ("--max-rounds", "12"),
+    "search": (
+        *("--epochs", "2", "--warmup", "1", "--draws", "2", "--rounds", "1", "--nets", "2"),
+        *("--train-resolution", "8", "--batch-size", "32"),
+    ),
+    "derive": ("--scored", "8"),
+    "train": ("--epochs", "1"),
+    "export": ("--test-images", "20"),
+}
 NET = """\
 import torch
 

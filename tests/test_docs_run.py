@@ -20,7 +20,7 @@ import click
 import pytest
 
 from lutbench.cli.main import cli
-from tests.docs_files import put_what_readers_have
+from tests.docs_files import SHORT, put_what_readers_have
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -97,13 +97,20 @@ def check(arguments: list[str]) -> None:
     command.make_context(name, rest)
 
 
+def shortened(command: str) -> list[str]:
+    """A command's words with its short settings; profile has its own on the page, for a gate needs its rounds."""
+    words = shlex.split(command, comments=True)
+    name = words[words.index("lutbench") + 1] if "lutbench" in words else ""
+    return [*words, *SHORT.get(name, ())]
+
+
 def run_blocks(found: list[Block], folder: Path) -> None:
     makes_own = any("lutbench profile" in line and "-o luts/host.csv" in line for b in found for line in b.commands)
     put_what_readers_have(folder, but="luts/host.csv" if makes_own else "")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for block in found:
         commands = [[sys.executable, "-c", block.body]] if block.language == "python" else []
-        commands += [["env", *shlex.split(command, comments=True)] for command in block.commands]  # VARIABLE=VALUE too
+        commands += [["env", *shortened(command)] for command in block.commands]  # env: for VARIABLE=VALUE
         for command in commands:
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60 * MINUTES, check=False

@@ -1,7 +1,7 @@
 """The private names of ExecuTorch that lutbench uses to run and lower programs. Written for ExecuTorch 1.5.
 
-Programs are loaded by `portable_lib`, whose functions begin with an underscore: only there can inputs be bound once and
-for all, and only there is the number of threads set. The public way is `executorch.runtime`, which takes the inputs
+Programs are loaded by the binding in C++, whose functions begin with an underscore: only there can inputs be bound once
+and for all, and only there is the number of threads set. The public way is `executorch.runtime`, which takes the inputs
 anew in each call; a version without the private functions is timed by that, a few microseconds slower. What makes
 exports faster is in executorch_speed.py.
 """
@@ -38,10 +38,17 @@ class LoadedProgram:
 
 
 def portable_library() -> Any:
-    """Import the module that holds the runtime's private functions."""
-    from executorch.extension.pybindings import portable_lib
+    """Import the module that holds the runtime's private functions.
 
-    return portable_lib
+    `portable_lib` passes them on, and imports the whole exporter for one warning: 5 to 8 s, in each worker process.
+    """
+    import torch  # noqa: F401 - the binding's own libraries are found through torch's
+
+    try:
+        from executorch.extension.pybindings import _C as library  # noqa: N811
+    except ImportError:  # a version that names it otherwise
+        from executorch.extension.pybindings import portable_lib as library
+    return library
 
 
 def use_threads(library: Any, threads: int) -> None:

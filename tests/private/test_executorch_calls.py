@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +32,16 @@ def test_the_version_installed_has_what_is_reached_into() -> None:
     assert not [name for name in wanted if not hasattr(portable_library(), name)]
     assert "_check_if_called_from_to_backend" in dir(partitioner().__base__)
     assert edge_config([])._check_ir_validity is False
+
+
+def test_a_process_that_only_runs_programs_does_not_import_the_exporter() -> None:
+    """It would take each worker process longer than most of what it measures."""
+    code = (
+        "import sys; from lutbench.private.executorch_calls import portable_library; portable_library();"
+        " print([name for name in sys.modules if name.startswith(('executorch.exir', 'torchao'))])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("as_file", [True, False])
