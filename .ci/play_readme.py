@@ -52,7 +52,6 @@ FIRST_S = 8.0
 STARTS = 10
 ROWS = 1000  # of the screen: nothing scrolls away
 LIMIT_S = 600.0  # of a command
-PROFILE = ("--max-rounds", "12")  # what makes it short; of the others docs_files.py tells
 SMALL, VARIANT = ("--resolution", "96", "--width", "0.35"), "@96x0.35"  # of the first profile, and of its nets
 OWN_SPACE = ("--space", "my_space.toml")  # for lines that say nothing of the space, but for the first
 READS = ("show", "predict", "diff", "nets", "devices")
@@ -93,7 +92,7 @@ def shortened(words: Sequence[str]) -> tuple[str, ...]:
     name = words[0]
     if name == "profile":
         space = SMALL if words[1:] == ("--device", "host") else () if "--space" in words else OWN_SPACE
-        return (*words, *space, *PROFILE)
+        return (*words, *space, *SHORT[name])
     if name == "predict":
         return tuple(word + VARIANT if re.fullmatch("fbnet_[a-c]", word) else word for word in words)
     if name == "train" and "photographs" in " ".join(words):

@@ -12,6 +12,7 @@ ROOT = Path(lutbench.__file__).parent.parent
 # what makes a command short, by its first word; what stands behind the line's own options wins
 SHORT = {
     "demo": ("--no-open",),
+    "profile": ("--max-rounds", "12"),
     "verify": ("--nets", "4", "--rounds", "4"),
     "bench": ("--max-rounds", "12"),
     "search": (

@@ -98,9 +98,11 @@ def check(arguments: list[str]) -> None:
 
 
 def shortened(command: str) -> list[str]:
-    """A command's words with its short settings; profile has its own on the page, for a gate needs its rounds."""
+    """A command's words with its short settings. A profile that says its rounds keeps them: a gate needs them."""
     words = shlex.split(command, comments=True)
     name = words[words.index("lutbench") + 1] if "lutbench" in words else ""
+    if name == "profile" and "--max-rounds" in words:
+        return words
     return [*words, *SHORT.get(name, ())]
 
 
