@@ -3,9 +3,9 @@
     lutbench profile -o int8.csv; lutbench profile --resolution 96 --width 0.35 -o small.csv
     python benchmarks/truth_kinds.py int8.csv small.csv --folder kinds
 
-Of FBNet's space, by LUTs of this machine. A net's time is `lutbench bench`'s, and is compared with the prediction as it
-is, without the correction for drift that `verify` has: the LUTs should be fresh. A run that is cut off goes on from
-its journals.
+Of FBNet's space, by LUTs of this machine. A net's time is `lutbench bench`'s. Nets that the LUT was tuned on are timed
+beside each group: what they have become slower by since, their median, is taken out of the others (`drift`). A run that
+is cut off goes on from its journals.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from _machine import machine
 
@@ -29,6 +30,7 @@ from lutbench.space.zoo import zoo_nets_of
 
 LIMIT = 0.02  # what the errors are held against, a fraction
 SKIPPED, DRAWN = 3 / 4, 1 / 7  # shares of layers
+CONTROLS = 10  # nets that the LUT was tuned on, beside each group
 
 
 def deep_and_narrow(layer: Layer, rng: random.Random) -> Candidate:
@@ -68,22 +70,37 @@ def published(space: Space) -> list[str]:
     return [net.name for net in zoo_nets_of([space.name]) if net.space.label == space.label]
 
 
-def errors(lut: Path, nets: list[str], output: Path) -> dict[str, float]:
-    """Each net's relative error: what the LUT predicts over what the net takes, minus 1."""
+@dataclass(frozen=True)
+class Group:
+    """Relative errors of a group's nets, prediction over measurement minus 1, the drift taken out; and the drift.
+
+    drift: how much slower the machine has become since the LUT, by the nets that it was tuned on, minus 1.
+    """
+
+    errors: tuple[float, ...]
+    drift: float
+
+
+def measured(lut: Path, nets: list[str], output: Path, rounds: int) -> Group:
+    """Times a group, and the first nets that the LUT was tuned on, which were drawn at random."""
     meta = read_lut(lut).metadata
+    controls = list(meta.context.nets[:CONTROLS])
     how = ["--runtime", exporter_of(meta.runtime).runtime, "--dtype", meta.dtype, "--threads", str(meta.threads)]
-    command = [sys.executable, "-m", "lutbench", "bench", "--json", "--lut", str(lut), *how, "-o", str(output), *nets]
+    how += ["--max-rounds", str(rounds), "-o", str(output)]
+    command = [sys.executable, "-m", "lutbench", "bench", "--json", "--lut", str(lut), *how, *nets, *controls]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return {net["net"]: float(net["error"]) for net in found["nets"]}
+    ratios = [1 + float(net["error"]) for net in found["nets"]]  # in the order in which they were named
+    level = median(ratios[len(nets) :])
+    return Group(tuple(ratio / level - 1 for ratio in ratios[: len(nets)]), 1 / level - 1)
 
 
-def row(lut: Path, kind: str, found: dict[str, float]) -> str:
-    sizes = [abs(error) for error in found.values()]
+def row(lut: Path, kind: str, found: Group) -> str:
+    sizes = [abs(error) for error in found.errors]
     within = fmean(size <= LIMIT for size in sizes)
-    signed = fmean(found.values())
+    signed = fmean(found.errors)
     return (
         f"| {lut.stem} | {kind} | {len(sizes)} | {100 * fmean(sizes):.2f} % | {100 * signed:+.2f} %"
-        f" | {100 * max(sizes):.2f} % | {100 * within:.0f} % |"
+        f" | {100 * max(sizes):.2f} % | {100 * within:.0f} % | {100 * found.drift:+.1f} % |"
     )
 
 
@@ -92,17 +109,19 @@ def main() -> None:
     parser.add_argument("luts", nargs="+", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("kinds"), help="of what is measured")
     parser.add_argument("--nets", type=int, default=20, help="of each kind")
+    parser.add_argument("--rounds", type=int, default=150, help="at most, for each group")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print(f"{machine()}\n")
-    print("| LUT | nets | number | mean error | signed | largest | within 2 % |\n|---|---|---|---|---|---|---|")
+    print("| LUT | nets | number | mean error | signed | largest | within 2 % | drift |")
+    print("|---|---|---|---|---|---|---|---|")
     for lut in arguments.luts:
         (space,) = read_lut(lut).metadata.space.spaces
         groups = {"published": published(space)} | {kind: nets_of(kind, space, arguments.nets) for kind in KINDS}
         for number, (kind, nets) in enumerate(groups.items()):
             if nets:
                 output = arguments.folder / f"{lut.stem}-{number}.csv"
-                print(row(lut, kind, errors(lut, nets, output)), flush=True)
+                print(row(lut, kind, measured(lut, nets, output, arguments.rounds)), flush=True)
 
 
 if __name__ == "__main__":
