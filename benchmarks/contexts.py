@@ -67,7 +67,8 @@ def measure(space: Space, nets: tuple[Net, ...], rounds: int) -> Measurements:
         with Journal(Path(folder) / "contexts.jsonl", {}, canaries.all) as journal:
             for number in range(rounds):
                 rng = random.Random(number)
-                cycles: list[Cycle] = net_cycles([net.key for net in nets], PROTOCOL, canaries.nets.name)
+                keys = [net.key for net in nets]
+                cycles: list[Cycle] = net_cycles(keys, canaries.nets.name, lambda _net: PROTOCOL.net_visit(None))
                 for depth in DEPTHS:
                     sequences = [[op.name for op in chain] for chain in chains(space, rng)]
                     known = partial(latency_us, journal.measurements, depth)

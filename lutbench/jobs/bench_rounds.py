@@ -56,7 +56,7 @@ class BenchRounds(GroupedNets):
             "dtype": request.dtype,
             "threads": request.threads,
             **batch_identity(request.batch),
-            "warmup": self.how.protocol.net_warmup,
+            "warmup": [self.how.protocol.net_warmup, self.how.protocol.net_warmup_most],
             "artifacts": {artifact.name: artifact.sha256 for artifact in group.nets},
         }
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -117,7 +117,8 @@ def visit_of(summary: Summary | None, nets: int, protocol: Protocol) -> tuple[in
     Half of what is beyond the protocol's own is timed, up to its max_repeats; the rest keeps the core at work.
     """
     if summary is None:
-        return protocol.net_warmup, protocol.net_repeats
+        return protocol.net_visit(None)
+    warmup, repeats = protocol.net_visit(summary.latency_us)
     invocations = round(ROUND_US / nets / summary.latency_us)
-    repeats = max(protocol.net_repeats, min(protocol.max_repeats, invocations // 2))
-    return max(protocol.net_warmup, invocations - repeats), repeats
+    repeats = max(repeats, min(protocol.max_repeats, invocations // 2))
+    return max(warmup, invocations - repeats), repeats

@@ -152,7 +152,7 @@ class ChainCampaign:
         left = [key for key in chains if not self._data.has(number, key, 0)]
         cycles = [Cycle((key,), 0, protocol.warmup, protocol.repeats(self._latency_us(key)), canary) for key in left]
         timed = [key for key in nets if not self._data.has(number, key, 0)]
-        cycles += net_cycles(timed, protocol, canary)
+        cycles += net_cycles(timed, canary, lambda key: protocol.net_visit(self._latency_us(key)))
         rng.shuffle(cycles)
         return RoundPlan(number, tuple(cycles), frozenset((key, 0) for key in (*left, *timed)))
 

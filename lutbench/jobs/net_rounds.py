@@ -169,8 +169,9 @@ class GroupedNets(ABC):
 
     def visit(self, group: Group, journal: Journal, name: str) -> tuple[int, int]:
         """A net's warm-up and timed invocations in a round: the protocol's, where nothing else is said."""
-        del group, journal, name
-        return self.how.protocol.net_warmup, self.how.protocol.net_repeats
+        del group
+        summary = journal.measurements.summary(name, 0)
+        return self.how.protocol.net_visit(summary.latency_us if summary else None)
 
 
 def measure_nets(
@@ -180,14 +181,14 @@ def measure_nets(
     canary: str,
     protocol: Protocol,
     after_round: Callable[[RoundReport], None],
-    visit: Callable[[str], tuple[int, int]] | None = None,
+    visit: Callable[[str], tuple[int, int]],
     before_round: Callable[[int, Sequence[str]], None] | None = None,
 ) -> None:
     """Visits every unfinished net once a round, in random order, until there is none.
 
     unfinished: names that still need samples, asked before each round. A round that was cut off is finished first:
         what the journal holds of it is not measured again.
-    visit: a net's warm-up and timed invocations in a round; none: the protocol's for nets.
+    visit: a net's warm-up and timed invocations in a round.
     before_round: is given the round's number and what it visits.
     """
     data = journal.measurements
@@ -196,5 +197,5 @@ def measure_nets(
         if before_round:
             before_round(number, names)
         left = [name for name in names if not data.has(number, name, 0)]
-        cycles = net_cycles(random.Random(number).sample(left, len(left)), protocol, canary, visit)
+        cycles = net_cycles(random.Random(number).sample(left, len(left)), canary, visit)
         after_round(measure_round(measure, journal, cycles, {(name, 0) for name in left}, protocol))

@@ -296,7 +296,7 @@ class Campaign:
             )
             keep |= {(name, depth) for name in left}
         left = [key for key in self._unfinished_nets(number) if not data.has(number, key, 0)]
-        cycles += net_cycles(left, self._protocol, self._canaries.nets.name)
+        cycles += net_cycles(left, self._canaries.nets.name, self._net_visit)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
         return RoundPlan(number, tuple(cycles), frozenset(keep))
@@ -312,6 +312,9 @@ class Campaign:
     def _latency_us(self, depth: int, name: str) -> float | None:
         summary = self._data.summary(name, depth)
         return summary.latency_us if summary else None
+
+    def _net_visit(self, key: str) -> tuple[int, int]:
+        return self._protocol.net_visit(self._latency_us(0, key))
 
     def _progress(self, depths: Sequence[int], number: int, disturbed: float) -> RoundProgress:
         if len(depths) > 1:
@@ -343,6 +346,6 @@ class Campaign:
         for key in self._unfinished_nets():
             summary = self._data.summary(key, 0)
             if summary:
-                visits = (NET_ROUNDS - summary.rounds) * (protocol.net_warmup + protocol.net_repeats)
-                total_us += visits * summary.latency_us
+                invocations = (NET_ROUNDS - summary.rounds) * sum(self._net_visit(key))
+                total_us += invocations * summary.latency_us
         return total_us / 1e6

@@ -343,7 +343,7 @@ def _identity(
         "resolutions": list(base.space.resolutions),
         "widths": list(base.space.widths),
         "seed": request.seed,
-        "warmup": [protocol.warmup, protocol.net_warmup],
+        "warmup": [protocol.warmup, protocol.net_warmup, protocol.net_warmup_most],
         "artifacts": _digest({artifact.name: artifact.sha256 for artifact in artifacts}),
     }
 

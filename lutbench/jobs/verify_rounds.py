@@ -83,6 +83,7 @@ class VerifyRounds(GroupedNets):
             "runtime": self._runtime,
             **batch_identity(meta.batch),
             "rounds": self._rounds_wanted,
+            "warmup": [self.how.protocol.net_warmup, self.how.protocol.net_warmup_most],
             **({CORE_CHOICE: cores} if cores else {}),
             "nets": [artifact.name for artifact in group.nets],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -102,6 +103,8 @@ class Protocol:
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
+    net_warmup, net_warmup_most, net_warm_us: a net's untimed invocations in a round: so many at least and at most, and
+        in between as many as last so long. A small net takes 10 % longer in its third invocation than in its tenth.
     compute_limit, memory_limit: how far a canary in the core's own caches, and one beyond them, may stand above its
     reference before the samples beside it do not count.
     patience: how long a batch may wait for the device to be quiet, over the time it spends on its cycles.
@@ -115,6 +118,8 @@ class Protocol:
     max_repeats: int = 30
     slice_us: float = 300.0
     net_warmup: int = 2
+    net_warmup_most: int = 8
+    net_warm_us: float = 12_000.0
     net_repeats: int = 2
     compute_limit: float = 0.04
     memory_limit: float = 0.15
@@ -131,3 +136,10 @@ class Protocol:
         if latency_us is None:
             return self.min_repeats
         return max(self.min_repeats, min(self.max_repeats, round(self.slice_us / max(latency_us, 1e-3))))
+
+    def net_visit(self, latency_us: float | None) -> tuple[int, int]:
+        """Warm-up and timed invocations, in a round, of a net that takes about latency_us; None: not known yet."""
+        if latency_us is None:
+            return self.net_warmup, self.net_repeats
+        until_warm = math.ceil(self.net_warm_us / max(latency_us, 1e-3))
+        return max(self.net_warmup, min(self.net_warmup_most, until_warm)), self.net_repeats

@@ -46,12 +46,9 @@ def operator_cycles(
     return cycles
 
 
-def net_cycles(
-    nets: Iterable[str], protocol: Protocol, canary: str, visit: Callable[[str], tuple[int, int]] | None = None
-) -> list[Cycle]:
+def net_cycles(nets: Iterable[str], canary: str, visit: Callable[[str], tuple[int, int]]) -> list[Cycle]:
     """Whole nets: each a cycle of its own, after warm-ups that bring its weights back into the caches.
 
-    visit: a net's warm-up and timed invocations; none: the protocol's.
+    visit: a net's warm-up and timed invocations.
     """
-    usual = protocol.net_warmup, protocol.net_repeats
-    return [Cycle((net,), 0, *(visit(net) if visit else usual), canary) for net in nets]
+    return [Cycle((net,), 0, *visit(net), canary) for net in nets]

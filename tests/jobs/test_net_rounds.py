@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ NETS = ["one", "two", "three"]
 CANARY = Canary("nets", "canary", 1, 0.15)
 
 
-def run(agent: FakeAgent, path: Path, rounds: int, **options: object) -> list[RoundReport]:
+def run(
+    agent: FakeAgent, path: Path, rounds: int, visit: Callable[[str], tuple[int, int]] = lambda _net: (2, 2)
+) -> list[RoundReport]:
     reports: list[RoundReport] = []
     with Journal(path, {}, [CANARY]) as journal:
         data = journal.measurements
@@ -24,7 +27,7 @@ def run(agent: FakeAgent, path: Path, rounds: int, **options: object) -> list[Ro
         def unfinished() -> list[str]:
             return [name for name in NETS if data.visits(name, 0) < rounds]
 
-        measure_nets(agent.measure, journal, unfinished, "nets", Protocol(), reports.append, **options)  # type: ignore[arg-type]
+        measure_nets(agent.measure, journal, unfinished, "nets", Protocol(), reports.append, visit)
     return reports
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.measure.protocol import Cycle, Protocol, Samples
-from lutbench.measure.schedule import operator_cycles, windows
+from lutbench.measure.schedule import net_cycles, operator_cycles, windows
 
 names = st.lists(st.sampled_from([f"op{n}" for n in range(12)]), min_size=1, max_size=20, unique=True)
 
@@ -55,6 +55,16 @@ def test_order_is_new_in_each_round_and_the_same_for_a_seed() -> None:
 
     assert order(1) == order(1)
     assert order(1) != order(2)
+
+
+@given(st.floats(1, 1e6))
+def test_small_nets_are_warm_before_they_are_timed(latency_us: float) -> None:
+    protocol = Protocol()
+    (cycle,) = net_cycles(["net"], "canary", lambda _net: protocol.net_visit(latency_us))
+    assert cycle.artifacts == ("net",) and cycle.repeats == protocol.net_repeats
+    assert protocol.net_warmup <= cycle.warmup <= protocol.net_warmup_most
+    assert cycle.warmup == protocol.net_warmup_most or cycle.warmup * latency_us >= protocol.net_warm_us
+    assert cycle.warmup == protocol.net_warmup or (cycle.warmup - 1) * latency_us < protocol.net_warm_us
 
 
 def test_short_operators_get_more_repeats() -> None:
