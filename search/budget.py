@@ -30,7 +30,11 @@ def best_within(
     """
     chains = [model.chain for model in models]
     states, costs = chains[0].states, [np.stack(of_all, -1) for of_all in zip(*(c.costs for c in chains), strict=True)]
-    targets = np.array(targets_us) * (1 + _ROUNDING)
+    targets, windows = (
+        np.array([model.warm.total(part * target) for model, target in zip(models, targets_us, strict=True)])
+        * (1 + _ROUNDING)
+        for part in (1.0, WINDOW)
+    )
     least, most = (bounds(costs, states, largest) for largest in (False, True))
     cells = _TRIED // max(chains[0].counts)
     spent, score, state = np.array([[chain.fixed for chain in chains]]), np.zeros(1), np.zeros(1, np.int64)
@@ -40,7 +44,7 @@ def best_within(
         score = (score[:, None] + np.asarray(scores[number])[None]).reshape(-1)
         state = to[state].reshape(-1)
         fits = (spent + least[number + 1][state] <= targets).all(1)
-        fits &= (spent + most[number + 1][state] > WINDOW * targets).any(1)
+        fits &= (spent + most[number + 1][state] > windows).any(1)
         kept = np.flatnonzero(fits)
         if not len(kept):
             raise _nothing(models, targets_us)

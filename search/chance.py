@@ -38,7 +38,7 @@ def random_within(
         raise UsageError(f"{count} nets cannot be drawn", remedy="1 or more")
     space = models[0].space
     found: dict[Positions, Net] = {}
-    ways = None if targets_us is None else _Ways(models[0], targets_us[0], least_share=0 if models[1:] else WINDOW)
+    ways = None if targets_us is None else _Ways(models[0], targets_us[0], is_alone=not models[1:])
     barren = 0
     for _ in range(_MOST_DRAWS // _AT_ONCE):
         before = len(found)
@@ -67,11 +67,13 @@ def _any(model: CostModel, rng: np.random.Generator) -> Ints:
 class _Ways:
     """How many ways there are to go on: of each decision, each state and each cell that is used up so far.
 
-    least_share: of the target, that a net takes at least.
+    is_alone: whether the target is the only one, so that each net takes WINDOW of it.
     """
 
-    def __init__(self, model: CostModel, target: float, least_share: float) -> None:
-        cell, chain = target / _CELLS, model.chain
+    def __init__(self, model: CostModel, target_us: float, is_alone: bool) -> None:
+        target, chain = model.warm.total(target_us), model.chain
+        least_share = model.warm.total(WINDOW * target_us) / target if is_alone else 0
+        cell = target / _CELLS
         self._costs = [np.rint(cost / cell).astype(np.int64) for cost in chain.costs]
         self._states = chain.states
         margin = len(self._costs) // 2 + 2  # a cost is rounded by half a cell at most
@@ -120,6 +122,7 @@ def _shifted(ways: Floats, cost: int) -> Floats:
 
 def are_within(tried: Ints, models: Sequence[CostModel], targets_us: Sequence[float]) -> NDArray[np.bool_]:
     """Which of the nets (N, decisions) keep to every target, and use up WINDOW of at least one."""
-    ratios = np.array([m.chain.totals(tried) / target for m, target in zip(models, targets_us, strict=True)])
+    costs = [model.warm.costs(model.chain.totals(tried)) for model in models]
+    ratios = np.array([cost / target for cost, target in zip(costs, targets_us, strict=True)])
     worst: Floats = ratios.max(axis=0)
     return (worst > WINDOW) & (worst <= 1)

@@ -8,7 +8,7 @@ of its effective input and output): nothing is assumed about how a cost grows wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from lutbench.errors import UsageError
 from lutbench.search.chain import Chain, GridCosts
+from lutbench.search.warm import Warm
 from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -46,7 +47,11 @@ class CostModel(Protocol):
         """LATENCY, MACS or PARAMS."""
 
     @property
-    def chain(self) -> Chain: ...
+    def chain(self) -> Chain:
+        """What nets come to, of which `warm` makes their costs."""
+
+    @property
+    def warm(self) -> Warm: ...
 
     @property
     def total(self) -> float:
@@ -88,6 +93,7 @@ class GridModel:
     space: Space
     costs: Costs
     kind: str
+    warm: Warm = field(default_factory=Warm)
 
     @cached_property
     def chain(self) -> Chain:
@@ -95,11 +101,11 @@ class GridModel:
 
     @property
     def total(self) -> float:
-        return self.costs.total
+        return self.costs.total + self.warm.known_by
 
     def net_us(self, net: Net) -> float:
         """The net's cost: what `lutbench predict` says, or what is counted."""
-        return float(self.chain.totals(np.array([choice_positions(net)]))[0])
+        return self.warm.cost(float(self.chain.totals(np.array([choice_positions(net)]))[0]))
 
     @property
     def fastest(self) -> Net:

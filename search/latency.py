@@ -3,12 +3,13 @@
     LAT = fixed + sum over layers l and candidates i of m[l, i] * cost[l, i]
 
 cost is what `lutbench predict` adds for the operator, 0 for an identity; fixed is the overhead, the stem and the tail.
+Where the LUT says that small nets save something, LAT is made of this sum (`warm`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from lutbench.lut.table import Lut
 from lutbench.search.chain import Chain, GridCosts
 from lutbench.search.grid_costs import LATENCY, CostModel, Costs, GridModel, expected_of_grid, grid_costs
 from lutbench.search.layouts import expected_of_walk, walk_costs
+from lutbench.search.warm import Warm
 from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
@@ -40,6 +42,7 @@ class LatencyModel:
     space: Space
     cost_us: tuple[tuple[float, ...], ...]
     fixed_us: float
+    warm: Warm = field(default_factory=Warm)
 
     def tensor(self) -> Tensor:
         """(layers, most candidates of a layer), float64; 0 where a layer has fewer."""
@@ -63,7 +66,7 @@ class LatencyModel:
     @property
     def total(self) -> float:
         """The sum of all candidates' costs, as a checkpoint knows it by."""
-        return float(self.tensor().sum())
+        return float(self.tensor().sum()) + self.warm.known_by
 
     def text(self, cost: float) -> str:
         """A latency for people."""
@@ -72,7 +75,8 @@ class LatencyModel:
     def net_us(self, net: Net) -> float:
         """The net's latency, equal to `lutbench predict`'s but for rounding."""
         positions = choice_positions(net)
-        return self.fixed_us + sum(row[position] for row, position in zip(self.cost_us, positions, strict=True))
+        sum_us = sum(row[position] for row, position in zip(self.cost_us, positions, strict=True))
+        return self.warm.cost(self.fixed_us + sum_us)
 
     @property
     def fastest(self) -> Net:
@@ -108,7 +112,7 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
     cost_us, overhead_us = _cost_of(lut), lut.overhead_us
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
     fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
-    return LatencyModel(lut.metadata.device, space, costs, fixed_us)
+    return LatencyModel(lut.metadata.device, space, costs, fixed_us, _warm_of(lut))
 
 
 def _grid_model(lut: Lut, space: Space) -> GridModel:
@@ -118,7 +122,11 @@ def _grid_model(lut: Lut, space: Space) -> GridModel:
         costs = walk_costs(space, in_net, cost_us, overhead_us)
     else:
         costs = grid_costs(space, cost_us, overhead_us)
-    return GridModel(lut.metadata.device, space, costs, LATENCY)
+    return GridModel(lut.metadata.device, space, costs, LATENCY, _warm_of(lut))
+
+
+def _warm_of(lut: Lut) -> Warm:
+    return Warm(lut.overhead_us, lut.metadata.context.in_net.warmth)
 
 
 def _cost_of(lut: Lut) -> Callable[[Operator], float]:
@@ -179,8 +187,13 @@ def check_same_space(models: Sequence[CostModel]) -> None:
 
 def latencies_us(models: Sequence[LatencyModel], costs_us: Tensor, gates: Tensor) -> Tensor:
     """Equation 9 for each device, differentiable: (devices, layers, candidates), (layers, candidates) -> (devices,)"""
+    import torch
+
     fixed_us = costs_us.new_tensor([model.fixed_us for model in models])
-    return fixed_us + (gates.to(costs_us.dtype) * costs_us).sum((1, 2))
+    totals = fixed_us + (gates.to(costs_us.dtype) * costs_us).sum((1, 2))
+    if not any(model.warm.warmth for model in models):
+        return totals
+    return torch.stack([model.warm.expected(total) for model, total in zip(models, totals, strict=True)])
 
 
 def stacked_costs_us(models: Sequence[LatencyModel]) -> Tensor:
@@ -193,7 +206,8 @@ def stacked_costs_us(models: Sequence[LatencyModel]) -> Tensor:
 def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
     """What makes the expected costs (models,) of gates (decisions, options), differentiable.
 
-    Exact for gates that are one-hot; else the mean over nets that are drawn from them, each decision by itself.
+    Exact for gates that are one-hot; else the mean over nets that are drawn from them, each decision by itself, or what
+    their mean sum makes where small nets save something.
     """
     import torch
 
@@ -208,8 +222,10 @@ def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cp
 def _expected(model: CostModel, device: torch.device | str) -> Callable[[Tensor], Tensor]:
     if isinstance(model, GridModel):
         if isinstance(model.costs, GridCosts):
-            return expected_of_grid(model.costs, device)
-        return expected_of_walk(model.chain, device)
+            totals = expected_of_grid(model.costs, device)
+        else:
+            totals = expected_of_walk(model.chain, device)
+        return lambda gates: model.warm.expected(totals(gates))
     assert isinstance(model, LatencyModel)
     costs_us = stacked_costs_us([model]).to(device)
     return lambda gates: latencies_us([model], costs_us, gates)[0]

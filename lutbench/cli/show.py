@@ -195,6 +195,8 @@ def _terms_text(context: ContextSection) -> str:
     texts += ["by the size of their feature maps"] if asked & set(SIDES) else []
     if context.in_net.has_kept:
         texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")
+    if context.warm_share:
+        texts.append("by how small it is as a whole")
     return f", and {', '.join(texts)}" if texts else ""
 
 

@@ -17,6 +17,8 @@ def fitted_fields(fit: ScaleFit) -> dict[str, Any]:
         "operator_us": round(found.operator_us, 6),
         "terms": {name: round(us, 6) for name, us in found.terms.items()},
         "block_channels": found.block_channels,
+        "warm_share": round(found.warmth.share, 6),
+        "warm_size_us": round(found.warmth.size_us, 3),
         "net_error": round(fit.mean_abs_error, 6),
         "net_spread": round(fit.spread, 6),
     }

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from lutbench.errors import LutError
 from lutbench.measure.in_net import KEPT, SIDES, TERMS, InNet
+from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
 from lutbench.space.find import SPACES, kept_spaces, known_space
@@ -77,6 +78,7 @@ class ContextSection:
     scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
         and microseconds per million elements.
     block_channels: of the layout that the runtime keeps activations in, which the term `kept` goes with; 0 without.
+    warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
     net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
         turn; a LUT of an earlier version has no spread (0).
     net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
@@ -92,6 +94,8 @@ class ContextSection:
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
     block_channels: int = 0
+    warm_share: float = 0.0
+    warm_size_us: float = 0.0
     net_error: float = 0.0
     net_spread: float = 0.0
     net_noise: float = 0.0
@@ -113,13 +117,18 @@ class ContextSection:
                 raise LutError(f"terms.{name} is {show(value)}, not a number")
         if not 0 <= self.block_channels <= _LARGEST_BLOCK:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
+        try:
+            Warmth(self.warm_share, self.warm_size_us)
+        except ValueError as error:
+            raise LutError(str(error)) from None
         if len(self.nets) != len(self.nets_us):
             raise LutError(f"there are {len(self.nets)} nets and {len(self.nets_us)} nets_us")
 
     @property
     def in_net(self) -> InNet:
         """What an operator costs inside a net."""
-        return InNet(self.scale, self.operator_us, self.terms, not self.chains, self.block_channels)
+        warmth = Warmth(self.warm_share, self.warm_size_us)
+        return InNet(self.scale, self.operator_us, self.terms, not self.chains, self.block_channels, warmth)
 
 
 def timestamp() -> str:

@@ -50,9 +50,8 @@ def corrections(
         by_ratio_us = overhead_us + _ratio(others, in_net, rows_us, overhead_us) * (predicted_us - overhead_us)
         none.append(abs(predicted_us / own.latency_us - 1))
         ratio.append(abs(by_ratio_us / own.latency_us - 1))
-    problem = problem_of(nets, rows_us, overhead_us, was.block_channels)
-    fitted = solve(problem)
-    fit = [abs(error) for error in left_out_errors(problem, fitted)]
+    fitted = solve(problem_of(nets, rows_us, overhead_us, was.block_channels))
+    fit = [abs(error) for error in left_out_errors(fitted)]
     by_ratio = was.times(_ratio(nets, was, rows_us, overhead_us))
     return Corrections(
         {"none": was, "ratio": by_ratio, "fit": fitted.in_net}, {"none": none, "ratio": ratio, "fit": fit}
@@ -86,8 +85,8 @@ def _without_each(
     if len(nets) <= FEWEST_NETS or any(net.net not in then_us for net in nets):
         return [was] * len(nets)
     timed_then = [replace(net, latency_us=then_us[net.net]) for net in nets]
-    then = problem_of(timed_then, rows_us, overhead_us, was.block_channels)
-    return [found.in_net for found in solutions_without(then, solve(then))]
+    then = solve(problem_of(timed_then, rows_us, overhead_us, was.block_channels))
+    return [found.in_net for found in solutions_without(then)]
 
 
 def _predicted_us(net: NetMeasurement, in_net: InNet, rows_us: Mapping[str, float], overhead_us: float) -> float:

@@ -12,7 +12,8 @@ runtime and another on the next (docs/notes/protocol.md: curves), and is a polyn
     work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
 Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
-(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks.
+(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks. Nor is
+what a small net saves as a whole (`warmth`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from types import MappingProxyType
 
 from lutbench.errors import SpaceError
 from lutbench.measure.layouts import kept_elements
+from lutbench.measure.warmth import Warmth
 from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
@@ -84,6 +86,7 @@ class InNet:
 
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
+    warmth: what a small net saves as a whole.
     """
 
     scale: float = 1.0
@@ -91,9 +94,10 @@ class InNet:
     terms: Mapping[str, float] = field(default_factory=dict)
     with_call: bool = True
     block_channels: int = 0
+    warmth: Warmth = field(default_factory=Warmth)
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
-        """What the operator adds to a net's latency, microseconds."""
+        """What the operator adds to the sum that a net's latency is made of, microseconds."""
         work_us = row_us - (overhead_us if self.with_call else 0.0)
         if not self.terms:
             return self.operator_us + self.scale * work_us
@@ -108,13 +112,14 @@ class InNet:
     def times(self, ratio: float) -> InNet:
         """The fit where every operator takes so many times as long."""
         terms = {name: us * ratio for name, us in self.terms.items()}
-        return replace(self, scale=self.scale * ratio, operator_us=self.operator_us * ratio, terms=terms)
+        operator_us, warmth = self.operator_us * ratio, self.warmth.times(ratio)
+        return replace(self, scale=self.scale * ratio, operator_us=operator_us, terms=terms, warmth=warmth)
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:
         """A net's latency from its operators' names and rows, in their order, microseconds."""
         found = list(rows)
-        alone_us = overhead_us + math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
-        return alone_us + self.kept_us([name for name, _ in found])
+        alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
+        return overhead_us + self.warmth.net_us(alone_us + self.kept_us([name for name, _ in found]))
 
     def kept_us(self, operators: Sequence[str]) -> float:
         """What a net of these operators, in order, takes beside their shares: less than 0 where it saves."""

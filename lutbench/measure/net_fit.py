@@ -4,14 +4,14 @@ Linear in scale, operator_us and the terms of `in_net`, on relative errors. Each
 the others around 0, as wide as that a term is expected to make up a share of a usual net's latency. How wide that share
 is, is found by the likelihood of the nets: where rows and nets agree but for a scale, terms stay near 0 and cost no
 accuracy; where they do not, a few dozen nets are enough to tell. A net that was disturbed does not carry the others
-along (Huber).
+along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`), and how small they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,14 @@ import numpy.typing as npt
 from lutbench.measure.in_net import KEPT, SIDES, TERMS, InNet, amounts, fitted_terms, side_powers
 from lutbench.measure.layouts import kept_elements
 from lutbench.measure.statistics import SPREAD_PER_MAD
+from lutbench.measure.warmth import MOST_SHARE, Warmth
 
 Array = npt.NDArray[np.float64]
 
 _SCALE_SPREAD = 0.1
 _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # of a usual net's latency, standard deviations to choose from
+_WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
+_WARM_PASSES = 4  # after which sum and warmth agree
 _REWEIGHTINGS = 6
 _HUBER = 1.5  # standard deviations within which a net counts in full
 _LEAST_SPREAD = 1e-5  # of a net's relative error
@@ -47,40 +50,57 @@ class Problem:
 
     latencies_us: of the nets.
     block_channels: as in InNet; it says which terms the columns are of.
+    warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
 
     columns: Array
     targets: Array
     latencies_us: Array
     block_channels: int = 0
+    warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
         columns, targets, latencies_us = (
             np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us)
         )
-        return Problem(columns, targets, latencies_us, self.block_channels)
+        return replace(self, columns=columns, targets=targets, latencies_us=latencies_us)
+
+    def sums_us(self, unknowns: Array) -> Array:
+        """The nets' sums over operators under these unknowns, without what a small net pays."""
+        plain = self.columns.shape[1] - bool(self.warm_us)
+        return (self.columns[:, 0] + self.columns[:, :plain] @ unknowns[:plain]) * self.latencies_us
+
+    def with_warmth(self, sums_us: Array, warm_us: float) -> Problem:
+        """The same with a column of what small nets pay, times the share that is to be found; sums as of `sums_us`."""
+        plain = self.columns[:, : self.columns.shape[1] - bool(self.warm_us)]
+        column = sums_us * np.exp(-sums_us / warm_us) / self.latencies_us
+        return replace(self, columns=np.column_stack([plain, column]), warm_us=warm_us)
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Unknowns (scale minus 1, operator_us, terms), their covariance, and the spread of nets about the model.
+    """Unknowns (scale minus 1, operator_us, terms, what small nets pay), their covariance, and the spread of nets about
+    the model.
 
+    problem: what it solves.
     share: the prior's width, of a usual net's latency.
     evidence: the logarithm of the nets' likelihood under it, but for a constant.
     """
 
+    problem: Problem
     unknowns: Array
     covariance: Array
     spread: float
     share: float
     evidence: float
-    block_channels: int = 0
 
     @property
     def in_net(self) -> InNet:
-        scale, operator_us, *terms = (float(value) for value in self.unknowns)
-        named = dict(zip(fitted_terms(self.block_channels), terms, strict=True))
-        return InNet(1 + scale, operator_us, named, block_channels=self.block_channels)
+        scale, operator_us, *others = (float(value) for value in self.unknowns)
+        block_channels, warm_us = self.problem.block_channels, self.problem.warm_us
+        warmth = Warmth(-others.pop(), warm_us) if warm_us else Warmth()
+        terms = dict(zip(fitted_terms(block_channels), others, strict=True))
+        return InNet(1 + scale, operator_us, terms, block_channels=block_channels, warmth=warmth)
 
 
 def problem_of(
@@ -107,8 +127,29 @@ def term_columns(operators: Sequence[str], work_us: Sequence[float], block_chann
 
 
 def solve(problem: Problem) -> Solution:
-    """The unknowns under the prior's width that makes the nets likeliest."""
+    """The unknowns under the prior's width, and the size of warmth or none, that make the nets likeliest."""
+    plain = _likeliest(problem)
+    usual_us = float(np.median(problem.sums_us(plain.unknowns)))
+    warm = [found for size in _WARM_SIZES if (found := _with_warmth(plain, size * usual_us))]
+    return max((plain, *warm), key=lambda found: found.evidence)
+
+
+def _likeliest(problem: Problem) -> Solution:
     return max((_solve(problem, share) for share in _SHARES), key=lambda found: found.evidence)
+
+
+def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
+    """The solution with warmth of that size; None where small nets would save nothing, or all they take.
+
+    What small nets pay goes with their sums, and these are what is left of their latencies: one after the other.
+    """
+    if warm_us <= 0:
+        return None
+    found = plain
+    for _ in range(_WARM_PASSES):
+        sums_us = found.problem.sums_us(found.unknowns)
+        found = _likeliest(plain.problem.with_warmth(sums_us, warm_us))
+    return found if 0 < -found.unknowns[-1] <= MOST_SHARE else None
 
 
 def _solve(problem: Problem, share: float) -> Solution:
@@ -131,20 +172,23 @@ def _solve(problem: Problem, share: float) -> Solution:
     factor = np.linalg.cholesky(spreads)
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    return Solution(unknowns, covariance, spread, share, evidence, problem.block_channels)
+    return Solution(problem, unknowns, covariance, spread, share, evidence)
 
 
-def left_out_errors(problem: Problem, found: Solution) -> list[float]:
+def left_out_errors(found: Solution) -> list[float]:
     """Each net's relative error, prediction over measurement minus 1, under what was fitted to the others.
 
-    found: of all nets together, whose prior's width is taken: one net hardly moves it, and it is what takes the time.
+    found: of all nets together, whose prior's width and warmth's size are taken: one net hardly moves them, and to find
+        them is what takes the time.
     """
+    problem = found.problem
     return [
         float(problem.columns[number] @ other.unknowns - problem.targets[number])
-        for number, other in enumerate(solutions_without(problem, found))
+        for number, other in enumerate(solutions_without(found))
     ]
 
 
-def solutions_without(problem: Problem, found: Solution) -> list[Solution]:
+def solutions_without(found: Solution) -> list[Solution]:
     """What is fitted to all nets but one, for each that is left out, under the same prior's width."""
+    problem = found.problem
     return [_solve(problem.without(number), found.share) for number in range(len(problem.targets))]

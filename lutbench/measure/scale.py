@@ -50,10 +50,9 @@ def fit_scale(
     """
     if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
-    problem = problem_of(nets, rows_us, overhead_us, block_channels)
-    found = solve(problem)
+    found = solve(problem_of(nets, rows_us, overhead_us, block_channels))
     half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
-    errors = left_out_errors(problem, found)
+    errors = left_out_errors(found)
     scale = found.in_net.scale
     return ScaleFit(
         in_net=found.in_net,
@@ -104,8 +103,7 @@ def try_depths(
     trials = []
     for depth in depths:
         rows_us = rows_at(depth)
-        problem = problem_of(nets, rows_us, rows_us[overhead_name], block_channels)
-        found = solve(problem)
-        errors = tuple(map(abs, left_out_errors(problem, found)))
+        found = solve(problem_of(nets, rows_us, rows_us[overhead_name], block_channels))
+        errors = tuple(map(abs, left_out_errors(found)))
         trials.append(DepthTrial(depth, errors, found.in_net.scale))
     return trials

@@ -27,6 +27,10 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
         write_lut(with_context(path, terms, block_channels), path)
         done = run("show", str(path), cwd=tmp_path)
         assert done.returncode == 0 and said in done.stdout, done.stderr + done.stdout
+    lut = with_context(tmp_path / "warm.csv", {"macs": 3.0}, 0)
+    warm = replace(lut.metadata.context, warm_share=0.5, warm_size_us=450.0)
+    write_lut(replace(lut, metadata=replace(lut.metadata, context=warm)), tmp_path / "warm.csv")
+    assert "and by what they move, by how small it is as a whole;" in run("show", "warm.csv", cwd=tmp_path).stdout
 
 
 def test_a_space_of_too_few_nets_for_a_fit_has_no_error_of_none(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,17 @@ def test_a_net_is_overhead_plus_scaled_work_and_identities_are_free(scale: float
     prediction = predict(lut_of_ones(scale, operator_us), net)
     assert prediction.latency_us == pytest.approx(OVERHEAD_US + (operator_us + scale * 10) * operators)
     assert prediction.ci_low_us == prediction.ci_high_us == pytest.approx(prediction.latency_us)
+
+
+def test_a_small_net_saves_a_share_of_its_operators_and_nothing_of_the_overhead() -> None:
+    cold = lut_of_ones()
+    context = replace(cold.metadata.context, warm_share=0.5, warm_size_us=100.0)
+    warm = replace(cold, metadata=replace(cold.metadata, context=context))
+    for name in ("fbnet_a", "fbnet_c"):
+        net = find_net(name, (SPACE,))
+        sum_us = predict(cold, net).latency_us - OVERHEAD_US
+        saved_us = 0.5 * math.exp(-sum_us / 100) * sum_us
+        assert predict(warm, net).latency_us == pytest.approx(OVERHEAD_US + sum_us - saved_us)
 
 
 def test_intervals_of_rows_and_scale_reach_the_prediction() -> None:

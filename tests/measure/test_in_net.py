@@ -122,11 +122,9 @@ def test_where_nets_do_not_ask_for_terms_they_cost_nothing() -> None:
 def test_left_out_errors_are_of_nets_that_the_fit_has_not_seen() -> None:
     nets = measured(InNet(1.02), 14, 0.01)
     odd = [NetMeasurement("odd", nets[0].operators, 2 * nets[0].latency_us), *nets[1:]]
-    problem = problem_of(odd, rows_us(), OVERHEAD_US)
-    assert left_out_errors(problem, solve(problem))[0] == pytest.approx(-0.5, abs=0.03)
-    problem = problem_of(nets, rows_us(), OVERHEAD_US)
-    found = solve(problem)
+    assert left_out_errors(solve(problem_of(odd, rows_us(), OVERHEAD_US)))[0] == pytest.approx(-0.5, abs=0.03)
+    found = solve(problem_of(nets, rows_us(), OVERHEAD_US))
     spread, in_sample = (
-        sum(error**2 for error in errors) for errors in (left_out_errors(problem, found), errors_of(found.in_net, nets))
+        sum(error**2 for error in errors) for errors in (left_out_errors(found), errors_of(found.in_net, nets))
     )
     assert spread > in_sample

@@ -13,10 +13,13 @@ from torch import Tensor
 from lutbench.lut.metadata import ContextSection, Metadata, space_section
 from lutbench.lut.row import Row, identity_row
 from lutbench.lut.table import Lut
+from lutbench.measure.warmth import Warmth
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space, Stage
 from tests.conftest import CHOOSING_TOML
+
+COLD, WARM = Warmth(), Warmth(0.6, 400.0)  # nets of SMALL take 50 to 500 us
 
 SMALL = Space(
     name="small",
@@ -42,7 +45,12 @@ FEW = parse_space(
 
 
 def made_lut(
-    space: Space = SMALL, seed: int = 0, device: str = "host", scale: float = 1.0, operator_us: float = 0.0
+    space: Space = SMALL,
+    seed: int = 0,
+    device: str = "host",
+    scale: float = 1.0,
+    operator_us: float = 0.0,
+    warmth: Warmth = COLD,
 ) -> Lut:
     """A LUT of random latencies, 12 to 102 us, above an overhead of 2 us."""
     rng = random.Random(seed)
@@ -51,7 +59,14 @@ def made_lut(
         latency_us = 2.0 if operator.kind == "overhead" else 12 + 90 * rng.random()
         row = Row(operator.name, *(latency_us,) * 6, samples=36, rounds=12)
         rows.append(row if operator.is_measured else identity_row(operator.name))
-    context = ContextSection(scale=scale, scale_ci_low=scale, scale_ci_high=scale, operator_us=operator_us)
+    context = ContextSection(
+        scale=scale,
+        scale_ci_low=scale,
+        scale_ci_high=scale,
+        operator_us=operator_us,
+        warm_share=warmth.share,
+        warm_size_us=warmth.size_us,
+    )
     metadata = Metadata(device, "onnxruntime 1", "int8", 1, space_section([space]), context=context)
     return Lut(metadata, tuple(rows), Path("luts") / f"{device}.csv")
 

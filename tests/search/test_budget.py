@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutbench.errors import UsageError
+from lutbench.measure.warmth import Warmth
 from lutbench.search.budget import WINDOW, best_within
 from lutbench.search.latency import LatencyModel, latency_model, net_at
 from lutbench.space.fbnet import fbnet
-from tests.search.made import SMALL, made_lut
+from tests.search.made import COLD, SMALL, WARM, made_lut
 
 FBNET = fbnet(224, 1.0)
 
@@ -22,11 +23,11 @@ def random_scores(model: LatencyModel, seed: int) -> list[list[float]]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), share=st.floats(0, 1), devices=st.integers(1, 3))
+@given(seed=st.integers(0, 10**6), share=st.floats(0, 1), devices=st.integers(1, 3), warm=st.sampled_from([COLD, WARM]))
 def test_it_finds_the_best_of_all_nets_in_the_window_or_says_there_is_none(
-    seed: int, share: float, devices: int
+    seed: int, share: float, devices: int, warm: Warmth
 ) -> None:
-    models = [latency_model(made_lut(seed=seed + n, device=f"d{n}"), SMALL) for n in range(devices)]
+    models = [latency_model(made_lut(seed=seed + n, device=f"d{n}", warmth=warm), SMALL) for n in range(devices)]
     targets_us = [m.net_us(m.fastest) + share * (m.net_us(m.slowest) - m.net_us(m.fastest)) for m in models]
     scores = random_scores(models[0], seed)
     inside = {}

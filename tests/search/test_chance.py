@@ -10,26 +10,26 @@ import pytest
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW
 from lutbench.search.chance import random_within
-from lutbench.search.latency import LatencyModel, choice_positions, latency_model
+from lutbench.search.latency import LatencyModel, choice_positions, latency_model, net_at
 from lutbench.space.fbnet import fbnet
-from tests.search.made import SMALL, made_lut
+from tests.search.made import COLD, SMALL, WARM, made_lut
 
-MODEL = latency_model(made_lut(), SMALL)
+MODEL, WARM_MODEL = (latency_model(made_lut(warmth=warmth), SMALL) for warmth in (COLD, WARM))
 FBNET = fbnet(224, 1.0)
 FBNET_MODEL = latency_model(made_lut(FBNET), FBNET)
 
 
 def all_within(model: LatencyModel, target_us: float) -> set[tuple[int, ...]]:
     every = product(*(range(len(row)) for row in model.cost_us))
-    sums = {p: model.fixed_us + sum(row[i] for row, i in zip(model.cost_us, p, strict=True)) for p in every}
-    return {p for p, us in sums.items() if WINDOW * target_us < us <= target_us}
+    return {p for p in every if WINDOW * target_us < model.net_us(net_at(SMALL, p, "n")) <= target_us}
 
 
 @pytest.mark.parametrize("factor", [1.05, 1.25, 1.5])
-def test_every_net_within_the_target_is_found_and_no_other(factor: float) -> None:
-    target_us = factor * MODEL.net_us(MODEL.fastest)
-    found = random_within([MODEL], 10_000, np.random.default_rng(0), [target_us])
-    assert {choice_positions(net) for net in found} == all_within(MODEL, target_us)
+@pytest.mark.parametrize("model", [MODEL, WARM_MODEL], ids=["cold", "warm"])
+def test_every_net_within_the_target_is_found_and_no_other(model: LatencyModel, factor: float) -> None:
+    target_us = factor * model.net_us(model.fastest)
+    found = random_within([model], 10_000, np.random.default_rng(0), [target_us])
+    assert {choice_positions(net) for net in found} == all_within(model, target_us)
     assert len({net.name for net in found}) == len(found)
 
 

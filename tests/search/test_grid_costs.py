@@ -13,6 +13,7 @@ import torch
 from lutbench.errors import LutError, UsageError
 from lutbench.lut.predict import predict
 from lutbench.lut.row import Row
+from lutbench.measure.warmth import Warmth
 from lutbench.search.budget import WINDOW, best_within
 from lutbench.search.chance import are_within, random_within
 from lutbench.search.gates import candidate_mask, draw, fixed_path, probabilities
@@ -26,7 +27,7 @@ from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
 from tests.conftest import CHOOSING_TOML
-from tests.search.made import CHOOSING, FEW, made_lut
+from tests.search.made import CHOOSING, COLD, FEW, WARM, made_lut
 
 MODELS: list[CostModel] = [count_model(FEW, MACS), latency_model(made_lut(FEW), FEW)]
 
@@ -44,8 +45,9 @@ def test_one_hot_gates_cost_what_the_derived_net_is_counted_at(name: str) -> Non
         assert [model.net_us(net) for model in models] == [net.macs, net.params]
 
 
-def test_one_hot_gates_take_what_predict_says() -> None:
-    lut = made_lut(CHOOSING, scale=0.8, operator_us=1.5)
+@pytest.mark.parametrize("warmth", [COLD, WARM], ids=["cold", "warm"])
+def test_one_hot_gates_take_what_predict_says(warmth: Warmth) -> None:
+    lut = made_lut(CHOOSING, scale=0.8, operator_us=1.5, warmth=warmth)
     model = latency_model(lut, CHOOSING)
     expected, mask = expected_costs([model]), candidate_mask(CHOOSING)
     for net in random_nets(CHOOSING, 200, 1, "predicted"):

@@ -12,6 +12,7 @@ from lutbench.errors import LutError
 from lutbench.lut.predict import predict
 from lutbench.lut.row import failed_row
 from lutbench.lut.table import Lut
+from lutbench.measure.warmth import Warmth
 from lutbench.search.gates import candidate_mask, fixed_path
 from lutbench.search.latency import (
     check_same_space,
@@ -29,9 +30,9 @@ FBNET = fbnet(224, 1.0)
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10**6), scale=st.floats(0.5, 2), operator_us=st.floats(0, 20))
-def test_one_hot_gates_give_what_predict_gives(seed: int, scale: float, operator_us: float) -> None:
-    lut = made_lut(FBNET, seed, scale=scale, operator_us=operator_us)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0.5, 2), operator_us=st.floats(0, 20), warm=st.floats(0, 0.9))
+def test_one_hot_gates_give_what_predict_gives(seed: int, scale: float, operator_us: float, warm: float) -> None:
+    lut = made_lut(FBNET, seed, scale=scale, operator_us=operator_us, warmth=Warmth(warm, 1000.0))
     model = latency_model(lut, FBNET)
     costs_us, mask = stacked_costs_us([model]), candidate_mask(FBNET)
     for net in random_nets(FBNET, 5, seed, "latency"):

@@ -1,0 +1,65 @@
+"""What a small net saves beside the sum of its operators, for more of it is still at hand when it is invoked again.
+
+A net that is invoked again and again finds its weights, activations, code and branches in the caches and predictors of
+a core, as far as they hold them. Operators that are timed alone are small enough to find all of theirs. Of a net the
+more is lost between two invocations the larger it is, up to a size from which nothing is left, and all nets pay alike:
+
+    latency = overhead + sum * (1 - share * exp(-sum / size_us))
+
+It grows with the sum, so that nets are in the same order by either, and a budget of one is a budget of the other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+MOST_SHARE = 0.9  # up to 1 the latency grows with the sum
+_STEPS = 60  # of halving an interval: to the last bit
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """It says how much small nets save, and how small they are.
+
+    share: what a net of next to nothing saves, a fraction of its operators' sum.
+
+    size_us: the sum at which that has come down by a factor of e, microseconds; 0 where nothing is saved.
+    """
+
+    share: float = 0.0
+    size_us: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= MOST_SHARE or not 0 <= self.size_us < math.inf or (self.share and not self.size_us):
+            raise ValueError(f"no net saves a share of {self.share} below {self.size_us} us")
+
+    def __bool__(self) -> bool:
+        return self.share != 0
+
+    def times(self, ratio: float) -> Warmth:
+        """The same where every operator takes so many times as long."""
+        return Warmth(self.share, self.size_us * ratio)
+
+    def net_us(self, sum_us: float) -> float:
+        """What a net takes, without the overhead of a call, from the sum over its operators."""
+        return float(self.nets_us(np.array(sum_us)))
+
+    def nets_us(self, sums_us: Array) -> Array:
+        """`net_us` of each."""
+        return sums_us * (1 - self.share * np.exp(-sums_us / self.size_us)) if self else sums_us
+
+    def sum_us(self, net_us: float) -> float:
+        """The sum over the operators of a net that takes so long: the inverse of `net_us`."""
+        if not self or net_us <= 0:
+            return net_us
+        low, high = net_us, net_us / (1 - self.share)
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.net_us(middle) < net_us else (low, middle)
+        return (low + high) / 2

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutbench.measure.in_net import InNet
+from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
+from lutbench.measure.warmth import MOST_SHARE, Warmth
+from tests.measure.test_in_net import OVERHEAD_US, SPACE, errors_of, rows_us
+
+warmths = st.builds(Warmth, st.floats(0, MOST_SHARE), st.floats(1, 1e6))
+sums = st.floats(0.01, 1e7)
+
+
+@given(warmths, sums, sums)
+def test_latency_grows_with_the_sum_and_tells_it(warmth: Warmth, one_us: float, other_us: float) -> None:
+    low_us, high_us = sorted((one_us, other_us))
+    assert warmth.net_us(low_us) <= warmth.net_us(high_us) <= high_us
+    assert warmth.net_us(low_us) >= (1 - warmth.share) * low_us
+    assert warmth.sum_us(warmth.net_us(one_us)) == pytest.approx(one_us, rel=1e-9)
+    assert warmth.nets_us(np.array([low_us, high_us])).tolist() == [warmth.net_us(low_us), warmth.net_us(high_us)]
+
+
+@given(warmths, sums, st.floats(0.1, 10))
+def test_a_slower_clock_slows_small_nets_as_others(warmth: Warmth, sum_us: float, ratio: float) -> None:
+    assert warmth.times(ratio).net_us(ratio * sum_us) == pytest.approx(ratio * warmth.net_us(sum_us), rel=1e-9)
+
+
+@pytest.mark.parametrize(("share", "size_us"), [(-0.1, 5.0), (0.95, 5.0), (0.5, 0.0), (0.5, -1.0), (float("nan"), 5.0)])
+def test_what_is_no_warmth(share: float, size_us: float) -> None:
+    with pytest.raises(ValueError, match="no net saves"):
+        Warmth(share, size_us)
+
+
+def nets_of_all_sizes(truth: InNet, count: int, noise: float, seed: int) -> list[NetMeasurement]:
+    """Nets of which a few are of few operators, as tuning nets are."""
+    rows, rng = rows_us(), random.Random(seed)
+    names = [name for name in rows if name != "runtime_overhead"]
+    found = []
+    for number in range(count):
+        drawn = tuple(rng.choices(names, k=rng.choice([2, 3, 5, *[20] * 6])))
+        latency_us = truth.net_us([(name, rows[name]) for name in drawn], OVERHEAD_US)
+        found.append(NetMeasurement(str(number), drawn, latency_us * (1 + rng.gauss(0, noise))))
+    return found
+
+
+def mean_error(in_net: InNet, nets: list[NetMeasurement]) -> float:
+    return sum(map(abs, errors_of(in_net, nets))) / len(nets)
+
+
+def test_what_small_nets_save_is_found_where_nets_ask_for_it() -> None:
+    usual_us = float(np.median([net.latency_us for net in nets_of_all_sizes(InNet(), 100, 0.0, 1)]))
+    truth = InNet(1.2, 1.0, warmth=Warmth(0.3, 0.4 * usual_us))
+    nets, unseen = nets_of_all_sizes(truth, 32, 0.005, 2), nets_of_all_sizes(truth, 200, 0.0, 3)
+    found = solve(problem_of(nets, rows_us(), OVERHEAD_US))
+    assert found.in_net.warmth.share == pytest.approx(0.3, abs=0.1)
+    assert mean_error(found.in_net, unseen) < 0.008
+    # what each net is said to be off is what the fit says of it
+    errors = [float(e) for e in found.problem.columns @ found.unknowns - found.problem.targets]
+    assert errors == pytest.approx(errors_of(found.in_net, nets), abs=0.002)
+    assert max(map(abs, left_out_errors(found))) < 0.05
+
+
+def test_where_nets_do_not_ask_for_it_it_costs_nothing() -> None:
+    truth = InNet(1.1, 1.0)
+    worst = []
+    for seed in range(4, 8):
+        fit = solve(problem_of(nets_of_all_sizes(truth, 32, 0.01, seed), rows_us(), OVERHEAD_US)).in_net
+        worst.append(mean_error(fit, nets_of_all_sizes(truth, 100, 0.0, 1)))
+    assert sum(worst) / len(worst) < 0.008
+
+
+def test_every_operator_of_the_space_has_a_row() -> None:
+    assert {operator.name for operator in SPACE.operators if operator.is_measured} <= set(rows_us())
