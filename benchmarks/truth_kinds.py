@@ -4,14 +4,16 @@
     python benchmarks/truth_kinds.py int8.csv small.csv --folder kinds
 
 Of FBNet's space, by LUTs of this machine. A net's time is `lutbench bench`'s. Nets that the LUT was tuned on are timed
-beside each group: what they have become slower by since, their median, is taken out of the others (`drift`). A run that
-is cut off goes on from its journals.
+beside each group, those that take about as long as its nets: what they have become slower by since, their median, is
+taken out of the others (`drift`). Busy neighbours slow a large net by more than a small one, so that others would not
+tell. A run that is cut off goes on from its journals.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import subprocess
 import sys
@@ -24,9 +26,11 @@ from _machine import machine
 
 from lutbench.export.exporters import exporter_of
 from lutbench.lut.file import read_lut
+from lutbench.lut.predict import predict
+from lutbench.lut.table import Lut
 from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer, Space
-from lutbench.space.zoo import zoo_nets_of
+from lutbench.space.zoo import find_net, zoo_nets_of
 
 LIMIT = 0.02  # what the errors are held against, a fraction
 SKIPPED, DRAWN = 3 / 4, 1 / 7  # shares of layers
@@ -82,9 +86,9 @@ class Group:
 
 
 def measured(lut: Path, nets: list[str], output: Path, rounds: int) -> Group:
-    """Times a group, and the first nets that the LUT was tuned on, which were drawn at random."""
-    meta = read_lut(lut).metadata
-    controls = list(meta.context.nets[:CONTROLS])
+    """Times a group, and nets that the LUT was tuned on, which are about as large."""
+    table = read_lut(lut)
+    meta, controls = table.metadata, near(table, nets)
     how = ["--runtime", exporter_of(meta.runtime).runtime, "--dtype", meta.dtype, "--threads", str(meta.threads)]
     how += ["--max-rounds", str(rounds), "-o", str(output)]
     command = [sys.executable, "-m", "lutbench", "bench", "--json", "--lut", str(lut), *how, *nets, *controls]
@@ -92,6 +96,14 @@ def measured(lut: Path, nets: list[str], output: Path, rounds: int) -> Group:
     ratios = [1 + float(net["error"]) for net in found["nets"]]  # in the order in which they were named
     level = median(ratios[len(nets) :])
     return Group(tuple(ratio / level - 1 for ratio in ratios[: len(nets)]), 1 / level - 1)
+
+
+def near(lut: Lut, nets: list[str]) -> list[str]:
+    """The tuning nets whose latencies are nearest to what the LUT says of these nets, by their median."""
+    context, spaces = lut.metadata.context, tuple(lut.metadata.space.spaces)
+    usual_us = median(predict(lut, find_net(net, spaces)).latency_us for net in nets)
+    order = sorted(zip(context.nets_us, context.nets, strict=True), key=lambda one: abs(math.log(one[0] / usual_us)))
+    return [key for _, key in order[:CONTROLS]]
 
 
 def row(lut: Path, kind: str, found: Group) -> str:
