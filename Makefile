@@ -36,7 +36,7 @@ test-quick: $(STAMP) # what one runs while changing code: no exports, no process
 	LUTBENCH_QUICK=1 $(BIN)/pytest $(PROCESSES) -m 'not slow' $(ARGS)
 
 test-phone: $(STAMP)
-	LUTBENCH_REQUIRE_PHONE=1 $(BIN)/pytest tests/phone
+	LUTBENCH_REQUIRE_PHONE=1 LUTBENCH_LONG=1 $(BIN)/pytest tests/phone
 
 docs: $(STAMP) # the site, in build/site; a broken link fails it (with --quiet nothing would)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -22,7 +22,7 @@ from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD, parse_operator
-from tests.tiers import IS_QUICK, TESTS, begins_first, is_left_to_ci, is_slow, set_examples
+from tests.tiers import IS_QUICK, TESTS, begins_first, is_left_out, is_slow, set_examples
 
 TINY_TOML = """\
 name = "tiny"
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.path, item.name):
             item.add_marker(pytest.mark.slow)
-        if is_left_to_ci(item.path, item.name):
+        if is_left_out(item.path, item.name):
             item.add_marker(pytest.mark.skip("takes long: LUTBENCH_LONG=1 runs it"))
 
 

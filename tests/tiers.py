@@ -1,18 +1,34 @@
-"""Which tests run when: `make test-quick` leaves out the slow ones, `make test` the longest, CI none.
+"""Which tests run when: `make test-quick` leaves out the slow ones, `make test` the longest.
 
-CI sets LUTBENCH_LONG=1, `make test-quick` sets LUTBENCH_QUICK=1.
+LUTBENCH_LONG=1 adds the longest, LUTBENCH_LONG=2/3 the third of them that has number 2 (from 0): CI runs a share that
+hangs on the commit. `make test-quick` sets LUTBENCH_QUICK=1.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 IS_QUICK = bool(os.environ.get("LUTBENCH_QUICK"))
-IS_LONG = bool(os.environ.get("LUTBENCH_LONG")) and not IS_QUICK
 TESTS = Path(__file__).parent
+
+
+def share_of(text: str) -> tuple[int, int] | None:
+    """The share of the longest tests that runs, from LUTBENCH_LONG: its number, and of how many; None for none."""
+    if not text:
+        return None
+    number, slash, of = text.partition("/")
+    share = (int(number), int(of)) if slash else (0, 1)
+    if not 0 <= share[0] < share[1]:
+        raise ValueError(f"LUTBENCH_LONG={text} is no share: 1 for all, or 0/3, 1/3, 2/3")
+    return share
+
+
+SHARE = None if IS_QUICK else share_of(os.environ.get("LUTBENCH_LONG", ""))
+IS_LONG = SHARE is not None and SHARE[0] == 0  # one share has the many examples of property tests
 
 # files and folders of tests that export, train or start processes throughout: `make test-quick` leaves them out,
 # beside single tests that are marked slow
@@ -62,6 +78,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "cli/test_estimate": ("both_phones", "every_reader_says"),
     "cli/test_full_disk": ("",),
     "cli/test_main": ("kill_9_and_run_again[300", "verify_writes_its_summary"),
+    "cli/test_own_block": ("a_block_of_ones_own", "a_block_that_one_runtime_lacks", "a_file_of_ones_own"),
     "cli/test_report": ("a_page_and_charts", "charts_alone", "diff_writes_the_same_page"),
     "cli/test_search": ("modes_and_weights_of_the_paper",),
     "cli/test_streams": (
@@ -122,6 +139,25 @@ LONG: dict[str, tuple[str, ...]] = {
     ),
     "lut/test_estimate": ("a_nets_prediction_is", "table_5_has_its_signs", "the_s8_nets_are_met"),
     "lut/test_predict": ("95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets[0.004",),
+    "models/test_large_weights": ("",),
+    "models/test_real_models": ("timm",),
+    "phone/test_awake": ("the_check_list",),
+    "phone/test_faults": (
+        "a_dead_runs",
+        "a_disk_that_fills",
+        "a_full_disk",
+        "a_runner_that_hangs",
+        "a_truncated_push",
+        "adbd_gone",
+        "corrupted",
+        "network_down",
+        "the_adb_server",
+        "two_processes",
+    ),
+    "phone/test_heat": ("a_hot_phone",),
+    "phone/test_jobs": ("bench_of_files_with_inputs", "verify_measures_on_the_cores"),
+    "phone/test_native": ("a_program_of_several",),
+    "phone/test_userlands": tuple(f"install_profile_resume_clean[{version}" for version in (7, 8, 9)),
     "report/test_charts": ("every_chart_becomes_a_file",),
     "report/test_page": (
         "a_lut_with_hardly",
@@ -160,6 +196,7 @@ LONG: dict[str, tuple[str, ...]] = {
         "the_page_runs[docs/how-to/diff",
         "the_page_runs[docs/reference/py",
         "the_page_runs[docs/tutorials/first-lut",
+        "the_page_runs_with_what_it_measures",
     ),
     "test_installed": ("every_command_loads", "worker_processes_start_where_files_bear_our_names"),
     "test_interface": ("examples_that_measure",),
@@ -177,7 +214,7 @@ def set_examples() -> None:
 
 
 def examples(count: int) -> int:
-    """So many in CI and an eighth elsewhere: of examples that take long each."""
+    """So many with the longest tests and an eighth elsewhere: of examples that take long each."""
     return count if IS_LONG else max(2, count // 8)
 
 
@@ -192,10 +229,12 @@ def begins_first(path: Path) -> bool:
     return _place(path).startswith(FIRST)
 
 
-def is_left_to_ci(path: Path, name: str) -> bool:
-    """Whether a test is among LONG, and this is not CI."""
+def is_left_out(path: Path, name: str, share: tuple[int, int] | None = SHARE) -> bool:
+    """Whether a test is among LONG and not in the share that runs."""
     prefixes = LONG.get(_place(path).partition(".py")[0], ())
-    return not IS_LONG and name.removeprefix("test_").startswith(prefixes)
+    if not name.removeprefix("test_").startswith(prefixes):
+        return False
+    return share is None or zlib.crc32(_place(path, name).encode()) % share[1] != share[0]
 
 
 def _place(path: Path, name: str = "") -> str:
