@@ -98,7 +98,8 @@ class Solution:
     def in_net(self) -> InNet:
         scale, operator_us, *others = (float(value) for value in self.unknowns)
         block_channels, warm_us = self.problem.block_channels, self.problem.warm_us
-        warmth = Warmth(-others.pop(), warm_us) if warm_us else Warmth()
+        # without one of few small nets the others may ask for a share that there is not
+        warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
         terms = dict(zip(fitted_terms(block_channels), others, strict=True))
         return InNet(1 + scale, operator_us, terms, block_channels=block_channels, warmth=warmth)
 
@@ -143,11 +144,11 @@ def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
 
     What small nets pay goes with their sums, and these are what is left of their latencies: one after the other.
     """
-    if warm_us <= 0:
-        return None
     found = plain
     for _ in range(_WARM_PASSES):
         sums_us = found.problem.sums_us(found.unknowns)
+        if warm_us <= 0 or sums_us.min() <= 0:  # rows that make no sense of their nets
+            return None
         found = _likeliest(plain.problem.with_warmth(sums_us, warm_us))
     return found if 0 < -found.unknowns[-1] <= MOST_SHARE else None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.measure.in_net import InNet
-from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
+from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solutions_without, solve
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 from tests.measure.test_in_net import OVERHEAD_US, SPACE, errors_of, rows_us
 
@@ -63,6 +63,16 @@ def test_what_small_nets_save_is_found_where_nets_ask_for_it() -> None:
     errors = [float(e) for e in found.problem.columns @ found.unknowns - found.problem.targets]
     assert errors == pytest.approx(errors_of(found.in_net, nets), abs=0.002)
     assert max(map(abs, left_out_errors(found))) < 0.05
+
+
+def test_without_its_only_small_net_a_fit_has_a_warmth_all_the_same() -> None:
+    truth = InNet(1.2, warmth=Warmth(0.8, 150.0))
+    nets = [net for net in nets_of_all_sizes(truth, 60, 0.01, 2) if len(net.operators) == 20]
+    small = next(net for net in nets_of_all_sizes(truth, 60, 0.0, 5) if len(net.operators) == 2)
+    found = solve(problem_of([small, *nets], rows_us(), OVERHEAD_US))
+    assert found.in_net.warmth
+    for other in solutions_without(found):
+        assert 0 <= other.in_net.warmth.share <= MOST_SHARE
 
 
 def test_where_nets_do_not_ask_for_it_it_costs_nothing() -> None:
