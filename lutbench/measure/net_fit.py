@@ -142,7 +142,7 @@ def _likeliest(problem: Problem) -> Solution:
 def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
     """The solution with warmth of that size; None where small nets would save nothing, or all they take.
 
-    What small nets pay goes with their sums, and these are what is left of their latencies: one after the other.
+    What small nets save depends on their sums, and the sums follow from what is fitted: each is found from the other.
     """
     found = plain
     for _ in range(_WARM_PASSES):

@@ -28,7 +28,6 @@ class Warmth:
     """It says how much small nets save, and how small they are.
 
     share: what a net of next to nothing saves, a fraction of its operators' sum.
-
     size_us: the sum at which that has come down by a factor of e, microseconds; 0 where nothing is saved.
     """
 
@@ -51,8 +50,8 @@ class Warmth:
         return float(self.nets_us(np.array(sum_us)))
 
     def nets_us(self, sums_us: Array) -> Array:
-        """`net_us` of each."""
-        return sums_us * (1 - self.share * np.exp(-sums_us / self.size_us)) if self else sums_us
+        """`net_us` of each; a sum below 0, of rows that make no sense, saves what one of 0 does."""
+        return sums_us * (1 - self.share * np.exp(-np.maximum(sums_us, 0) / self.size_us)) if self else sums_us
 
     def sum_us(self, net_us: float) -> float:
         """The sum over the operators of a net that takes so long: the inverse of `net_us`."""
