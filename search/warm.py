@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lutbench.measure.warmth import Warmth
 from lutbench.search.chain import Floats
 
@@ -29,7 +31,11 @@ class Warm:
 
     def costs(self, totals: Floats) -> Floats:
         """What nets cost, from their sums."""
-        return self.overhead_us + self.warmth.nets_us(totals - self.overhead_us) if self.warmth else totals
+        if not self.warmth:
+            return totals
+        sums_us = totals - self.overhead_us
+        kept: Floats = 1 - self.warmth.share * np.exp(-np.maximum(sums_us, 0) / self.warmth.size_us)
+        return self.overhead_us + sums_us * kept
 
     def cost(self, total: float) -> float:
         """What a net costs, from its sum."""

@@ -14,11 +14,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.float64]
-
 MOST_SHARE = 0.9  # up to 1 the latency grows with the sum
 _STEPS = 60  # of halving an interval: to the last bit
 
@@ -46,12 +41,11 @@ class Warmth:
         return Warmth(self.share, self.size_us * ratio)
 
     def net_us(self, sum_us: float) -> float:
-        """What a net takes, without the overhead of a call, from the sum over its operators."""
-        return float(self.nets_us(np.array(sum_us)))
+        """What a net takes, without the overhead of a call, from the sum over its operators.
 
-    def nets_us(self, sums_us: Array) -> Array:
-        """`net_us` of each; a sum below 0, of rows that make no sense, saves what one of 0 does."""
-        return sums_us * (1 - self.share * np.exp(-np.maximum(sums_us, 0) / self.size_us)) if self else sums_us
+        A sum below 0, of rows that make no sense, saves what one of 0 does.
+        """
+        return sum_us * (1 - self.share * math.exp(-max(sum_us, 0.0) / self.size_us)) if self else sum_us
 
     def sum_us(self, net_us: float) -> float:
         """The sum over the operators of a net that takes so long: the inverse of `net_us`."""

@@ -22,7 +22,6 @@ def test_latency_grows_with_the_sum_and_tells_it(warmth: Warmth, one_us: float, 
     assert warmth.net_us(low_us) <= warmth.net_us(high_us) <= high_us
     assert warmth.net_us(low_us) >= (1 - warmth.share) * low_us
     assert warmth.sum_us(warmth.net_us(one_us)) == pytest.approx(one_us, rel=1e-9)
-    assert warmth.nets_us(np.array([low_us, high_us])).tolist() == [warmth.net_us(low_us), warmth.net_us(high_us)]
 
 
 @given(warmths, sums, st.floats(0.1, 10))
