@@ -88,13 +88,27 @@ def iterated(loader: data.DataLoader[Any]) -> Iterator[Any]:
     class Destructible(made):  # type: ignore[misc]
         def __init__(self, loader: data.DataLoader[Any]) -> None:
             self._workers_status = [True] * loader.num_workers
-            super().__init__(loader)
+            try:
+                super().__init__(loader)
+            except RuntimeError:
+                _forget_workers(self)
+                raise
 
         def _reset(self, loader: data.DataLoader[Any], first_iter: bool = False) -> None:
             with _children_told_later():
                 super()._reset(loader, first_iter)
 
     return cast(Iterator[Any], Destructible(loader))
+
+
+def _forget_workers(iterator: Any) -> None:
+    """Takes back that torch watches the workers of an iterator that was never made: the next one may get its address,
+    by which torch knows them, and would be refused."""
+    utils: Any = getattr(data.dataloader, "_utils", None)
+    forget: Any = getattr(getattr(utils, "signal_handling", None), "_remove_worker_pids", None)
+    if forget is not None and not getattr(iterator, "_worker_pids_set", True):
+        with contextlib.suppress(ValueError):  # they were not watched yet
+            forget(id(iterator))
 
 
 @contextlib.contextmanager

@@ -75,11 +75,18 @@ def test_a_worker_that_dies_while_its_iterator_is_made_leaves_only_the_error(
     def handled() -> None:
         raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly")
 
-    monkeypatch.setattr(data.dataloader._utils.signal_handling, "_set_SIGCHLD_handler", handled)
+    signals = data.dataloader._utils.signal_handling
+    watch, watched = signals._set_worker_pids, []
+    monkeypatch.setattr(signals, "_set_worker_pids", lambda key, pids: (watched.append(key), watch(key, pids)))
+    monkeypatch.setattr(signals, "_set_SIGCHLD_handler", handled)
     with pytest.raises(RuntimeError, match="exited unexpectedly"):
         iterated(data.DataLoader(range(7), num_workers=2))  # type: ignore[arg-type]
     gc.collect()
     assert unraisable == [] and not left_behind()
+    for key in watched:  # the next iterator may have this one's address
+        with pytest.raises(ValueError, match="Cannot find worker information"):
+            signals._remove_worker_pids(key)
+    assert watched
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no parent of its children's end")
