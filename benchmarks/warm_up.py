@@ -68,7 +68,8 @@ def main() -> None:
     nets = draw_tuning_nets(spaces, 0)
     operators = [operator for operator in spaces[0].operators if operator.is_measured]
     cache = ArtifactCache(default_cache_folder())
-    made, failures = export_workloads([*operators, *nets], find_exporter(chosen.runtime), chosen.dtype, cache)
+    exporter = find_exporter(chosen.runtime, chosen.dtype)
+    made, failures = export_workloads([*operators, *nets], exporter, chosen.dtype, cache, lambda _event: None)
     assert not failures, failures
     canary = choose_canaries(spaces, Protocol()).nets
     with HostAgent(AgentSettings(chosen.runtime, chosen.dtype, 1)) as agent:
