@@ -8,13 +8,13 @@
 namespace lutbench {
 namespace {
 
-constexpr std::int64_t kCanaryEveryNs = 1'000'000;
 constexpr double kLeastWaitNs = 250e6;  // of a job, however little work it is: a disturbance often lasts that long
 
 }  // namespace
 
-Measurement::Measurement(const Models& models, const std::map<std::string, Canary>& canaries, double patience)
-    : models_(models), canaries_(canaries), patience_(patience) {}
+Measurement::Measurement(const Models& models, const std::map<std::string, Canary>& canaries, double patience,
+                         std::int64_t canary_every_ns)
+    : models_(models), canaries_(canaries), patience_(patience), canary_every_ns_(canary_every_ns) {}
 
 Measurement::Step Measurement::step(const std::string& name) const {
   const auto found = models_.find(name);
@@ -61,7 +61,7 @@ CycleSamples Measurement::run(const Cycle& cycle) {
   return samples;
 }
 
-// The canary also runs between two turns wherever kCanaryEveryNs have passed since it last did. It does not see that
+// The canary also runs between two turns wherever canary_every_ns have passed since it last did. It does not see that
 // the core was taken away in the midst of a whole net: the reading of a turn in which that happened is raised by the
 // time the turn took. All memory is taken before the first turn, but for a core that the thread is moved to.
 //
@@ -98,7 +98,7 @@ CycleSamples Measurement::turns(const Cycle& cycle) {
       raised[index] = preemptions() > taken ? now_ns() - began : 0;
     }
     samples.cores.insert(core_now());
-    if (turn == cycle.warmup + cycle.repeats - 1 || now_ns() - last > kCanaryEveryNs) {
+    if (turn == cycle.warmup + cycle.repeats - 1 || now_ns() - last > canary_every_ns_) {
       const std::int64_t after = canary();
       const std::size_t done = timed ? index + 1 : 0;
       samples.canary_ns.resize(done, std::max(before_ns_, after));

@@ -28,7 +28,9 @@ struct CycleSamples {
 // Runs cycles one after the other; EngineError (and whatever an engine throws) where an artifact fails.
 class Measurement {
  public:
-  Measurement(const Models& models, const std::map<std::string, Canary>& canaries, double patience);
+  // canary_every_ns: how long turns may go on without a canary between them.
+  Measurement(const Models& models, const std::map<std::string, Canary>& canaries, double patience,
+              std::int64_t canary_every_ns = 1'000'000);
 
   // Waits until the cycle's canary is quiet, but not much longer than patience times the work so far.
   void wait(const Cycle& cycle);
@@ -50,6 +52,7 @@ class Measurement {
   const Models& models_;
   const std::map<std::string, Canary>& canaries_;
   double patience_;
+  std::int64_t canary_every_ns_;
   std::string label_;  // of the canary in use
   Step artifact_{};
   std::int64_t invocations_ = 0;

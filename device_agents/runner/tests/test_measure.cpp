@@ -1,11 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "fake_engine.hpp"
 #include "measure.hpp"
 #include "signals.hpp"
 
 namespace lutbench {
 namespace {
+
+constexpr auto kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kAlways = -1;
 
 class Measure : public ::testing::Test {
  protected:
@@ -58,11 +63,19 @@ TEST_F(Measure, AReadingOfTheClockIsTakenOffEverySample) {
   EXPECT_LE(total, measurement.runtime_ns());
 }
 
+// However long a machine that is busy takes for the three turns.
 TEST_F(Measure, TheCanaryStandsBeforeAndAfter) {
-  Measurement measurement(models_, canaries_, 0);
+  Measurement measurement(models_, canaries_, 0, kNever);
   samples(measurement, {{"a"}, 0, 3, "c"});
   samples(measurement, {{"b"}, 0, 3, "c"});
   EXPECT_EQ(calls_, (Calls{"canary", "canary", "a", "a", "a", "canary", "canary", "b", "b", "b", "canary", "canary"}));
+}
+
+TEST_F(Measure, TheCanaryStandsBetweenTurnsThatTakeLong) {
+  Measurement measurement(models_, canaries_, 0, kAlways);
+  EXPECT_EQ(samples(measurement, {{"a"}, 1, 2, "c"}).canary_ns.size(), 2U);
+  EXPECT_EQ(calls_,
+            (Calls{"canary", "canary", "a", "canary", "canary", "a", "canary", "canary", "a", "canary", "canary"}));
 }
 
 TEST_F(Measure, AnotherCanaryIsRunBeforeItsFirstCycle) {
