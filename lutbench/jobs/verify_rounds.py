@@ -15,6 +15,7 @@ from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import batch_identity
 from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
+from lutbench.lut.context import in_net_fields
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
@@ -157,14 +158,8 @@ class VerifyRounds(GroupedNets):
     def _lut_now(self, found: InNet) -> Lut:
         """The LUT with what operators cost inside nets now."""
         metadata = self._lut.metadata
-        context = replace(
-            metadata.context,
-            scale=found.scale,
-            scale_ci_low=found.scale,
-            scale_ci_high=found.scale,
-            operator_us=found.operator_us,
-            terms=found.terms,
-        )
+        interval = {"scale_ci_low": found.scale, "scale_ci_high": found.scale}
+        context = replace(metadata.context, **in_net_fields(found), **interval)
         return replace(self._lut, metadata=replace(metadata, context=context))
 
     def _medians_us(self, journal: Journal) -> dict[str, dict[int, float]]:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from lutbench.measure.in_net import InNet
 from lutbench.measure.scale import ScaleFit
+
+
+def in_net_fields(found: InNet) -> dict[str, Any]:
+    """What operators cost inside nets; the scale's interval and the errors of nets are not among it."""
+    return {
+        "scale": found.scale,
+        "operator_us": found.operator_us,
+        "terms": dict(found.terms),
+        "block_channels": found.block_channels,
+        "warm_share": found.warmth.share,
+        "warm_size_us": found.warmth.size_us,
+    }
 
 
 def fitted_fields(fit: ScaleFit) -> dict[str, Any]:
     """Rounded as the file holds them."""
-    found = fit.in_net
-    return {
-        "scale": round(found.scale, 6),
-        "scale_ci_low": round(fit.ci_low, 6),
-        "scale_ci_high": round(fit.ci_high, 6),
-        "operator_us": round(found.operator_us, 6),
-        "terms": {name: round(us, 6) for name, us in found.terms.items()},
-        "block_channels": found.block_channels,
-        "warm_share": round(found.warmth.share, 6),
-        "warm_size_us": round(found.warmth.size_us, 3),
-        "net_error": round(fit.mean_abs_error, 6),
-        "net_spread": round(fit.spread, 6),
+    fields = in_net_fields(fit.in_net) | {
+        "scale_ci_low": fit.ci_low,
+        "scale_ci_high": fit.ci_high,
+        "net_error": fit.mean_abs_error,
+        "net_spread": fit.spread,
     }
+    terms = {name: round(us, 6) for name, us in fields.pop("terms").items()}
+    return {name: round(value, 6) for name, value in fields.items()} | {"terms": terms}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.verify_file import NetResult, read_results
 from lutbench.measure.protocol import Failure
+from lutbench.measure.warmth import Warmth
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 
@@ -98,6 +100,21 @@ def test_a_device_that_is_slower_now_is_told_by_the_tuning_nets(
     assert found.drift == pytest.approx(0.05, abs=0.02)  # the overhead drifts too, and is small only in real nets
     assert found.mean_abs_error < 0.01
     assert found.uncorrected_mean_abs_error == pytest.approx(1 - 1 / 1.05, abs=0.004)
+
+
+def test_what_small_nets_save_is_told_anew_by_the_tuning_nets(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    lut = read_lut(request_.lut_path)
+    was = lut.metadata.context
+    warmth = Warmth(0.6, median(was.nets_us))  # which this device has lost since
+    nets_us = tuple(warmth.net_us(latency_us) for latency_us in was.nets_us)
+    context = replace(was, warm_share=warmth.share, warm_size_us=warmth.size_us, nets_us=nets_us)
+    write_lut(replace(lut, metadata=replace(lut.metadata, context=context)), request_.lut_path)
+    found, _ = verify(request_, QUIET, additive_device(scale=1.06))
+    assert found.corrected == "fit"
+    assert found.mean_abs_error < 0.01
+    assert found.uncorrected_mean_abs_error > 0.1
 
 
 def test_nets_that_the_lut_was_tuned_on_are_never_judged(
