@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lutbench.lut.context import in_net_fields
+from lutbench.lut.metadata import ContextSection
+from lutbench.measure.in_net import InNet
+from lutbench.measure.warmth import Warmth
+
+
+def test_what_operators_cost_inside_nets_is_kept_whole() -> None:
+    found = InNet(1.1, -0.3, {"macs": 0.2, "kept": -0.1}, block_channels=16, warmth=Warmth(0.2, 700.0))
+    was = ContextSection(scale=1.05, scale_ci_high=2.0, terms={"macs": 1.0}, warm_share=0.5, warm_size_us=100.0)
+    assert replace(was, **in_net_fields(found)).in_net == found
+    assert replace(was, **in_net_fields(InNet())).in_net == InNet()
