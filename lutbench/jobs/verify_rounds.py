@@ -34,12 +34,15 @@ EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are
 
 @dataclass(frozen=True)
 class _Timed:
-    """A group that was measured: its nets' round medians, the common drift taken out, and where its processes began."""
+    """A group that was measured: its nets' round medians, the common drift taken out, and where its processes began.
+
+    tuning: the nets that the LUT was tuned on, timed beside it.
+    """
 
     nets: tuple[str, ...]
     rounds_us: dict[str, dict[int, float]]
     starts: list[int]
-    found: Corrections
+    tuning: tuple[NetMeasurement, ...]
 
 
 class VerifyRounds(GroupedNets):
@@ -125,16 +128,15 @@ class VerifyRounds(GroupedNets):
 
     def read(self, group: Group, journal: Journal) -> None:
         rounds_us = self._medians_us(journal)
-        found = self._corrections(rounds_us)
         names = tuple(artifact.name for artifact in group.nets)
-        self._timed.append(_Timed(names, rounds_us, process_starts(journal), found))
+        self._timed.append(_Timed(names, rounds_us, process_starts(journal), self._tuning_measured(rounds_us)))
 
     def judge(self) -> None:
         """Compares what was measured with the LUT: all groups' tuning nets decide together how it is corrected."""
-        how = choose([timed.found for timed in self._timed])
-        self.corrected = how
-        for timed in self._timed:
-            now = self._lut_now(timed.found.in_nets[how])
+        found = self._corrections()
+        self.corrected = choose(found)
+        for timed, in_net in zip(self._timed, found.in_nets[self.corrected], strict=True):
+            now = self._lut_now(in_net)
             self.drifts.append(self._drift(now))
             self.results += self._results(timed, now)
 
@@ -143,23 +145,26 @@ class VerifyRounds(GroupedNets):
         ratios = [predict(now, net).latency_us / predict(self._lut, net).latency_us for net in self._tuning]
         return median(ratios) - 1 if ratios else 0.0
 
-    def _corrections(self, measured: dict[str, dict[int, float]]) -> Corrections:
-        """What the LUT's tuning nets, timed again, say that operators cost inside nets now."""
-        context = self._lut.metadata.context
-        rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
-        nets = [
+    def _tuning_measured(self, measured: dict[str, dict[int, float]]) -> tuple[NetMeasurement, ...]:
+        return tuple(
             NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key].values()))
             for net in self._tuning
             if net.key in measured
-        ]
+        )
+
+    def _corrections(self) -> Corrections:
+        """What the LUT's tuning nets, timed again, say that operators cost inside nets now."""
+        context = self._lut.metadata.context
+        rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         then_us = dict(zip(context.nets, context.nets_us, strict=False))
-        return corrections(nets, rows_us, self._lut.overhead_us, context.in_net, then_us)
+        groups = [timed.tuning for timed in self._timed]
+        return corrections(groups, rows_us, self._lut.overhead_us, context.in_net, then_us)
 
     def _lut_now(self, found: InNet) -> Lut:
         """The LUT with what operators cost inside nets now."""
         metadata = self._lut.metadata
-        interval = {"scale_ci_low": found.scale, "scale_ci_high": found.scale}
-        context = replace(metadata.context, **in_net_fields(found), **interval)
+        fields = in_net_fields(found) | {"scale_ci_low": found.scale, "scale_ci_high": found.scale}
+        context = replace(metadata.context, **fields)
         return replace(self._lut, metadata=replace(metadata, context=context))
 
     def _medians_us(self, journal: Journal) -> dict[str, dict[int, float]]:

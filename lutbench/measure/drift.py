@@ -3,102 +3,145 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, median, stdev
+from statistics import fmean, geometric_mean, stdev
 from typing import Literal
 
+from lutbench.measure.common_drift import without_common_drift
 from lutbench.measure.in_net import InNet
-from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solutions_without, solve
+from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solutions_without, solve
 from lutbench.measure.scale import FEWEST_NETS
 
 Correction = Literal["none", "ratio", "fit"]
+Nets = Sequence[NetMeasurement]
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """What operators cost inside nets now, by correction, and how each errs at nets that had no part in it, fractions.
+    """What operators cost inside nets now, for each group of nets, by correction; and how each errs at nets that had no
+    part in it, of all groups, fractions.
 
-    none: as the LUT says. ratio: every net by one ratio, as where the clock is another. fit: fitted anew.
+    none: as the LUT says. ratio: every net of a group by one ratio, as where the clock is another. fit: fitted anew to
+    the nets of all groups together, and each group by a ratio.
     """
 
-    in_nets: Mapping[Correction, InNet]
+    in_nets: Mapping[Correction, Sequence[InNet]]
     errors: Mapping[Correction, Sequence[float]]
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """A LUT's rows and the overhead of a call, microseconds, by which nets are predicted."""
+
+    latencies_us: Mapping[str, float]
+    overhead_us: float
+
+    def predicted_us(self, net: NetMeasurement, in_net: InNet) -> float:
+        return in_net.net_us([(name, self.latencies_us[name]) for name in net.operators], self.overhead_us)
+
+    def ratio(self, nets: Nets, in_net: InNet) -> float:
+        """How much slower the nets are than predicted: their geometric mean, of those that take longer than a call.
+
+        Not the median: some of the tuning nets are unlike others, and what they err by would move it by more than their
+        share.
+        """
+        ratios = [
+            (net.latency_us - self.overhead_us) / (predicted_us - self.overhead_us)
+            for net in nets
+            if min(net.latency_us, predicted_us := self.predicted_us(net, in_net)) > self.overhead_us
+        ]
+        return geometric_mean(ratios) if ratios else 1.0
+
+    def fitted(self, nets: Nets, block_channels: int) -> Solution:
+        return solve(problem_of(nets, self.latencies_us, self.overhead_us, block_channels))
+
+
 def corrections(
-    nets: Sequence[NetMeasurement],
+    groups: Sequence[Nets],
     rows_us: Mapping[str, float],
     overhead_us: float,
     was: InNet,
     then_us: Mapping[str, float] | None = None,
 ) -> Corrections:
-    """The corrections that the tuning nets, timed now, are enough for.
+    """The corrections that the tuning nets, timed again beside each group, are enough for.
 
     then_us: what they took when the LUT was fitted to them. Each is then predicted by what the LUT would say without
     it: else a LUT looks better at the nets that it was fitted to than it is at others.
     """
-    if len(nets) < FEWEST_NETS:
-        return Corrections({"none": was}, {"none": ()})
-    without = _without_each(nets, rows_us, overhead_us, was, then_us or {})
-    none: list[float] = []
-    ratio: list[float] = []
-    for place, in_net in enumerate(without):
-        own = nets[place]
-        predicted_us = _predicted_us(own, in_net, rows_us, overhead_us)
-        others = [*nets[:place], *nets[place + 1 :]]
-        by_ratio_us = overhead_us + _ratio(others, in_net, rows_us, overhead_us) * (predicted_us - overhead_us)
-        none.append(abs(predicted_us / own.latency_us - 1))
-        ratio.append(abs(by_ratio_us / own.latency_us - 1))
-    fitted = solve(problem_of(nets, rows_us, overhead_us, was.block_channels))
-    fit = [abs(error) for error in left_out_errors(fitted)]
-    by_ratio = was.times(_ratio(nets, was, rows_us, overhead_us))
+    if any(len(nets) < FEWEST_NETS for nets in groups):
+        return Corrections({"none": [was] * len(groups)}, {"none": ()})
+    rows = _Rows(rows_us, overhead_us)
+    together = _of_all(groups)
+    fitted = rows.fitted(together, was.block_channels)
+    without = dict(zip([net.net for net in together], solutions_without(fitted), strict=True))
+    fit_without = {name: found.in_net for name, found in without.items()}
+    lut_without = _lut_without(groups, rows, was, then_us or {})
     return Corrections(
-        {"none": was, "ratio": by_ratio, "fit": fitted.in_net}, {"none": none, "ratio": ratio, "fit": fit}
+        {
+            "none": [was] * len(groups),
+            "ratio": [_by_ratio(rows, nets, was) for nets in groups],
+            "fit": [_by_ratio(rows, nets, fitted.in_net) for nets in groups],
+        },
+        {
+            "none": [error for nets in groups for error in _errors(rows, nets, lut_without)],
+            "ratio": [error for nets in groups for error in _errors_by_ratio(rows, nets, lut_without)],
+            "fit": [error for nets in groups for error in _errors_by_ratio(rows, nets, fit_without)],
+        },
     )
 
 
-def choose(groups: Sequence[Corrections]) -> Correction:
-    """The simplest correction that no further one clearly beats, over all groups of nets together.
+def choose(found: Corrections) -> Correction:
+    """The simplest correction that no further one clearly beats.
 
     A correction is not free: it takes in the noise of the nets that it is made from, and where the device has not
     changed none is better. One beats another where its errors are smaller by more than a standard error of the pairs.
     """
-    order: tuple[Correction, ...] = ("none", "ratio", "fit")
     chosen: Correction = "none"
-    for further in order[1:]:
-        if groups and all(further in group.in_nets for group in groups):
-            errors, others = ([error for group in groups for error in group.errors[how]] for how in (further, chosen))
-            if _clearly_smaller(errors, others):
-                chosen = further
+    further: tuple[Correction, ...] = ("ratio", "fit")
+    for how in further:
+        if how in found.errors and _clearly_smaller(found.errors[how], found.errors[chosen]):
+            chosen = how
     return chosen
 
 
-def _without_each(
-    nets: Sequence[NetMeasurement],
-    rows_us: Mapping[str, float],
-    overhead_us: float,
-    was: InNet,
-    then_us: Mapping[str, float],
-) -> list[InNet]:
+def _of_all(groups: Sequence[Nets]) -> list[NetMeasurement]:
+    """Every net once, with its latency over all groups; what a group's nets have in common is taken out of each."""
+    measured = {net.net: net for nets in groups for net in nets}
+    by_group: dict[str, dict[int, float]] = {name: {} for name in measured}
+    for number, nets in enumerate(groups):
+        for net in nets:
+            by_group[net.net][number] = net.latency_us
+    alike = without_common_drift(by_group)
+    return [replace(net, latency_us=geometric_mean(alike[name].values())) for name, net in measured.items()]
+
+
+def _lut_without(groups: Sequence[Nets], rows: _Rows, was: InNet, then_us: Mapping[str, float]) -> dict[str, InNet]:
     """For each net what the LUT says operators cost inside nets, fitted without it where its time then is known."""
-    if len(nets) <= FEWEST_NETS or any(net.net not in then_us for net in nets):
-        return [was] * len(nets)
-    timed_then = [replace(net, latency_us=then_us[net.net]) for net in nets]
-    then = solve(problem_of(timed_then, rows_us, overhead_us, was.block_channels))
-    return [found.in_net for found in solutions_without(then)]
+    nets = {net.net: net for group in groups for net in group}
+    if len(nets) <= FEWEST_NETS or nets.keys() - then_us.keys():
+        return dict.fromkeys(nets, was)
+    then = rows.fitted([replace(net, latency_us=then_us[name]) for name, net in nets.items()], was.block_channels)
+    return {name: found.in_net for name, found in zip(nets, solutions_without(then), strict=True)}
 
 
-def _predicted_us(net: NetMeasurement, in_net: InNet, rows_us: Mapping[str, float], overhead_us: float) -> float:
-    return in_net.net_us([(name, rows_us[name]) for name in net.operators], overhead_us)
+def _by_ratio(rows: _Rows, nets: Nets, in_net: InNet) -> InNet:
+    return in_net.times(rows.ratio(nets, in_net))
 
 
-def _ratio(nets: Sequence[NetMeasurement], in_net: InNet, rows_us: Mapping[str, float], overhead_us: float) -> float:
-    """How much slower the nets are than predicted: their median."""
-    return median(
-        (net.latency_us - overhead_us) / (_predicted_us(net, in_net, rows_us, overhead_us) - overhead_us)
-        for net in nets
-    )
+def _errors(rows: _Rows, nets: Nets, without: Mapping[str, InNet]) -> Iterator[float]:
+    """What each net errs by under what was made without it."""
+    for net in nets:
+        yield abs(rows.predicted_us(net, without[net.net]) / net.latency_us - 1)
+
+
+def _errors_by_ratio(rows: _Rows, nets: Nets, without: Mapping[str, InNet]) -> Iterator[float]:
+    """The same with the others' ratio taken in."""
+    for place, net in enumerate(nets):
+        in_net = without[net.net]
+        ratio = rows.ratio([*nets[:place], *nets[place + 1 :]], in_net)
+        by_ratio_us = rows.overhead_us + ratio * (rows.predicted_us(net, in_net) - rows.overhead_us)
+        yield abs(by_ratio_us / net.latency_us - 1)
 
 
 def _clearly_smaller(errors: Sequence[float], others: Sequence[float]) -> bool:

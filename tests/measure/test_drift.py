@@ -14,9 +14,9 @@ WAS = InNet(1.05, 2.0, {"weights": 40.0})
 
 
 def corrected(nets: list[NetMeasurement]) -> tuple[Correction, InNet]:
-    found = corrections(nets, rows_us(), OVERHEAD_US, WAS)
-    how = choose([found])
-    return how, found.in_nets[how]
+    found = corrections([nets], rows_us(), OVERHEAD_US, WAS)
+    how = choose(found)
+    return how, found.in_nets[how][0]
 
 
 def test_a_device_that_has_not_changed_is_mostly_left_alone() -> None:
@@ -50,8 +50,8 @@ def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
         nets = measured(WAS, 22, 0.02, seed)
         was = solve(problem_of(nets, rows_us(), OVERHEAD_US)).in_net
         then_us = {net.net: net.latency_us for net in nets}
-        fair = corrections(nets, rows_us(), OVERHEAD_US, was, then_us).errors["none"]
-        blind = corrections(nets, rows_us(), OVERHEAD_US, was).errors["none"]
+        fair = corrections([nets], rows_us(), OVERHEAD_US, was, then_us).errors["none"]
+        blind = corrections([nets], rows_us(), OVERHEAD_US, was).errors["none"]
         assert fmean(fair) > fmean(blind)
         seen.append(fmean(fair))
         unseen.append(fmean(map(abs, errors_of(was, measured(WAS, 60, 0.02, seed + 100)))))
@@ -61,18 +61,43 @@ def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
 def test_nets_of_which_one_has_no_time_of_then_are_judged_by_the_lut_as_it_is() -> None:
     nets = measured(WAS, 22, 0.01)
     then_us = {net.net: net.latency_us for net in nets[1:]}
-    found = corrections(nets, rows_us(), OVERHEAD_US, WAS, then_us)
-    assert found == corrections(nets, rows_us(), OVERHEAD_US, WAS)
+    found = corrections([nets], rows_us(), OVERHEAD_US, WAS, then_us)
+    assert found == corrections([nets], rows_us(), OVERHEAD_US, WAS)
 
 
 def test_groups_decide_together() -> None:
-    """A gain that is lost in one group's noise shows in four of them."""
+    """A gain that is lost in one group's noise shows in four of them; one of too few nets decides for none."""
     ratio = [0.01, 0.02, 0.03, 0.02]
     gains = [0.004, -0.002, 0.003, -0.001]
     fit = [error - gain for error, gain in zip(ratio, gains, strict=True)]
-    in_nets: dict[Correction, InNet] = {"none": WAS, "ratio": WAS, "fit": WAS}
-    group = Corrections(in_nets, {"none": [0.1, 0.11, 0.12, 0.1], "ratio": ratio, "fit": fit})
-    assert choose([group]) == "ratio"
-    assert choose([group] * 4) == "fit"
-    few = replace(group, in_nets={"none": WAS}, errors={"none": ()})
-    assert choose([group, few]) == "none"
+    none = [0.1, 0.11, 0.12, 0.1]
+    for groups, expected in ((1, "ratio"), (4, "fit")):
+        in_nets: dict[Correction, list[InNet]] = {"none": [WAS], "ratio": [WAS], "fit": [WAS]}
+        assert (
+            choose(Corrections(in_nets, {"none": none * groups, "ratio": ratio * groups, "fit": fit * groups}))
+            == expected
+        )
+    nets = measured(WAS.times(2), 22, 0.0)
+    assert choose(corrections([nets, nets[:2]], rows_us(), OVERHEAD_US, WAS)) == "none"
+
+
+def test_groups_are_fitted_together_and_each_has_its_own_ratio() -> None:
+    now = InNet(1.0, 2.0, {"weights": 900.0})
+    ratios = (0.9, 1.0, 1.2, 1.05)
+    groups = [measured(now.times(ratio), 22, 0.02, seed=0, noise_seed=number) for number, ratio in enumerate(ratios)]
+    found = corrections(groups, rows_us(), OVERHEAD_US, WAS)
+    assert choose(found) == "fit"
+    together, alone = [], []
+    for number, ratio in enumerate(ratios):
+        unseen = measured(now.times(ratio), 50, 0.0, seed=1)
+        alone_found = corrections([groups[number]], rows_us(), OVERHEAD_US, WAS).in_nets["fit"][0]
+        together.append(fmean(map(abs, errors_of(found.in_nets["fit"][number], unseen))))
+        alone.append(fmean(map(abs, errors_of(alone_found, unseen))))
+    assert fmean(together) < 0.75 * fmean(alone)
+
+
+def test_one_odd_net_moves_a_ratio_by_its_share() -> None:
+    nets = measured(WAS.times(1.1), 22, 0.0)
+    odd = [replace(nets[0], latency_us=1.22 * nets[0].latency_us), *nets[1:]]
+    found = corrections([odd], rows_us(), OVERHEAD_US, WAS).in_nets["ratio"][0]
+    assert found.scale / WAS.scale == pytest.approx(1.1 * 1.22 ** (1 / 22), rel=0.002)

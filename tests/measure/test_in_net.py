@@ -26,8 +26,10 @@ def rows_us() -> dict[str, float]:
     } | {OVERHEAD.name: OVERHEAD_US}
 
 
-def measured(truth: InNet, count: int, noise: float, seed: int = 0) -> list[NetMeasurement]:
-    rows, rng = rows_us(), random.Random(seed)
+def measured(
+    truth: InNet, count: int, noise: float, seed: int = 0, noise_seed: int | None = None
+) -> list[NetMeasurement]:
+    rows, rng = rows_us(), random.Random(seed if noise_seed is None else noise_seed)
     found = []
     for net in random_nets(SPACE, count, seed, "test"):
         names = tuple(op.name for op in net.operators)
