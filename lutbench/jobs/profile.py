@@ -173,7 +173,7 @@ def _measure(
             block = _block_channels(request, exporter)
             campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, block)
             context = campaign.run()
-            warn_of_error(context, report)
+            warn_of_error(context, settings.threads, report)
             rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
             wall_s = time.monotonic() - started
             metadata = replace(
