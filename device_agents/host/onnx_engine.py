@@ -63,6 +63,10 @@ class OnnxEngine:
         self._buffers: dict[Any, Buffers] = {}
         self._run_options = onnxruntime.RunOptions()  # without them each call makes its own, which takes 0.5 us
         onnxruntime.set_default_logger_severity(3)
+        if threads > 1:
+            # One pool for all sessions. Threads that have nothing to do go on looking for work for a while: with a pool
+            # for each session those of the one before hold the cores on which the next one's are to run.
+            onnxruntime.set_global_thread_pool_sizes(threads, 1)
         memory = onnxruntime.OrtMemoryInfo(
             "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
         )
@@ -83,8 +87,10 @@ class OnnxEngine:
 
     def _session(self, path: str, dimensions: Mapping[str, int]) -> Any:
         options = self._ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
+        if self._threads > 1:
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3 if not dimensions else 4
         options.add_session_config_entry("session.use_env_allocators", "1")
         for name, size in dimensions.items():

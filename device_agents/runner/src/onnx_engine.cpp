@@ -124,8 +124,12 @@ class OnnxModel : public Model {
       : api_(api), memory_(memory), use_(use) {
     auto options = made<OrtSessionOptions>(
         api, [&](auto** out) { return api->CreateSessionOptions(out); }, api->ReleaseSessionOptions);
-    check(api, api->SetIntraOpNumThreads(options.get(), threads));
-    check(api, api->SetInterOpNumThreads(options.get(), 1));
+    if (threads > 1) {
+      check(api, api->DisablePerSessionThreads(options.get()));
+    } else {
+      check(api, api->SetIntraOpNumThreads(options.get(), 1));
+      check(api, api->SetInterOpNumThreads(options.get(), 1));
+    }
     check(api, api->SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_ERROR));
     check(api, api->AddSessionConfigEntry(options.get(), "session.use_env_allocators", "1"));
     for (const auto& [name, size] : dimensions) {
@@ -334,11 +338,26 @@ class OnnxModel : public Model {
   std::vector<View> inputs_;
 };
 
+// One pool for all sessions. Threads that have nothing to do go on looking for work for a while: with a pool for each
+// session those of the one before hold the cores on which the next one's are to run.
+Held<OrtEnv> with_one_pool(const OrtApi* api, int threads) {
+  auto options = made<OrtThreadingOptions>(
+      api, [&](auto** out) { return api->CreateThreadingOptions(out); }, api->ReleaseThreadingOptions);
+  check(api, api->SetGlobalIntraOpNumThreads(options.get(), threads));
+  check(api, api->SetGlobalInterOpNumThreads(options.get(), 1));
+  return made<OrtEnv>(
+      api,
+      [&](auto** out) {
+        return api->CreateEnvWithGlobalThreadPools(ORT_LOGGING_LEVEL_ERROR, "lutbench", options.get(), out);
+      },
+      api->ReleaseEnv);
+}
+
 class OnnxEngine : public Engine {
  public:
   OnnxEngine(const std::string& library, int threads) : library_(open_library(library)), threads_(threads) {
     const OrtApi* api = library_.api;
-    env_ = made<OrtEnv>(
+    env_ = threads > 1 ? with_one_pool(api, threads) : made<OrtEnv>(
         api, [&](auto** out) { return api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "lutbench", out); }, api->ReleaseEnv);
     memory_ = made<OrtMemoryInfo>(
         api, [&](auto** out) { return api->CreateMemoryInfo("Cpu", OrtArenaAllocator, 0, OrtMemTypeDefault, out); },

@@ -170,3 +170,17 @@ def test_a_runner_ends_with_its_input_in_the_midst_of_a_job(phone: Phone, start:
     assert process.poll() is None
     process.stdin.close()
     assert process.wait(LONG_S) == 0
+
+
+def test_all_sessions_of_onnx_runtime_share_one_pool_of_threads(phone: Phone, start: Start) -> None:
+    """A session's own threads would go on looking for work while the next session's run, on the same cores."""
+    process = start()
+    tasks = Path(f"/proc/{process.pid}/task")
+
+    def running(threads: int) -> int:
+        nonce = f"n{threads}"
+        assert ask(process, replace(phone.job, nonce=nonce, threads=threads).encoded()).complete(nonce)
+        return len(list(tasks.iterdir()))
+
+    alone = running(1)
+    assert [running(3) - alone, running(2) - alone, running(1) - alone] == [2, 1, 0]
