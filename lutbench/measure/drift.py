@@ -41,7 +41,7 @@ class _Rows:
         return in_net.net_us([(name, self.latencies_us[name]) for name in net.operators], self.overhead_us)
 
     def ratio(self, nets: Nets, in_net: InNet) -> float:
-        """How much slower the nets are than predicted: their geometric mean, of those that take longer than a call.
+        """Says how much slower the nets are than predicted, in the geometric mean of those that are longer than a call.
 
         Not the median: some of the tuning nets are unlike others, and what they err by would move it by more than their
         share.

@@ -148,7 +148,7 @@ def test_all_sessions_share_one_pool_of_threads(tmp_path: Path) -> None:
     """In a process of its own, for a pool can be set once.
 
     Each session had a pool, whose threads went on looking for work while the next session's ran: on two cores the
-    halves of what whole nets took differed by 14 to 26 %, and by 2 % with one pool.
+    halves of what whole nets took differed by 17 to 22 %, and by 2 % with one pool.
     """
     code = (
         "import os, sys\n"
