@@ -28,6 +28,7 @@ SMALL = "small"
 CANARIES = (SMALL, "large", "nets")  # as `jobs.tuning.Canaries` names them
 _UNMOVED: Range = (1.0, 1.0)
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
+_FAR_STATE = 0.25  # likewise: beyond it some rows move by tens of per cent, and to stand out says nothing
 _FEWEST_ROWS = 20  # of which most can be told from few
 _OUTSIDE = 2.5  # standard deviations: of rows that nothing but noise moves, one of eighty is so far from their median
 _LEAST_REACH = 0.01  # of a ratio's logarithm: what rows agree by no better run would show
@@ -119,7 +120,7 @@ class Changes(Sequence[Change]):
 
     figures_us: shape (6, operators), in the order of Change's fields.
     machine: as in Change.
-    is_moved: whether the machine was in another state, so that rows are held against each other, too.
+    compares_rows: whether rows are held against each other, too, as `shows_among_rows` has it.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Changes(Sequence[Change]):
         names: Sequence[str],
         figures_us: NDArray[np.float64],
         machine: Range = _UNMOVED,
-        is_moved: bool = False,
+        compares_rows: bool = False,
     ) -> None:
         import numpy as np
 
@@ -141,7 +142,7 @@ class Changes(Sequence[Change]):
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
         self._machine = machine
-        self._usual = usual_of(log_ratio) if is_moved else None
+        self._usual = usual_of(log_ratio) if compares_rows else None
         self.significant = differ(self.figures_us, machine, self._usual)
 
     def __len__(self) -> int:
@@ -201,7 +202,7 @@ def changes(a: Lut, b: Lut, shared: Common) -> Changes:
     names = a.columns["operator"]
     timed = [names[place] for place in places[0][1].tolist()]
     canaries = canary_ratios(a, b)
-    return Changes(timed, np.array(figures_us), machine_range(canaries), bool(beyond_clock(canaries)))
+    return Changes(timed, np.array(figures_us), machine_range(canaries), shows_among_rows(canaries))
 
 
 def usual_of(log_ratio: NDArray[np.float64]) -> Usual | None:
@@ -276,6 +277,13 @@ def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
     """
     clock = canaries.get(SMALL, 1.0)
     return {name: canaries[name] for name in canaries if abs(canaries[name] / clock - 1) > _SAME_STATE}
+
+
+def shows_among_rows(canaries: Mapping[str, float]) -> bool:
+    """Whether the machine was in another state, but not so far off that rows move by what each fetches."""
+    clock = canaries.get(SMALL, 1.0)
+    moved = [abs(ratio / clock - 1) for ratio in beyond_clock(canaries).values()]
+    return 0 < max(moved, default=0.0) <= _FAR_STATE
 
 
 def canaries_text(canaries: Mapping[str, float]) -> str:

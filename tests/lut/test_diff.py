@@ -127,14 +127,16 @@ def test_in_another_state_a_row_is_held_against_the_others() -> None:
     """Canaries that moved by more than a change leave one found that few rows have, and none that all have."""
     a = clocked(made_lut(), 40.0, large=100.0, nets=150.0)
 
-    def called(factor: Callable[[Operator], float]) -> list[str]:
-        found = diff(a, clocked(made_lut(factor), 40.1, large=108.0, nets=172.0)).operators
+    def called(factor: Callable[[Operator], float], nets_us: float = 172.0) -> list[str]:
+        found = diff(a, clocked(made_lut(factor), 40.1, large=108.0, nets=nets_us)).operators
         assert [row.significant for row in found] == found.significant.tolist()
         return [row.name for row in found if row.significant]
 
     assert called(lambda _: 1.05) == []
     assert called(lambda op: 1.05 if op.name == BLOCK else 1.0) == [BLOCK]
     assert called(lambda op: 0.95 if op.name == BLOCK else 1.02) == [BLOCK]
+    assert called(lambda op: 1.05 if op.name == BLOCK else 1.0, nets_us=250.0) == []  # no row is what a row was
+    assert called(lambda op: 1.8 if op.name == BLOCK else 1.0, nets_us=250.0) == [BLOCK]
     assert called(lambda op: 1.02 if op.name == BLOCK else 1.06) == []  # no less than unchanged
     scattered = {op.name: 1 + 0.06 * (number % 5 - 2) / 2 for number, op in enumerate(SPACE.operators)}
     assert called(lambda op: scattered[op.name]) == []
