@@ -91,21 +91,33 @@ def test_declared_shapes_that_a_run_does_not_give(engine: OnnxEngine, tmp_path: 
     path = save_model(tmp_path / "a.onnx", [helper.make_node("Identity", ["x"], ["y"])], *kinds)
     given = Given({"x": (2, 3)}, {}, {"n": 2})  # told beforehand, the runtime refuses it: 2 is not 7
     loaded = engine.load("a", str(path), given)
+    buffers = loaded.buffers
+    assert isinstance(buffers, dict)
+    buffers[np.float32].output[:21] = 5
     loaded.rewrite_input()
     loaded.invoke()
+    assert (buffers[np.float32].output[:21] == 5).all()
     kinds = {"x": (INT64, [4]), "s": (INT64, [2])}, {"y": (INT64, [2, 2])}
     path = save_model(tmp_path / "b.onnx", [helper.make_node("Reshape", ["x", "s"], ["y"])], *kinds)
     np.array([4, 1]).tofile(tmp_path / "s.bin")
     loaded = engine.load("b", str(path), Given({"x": (4,), "s": (2,)}, {"s": str(tmp_path / "s.bin")}, {}))
+    buffers = loaded.buffers
+    assert isinstance(buffers, dict)
+    buffers[np.int64].output[:4] = 5
     loaded.invoke()
+    assert (buffers[np.int64].output[:4] == 5).all()
 
 
 def test_sizes_of_zero(engine: OnnxEngine, tmp_path: Path) -> None:
     kinds = {"past": (FLOAT, [1, "p", 4]), "x": (FLOAT, [1, 1, 4])}, {"y": (FLOAT, [1, "q", 4])}
     path = save_model(tmp_path / "a.onnx", [helper.make_node("Concat", ["past", "x"], ["y"], axis=1)], *kinds)
     loaded = engine.load("a", str(path), Given({"past": (1, 0, 4), "x": (1, 1, 4)}, {}, {"p": 0}))
+    buffers = loaded.buffers
+    assert isinstance(buffers, dict)
+    buffers[np.float32].output[:5] = 5
     loaded.rewrite_input()
     loaded.invoke()
+    assert buffers[np.float32].output[:5].tolist() == [*buffers[np.float32].source[:4].tolist(), 5]
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,8 @@ def test_groups_decide_together() -> None:
     none = [0.1, 0.11, 0.12, 0.1]
     for groups, expected in ((1, "ratio"), (4, "fit")):
         in_nets: dict[Correction, list[InNet]] = {"none": [WAS], "ratio": [WAS], "fit": [WAS]}
-        assert (
-            choose(Corrections(in_nets, {"none": none * groups, "ratio": ratio * groups, "fit": fit * groups}))
-            == expected
-        )
+        errors: dict[Correction, list[float]] = {"none": none * groups, "ratio": ratio * groups, "fit": fit * groups}
+        assert choose(Corrections(in_nets, errors)) == expected
     nets = measured(WAS.times(2), 22, 0.0)
     assert choose(corrections([nets, nets[:2]], rows_us(), OVERHEAD_US, WAS)) == "none"
 
