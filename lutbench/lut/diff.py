@@ -114,10 +114,11 @@ class Diff:
         ratio = self.clock_ratio
         if ratio is None or abs(ratio - 1) <= CLOCK_TOLERANCE:
             return ""
+        stands_out = "; only rows that stand out from the others are called significant"
         return (
             f"the clock differed: the small canary took {ratio:.3f}x as long in B's run as in A's; ratios are as"
             f" measured (overall {self.geomean_ratio:.3f}), over the canary's the overall one is"
-            f" {self.geomean_ratio / ratio:.3f}"
+            f" {self.geomean_ratio / ratio:.3f}{stands_out if self.operators.follow_clock else ''}"
         )
 
     @property

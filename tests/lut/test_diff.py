@@ -119,7 +119,7 @@ def test_what_shared_caches_explain_is_no_difference() -> None:
     assert [row.name for row in diff(a, faster).operators if row.significant] == [BLOCK]
     quiet = diff(a, clocked(made_lut(lambda _: 1.05), 40.1, large=102.0, nets=148.0))
     assert quiet.operators.significant.all() and quiet.machine_note == ""
-    slower_clock = diff(a, clocked(made_lut(lambda _: 1.1), 42.0, large=105.0, nets=157.5))
+    slower_clock = diff(a, clocked(made_lut(lambda _: 1.12), 42.0, large=105.0, nets=157.5))
     assert slower_clock.operators.significant.all() and slower_clock.machine_note == ""  # which the clock note tells
 
 
@@ -211,6 +211,35 @@ def test_no_latency_in_both_is_an_error() -> None:
     failed = replace(made_lut(), rows=tuple(failed_row(row.operator, "crashed") for row in made_lut().rows))
     with pytest.raises(UsageError, match="has a latency in both"):
         diff(made_lut(), failed)
+
+
+def test_rows_may_follow_another_clock_further_than_the_canary_does() -> None:
+    """Two LUTs of an unchanged machine: the small canary took 1.14 times as long, most rows 1.17 times."""
+    a = clocked(made_lut(), 40.0, large=100.0, nets=150.0)
+
+    def called(factor: Callable[[Operator], float], small_us: float, rows: Lut = a) -> list[str]:
+        other = clocked(made_lut(factor), small_us, large=100.0, nets=150.0)
+        names = {row.operator for row in rows.rows}
+        other = replace(other, rows=tuple(row for row in other.rows if row.operator in names))
+        found = diff(rows, other).operators
+        assert [row.significant for row in found] == found.significant.tolist()
+        told = "only rows that stand out from the others" in diff(rows, other).clock_note
+        assert told == found.follow_clock
+        return [row.name for row in found if row.significant]
+
+    everything = [row.name for row in diff(a, a).operators]
+    assert called(lambda _: 1.17, 45.6) == []
+    assert diff(a, clocked(made_lut(lambda _: 1.17), 45.6)).operators.follow_clock
+    assert not diff(a, clocked(made_lut(lambda _: 1.4), 45.6)).operators.follow_clock
+    assert called(lambda op: 1.25 if op.name == BLOCK else 1.17, 45.6) == [BLOCK]
+    assert called(lambda op: 1.1 if op.name == BLOCK else 1.17, 45.6) == []  # between unchanged and most
+    assert called(lambda _: 0.84, 35.2) == []
+    assert called(lambda op: 0.78 if op.name == BLOCK else 0.84, 35.2) == [BLOCK]
+    assert sorted(called(lambda _: 1.4, 45.6)) == sorted(everything)  # further than any clock was seen to be followed
+    assert sorted(called(lambda _: 0.9, 45.6)) == sorted(everything)  # the other way
+    assert sorted(called(lambda _: 1.05, 41.0)) == sorted(everything)  # a clock that two quiet runs may have
+    few = replace(a, rows=a.rows[:10])
+    assert len(called(lambda _: 1.17, 45.6, few)) == len(diff(few, few).operators)  # too few to tell what most do
 
 
 def test_a_change_of_the_clock_is_said_and_not_divided_by() -> None:
