@@ -48,6 +48,11 @@ class Usual:
         ratio = exponential(self.log_ratio)
         return min(1.0, ratio), max(1.0, ratio)
 
+    @property
+    def ends(self) -> Range:
+        """Between which a row is as most are."""
+        return exponential(self.log_ratio - self.reach), exponential(self.log_ratio + self.reach)
+
     def is_left_by(self, log_ratio: Any) -> Any:
         """Whether a row is not as most are."""
         return abs(log_ratio - self.log_ratio) > self.reach
@@ -124,9 +129,7 @@ class Changes(Sequence[Change]):
     follow_clock: whether most followed another clock, maybe further than the small canary (`follow_clock`).
     """
 
-    def __init__(
-        self, names: Sequence[str], figures_us: NDArray[np.float64], canaries: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, names: Sequence[str], figures_us: NDArray[np.float64], canaries: Mapping[str, float]) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):  # a file may hold 1e300
@@ -138,10 +141,11 @@ class Changes(Sequence[Change]):
         self.figures_us = figures_us[:, order]
         self.ratio = ratio[order]
         self.log_ratio = log_ratio[order]
-        moved, usual = canaries or {}, usual_of(log_ratio)
-        self.follow_clock = usual is not None and follow_clock(moved, usual)
-        self._machine = _range_of_rows(moved, usual) if usual and self.follow_clock else machine_range(moved)
-        self._usual = usual if shows_among_rows(moved) else None
+        usual = usual_of(log_ratio) if canaries else None
+        followed = usual if usual and follow_clock(canaries, usual) else None
+        self.follow_clock = followed is not None
+        self._machine = machine_range(canaries, followed)
+        self._usual = usual if shows_among_rows(canaries) else None
         self.significant = differ(self.figures_us, self._machine, self._usual)
 
     def __len__(self) -> int:
@@ -257,14 +261,21 @@ def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
     return found
 
 
-def machine_range(canaries: Mapping[str, float]) -> Range:
+def machine_range(canaries: Mapping[str, float], followed: Usual | None = None) -> Range:
     """The ratios between which the machine's state alone can move a row; 1, where nothing moved, is among them.
 
     canaries: of `canary_ratios`. The small one's is that of the clock; the others count where `beyond_clock` has them,
         and both ways: a row is made of the quiet rounds, and those of the more disturbed run may be the faster ones.
+    followed: what most rows do, where that is the clock's (`follow_clock`): only rows that stand out are beyond it.
     """
     moved = beyond_clock(canaries).values()
-    ratios = (1.0, canaries.get(SMALL, 1.0), *moved, *(1 / ratio for ratio in moved))
+    ratios = (
+        1.0,
+        canaries.get(SMALL, 1.0),
+        *moved,
+        *(1 / ratio for ratio in moved),
+        *(followed.ends if followed else ()),
+    )
     return min(ratios), max(ratios)
 
 
@@ -279,12 +290,6 @@ def follow_clock(canaries: Mapping[str, float], usual: Usual) -> bool:
 
 def _is_other_clock(canaries: Mapping[str, float]) -> bool:
     return abs(canaries.get(SMALL, 1.0) - 1) > _SAME_STATE
-
-
-def _range_of_rows(canaries: Mapping[str, float], usual: Usual) -> Range:
-    """The machine's range and what most rows do, which is the clock's: only rows that stand out are beyond it."""
-    ends = [exponential(usual.log_ratio + sign * usual.reach) for sign in (-1, 1)]
-    return min(*machine_range(canaries), *ends), max(*machine_range(canaries), *ends)
 
 
 def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
