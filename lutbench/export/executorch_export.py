@@ -10,6 +10,7 @@ the image, take (N, C, H, W).
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import warnings
@@ -51,6 +52,9 @@ _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
 _SLICE = torch.ops.aten.slice.Tensor
 _INTEGERS = -128, 127
+# H and W of a map that lies the same in both layouts, which then differ in their strides alone. With those of
+# channels_last the lowering takes it for (N, C, H, W) and the runtime for (N, H, W, C), and refuses the shape.
+_ONE_PIXEL = 1, 1
 
 
 class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
@@ -59,6 +63,23 @@ class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
     SUPPORTED_PATTERNS = [  # noqa: RUF012 - the base class's own
         pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if not pattern.is_qat
     ]
+
+
+class _Planning(MemoryPlanningPass):  # type: ignore[misc]
+    """Inputs and outputs are the caller's memory; what a delegate makes of one pixel lies in it as (N, C, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__(alloc_graph_input=False, alloc_graph_output=False)
+
+    def run(self, graph_module: Any, *arguments: Any, **named: Any) -> Any:
+        """The last pass that may change what is said of a tensor; those before it reckon the strides anew."""
+        for node in graph_module.graph.nodes:
+            if node.target is not operator.getitem or not _calls_delegate(node.args[0]):
+                continue
+            spec = node.meta["spec"]
+            if tuple(spec.shape[2:]) == _ONE_PIXEL:
+                spec.dim_order, spec.stride = (0, 1, 2, 3), torch.empty(spec.shape).stride()
+        return super().run(graph_module, *arguments, **named)
 
 
 class _ChannelsLast(nn.Module):
@@ -105,7 +126,7 @@ def _laid_out(sample: Tensor, workload: Workload) -> Tensor:
     if workload == OVERHEAD:
         return sample.flatten(1)
     inner = isinstance(workload, Operator) and workload.kind != "stem" and sample.dim() == 4
-    return sample.to(memory_format=torch.channels_last) if inner else sample
+    return sample.to(memory_format=torch.channels_last) if inner and sample.shape[2:] != _ONE_PIXEL else sample
 
 
 def _export(module: nn.Module, images: Tensor, dtype: str, workload: Workload, batch: int) -> Exported:
@@ -125,8 +146,7 @@ def _export(module: nn.Module, images: Tensor, dtype: str, workload: Workload, b
         program = torch.export.export(graph, (fed,))
     edge, kernels = _lowered(program)
     outside = _outside(edge)
-    planning = MemoryPlanningPass(alloc_graph_input=False, alloc_graph_output=False)
-    data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
+    data = bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=_Planning())).buffer)
     got = run_program(data, fed)
     error = relative_error(taken.real(got) if taken else got, expected)
     share = 1 - len(outside) / max(1, kernels)
@@ -210,20 +230,22 @@ def _lowered(program: torch.export.ExportedProgram) -> tuple[EdgeProgramManager,
     taker = partitioner()()
     preserved, _ = taker.ops_to_not_decompose(program)
     edge = to_edge(program, compile_config=edge_config(preserved))
-    _drop_idle_strides(edge.exported_program().graph)
+    _drop_idle_strides(edge.exported_program())
     return edge.to_backend(taker), len(_kernels(edge.exported_program().graph.nodes))
 
 
-def _drop_idle_strides(graph: Any) -> None:
+def _drop_idle_strides(program: torch.export.ExportedProgram) -> None:
     """Takes out as_strided where it keeps the shape, in place.
 
     torch puts one behind the average pool of a channels_last tensor; no delegate takes it, and it would part the
     operator in two with a kernel that a net does not run.
     """
+    graph: Any = program.graph
     for node in [node for node in graph.nodes if node.op == "call_function"]:
         named = node.target.__name__ == "aten.as_strided_copy.default"
         if named and list(node.args[0].meta["val"].shape) == list(node.args[1]):
             node.replace_all_uses_with(node.args[0])
+            program.graph_signature.replace_all_uses(node.name, node.args[0].name)  # where it is the output
             graph.erase_node(node)
 
 
@@ -240,8 +262,12 @@ def _outside(edge: EdgeProgramManager) -> tuple[str, ...]:
 def _partings(edge: EdgeProgramManager) -> tuple[str, ...]:
     """That there is more than one delegate, for data then goes in and out of it."""
     nodes = edge.exported_program().graph.nodes
-    delegates = sum("call_delegate" in str(node.target) for node in nodes if node.op == "call_function")
+    delegates = sum(_calls_delegate(node) for node in nodes)
     return (f"{delegates} delegates",) if delegates > 1 else ()
+
+
+def _calls_delegate(node: Any) -> bool:
+    return node.op == "call_function" and "call_delegate" in str(node.target)
 
 
 def run_program(data: bytes, given: Tensor) -> Tensor:

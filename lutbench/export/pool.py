@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import resource
 import sys
 import threading
 from collections import deque
@@ -27,6 +28,9 @@ from lutbench.space.workload import Workload, is_own_code, workload_name
 Result = tuple[Workload, Artifact | ExportError]
 Exporting = Callable[[Exporter, str, Workload, ArtifactCache], Artifact | ExportError]
 MOST_WORKERS = 4
+# What torch and ExecuTorch remember of a net they keep until the process ends, its weights and graphs with it: a worker
+# grows by up to 80 MB with each net. One that has grown by more is replaced, which takes seconds.
+MOST_GROWTH_BYTES = 1_500_000_000
 
 
 def _unheard(_event: Event) -> None:
@@ -83,7 +87,7 @@ class _Workers(Closing):
 
     def __init__(self, size: int, exporter: Exporter, dtype: str, cache: ArtifactCache, report: Report) -> None:
         self._size = size
-        self._arguments = (_prepare_worker, _export_one, exporter, dtype, cache)
+        self._arguments = (_prepare_worker, _export_one, exporter, dtype, cache, MOST_GROWTH_BYTES)
         self._report = report
         self._idle: list[Child] = []
         self._busy: dict[Connection, tuple[Child, Workload]] = {}
@@ -111,11 +115,13 @@ class _Workers(Closing):
 
     def _result(self, child: Child, workload: Workload) -> Artifact | ExportError | None:
         try:
-            result: Artifact | LutbenchError = child.connection.recv()
+            result: Artifact | LutbenchError
+            result, has_grown = child.connection.recv()
         except (EOFError, OSError):
             self._lose(child)
             return None
-        if isinstance(workload, FactoryNet):  # its code may have changed what others rely on: torch's defaults, streams
+        # a user's code may have changed what others rely on: torch's defaults, streams
+        if has_grown or isinstance(workload, FactoryNet):
             child.kill()
         else:
             self._idle.append(child)
@@ -146,16 +152,27 @@ def _serve(
     exporter: Exporter,
     dtype: str,
     cache: ArtifactCache,
+    most_growth_bytes: int,
 ) -> None:
-    """What a worker does until it is killed."""
+    """What a worker does until it is killed: gives each result, and whether the process has grown too large."""
     prepare()
+    begun_bytes = _memory_bytes()
     while True:
         workload = connection.recv()
         try:
             result: Artifact | LutbenchError = export(exporter, dtype, workload, cache)
         except LutbenchError as error:
             result = error
-        connection.send(result)
+        connection.send((result, _memory_bytes() - begun_bytes > most_growth_bytes))
+
+
+def _memory_bytes() -> int:
+    """How much memory this process has; where the system does not say, the most that it has had."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return pages * resource.getpagesize()
 
 
 def _prepare_worker() -> None:

@@ -105,6 +105,25 @@ def test_a_users_code_has_a_process_that_nothing_else_is_exported_in(
     assert len(by_net) == len(OPERATORS) and len(set(own)) == 4 and not others & set(own) and len(others) <= 3
 
 
+kept: list[bytes] = []
+
+
+def keeps_what_it_exports(*arguments: object) -> Artifact | ExportError:
+    kept.append(bytes(64 << 20).replace(b"\0", b"1"))  # memory that is written to is the process's own
+    return notes_its_process(*arguments)
+
+
+def test_a_worker_that_has_grown_is_replaced(
+    export_all: Callable[..., dict[Operator, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_GROWTH_BYTES", 160 << 20)
+    told: list[Note] = []
+    found = export_all(keeps_what_it_exports, told)
+    processes = [result.path.read_text() for result in found.values() if isinstance(result, Artifact)]
+    assert len(processes) == len(OPERATORS) and not told
+    assert max(processes.count(process) for process in processes) == 3
+
+
 def test_a_cache_that_cannot_be_written_ends_it(export_all: Callable[..., dict[Operator, object]]) -> None:
     with pytest.raises(LutbenchError, match="No space left"):
         export_all(cannot_keep, [])
@@ -123,10 +142,11 @@ def says_whether_it_is_fast(*_: object) -> ExportError:
 
 def test_a_worker_exports_with_the_remedies_for_speed_and_this_process_does_not() -> None:
     """Without them an export for ExecuTorch is right, and takes two to five times as long, which nothing else shows."""
-    worker = Child(pool._serve, pool._prepare_worker, says_whether_it_is_fast, None, "int8", None)
+    worker = Child(pool._serve, pool._prepare_worker, says_whether_it_is_fast, None, "int8", None, 1 << 40)
     try:
         worker.connection.send(OPERATORS[0])
-        assert worker.connection.recv().problem == "fast: True"
+        result, has_grown = worker.connection.recv()
+        assert result.problem == "fast: True" and not has_grown
     finally:
         worker.kill()
     assert not executorch_speed._allowed
