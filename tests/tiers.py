@@ -124,7 +124,9 @@ LONG: dict[str, tuple[str, ...]] = {
     "jobs/test_bench": ("a_lut_predicts_the_nets_it_covers",),
     "jobs/test_check": ("devices_check_of_a_phone_that_is_not_there",),
     "jobs/test_export": ("every_runtime_classifies_as_torch_does",),
-    "jobs/test_every_space": tuple(f"from_a_lut_to_files[{name}" for name in ("fbnetv2", "mobilenetv4", "ofa", "spos")),
+    "jobs/test_every_space": tuple(
+        f"from_a_lut_to_files[{name}" for name in ("fbnet-cifar", "fbnetv2", "mobilenetv4", "ofa", "spos")
+    ),
     "jobs/test_profile": ("another_definition", "several_variants"),
     "jobs/test_profile_runtimes": ("a_lut_of_every_operator_that_verifies",),
     "jobs/test_quiet": ("profile_waits_before_it_measures",),
@@ -188,6 +190,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "search/test_hardware": ("a_search_s", "a_training_step", "processes_end"),
     "search/test_masked_search": (
         "it_learns_and_the_budget_is_approached[elastic",
+        "it_learns_and_the_budget_is_approached[mixed",
         "it_learns_and_the_budget_is_approached[soft",
     ),
     "search/test_memory": ("what_is_freed",),
