@@ -28,8 +28,8 @@ from lutbench.space.workload import Workload, is_own_code, workload_name
 Result = tuple[Workload, Artifact | ExportError]
 Exporting = Callable[[Exporter, str, Workload, ArtifactCache], Artifact | ExportError]
 MOST_WORKERS = 4
-# What torch and ExecuTorch remember of a net they keep until the process ends, its weights and graphs with it: a worker
-# grows by up to 80 MB with each net. One that has grown by more is replaced, which takes seconds.
+# Caches inside torch and ExecuTorch keep whole nets, their weights and graphs: a worker grew by up to 80 MB with each.
+# One that has grown by more than this since it began is replaced, which takes seconds.
 MOST_GROWTH_BYTES = 1_500_000_000
 
 
