@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lutbench.measure.in_net import KEPT, InNet
-from lutbench.measure.layouts import ends_of, kept_elements
+from lutbench.measure.in_net import InNet
+from lutbench.measure.layouts import ends_of, kept_between
 from lutbench.search.chain import Chain, Floats, GridCosts, Ints
 from lutbench.search.grid_costs import grid_costs
 from lutbench.space.macro import Space
@@ -50,11 +50,11 @@ def walk_costs(space: Space, in_net: InNet, share_us: Callable[[Operator], float
     block_channels = in_net.block_channels
 
     def cost_us(operator: Operator, gets_blocks: bool) -> float:
-        return share_us(operator) + in_net.terms[KEPT] * ends_of(operator, block_channels).kept(gets_blocks)
+        return share_us(operator) + in_net.kept_us(ends_of(operator, block_channels).kept(gets_blocks))
 
     def tail_us(operators: Sequence[Operator], gets_blocks: bool) -> float:
-        kept = kept_elements([operator.name for operator in operators], block_channels, gets_blocks)
-        return sum(map(share_us, operators)) + in_net.terms[KEPT] * kept
+        kept = kept_between([operator.name for operator in operators], block_channels, gets_blocks)
+        return sum(map(share_us, operators)) + in_net.kept_us(kept)
 
     def half(gets_blocks: bool) -> _Half:
         grid = grid_costs(space, lambda operator: cost_us(operator, gets_blocks), overhead_us)

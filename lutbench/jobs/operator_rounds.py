@@ -15,6 +15,7 @@ from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.common_drift import operator_rounds_us
 from lutbench.measure.journal import Journal
+from lutbench.measure.layouts import NO_BLOCKS, Blocks
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us, noise_of
@@ -126,11 +127,11 @@ class Campaign:
         protocol: Protocol,
         seed: int,
         report: Report,
-        block_channels: int = 0,
+        blocks: Blocks = NO_BLOCKS,
     ) -> None:
-        """block_channels: of the layout that the runtime keeps activations in, as in InNet."""
+        """blocks: the layout that the runtime keeps activations in."""
         self._chains = [Chains(space) for space in spaces]
-        self._block_channels = block_channels
+        self._blocks = blocks
         self._nets = nets
         self._canaries = canaries
         self._journal = journal
@@ -159,7 +160,7 @@ class Campaign:
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
         rows_us = self._rows_us(depth)
-        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._block_channels)
+        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._blocks)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -204,7 +205,7 @@ class Campaign:
         nets = self._measured_nets
         if not self._can_fit(nets):
             return []
-        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name, self._block_channels)
+        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name, self._blocks)
 
     @property
     def _measured_nets(self) -> list[NetMeasurement]:

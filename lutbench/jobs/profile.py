@@ -60,6 +60,7 @@ from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.metadata import Metadata, space_section, timestamp
 from lutbench.lut.table import Lut
 from lutbench.measure.journal import Journal
+from lutbench.measure.layouts import Blocks
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
@@ -170,8 +171,8 @@ def _measure(
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
             wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
-            block = _block_channels(request, exporter)
-            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, block)
+            blocks = _blocks(request, exporter)
+            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, blocks)
             context = campaign.run()
             warn_of_error(context, settings.threads, report)
             rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
@@ -187,10 +188,10 @@ def _measure(
     return Lut(metadata, rows, request.lut_path)
 
 
-def _block_channels(request: ProfileRequest, exporter: Exporter) -> int:
-    """Of the layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
+def _blocks(request: ProfileRequest, exporter: Exporter) -> Blocks:
+    """The layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
     is_asked = request.device.kind == "host" and exporter.package == "onnxruntime" and request.dtype == "fp32"
-    return block_channels() if is_asked else 0
+    return Blocks(block_channels(), is_shared=request.threads > 1) if is_asked else Blocks()
 
 
 def _measure_chains(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import KEPT, SIDES, TERMS, InNet
+from lutbench.measure.in_net import LEFT_IN_BLOCKS, SIDES, TERMS, InNet
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
@@ -77,7 +77,8 @@ class ContextSection:
 
     scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
         and microseconds per million elements.
-    block_channels: of the layout that the runtime keeps activations in, which the term `kept` goes with; 0 without.
+    block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
+        with; 0 without.
     warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
     net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
         turn; a LUT of an earlier version has no spread (0).
@@ -110,7 +111,7 @@ class ContextSection:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
         if min(self.net_error, self.net_spread, self.net_noise) < 0:
             raise LutError("net_error, net_spread or net_noise is negative")
-        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, KEPT}):
+        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *LEFT_IN_BLOCKS}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
         for name, value in self.terms.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from lutbench.measure.common_drift import without_common_drift
 from lutbench.measure.in_net import InNet
+from lutbench.measure.layouts import Blocks
 from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solutions_without, solve
 from lutbench.measure.scale import FEWEST_NETS
 
@@ -53,8 +54,8 @@ class _Rows:
         ]
         return geometric_mean(ratios) if ratios else 1.0
 
-    def fitted(self, nets: Nets, block_channels: int) -> Solution:
-        return solve(problem_of(nets, self.latencies_us, self.overhead_us, block_channels))
+    def fitted(self, nets: Nets, blocks: Blocks) -> Solution:
+        return solve(problem_of(nets, self.latencies_us, self.overhead_us, blocks))
 
 
 def corrections(
@@ -73,7 +74,7 @@ def corrections(
         return Corrections({"none": [was] * len(groups)}, {"none": ()})
     rows = _Rows(rows_us, overhead_us)
     together = _of_all(groups)
-    fitted = rows.fitted(together, was.block_channels)
+    fitted = rows.fitted(together, was.blocks)
     without = dict(zip([net.net for net in together], solutions_without(fitted), strict=True))
     fit_without = {name: found.in_net for name, found in without.items()}
     lut_without = _lut_without(groups, rows, was, then_us or {})
@@ -121,7 +122,7 @@ def _lut_without(groups: Sequence[Nets], rows: _Rows, was: InNet, then_us: Mappi
     nets = {net.net: net for group in groups for net in group}
     if len(nets) <= FEWEST_NETS or nets.keys() - then_us.keys():
         return dict.fromkeys(nets, was)
-    then = rows.fitted([replace(net, latency_us=then_us[name]) for name, net in nets.items()], was.block_channels)
+    then = rows.fitted([replace(net, latency_us=then_us[name]) for name, net in nets.items()], was.blocks)
     return {name: found.in_net for name, found in zip(nets, solutions_without(then), strict=True)}
 
 

@@ -12,8 +12,8 @@ runtime and another on the next (docs/notes/protocol.md: curves), and is a polyn
     work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
 Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
-(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks. Nor is
-what a small net saves as a whole (`warmth`).
+(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks, and the
+term `boundaries`, of the number of places between two such. Nor is what a small net saves as a whole (`warmth`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from lutbench.errors import SpaceError
-from lutbench.measure.layouts import kept_elements
+from lutbench.measure.layouts import Blocks, Kept, kept_between
 from lutbench.measure.warmth import Warmth
 from lutbench.space.operator import Operator, parse_operator
 
@@ -49,14 +49,19 @@ TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
         "macs": lambda op: op.macs,
     }
 )
-KEPT = "kept"  # the term of what neighbours leave in blocks
+KEPT, BOUNDARIES = "kept", "boundaries"
+# terms of what neighbours leave in blocks: us per million elements, and us for each boundary
+LEFT_IN_BLOCKS: Mapping[str, Callable[[Kept], float]] = MappingProxyType(
+    {KEPT: lambda kept: kept.elements, BOUNDARIES: lambda kept: kept.boundaries}
+)
 SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's own time, for each power of z
 _USUAL_SIDE = 1.1  # a map of 12.6 x 12.6, its side's logarithm to the base of 10
 
 
-def fitted_terms(block_channels: int) -> tuple[str, ...]:
-    """The terms that nets are asked for, by the channels of a block, 0 where the runtime has none."""
-    return (*([KEPT] if block_channels else []), *TERMS, *SIDES)
+def fitted_terms(blocks: Blocks) -> tuple[str, ...]:
+    """The terms that nets are asked for; of boundaries only where threads wait for each other at them."""
+    left = (KEPT, BOUNDARIES) if blocks.is_shared else (KEPT,)
+    return (*(left if blocks.channels else ()), *TERMS, *SIDES)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -82,7 +87,7 @@ def side_powers(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and KEPT come to.
+    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and LEFT_IN_BLOCKS are.
 
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
@@ -119,13 +124,21 @@ class InNet:
         """A net's latency from its operators' names and rows, in their order, microseconds."""
         found = list(rows)
         alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
-        return overhead_us + self.warmth.net_us(alone_us + self.kept_us([name for name, _ in found]))
+        return overhead_us + self.warmth.net_us(alone_us + self._left_us([name for name, _ in found]))
 
-    def kept_us(self, operators: Sequence[str]) -> float:
-        """What a net of these operators, in order, takes beside their shares: less than 0 where it saves."""
-        return self.terms[KEPT] * kept_elements(operators, self.block_channels) if self.has_kept else 0.0
+    def _left_us(self, operators: Sequence[str]) -> float:
+        return self.kept_us(kept_between(operators, self.block_channels)) if self.has_kept else 0.0
+
+    def kept_us(self, kept: Kept) -> float:
+        """What a net takes beside its operators' shares for what it leaves in blocks: less than 0 where it saves."""
+        return math.fsum(self.terms.get(name, 0.0) * amount(kept) for name, amount in LEFT_IN_BLOCKS.items())
+
+    @property
+    def blocks(self) -> Blocks:
+        """The layout that it was fitted for."""
+        return Blocks(self.block_channels, BOUNDARIES in self.terms)
 
     @property
     def has_kept(self) -> bool:
         """Whether a net's latency depends on which operators are neighbours."""
-        return self.block_channels > 0 and bool(self.terms.get(KEPT))
+        return self.block_channels > 0 and any(self.terms.get(name) for name in LEFT_IN_BLOCKS)

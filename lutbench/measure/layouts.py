@@ -5,7 +5,8 @@ by the processor (`lutbench.export.onnx_layout` asks it). An operator that is ti
 it back, so that its row has a change of layout at either end. Inside a net both are left out between two operators
 that compute in blocks. Grouped convolutions whose groups do not fill a block compute in (N, C, H, W), and on either
 side of them the changes stay. So what a net saves goes with the neighbours that it puts side by side: no sum over
-single operators can tell, and the walk over a net's operators here does.
+single operators can tell, and the walk over a net's operators here does. With several threads a net pays for a change
+of layout however small the map is (docs/notes/protocol.md: boundaries), so that places are counted, too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,32 @@ from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
 _ALIGNED = 4  # channels: ONNX Runtime's change of layout takes whole fours
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The layout that a runtime keeps activations in.
+
+    channels: of a block; 0 where there is no such layout.
+    is_shared: whether several threads change layouts together, and wait for each other.
+    """
+
+    channels: int = 0
+    is_shared: bool = False
+
+
+NO_BLOCKS = Blocks()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stays in blocks between two operators: million elements, and at how many boundaries."""
+
+    elements: float = 0.0
+    boundaries: int = 0
+
+    def __add__(self, other: Kept) -> Kept:
+        return Kept(self.elements + other.elements, self.boundaries + other.boundaries)
 
 
 @dataclass(frozen=True)
@@ -44,9 +71,9 @@ class Ends:
             return is_blocked
         return self.writes and (is_blocked or not self.adds)
 
-    def kept(self, is_blocked: bool) -> float:
-        """Million elements that change their layout neither before it nor in it."""
-        return self.elements if self.reads and is_blocked else 0.0
+    def kept(self, is_blocked: bool) -> Kept:
+        """What changes its layout neither before it nor in it."""
+        return Kept(self.elements, 1) if self.reads and is_blocked else Kept()
 
 
 def ends_of(operator: Operator, block_channels: int) -> Ends:
@@ -76,12 +103,12 @@ def ends_of_name(name: str, block_channels: int) -> Ends:
         return Ends()
 
 
-def kept_elements(operators: Iterable[str], block_channels: int, is_blocked: bool = False) -> float:
-    """Million elements that these operators, in order, leave in blocks between two of them.
+def kept_between(operators: Iterable[str], block_channels: int, is_blocked: bool = False) -> Kept:
+    """What these operators, in order, leave in blocks between two of them.
 
     is_blocked: whether the first gets blocks; a net gets none.
     """
-    kept = 0.0
+    kept = Kept()
     for name in operators:
         ends = ends_of_name(name, block_channels)
         kept += ends.kept(is_blocked)

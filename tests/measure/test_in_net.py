@@ -6,6 +6,7 @@ from statistics import median
 import pytest
 
 from lutbench.measure.in_net import SIDES, TERMS, InNet, amounts, fitted_terms, side_powers
+from lutbench.measure.layouts import NO_BLOCKS
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -86,7 +87,7 @@ def test_a_scale_of_the_feature_map_is_found_where_nets_ask_for_it() -> None:
     truth = InNet(1.05, 1.0, {"side": -0.4, "side_3": 0.3})
     nets, unseen = measured(truth, 32, 0.01), measured(truth, 100, 0.0, seed=1)
     fit = fit_scale(nets, rows_us(), OVERHEAD_US)
-    assert set(fit.in_net.terms) == {*TERMS, *SIDES} == set(fitted_terms(0))
+    assert set(fit.in_net.terms) == {*TERMS, *SIDES} == set(fitted_terms(NO_BLOCKS))
     with_sizes, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_sizes < 0.006 < 0.01 < without
 

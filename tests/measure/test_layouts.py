@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from lutbench.measure.in_net import KEPT, InNet
-from lutbench.measure.layouts import Ends, ends_of_name, kept_elements
+from lutbench.measure.in_net import BOUNDARIES, KEPT, InNet
+from lutbench.measure.layouts import NO_BLOCKS, Blocks, Ends, Kept, ends_of_name, kept_between
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.find import known_space
@@ -18,19 +18,24 @@ BLOCKED, GROUPED = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1"
 MILLION = 16 * 8 * 8 / 1e6  # elements between two of them
 
 
+def left(operators: list[str]) -> Kept:
+    found = kept_between(operators, 16)
+    return Kept(round(found.elements, 12), found.boundaries)
+
+
 def test_what_stands_between_two_that_compute_in_blocks_stays_there() -> None:
     more = "ir_k3_e3_g1_16x8x8_24_s1"  # without an addition
-    assert kept_elements([more], 16) == 0  # what a net is given comes in (N, C, H, W)
-    assert kept_elements([more.replace("24", "16").replace("16_s1", "16_s1"), "conv_k1_16x8x8_24_s2"], 16) == 0
-    assert kept_elements(["stem_k3_3x16x16_16_s2", more], 16) == pytest.approx(MILLION)
-    assert kept_elements(["stem_k3_3x16x16_16_s2", BLOCKED, more], 16) == pytest.approx(2 * MILLION)
-    assert kept_elements(["stem_k3_3x16x16_16_s2", GROUPED, more], 16) == 0  # changed before it and after it
-    assert kept_elements(["stem_k3_3x16x16_16_s2", "identity_16x8x8", BLOCKED], 16) == pytest.approx(MILLION)
+    assert left([more]) == Kept()  # what a net is given comes in (N, C, H, W)
+    assert left([more.replace("24", "16").replace("16_s1", "16_s1"), "conv_k1_16x8x8_24_s2"]) == Kept()
+    assert left(["stem_k3_3x16x16_16_s2", more]) == Kept(MILLION, 1)
+    assert left(["stem_k3_3x16x16_16_s2", BLOCKED, more]) == Kept(2 * MILLION, 2)
+    assert left(["stem_k3_3x16x16_16_s2", GROUPED, more]) == Kept()  # changed before it and after it
+    assert left(["stem_k3_3x16x16_16_s2", "identity_16x8x8", BLOCKED]) == Kept(MILLION, 1)
 
 
 def test_an_addition_of_what_is_in_no_blocks_is_in_none() -> None:
     after_grouped = [GROUPED, BLOCKED, "conv_k1_16x8x8_24_s2"]
-    assert kept_elements(["stem_k3_3x16x16_16_s2", *after_grouped], 16) == 0
+    assert left(["stem_k3_3x16x16_16_s2", *after_grouped]) == Kept()
     assert ends_of_name(BLOCKED, 16).after(False) is False
     assert ends_of_name(BLOCKED, 16).after(True) is True
 
@@ -48,11 +53,18 @@ def test_what_is_not_known_is_in_no_blocks() -> None:
     assert ends_of_name("foreign_x", 16) == ends_of_name("nothing", 16) == Ends()
 
 
-def test_nets_ask_for_what_they_keep() -> None:
+@pytest.mark.parametrize(
+    ("terms", "told_by", "not_told_by"),
+    [
+        ({KEPT: -2000.0, "macs": 3.0}, Blocks(16), NO_BLOCKS),
+        ({KEPT: -800.0, BOUNDARIES: -15.0}, Blocks(16, is_shared=True), Blocks(16)),  # as of two threads
+    ],
+)
+def test_nets_ask_for_what_they_keep(terms: dict[str, float], told_by: Blocks, not_told_by: Blocks) -> None:
     space = known_space("fbnet-cifar").scaled(32, 1.0)
     rng = random.Random(3)
     rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
-    truth = InNet(1.02, 1.0, {KEPT: -2000.0, "macs": 3.0}, block_channels=16)
+    truth = InNet(1.02, 1.0, terms, block_channels=16)
 
     def timed(count: int, seed: int) -> list[NetMeasurement]:
         found = []
@@ -64,8 +76,9 @@ def test_nets_ask_for_what_they_keep() -> None:
 
     nets, unseen = timed(22, 0), timed(60, 1)
     errors = []
-    for block in (16, 0):
-        found = fit_scale(nets, rows, 2.0, block).in_net
+    for blocks in (told_by, not_told_by):
+        found = fit_scale(nets, rows, 2.0, blocks).in_net
+        assert found.blocks == blocks
         predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in unseen)
         errors.append(sum(abs(us / net.latency_us - 1) for us, net in zip(predicted, unseen, strict=True)) / 60)
     assert errors[0] < 0.005 < 0.01 < errors[1]

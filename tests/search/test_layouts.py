@@ -37,7 +37,7 @@ def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str =
     """A LUT whose nets save much by their layout."""
     lut = made_lut(space, seed, device, scale=0.9, operator_us=1.5)
     largest = max(np.prod(op.input_shape) for op in space.searchable_operators if op.is_measured) / 1e6
-    terms = {"kept": -8.0 / float(largest), "residual": 30.0}
+    terms = {"kept": -8.0 / float(largest), "boundaries": -1.5, "residual": 30.0}
     context = replace(lut.metadata.context, terms=terms, block_channels=block_channels)
     return replace(lut, metadata=replace(lut.metadata, context=context))
 
