@@ -17,6 +17,8 @@ from lutbench.space.operator import Operator
 
 # of a normal error: standard deviations of the interval over a mean absolute error of 0.8 standard deviations
 _HALF_WIDTH_PER_MEAN_ERROR = Z_95 / 0.798
+# standard deviations of what a whole net took, over the mean absolute difference of two halves of it
+_SPREAD_PER_NOISE = math.sqrt(math.pi / 2) / 2
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,13 @@ def _summed(lut: Lut, net: Net, operators: Sequence[Operator], constant_us: floa
 
 
 def net_half_width(lut: Lut) -> float | None:
-    """Half the 95 % interval of any net, a fraction of its latency; None where the LUT does not tell."""
+    """Half the 95 % interval of any net, a fraction of its latency; None where the LUT does not tell.
+
+    Tuning nets that are closer to their fit than to themselves are so by luck, for none is known better than that.
+    """
     context = lut.metadata.context
-    return student_95(len(context.nets) - 1) * context.net_spread if context.net_spread else None
+    spread = max(context.net_spread, context.net_noise * _SPREAD_PER_NOISE)
+    return student_95(len(context.nets) - 1) * spread if context.net_spread else None
 
 
 def _check_operators(lut: Lut, net: Net, operators: Sequence[Operator]) -> None:

@@ -12,7 +12,7 @@ from lutbench.errors import LutError
 from lutbench.jobs.tuning import draw_tuning_nets
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
-from lutbench.lut.predict import predict
+from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.row import Row, failed_row, identity_row
 from lutbench.lut.table import Lut
 from lutbench.measure.net_fit import NetMeasurement
@@ -80,6 +80,21 @@ def test_95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets() -> None:
     assert 0.93 <= _share_inside(own, unseen, noise=0.02) <= 0.97
 
 
+def test_an_interval_is_no_narrower_than_what_nets_differ_from_themselves_by() -> None:
+    """Nets that agree with their fit by luck: their halves differ by 2.6 % on average, and so the whole by 1.6 %."""
+    lut = lut_of_ones()
+    nets = draw_tuning_nets((SPACE,), 0)
+    keys, us = tuple(net.key for net in nets), tuple(float(net.macs) for net in nets)
+
+    def half_width(spread: float, noise: float) -> float | None:
+        context = replace(lut.metadata.context, net_spread=spread, net_noise=noise, nets=keys, nets_us=us)
+        return net_half_width(replace(lut, metadata=replace(lut.metadata, context=context)))
+
+    assert half_width(0.02, 0.0) == half_width(0.02, 0.026) == pytest.approx(2.04 * 0.02, rel=0.01)
+    assert half_width(0.011, 0.026) == pytest.approx(2.04 * 0.026 / 2 * math.sqrt(math.pi / 2), rel=0.01)
+    assert half_width(0.0, 0.026) is None  # a LUT of an earlier version
+
+
 def _share_inside(own: list[tuple[Net, ...]], unseen: Sequence[Net], noise: float) -> float:
     """Of the unseen nets, those that were measured inside their intervals by LUTs that were fitted to own nets."""
     rng = random.Random(5)
@@ -101,7 +116,10 @@ def _share_inside(own: list[tuple[Net, ...]], unseen: Sequence[Net], noise: floa
             else row
             for row in lut.rows
         )
-        context = ContextSection(**fields, nets=tuple(net.key for net in nets), nets_us=tuple(nets.values()))
+        halves = 2 * noise * math.sqrt(2 / math.pi)  # mean difference of two, each of half of what the whole is of
+        context = ContextSection(
+            **fields, net_noise=halves, nets=tuple(net.key for net in nets), nets_us=tuple(nets.values())
+        )
         fitted = replace(lut, rows=rows, metadata=replace(lut.metadata, context=context))
         for net in unseen:
             found = predict(fitted, net)
