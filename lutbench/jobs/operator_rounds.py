@@ -14,8 +14,8 @@ from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.common_drift import operator_rounds_us
+from lutbench.measure.in_net import USUAL, Setting
 from lutbench.measure.journal import Journal
-from lutbench.measure.layouts import NO_BLOCKS, Blocks
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us, noise_of
@@ -127,11 +127,11 @@ class Campaign:
         protocol: Protocol,
         seed: int,
         report: Report,
-        blocks: Blocks = NO_BLOCKS,
+        setting: Setting = USUAL,
     ) -> None:
-        """blocks: the layout that the runtime keeps activations in."""
+        """setting: what the operators are timed with."""
         self._chains = [Chains(space) for space in spaces]
-        self._blocks = blocks
+        self._setting = setting
         self._nets = nets
         self._canaries = canaries
         self._journal = journal
@@ -160,7 +160,7 @@ class Campaign:
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
         rows_us = self._rows_us(depth)
-        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._blocks)
+        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._setting)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""
@@ -205,7 +205,7 @@ class Campaign:
         nets = self._measured_nets
         if not self._can_fit(nets):
             return []
-        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name, self._blocks)
+        return try_depths(TRIAL_DEPTHS, nets, self._rows_us, OVERHEAD.name, self._setting)
 
     @property
     def _measured_nets(self) -> list[NetMeasurement]:

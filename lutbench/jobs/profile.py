@@ -59,8 +59,8 @@ from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.metadata import Metadata, space_section, timestamp
 from lutbench.lut.table import Lut
+from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
-from lutbench.measure.layouts import Blocks
 from lutbench.measure.protocol import Failure, Protocol
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import Space, distinct_operators
@@ -171,8 +171,8 @@ def _measure(
             report_journal(journal, report)
             install_artifacts(agent, artifacts, failures, journal, canaries)
             wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
-            blocks = _blocks(request, exporter)
-            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, blocks)
+            setting = Setting(_block_channels(request, exporter), request.threads, request.dtype)
+            campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, setting)
             context = campaign.run()
             warn_of_error(context, settings.threads, report)
             rows = lut_rows(spaces, context, journal.measurements, process_starts(journal))
@@ -188,10 +188,10 @@ def _measure(
     return Lut(metadata, rows, request.lut_path)
 
 
-def _blocks(request: ProfileRequest, exporter: Exporter) -> Blocks:
-    """The layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
+def _block_channels(request: ProfileRequest, exporter: Exporter) -> int:
+    """Of the layout in which the runtime keeps activations: this machine's ONNX Runtime can be asked, a phone's not."""
     is_asked = request.device.kind == "host" and exporter.package == "onnxruntime" and request.dtype == "fp32"
-    return Blocks(block_channels(), is_shared=request.threads > 1) if is_asked else Blocks()
+    return block_channels() if is_asked else 0
 
 
 def _measure_chains(

@@ -158,7 +158,8 @@ class VerifyRounds(GroupedNets):
         rows_us = {row.operator: row.latency_us for row in self._lut.rows if row.is_ok}
         then_us = dict(zip(context.nets, context.nets_us, strict=False))
         groups = [timed.tuning for timed in self._timed]
-        return corrections(groups, rows_us, self._lut.overhead_us, context.in_net, then_us)
+        setting = self._lut.metadata.setting
+        return corrections(groups, rows_us, self._lut.overhead_us, context.in_net, then_us, setting)
 
     def _lut_now(self, found: InNet) -> Lut:
         """The LUT with what operators cost inside nets now."""

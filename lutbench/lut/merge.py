@@ -19,7 +19,7 @@ from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
 from lutbench.lut.row import Row, interval_quality
 from lutbench.lut.table import Lut
 from lutbench.measure.chains import with_call
-from lutbench.measure.layouts import Blocks
+from lutbench.measure.in_net import Setting
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale
 from lutbench.space.definition import joined
@@ -142,7 +142,7 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
     if first.chains and OVERHEAD.name in rows_us:
         rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
     nets = _net_measurements(_space(luts), nets_us, rows_us)
-    fit = _fit(nets, rows_us, first.in_net.blocks)
+    fit = _fit(nets, rows_us, luts[0].metadata.setting)
     if fit is None:
         fits = " and ".join(f"{context.scale:g} x row + {context.operator_us:g} us" for context in contexts)
         raise UsageError(
@@ -177,12 +177,12 @@ def _net_measurements(
     ]
 
 
-def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], blocks: Blocks) -> ScaleFit | None:
+def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], setting: Setting) -> ScaleFit | None:
     """None where too few nets, or rows that make no sense of them, leave no fit."""
     if len(nets) < FEWEST_NETS or OVERHEAD.name not in rows_us:
         return None
     try:
-        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], blocks)
+        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], setting)
     except (ArithmeticError, ValueError):
         return None
     found = fit.in_net

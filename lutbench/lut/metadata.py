@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import LEFT_IN_BLOCKS, SIDES, TERMS, InNet
+from lutbench.measure.in_net import LEFT_IN_BLOCKS, SIDES, TERMS, USUAL, InNet, Setting
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
@@ -159,3 +159,8 @@ class Metadata:
     origin: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def setting(self) -> Setting:
+        """What decides which terms its nets are asked for; copies in a chain have weights of their own, hot in none."""
+        return USUAL if self.context.chains else Setting(self.context.block_channels, self.threads, self.dtype)

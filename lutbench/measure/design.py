@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.layouts import Blocks
+from lutbench.measure.in_net import Setting
 from lutbench.measure.net_fit import term_columns
 from lutbench.space.net import Net
 
 Array = npt.NDArray[np.float64]
 
 _PRIOR = 0.01  # what is known before any net, in nets of a usual one's line
-_BLOCKS = Blocks(16)  # of one thread: what threads wait for is no reason to draw other nets
+_SETTING = Setting(block_channels=16)  # terms of other settings are no reason to draw other nets
 # A usual processor, to weigh lines by: they are of a net's latency, which nobody has measured yet.
 _MACS_PER_US, _ELEMENTS_PER_US, _OPERATOR_US = 1e5, 3e3, 5.0
 
@@ -42,7 +42,7 @@ def _line(net: Net) -> list[float]:
     names = [operator.name for operator in operators]
     rough_us = [op.macs / _MACS_PER_US + op.touched / _ELEMENTS_PER_US for op in operators]
     whole_us = math.fsum(rough_us) + len(operators) * _OPERATOR_US
-    terms = term_columns(names, rough_us, _BLOCKS)  # those of runtimes without blocks are among them
+    terms = term_columns(names, rough_us, _SETTING)  # those of runtimes without blocks are among them
     return [value / whole_us for value in (whole_us, len(operators), *terms)]
 
 

@@ -9,8 +9,7 @@ from statistics import fmean, geometric_mean, stdev
 from typing import Literal
 
 from lutbench.measure.common_drift import without_common_drift
-from lutbench.measure.in_net import InNet
-from lutbench.measure.layouts import Blocks
+from lutbench.measure.in_net import USUAL, InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solutions_without, solve
 from lutbench.measure.scale import FEWEST_NETS
 
@@ -54,8 +53,8 @@ class _Rows:
         ]
         return geometric_mean(ratios) if ratios else 1.0
 
-    def fitted(self, nets: Nets, blocks: Blocks) -> Solution:
-        return solve(problem_of(nets, self.latencies_us, self.overhead_us, blocks))
+    def fitted(self, nets: Nets, setting: Setting) -> Solution:
+        return solve(problem_of(nets, self.latencies_us, self.overhead_us, setting))
 
 
 def corrections(
@@ -64,6 +63,7 @@ def corrections(
     overhead_us: float,
     was: InNet,
     then_us: Mapping[str, float] | None = None,
+    setting: Setting = USUAL,
 ) -> Corrections:
     """The corrections that the tuning nets, timed again beside each group, are enough for.
 
@@ -74,10 +74,10 @@ def corrections(
         return Corrections({"none": [was] * len(groups)}, {"none": ()})
     rows = _Rows(rows_us, overhead_us)
     together = _of_all(groups)
-    fitted = rows.fitted(together, was.blocks)
+    fitted = rows.fitted(together, setting)
     without = dict(zip([net.net for net in together], solutions_without(fitted), strict=True))
     fit_without = {name: found.in_net for name, found in without.items()}
-    lut_without = _lut_without(groups, rows, was, then_us or {})
+    lut_without = _lut_without(groups, rows, was, then_us or {}, setting)
     return Corrections(
         {
             "none": [was] * len(groups),
@@ -117,12 +117,14 @@ def _of_all(groups: Sequence[Nets]) -> list[NetMeasurement]:
     return [replace(net, latency_us=geometric_mean(alike[name].values())) for name, net in measured.items()]
 
 
-def _lut_without(groups: Sequence[Nets], rows: _Rows, was: InNet, then_us: Mapping[str, float]) -> dict[str, InNet]:
+def _lut_without(
+    groups: Sequence[Nets], rows: _Rows, was: InNet, then_us: Mapping[str, float], setting: Setting
+) -> dict[str, InNet]:
     """For each net what the LUT says operators cost inside nets, fitted without it where its time then is known."""
     nets = {net.net: net for group in groups for net in group}
     if len(nets) <= FEWEST_NETS or nets.keys() - then_us.keys():
         return dict.fromkeys(nets, was)
-    then = rows.fitted([replace(net, latency_us=then_us[name]) for name, net in nets.items()], was.blocks)
+    then = rows.fitted([replace(net, latency_us=then_us[name]) for name, net in nets.items()], setting)
     return {name: found.in_net for name, found in zip(nets, solutions_without(then), strict=True)}
 
 

@@ -3,7 +3,8 @@
 A row carries the overhead of a call, which a net pays once; one that is the slope of chains carries none. Inside a net
 an operator finds its code, weights and inputs colder than among its own repetitions, and a runtime may change the
 layout of an operator's input and output where it stands alone, and not between two operators of a net. Both go with
-what the operator moves. What it computes takes as long in a net as alone, so that a scale, which is of all its time,
+what the operator moves; of weights those count most that a cache holds among repetitions, for what no cache holds is
+fetched anew alone as well. What it computes takes as long in a net as alone, so that a scale, which is of all its time,
 has to be corrected by its multiply-accumulates. The scale also differs with the size of the feature map, one way on one
 runtime and another on the next (docs/notes/protocol.md: curves), and is a polynomial of it:
 
@@ -25,11 +26,12 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from lutbench.errors import SpaceError
-from lutbench.measure.layouts import Blocks, Kept, kept_between
+from lutbench.measure.layouts import Kept, kept_between
 from lutbench.measure.warmth import Warmth
 from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
+_HELD = 500_000  # weights: of fp32 what a second-level cache of 2 MiB holds
 
 
 def _moved(operator: Operator) -> int:
@@ -37,16 +39,23 @@ def _moved(operator: Operator) -> int:
     return math.prod(operator.input_shape) + math.prod(operator.output_shape)
 
 
+def _hot_weights(operator: Operator) -> float:
+    """Weights of an operator that is small enough to find them in a cache when it is timed alone, as no net does."""
+    return operator.params * math.exp(-operator.params / _HELD)
+
+
+WEIGHTS, HOT_WEIGHTS = "weights", "hot_weights"
 # what an operator moves or computes, by the name a LUT has for it -> elements, or multiply-accumulates, of one image
-TERMS: Mapping[str, Callable[[Operator], int]] = MappingProxyType(
+TERMS: Mapping[str, Callable[[Operator], float]] = MappingProxyType(
     {
-        "weights": lambda op: op.params,
+        WEIGHTS: lambda op: op.params,
         "inputs_outputs": _moved,
         # of grouped convolutions: ONNX Runtime computes most of them in another layout than the convolutions around
         "grouped": lambda op: _moved(op) if op.groups > 1 else 0,
         # of additions: alone they are a pass of their own, inside a net a part of the convolution before
         "residual": lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
         "macs": lambda op: op.macs,
+        HOT_WEIGHTS: _hot_weights,
     }
 )
 KEPT, BOUNDARIES = "kept", "boundaries"
@@ -58,10 +67,29 @@ SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's 
 _USUAL_SIDE = 1.1  # a map of 12.6 x 12.6, its side's logarithm to the base of 10
 
 
-def fitted_terms(blocks: Blocks) -> tuple[str, ...]:
-    """The terms that nets are asked for; of boundaries only where threads wait for each other at them."""
-    left = (KEPT, BOUNDARIES) if blocks.is_shared else (KEPT,)
-    return (*(left if blocks.channels else ()), *TERMS, *SIDES)
+@dataclass(frozen=True)
+class Setting:
+    """What operators were timed with, as far as nets are asked for other terms by it.
+
+    block_channels: the channels of a block; 0 where the runtime has none.
+    """
+
+    block_channels: int = 0
+    threads: int = 1
+    dtype: str = "int8"
+
+
+USUAL = Setting()
+
+
+def fitted_terms(setting: Setting) -> tuple[str, ...]:
+    """The terms that nets are asked for: of boundaries where threads share the work at them, and of those weights that
+    a cache holds in fp32, where it does not hold most; in int8 of all.
+    """
+    left = (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT,)
+    other = WEIGHTS if setting.dtype == "fp32" else HOT_WEIGHTS
+    moved = (term for term in TERMS if term != other)
+    return (*(left if setting.block_channels else ()), *moved, *SIDES)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -132,11 +160,6 @@ class InNet:
     def kept_us(self, kept: Kept) -> float:
         """What a net takes beside its operators' shares for what it leaves in blocks: less than 0 where it saves."""
         return math.fsum(self.terms.get(name, 0.0) * amount(kept) for name, amount in LEFT_IN_BLOCKS.items())
-
-    @property
-    def blocks(self) -> Blocks:
-        """The layout that it was fitted for."""
-        return Blocks(self.block_channels, BOUNDARIES in self.terms)
 
     @property
     def has_kept(self) -> bool:

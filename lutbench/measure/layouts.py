@@ -25,21 +25,6 @@ _ALIGNED = 4  # channels: ONNX Runtime's change of layout takes whole fours
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """The layout that a runtime keeps activations in.
-
-    channels: of a block; 0 where there is no such layout.
-    is_shared: whether several threads change layouts together, and wait for each other.
-    """
-
-    channels: int = 0
-    is_shared: bool = False
-
-
-NO_BLOCKS = Blocks()
-
-
-@dataclass(frozen=True)
 class Kept:
     """What stays in blocks between two operators: million elements, and at how many boundaries."""
 

@@ -16,8 +16,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lutbench.measure.in_net import LEFT_IN_BLOCKS, SIDES, TERMS, InNet, amounts, fitted_terms, side_powers
-from lutbench.measure.layouts import NO_BLOCKS, Blocks, Kept, kept_between
+from lutbench.measure.in_net import (
+    LEFT_IN_BLOCKS,
+    SIDES,
+    TERMS,
+    USUAL,
+    InNet,
+    Setting,
+    amounts,
+    fitted_terms,
+    side_powers,
+)
+from lutbench.measure.layouts import Kept, kept_between
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -49,14 +59,14 @@ class Problem:
     """Nets as relative quantities: (nets, 2 + terms) of work, operators and terms; what is above the scale of 1.
 
     latencies_us: of the nets.
-    blocks: they say which terms the columns are of.
+    setting: it says which terms the columns are of.
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
 
     columns: Array
     targets: Array
     latencies_us: Array
-    blocks: Blocks = NO_BLOCKS
+    setting: Setting = USUAL
     warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
@@ -97,35 +107,35 @@ class Solution:
     @property
     def in_net(self) -> InNet:
         scale, operator_us, *others = (float(value) for value in self.unknowns)
-        blocks, warm_us = self.problem.blocks, self.problem.warm_us
+        setting, warm_us = self.problem.setting, self.problem.warm_us
         # without one of few small nets the others may ask for a share that there is not
         warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
-        terms = dict(zip(fitted_terms(blocks), others, strict=True))
-        return InNet(1 + scale, operator_us, terms, block_channels=blocks.channels, warmth=warmth)
+        terms = dict(zip(fitted_terms(setting), others, strict=True))
+        return InNet(1 + scale, operator_us, terms, block_channels=setting.block_channels, warmth=warmth)
 
 
 def problem_of(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, blocks: Blocks = NO_BLOCKS
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting = USUAL
 ) -> Problem:
     latencies_us = np.array([net.latency_us for net in nets])
     work_us = [[rows_us[name] - overhead_us for name in net.operators] for net in nets]
     sums_us = np.array([math.fsum(own) for own in work_us])
     counts = np.array([len(own) for own in work_us], dtype=np.float64)
-    terms = np.array([term_columns(net.operators, own, blocks) for net, own in zip(nets, work_us, strict=True)])
+    terms = np.array([term_columns(net.operators, own, setting) for net, own in zip(nets, work_us, strict=True)])
     columns = np.column_stack([sums_us, counts, terms]) / latencies_us[:, None]
-    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, blocks)
+    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting)
 
 
-def term_columns(operators: Sequence[str], work_us: Sequence[float], blocks: Blocks) -> list[float]:
+def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Setting) -> list[float]:
     """What each term that is fitted is multiplied by in a net: million elements, or MACs; microseconds of SIDES.
 
     work_us: of each operator, without the overhead of a call.
     """
     found = dict(zip(TERMS, np.sum([amounts(name) for name in operators], axis=0), strict=True))
     found |= dict(zip(SIDES, np.array(work_us) @ np.array([side_powers(name) for name in operators]), strict=True))
-    kept = kept_between(operators, blocks.channels) if blocks.channels else Kept()
+    kept = kept_between(operators, setting.block_channels) if setting.block_channels else Kept()
     found |= {name: amount(kept) for name, amount in LEFT_IN_BLOCKS.items()}
-    return [float(found[term]) for term in fitted_terms(blocks)]
+    return [float(found[term]) for term in fitted_terms(setting)]
 
 
 def solve(problem: Problem) -> Solution:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 from lutbench.measure.common_drift import without_common_drift
-from lutbench.measure.in_net import InNet
-from lutbench.measure.layouts import NO_BLOCKS, Blocks
+from lutbench.measure.in_net import USUAL, InNet, Setting
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.statistics import Z_95
@@ -43,15 +42,15 @@ def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float
 
 
 def fit_scale(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, blocks: Blocks = NO_BLOCKS
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting = USUAL
 ) -> ScaleFit:
     """What makes the nets' predictions right; ValueError for too few nets.
 
-    blocks: the layout that the runtime keeps activations in.
+    setting: of the LUT; it says which terms are fitted.
     """
     if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
-    found = solve(problem_of(nets, rows_us, overhead_us, blocks))
+    found = solve(problem_of(nets, rows_us, overhead_us, setting))
     half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
     errors = left_out_errors(found)
     scale = found.in_net.scale
@@ -98,13 +97,13 @@ def try_depths(
     nets: Sequence[NetMeasurement],
     rows_at: Callable[[int], Mapping[str, float]],
     overhead_name: str,
-    blocks: Blocks = NO_BLOCKS,
+    setting: Setting = USUAL,
 ) -> list[DepthTrial]:
     """A trial per depth; rows_at gives each operator's latency (us) at a depth."""
     trials = []
     for depth in depths:
         rows_us = rows_at(depth)
-        found = solve(problem_of(nets, rows_us, rows_us[overhead_name], blocks))
+        found = solve(problem_of(nets, rows_us, rows_us[overhead_name], setting))
         errors = tuple(map(abs, left_out_errors(found)))
         trials.append(DepthTrial(depth, errors, found.in_net.scale))
     return trials

@@ -9,8 +9,8 @@ import pytest
 from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets
 from lutbench.measure import net_fit
 from lutbench.measure.design import lines, most_telling
-from lutbench.measure.in_net import KEPT, InNet, fitted_terms
-from lutbench.measure.layouts import Blocks, Kept
+from lutbench.measure.in_net import KEPT, InNet, Setting, fitted_terms
+from lutbench.measure.layouts import Kept
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -70,7 +70,7 @@ def test_what_no_net_of_a_space_has_tells_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(net_fit, "kept_between", lambda *_: Kept())
     found = lines(random_nets(FBNET, 5, 0, "any"))
     assert np.isfinite(found).all()
-    kept = 2 + fitted_terms(Blocks(16)).index(KEPT)
+    kept = 2 + fitted_terms(Setting(16)).index(KEPT)
     assert not found[:, kept].any() and np.delete(found, kept, axis=1).all()
 
 

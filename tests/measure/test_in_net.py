@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from statistics import median
 
 import pytest
 
-from lutbench.measure.in_net import SIDES, TERMS, InNet, amounts, fitted_terms, side_powers
-from lutbench.measure.layouts import NO_BLOCKS
+from lutbench.measure.in_net import (
+    HOT_WEIGHTS,
+    SIDES,
+    TERMS,
+    USUAL,
+    WEIGHTS,
+    InNet,
+    Setting,
+    amounts,
+    fitted_terms,
+    side_powers,
+)
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -60,7 +71,7 @@ def test_overhead_is_paid_once() -> None:
 
 def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() -> None:
     name = "ir_k5_e1_g2_16x112x112_16_s1"
-    weights, moved, grouped, residual, macs = amounts(name)
+    weights, moved, grouped, residual, macs, _ = amounts(name)
     assert weights == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) / 1e6)
     assert moved == grouped == pytest.approx(2 * 16 * 112 * 112 / 1e6)
     assert macs == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) * 112 * 112 / 1e6)
@@ -69,6 +80,25 @@ def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() ->
     assert amounts(name.replace("_g2_", "_g1_").replace("_16_s1", "_24_s1"))[3] == 0
     assert InNet(1.0, 0.0, {"grouped": 100.0}).share_us(name, 50.0, 2.0) == pytest.approx(48 + 100 * moved)
     assert amounts("foreign_x") == amounts("nothing") == (0.0,) * len(TERMS)
+
+
+def test_weights_are_hot_alone_where_a_cache_holds_them() -> None:
+    """What an operator's weights cost more inside a net grows with them, and falls again where no cache holds them."""
+    hot = [amounts(f"conv_k1_{channels}x7x7_{channels}_s1")[-1] for channels in (64, 256, 640, 1280, 2560)]
+    assert hot[0] == pytest.approx(64 * 64 / 1e6, rel=0.01)
+    assert hot[0] < hot[1] < hot[2] > hot[3] > hot[4]
+    assert hot[4] < 1e-4 and max(hot) < 0.5 / 2.7
+
+
+def test_hot_weights_are_found_where_nets_ask_for_them() -> None:
+    """In fp32, in place of all weights."""
+    truth = InNet(1.02, 1.0, {HOT_WEIGHTS: 1500.0})
+    nets, unseen = measured(truth, 32, 0.005), measured(truth, 100, 0.0, seed=1)
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting(dtype="fp32")).in_net
+    assert WEIGHTS not in fit.terms
+    without = replace(fit, terms={name: us for name, us in fit.terms.items() if name != HOT_WEIGHTS})
+    errors = [sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit, without)]
+    assert errors[0] < 0.006 < 0.01 < errors[1]
 
 
 def test_the_scale_goes_with_the_side_of_the_feature_map() -> None:
@@ -87,7 +117,7 @@ def test_a_scale_of_the_feature_map_is_found_where_nets_ask_for_it() -> None:
     truth = InNet(1.05, 1.0, {"side": -0.4, "side_3": 0.3})
     nets, unseen = measured(truth, 32, 0.01), measured(truth, 100, 0.0, seed=1)
     fit = fit_scale(nets, rows_us(), OVERHEAD_US)
-    assert set(fit.in_net.terms) == {*TERMS, *SIDES} == set(fitted_terms(NO_BLOCKS))
+    assert set(fit.in_net.terms) == {*TERMS, *SIDES} - {HOT_WEIGHTS} == set(fitted_terms(USUAL))
     with_sizes, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_sizes < 0.006 < 0.01 < without
 

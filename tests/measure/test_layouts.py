@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from lutbench.measure.in_net import BOUNDARIES, KEPT, InNet
-from lutbench.measure.layouts import NO_BLOCKS, Blocks, Ends, Kept, ends_of_name, kept_between
+from lutbench.measure.in_net import BOUNDARIES, KEPT, InNet, Setting
+from lutbench.measure.layouts import Ends, Kept, ends_of_name, kept_between
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.find import known_space
@@ -56,11 +56,11 @@ def test_what_is_not_known_is_in_no_blocks() -> None:
 @pytest.mark.parametrize(
     ("terms", "told_by", "not_told_by"),
     [
-        ({KEPT: -2000.0, "macs": 3.0}, Blocks(16), NO_BLOCKS),
-        ({KEPT: -800.0, BOUNDARIES: -15.0}, Blocks(16, is_shared=True), Blocks(16)),  # as of two threads
+        ({KEPT: -2000.0, "macs": 3.0}, Setting(16), Setting()),
+        ({KEPT: -800.0, BOUNDARIES: -15.0}, Setting(16, threads=2), Setting(16)),
     ],
 )
-def test_nets_ask_for_what_they_keep(terms: dict[str, float], told_by: Blocks, not_told_by: Blocks) -> None:
+def test_nets_ask_for_what_they_keep(terms: dict[str, float], told_by: Setting, not_told_by: Setting) -> None:
     space = known_space("fbnet-cifar").scaled(32, 1.0)
     rng = random.Random(3)
     rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
@@ -76,9 +76,8 @@ def test_nets_ask_for_what_they_keep(terms: dict[str, float], told_by: Blocks, n
 
     nets, unseen = timed(22, 0), timed(60, 1)
     errors = []
-    for blocks in (told_by, not_told_by):
-        found = fit_scale(nets, rows, 2.0, blocks).in_net
-        assert found.blocks == blocks
+    for setting in (told_by, not_told_by):
+        found = fit_scale(nets, rows, 2.0, setting).in_net
         predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in unseen)
         errors.append(sum(abs(us / net.latency_us - 1) for us, net in zip(predicted, unseen, strict=True)) / 60)
     assert errors[0] < 0.005 < 0.01 < errors[1]
