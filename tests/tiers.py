@@ -101,7 +101,10 @@ LONG: dict[str, tuple[str, ...]] = {
     "export/test_cache": ("two_writers",),
     "export/test_coreml_export": ("every_kind_computes",),
     "export/test_every_kind": ("an_artifact_computes_what_the_module_computes[executorch-int8-mqa",),
-    "export/test_executorch_export": ("the_remedies_for_speed_",),
+    "export/test_executorch_export": (
+        "the_remedies_for_speed_",
+        "what_computes_one_pixel_between_kernels_of_others_runs[int8",
+    ),
     "export/test_onnx_counts": ("a_whole_net_in_int8",),
     "export/test_onnx_export": (
         "a_published_model_runs_in_int8_from_end_to_end[mna",
@@ -125,7 +128,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "jobs/test_check": ("devices_check_of_a_phone_that_is_not_there",),
     "jobs/test_export": ("every_runtime_classifies_as_torch_does",),
     "jobs/test_every_space": tuple(
-        f"from_a_lut_to_files[{name}" for name in ("fbnet-cifar", "fbnetv2", "mobilenetv4", "ofa", "spos")
+        f"from_a_lut_to_files[{name}" for name in ("fbnet-cifar", "fbnetv2", "mobilenetv4", "ofa", "proxyless", "spos")
     ),
     "jobs/test_profile": ("another_definition", "several_variants"),
     "jobs/test_profile_runtimes": ("a_lut_of_every_operator_that_verifies",),
