@@ -29,8 +29,12 @@ lint: $(STAMP)
 	ln -s $(CURDIR)/search $(CURDIR)/device_agents build/types/lutbench/ # one package, as it is imported
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
+# Tests write thousands of small files, half a gigabyte at most: a folder in memory, where there is one with room that
+# programs may be started from, takes a tenth off them. A TMPDIR that is set is taken as it is.
 test: $(STAMP)
-	$(BIN)/pytest $(PROCESSES) $(ARGS)
+	folder=$$([ -n "$$TMPDIR" ] || sh tests/folder_in_memory.sh); [ -z "$$folder" ] || export TMPDIR="$$folder"; \
+	  $(BIN)/pytest $(PROCESSES) $(ARGS) || exit; \
+	  [ -z "$$folder" ] || rm -rf "$$folder" # what failed is left to be looked at
 
 test-quick: $(STAMP) # what one runs while changing code: no exports, no processes
 	LUTBENCH_QUICK=1 $(BIN)/pytest $(PROCESSES) -m 'not slow' $(ARGS)
