@@ -162,5 +162,8 @@ class Metadata:
 
     @property
     def setting(self) -> Setting:
-        """What decides which terms its nets are asked for; copies in a chain have weights of their own, hot in none."""
+        """What decides which terms its nets are asked for.
+
+        With rows of chains the usual ones: each copy in a chain has weights of its own, so that a cache holds none.
+        """
         return USUAL if self.context.chains else Setting(self.context.block_channels, self.threads, self.dtype)

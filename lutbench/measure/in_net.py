@@ -83,8 +83,10 @@ USUAL = Setting()
 
 
 def fitted_terms(setting: Setting) -> tuple[str, ...]:
-    """The terms that nets are asked for: of boundaries where threads share the work at them, and of those weights that
-    a cache holds in fp32, where it does not hold most; in int8 of all.
+    """The terms that nets are asked for.
+
+    In fp32 hot weights take the place of all weights; in int8, where caches hold four times as many, it makes no
+    difference. Boundaries cost something where several threads share the work at them.
     """
     left = (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT,)
     other = WEIGHTS if setting.dtype == "fp32" else HOT_WEIGHTS
