@@ -30,7 +30,7 @@ lint: $(STAMP)
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 
 # Tests write thousands of small files, half a gigabyte at most: a folder in memory, where there is one with room that
-# programs may be started from, takes a tenth off them. A TMPDIR that is set is taken as it is.
+# programs may be started from, spares them the disk. A TMPDIR that is set is taken as it is.
 test: $(STAMP)
 	folder=$$([ -n "$$TMPDIR" ] || sh tests/folder_in_memory.sh); [ -z "$$folder" ] || export TMPDIR="$$folder"; \
 	  $(BIN)/pytest $(PROCESSES) $(ARGS) || exit; \
