@@ -15,10 +15,8 @@ from lutbench.space.find import SPACES
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 
-# of a normal error: standard deviations of the interval over a mean absolute error of 0.8 standard deviations
-_HALF_WIDTH_PER_MEAN_ERROR = Z_95 / 0.798
-# standard deviations of what a whole net took, over the mean absolute difference of two halves of it
-_SPREAD_PER_NOISE = math.sqrt(math.pi / 2) / 2
+_MEAN_PER_SPREAD = 0.798  # of a normal error: its mean absolute value in standard deviations
+_HALF_WIDTH_PER_MEAN_ERROR = Z_95 / _MEAN_PER_SPREAD
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ def net_half_width(lut: Lut) -> float | None:
     Tuning nets that are closer to their fit than to themselves are so by luck, for none is known better than that.
     """
     context = lut.metadata.context
-    spread = max(context.net_spread, context.net_noise * _SPREAD_PER_NOISE)
+    own_spread = context.net_noise / 2 / _MEAN_PER_SPREAD  # two halves differ by twice what the whole is uncertain by
+    spread = max(context.net_spread, own_spread)
     return student_95(len(context.nets) - 1) * spread if context.net_spread else None
 
 

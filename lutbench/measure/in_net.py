@@ -20,7 +20,7 @@ term `boundaries`, of the number of places between two such. Nor is what a small
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -154,10 +154,8 @@ class InNet:
         """A net's latency from its operators' names and rows, in their order, microseconds."""
         found = list(rows)
         alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
-        return overhead_us + self.warmth.net_us(alone_us + self._left_us([name for name, _ in found]))
-
-    def _left_us(self, operators: Sequence[str]) -> float:
-        return self.kept_us(kept_between(operators, self.block_channels)) if self.has_kept else 0.0
+        kept = kept_between((name for name, _ in found), self.block_channels)
+        return overhead_us + self.warmth.net_us(alone_us + self.kept_us(kept))
 
     def kept_us(self, kept: Kept) -> float:
         """What a net takes beside its operators' shares for what it leaves in blocks: less than 0 where it saves."""

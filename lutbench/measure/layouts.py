@@ -89,12 +89,12 @@ def ends_of_name(name: str, block_channels: int) -> Ends:
 
 
 def kept_between(operators: Iterable[str], block_channels: int, is_blocked: bool = False) -> Kept:
-    """What these operators, in order, leave in blocks between two of them.
+    """What these operators, in order, leave in blocks between two of them; nothing where blocks have 0 channels.
 
     is_blocked: whether the first gets blocks; a net gets none.
     """
     kept = Kept()
-    for name in operators:
+    for name in operators if block_channels else ():
         ends = ends_of_name(name, block_channels)
         kept += ends.kept(is_blocked)
         is_blocked = ends.after(is_blocked)

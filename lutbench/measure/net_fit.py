@@ -27,7 +27,7 @@ from lutbench.measure.in_net import (
     fitted_terms,
     side_powers,
 )
-from lutbench.measure.layouts import Kept, kept_between
+from lutbench.measure.layouts import kept_between
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -133,7 +133,7 @@ def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Se
     """
     found = dict(zip(TERMS, np.sum([amounts(name) for name in operators], axis=0), strict=True))
     found |= dict(zip(SIDES, np.array(work_us) @ np.array([side_powers(name) for name in operators]), strict=True))
-    kept = kept_between(operators, setting.block_channels) if setting.block_channels else Kept()
+    kept = kept_between(operators, setting.block_channels)
     found |= {name: amount(kept) for name, amount in LEFT_IN_BLOCKS.items()}
     return [float(found[term]) for term in fitted_terms(setting)]
 
