@@ -27,7 +27,7 @@ from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.measure.common_drift import without_common_drift
-from lutbench.measure.in_net import InNet
+from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
@@ -108,7 +108,7 @@ def main() -> None:
         summaries = {op.name: data.best_summary(op.name, depth) for op in space.operators if op.is_measured}
         rows = {name: summary.latency_us for name, summary in summaries.items() if summary}
         overhead = rows[OVERHEAD.name]
-        fit = fit_scale(measured[:FITTED], rows, overhead)
+        fit = fit_scale(measured[:FITTED], rows, overhead, Setting())
 
         def errors(in_net: InNet, chosen: list[NetMeasurement], rows: dict[str, float] = rows) -> list[float]:
             overhead = rows[OVERHEAD.name]

@@ -23,6 +23,7 @@ from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row
 from lutbench.measure.chains import CHAIN_LENGTHS, UNREADABLE, Slope, placed, with_call
+from lutbench.measure.in_net import OF_CHAINS
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us, noise_of
@@ -287,7 +288,8 @@ def _context(rows: Sequence[Row], plan: ChainPlan, nets: Sequence[Net], journal:
 def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleFit | None:
     if len(nets) < FEWEST_NETS or OVERHEAD.name not in rows_us:
         return None
-    fit = fit_scale(nets, with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name), rows_us[OVERHEAD.name])
+    rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
+    fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], OF_CHAINS)
     return replace(fit, in_net=replace(fit.in_net, with_call=False))
 
 

@@ -14,7 +14,7 @@ from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
 from lutbench.measure.common_drift import operator_rounds_us
-from lutbench.measure.in_net import USUAL, Setting
+from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
@@ -127,7 +127,7 @@ class Campaign:
         protocol: Protocol,
         seed: int,
         report: Report,
-        setting: Setting = USUAL,
+        setting: Setting,
     ) -> None:
         """setting: what the operators are timed with."""
         self._chains = [Chains(space) for space in spaces]

@@ -159,7 +159,7 @@ class VerifyRounds(GroupedNets):
         then_us = dict(zip(context.nets, context.nets_us, strict=False))
         groups = [timed.tuning for timed in self._timed]
         setting = self._lut.metadata.setting
-        return corrections(groups, rows_us, self._lut.overhead_us, context.in_net, then_us, setting)
+        return corrections(groups, rows_us, self._lut.overhead_us, context.in_net, setting, then_us)
 
     def _lut_now(self, found: InNet) -> Lut:
         """The LUT with what operators cost inside nets now."""

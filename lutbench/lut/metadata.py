@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import LEFT_IN_BLOCKS, SIDES, TERMS, USUAL, InNet, Setting
+from lutbench.measure.in_net import LEFT_IN_BLOCKS, OF_CHAINS, SIDES, TERMS, InNet, Setting
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
@@ -162,8 +162,5 @@ class Metadata:
 
     @property
     def setting(self) -> Setting:
-        """What decides which terms its nets are asked for.
-
-        With rows of chains the usual ones: each copy in a chain has weights of its own, so that a cache holds none.
-        """
-        return USUAL if self.context.chains else Setting(self.context.block_channels, self.threads, self.dtype)
+        """What decides which terms its nets are asked for."""
+        return OF_CHAINS if self.context.chains else Setting(self.context.block_channels, self.threads, self.dtype)

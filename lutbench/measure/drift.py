@@ -9,7 +9,7 @@ from statistics import fmean, geometric_mean, stdev
 from typing import Literal
 
 from lutbench.measure.common_drift import without_common_drift
-from lutbench.measure.in_net import USUAL, InNet, Setting
+from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solutions_without, solve
 from lutbench.measure.scale import FEWEST_NETS
 
@@ -62,8 +62,8 @@ def corrections(
     rows_us: Mapping[str, float],
     overhead_us: float,
     was: InNet,
+    setting: Setting,
     then_us: Mapping[str, float] | None = None,
-    setting: Setting = USUAL,
 ) -> Corrections:
     """The corrections that the tuning nets, timed again beside each group, are enough for.
 

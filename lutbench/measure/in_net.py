@@ -79,7 +79,8 @@ class Setting:
     dtype: str = "int8"
 
 
-USUAL = Setting()
+# what rows of chains are fitted by: each copy in a chain has weights of its own, so that a cache holds none
+OF_CHAINS = Setting()
 
 
 def fitted_terms(setting: Setting) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from lutbench.measure.in_net import (
     LEFT_IN_BLOCKS,
     SIDES,
     TERMS,
-    USUAL,
     InNet,
     Setting,
     amounts,
@@ -66,7 +65,7 @@ class Problem:
     columns: Array
     targets: Array
     latencies_us: Array
-    setting: Setting = USUAL
+    setting: Setting
     warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
@@ -115,7 +114,7 @@ class Solution:
 
 
 def problem_of(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting = USUAL
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting
 ) -> Problem:
     latencies_us = np.array([net.latency_us for net in nets])
     work_us = [[rows_us[name] - overhead_us for name in net.operators] for net in nets]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 from lutbench.measure.common_drift import without_common_drift
-from lutbench.measure.in_net import USUAL, InNet, Setting
+from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
 from lutbench.measure.statistics import Z_95
@@ -42,7 +42,7 @@ def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float
 
 
 def fit_scale(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting = USUAL
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting
 ) -> ScaleFit:
     """What makes the nets' predictions right; ValueError for too few nets.
 
@@ -97,7 +97,7 @@ def try_depths(
     nets: Sequence[NetMeasurement],
     rows_at: Callable[[int], Mapping[str, float]],
     overhead_name: str,
-    setting: Setting = USUAL,
+    setting: Setting,
 ) -> list[DepthTrial]:
     """A trial per depth; rows_at gives each operator's latency (us) at a depth."""
     trials = []

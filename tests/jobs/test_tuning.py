@@ -44,7 +44,7 @@ def worst_error(nets: tuple[Net, ...], judged: tuple[Net, ...], space: Space) ->
     rows = {op.name: 5 + op.macs / 1e5 + op.touched / 3e3 for op in space.operators if op.is_measured}
     rows[OVERHEAD.name] = 2.0
     truth = InNet(1.05, 6.0, {"weights": 60.0, "inputs_outputs": -120.0, "macs": 4.0})
-    fit = fit_scale(timed(nets, truth, rows, 0.01), rows, 2.0).in_net
+    fit = fit_scale(timed(nets, truth, rows, 0.01), rows, 2.0, Setting()).in_net
     errors = (
         abs(fit.net_us([(name, rows[name]) for name in net.operators], 2.0) / net.latency_us - 1)
         for net in timed(judged, truth, rows, 0.0)

@@ -15,6 +15,7 @@ from lutbench.lut.metadata import ContextSection, Metadata, SpaceSection
 from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.row import Row, failed_row, identity_row
 from lutbench.lut.table import Lut
+from lutbench.measure.in_net import Setting
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -108,7 +109,7 @@ def _share_inside(own: list[tuple[Net, ...]], unseen: Sequence[Net], noise: floa
 
         nets = {net: measured_us(net) for net in tuning}
         names = [NetMeasurement(net.key, tuple(op.name for op in net.operators), us) for net, us in nets.items()]
-        fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"]))
+        fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"], Setting()))
         lut = lut_of_ones()
         rows = tuple(
             replace(row, **dict.fromkeys(("latency_us", *ROW_FIGURES), rows_us[row.operator]))

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from lutbench.measure.drift import Correction, Corrections, choose, corrections
-from lutbench.measure.in_net import InNet
+from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement, problem_of, solve
 from tests.measure.test_in_net import OVERHEAD_US, errors_of, measured, rows_us
 
@@ -14,7 +14,7 @@ WAS = InNet(1.05, 2.0, {"weights": 40.0})
 
 
 def corrected(nets: list[NetMeasurement]) -> tuple[Correction, InNet]:
-    found = corrections([nets], rows_us(), OVERHEAD_US, WAS)
+    found = corrections([nets], rows_us(), OVERHEAD_US, WAS, Setting())
     how = choose(found)
     return how, found.in_nets[how][0]
 
@@ -48,10 +48,10 @@ def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
     seen, unseen = [], []
     for seed in range(6):
         nets = measured(WAS, 22, 0.02, seed)
-        was = solve(problem_of(nets, rows_us(), OVERHEAD_US)).in_net
+        was = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting())).in_net
         then_us = {net.net: net.latency_us for net in nets}
-        fair = corrections([nets], rows_us(), OVERHEAD_US, was, then_us).errors["none"]
-        blind = corrections([nets], rows_us(), OVERHEAD_US, was).errors["none"]
+        fair = corrections([nets], rows_us(), OVERHEAD_US, was, Setting(), then_us).errors["none"]
+        blind = corrections([nets], rows_us(), OVERHEAD_US, was, Setting()).errors["none"]
         assert fmean(fair) > fmean(blind)
         seen.append(fmean(fair))
         unseen.append(fmean(map(abs, errors_of(was, measured(WAS, 60, 0.02, seed + 100)))))
@@ -61,8 +61,8 @@ def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
 def test_nets_of_which_one_has_no_time_of_then_are_judged_by_the_lut_as_it_is() -> None:
     nets = measured(WAS, 22, 0.01)
     then_us = {net.net: net.latency_us for net in nets[1:]}
-    found = corrections([nets], rows_us(), OVERHEAD_US, WAS, then_us)
-    assert found == corrections([nets], rows_us(), OVERHEAD_US, WAS)
+    found = corrections([nets], rows_us(), OVERHEAD_US, WAS, Setting(), then_us)
+    assert found == corrections([nets], rows_us(), OVERHEAD_US, WAS, Setting())
 
 
 def test_groups_decide_together() -> None:
@@ -76,19 +76,19 @@ def test_groups_decide_together() -> None:
         errors: dict[Correction, list[float]] = {"none": none * groups, "ratio": ratio * groups, "fit": fit * groups}
         assert choose(Corrections(in_nets, errors)) == expected
     nets = measured(WAS.times(2), 22, 0.0)
-    assert choose(corrections([nets, nets[:2]], rows_us(), OVERHEAD_US, WAS)) == "none"
+    assert choose(corrections([nets, nets[:2]], rows_us(), OVERHEAD_US, WAS, Setting())) == "none"
 
 
 def test_groups_are_fitted_together_and_each_has_its_own_ratio() -> None:
     now = InNet(1.0, 2.0, {"weights": 900.0})
     ratios = (0.9, 1.0, 1.2, 1.05)
     groups = [measured(now.times(ratio), 22, 0.02, seed=0, noise_seed=number) for number, ratio in enumerate(ratios)]
-    found = corrections(groups, rows_us(), OVERHEAD_US, WAS)
+    found = corrections(groups, rows_us(), OVERHEAD_US, WAS, Setting())
     assert choose(found) == "fit"
     together, alone = [], []
     for number, ratio in enumerate(ratios):
         unseen = measured(now.times(ratio), 50, 0.0, seed=1)
-        alone_found = corrections([groups[number]], rows_us(), OVERHEAD_US, WAS).in_nets["fit"][0]
+        alone_found = corrections([groups[number]], rows_us(), OVERHEAD_US, WAS, Setting()).in_nets["fit"][0]
         together.append(fmean(map(abs, errors_of(found.in_nets["fit"][number], unseen))))
         alone.append(fmean(map(abs, errors_of(alone_found, unseen))))
     assert fmean(together) < 0.75 * fmean(alone)
@@ -97,5 +97,5 @@ def test_groups_are_fitted_together_and_each_has_its_own_ratio() -> None:
 def test_one_odd_net_moves_a_ratio_by_its_share() -> None:
     nets = measured(WAS.times(1.1), 22, 0.0)
     odd = [replace(nets[0], latency_us=1.22 * nets[0].latency_us), *nets[1:]]
-    found = corrections([odd], rows_us(), OVERHEAD_US, WAS).in_nets["ratio"][0]
+    found = corrections([odd], rows_us(), OVERHEAD_US, WAS, Setting()).in_nets["ratio"][0]
     assert found.scale / WAS.scale == pytest.approx(1.1 * 1.22 ** (1 / 22), rel=0.002)
