@@ -74,12 +74,16 @@ class _Ways:
         target, chain = model.warm.total(target_us), model.chain
         least_share = model.warm.total(WINDOW * target_us) / target if is_alone else 0
         cell = target / _CELLS
-        self._costs = [np.rint(cost / cell).astype(np.int64) for cost in chain.costs]
+        rounded = [np.rint(cost / cell).astype(np.int64) for cost in chain.costs]
+        # neighbours may save more than an operator takes: what each decision saves at most is counted in advance
+        saved = [min(0, int(costs.min())) for costs in rounded]
+        self._costs = [costs - most for costs, most in zip(rounded, saved, strict=True)]
         self._states = chain.states
         margin = len(self._costs) // 2 + 2  # a cost is rounded by half a cell at most
-        self._start = round(chain.fixed / cell)
-        end = np.zeros((int(self._states[-1].max()) + 1, _CELLS + margin + 1))
-        end[:, max(0, int(least_share * _CELLS) - margin) :] = 1
+        fixed = round(chain.fixed / cell)
+        self._start, advance = max(0, fixed), max(0, -fixed) - sum(saved)
+        end = np.zeros((int(self._states[-1].max()) + 1, advance + _CELLS + margin + 1))
+        end[:, max(0, advance + int(least_share * _CELLS) - margin) :] = 1
         self._ways = [end]
         for costs, to in zip(reversed(self._costs), reversed(self._states), strict=True):
             after = self._ways[-1]

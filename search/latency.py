@@ -19,7 +19,7 @@ from lutbench.lut.definitions import check_definition
 from lutbench.lut.table import Lut
 from lutbench.search.chain import Chain, GridCosts
 from lutbench.search.grid_costs import LATENCY, CostModel, Costs, GridModel, expected_of_grid, grid_costs
-from lutbench.search.layouts import expected_of_walk, walk_costs
+from lutbench.search.neighbours import expected_of_walk, walk_costs
 from lutbench.search.warm import Warm
 from lutbench.space.decisions import choice_positions, net_at
 from lutbench.space.macro import Space
@@ -107,7 +107,7 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
         return _grid_model(lut, space)
     fixed = fixed_parts(lut, space)
     _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
-    if lut.metadata.context.in_net.has_kept:
+    if lut.metadata.context.in_net.looks_at:
         return _grid_model(lut, space)
     cost_us, overhead_us = _cost_of(lut), lut.overhead_us
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
@@ -118,7 +118,7 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
 def _grid_model(lut: Lut, space: Space) -> GridModel:
     in_net, cost_us, overhead_us = lut.metadata.context.in_net, _cost_of(lut), lut.overhead_us
     costs: Costs
-    if in_net.has_kept:
+    if in_net.looks_at:
         costs = walk_costs(space, in_net, cost_us, overhead_us)
     else:
         costs = grid_costs(space, cost_us, overhead_us)

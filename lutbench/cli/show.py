@@ -193,8 +193,10 @@ def _terms_text(context: ContextSection) -> str:
     asked = {name for name, value in context.terms.items() if value}
     texts = ["by what they move"] if asked & set(TERMS) else []
     texts += ["by the size of their feature maps"] if asked & set(SIDES) else []
-    if context.in_net.has_kept:
+    looks_at = context.in_net.looks_at
+    if "is_blocked" in looks_at:
         texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")
+    texts += ["by which blocks are neighbours"] if looks_at - {"is_blocked"} else []
     if context.warm_share:
         texts.append("by how small it is as a whole")
     return f", and {', '.join(texts)}" if texts else ""

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
-from lutbench.measure.in_net import LEFT_IN_BLOCKS, OF_CHAINS, SIDES, TERMS, InNet, Setting
+from lutbench.measure.in_net import OF_CHAINS, SIDES, TERMS, InNet, Setting
+from lutbench.measure.neighbours import NEIGHBOUR_TERMS
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
@@ -111,7 +112,7 @@ class ContextSection:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
         if min(self.net_error, self.net_spread, self.net_noise) < 0:
             raise LutError("net_error, net_spread or net_noise is negative")
-        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *LEFT_IN_BLOCKS}):
+        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *NEIGHBOUR_TERMS}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
         for name, value in self.terms.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
@@ -163,4 +164,7 @@ class Metadata:
     @property
     def setting(self) -> Setting:
         """What decides which terms its nets are asked for."""
-        return OF_CHAINS if self.context.chains else Setting(self.context.block_channels, self.threads, self.dtype)
+        if self.context.chains:
+            return OF_CHAINS
+        package = self.runtime.partition(" ")[0]
+        return Setting(self.context.block_channels, self.threads, self.dtype, package)

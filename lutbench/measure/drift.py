@@ -14,6 +14,7 @@ from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solut
 from lutbench.measure.scale import FEWEST_NETS
 
 Correction = Literal["none", "ratio", "fit"]
+CORRECTIONS: tuple[Correction, ...] = ("ratio", "fit")
 Nets = Sequence[NetMeasurement]
 
 
@@ -96,13 +97,16 @@ def choose(found: Corrections) -> Correction:
     """The simplest correction that no further one clearly beats.
 
     A correction is not free: it takes in the noise of the nets that it is made from, and where the device has not
-    changed none is better. One beats another where its errors are smaller by more than a standard error of the pairs.
+    changed none is better. One beats another where its errors are smaller by more than a standard error of the pairs;
+    of a ratio and a fit, which was made from more rounds than the LUT's own, the one with the smaller errors is taken.
     """
+    errors = found.errors
     chosen: Correction = "none"
-    further: tuple[Correction, ...] = ("ratio", "fit")
-    for how in further:
-        if how in found.errors and _clearly_smaller(found.errors[how], found.errors[chosen]):
+    for how in CORRECTIONS:
+        if how in errors and _clearly_smaller(errors[how], errors[chosen]):
             chosen = how
+    if chosen == "ratio" and fmean(errors["fit"]) < fmean(errors["ratio"]):
+        return "fit"
     return chosen
 
 

@@ -12,9 +12,9 @@ runtime and another on the next (docs/notes/protocol.md: curves), and is a polyn
                      + work * (side * z + side_2 * z^2 + side_3 * z^3)
     work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
-Where the runtime keeps activations in blocks of channels, what a net saves goes with which operators are neighbours
-(`layouts`), and is no operator's share: the term `kept`, of the elements between two that compute in blocks, and the
-term `boundaries`, of the number of places between two such. Nor is what a small net saves as a whole (`warmth`).
+What a net takes or saves for which operators are neighbours is no operator's share: terms of their pairs are added
+(`neighbours`), such as `kept`, of the elements between two that compute in blocks of channels. Nor is what a small net
+saves as a whole (`warmth`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from lutbench.errors import SpaceError
-from lutbench.measure.layouts import Kept, kept_between
+from lutbench.measure.neighbours import (
+    ALIKE,
+    BOUNDARIES,
+    FIRST_RESIDUALS,
+    KEPT,
+    NEIGHBOUR_TERMS,
+    Pairs,
+    pairs_of,
+)
 from lutbench.measure.warmth import Warmth
 from lutbench.space.operator import Operator, parse_operator
 
@@ -58,11 +66,6 @@ TERMS: Mapping[str, Callable[[Operator], float]] = MappingProxyType(
         HOT_WEIGHTS: _hot_weights,
     }
 )
-KEPT, BOUNDARIES = "kept", "boundaries"
-# terms of what neighbours leave in blocks: us per million elements, and us for each boundary
-LEFT_IN_BLOCKS: Mapping[str, Callable[[Kept], float]] = MappingProxyType(
-    {KEPT: lambda kept: kept.elements, BOUNDARIES: lambda kept: kept.boundaries}
-)
 SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's own time, for each power of z
 _USUAL_SIDE = 1.1  # a map of 12.6 x 12.6, its side's logarithm to the base of 10
 
@@ -72,11 +75,13 @@ class Setting:
     """What operators were timed with, as far as nets are asked for other terms by it.
 
     block_channels: the channels of a block; 0 where the runtime has none.
+    runtime: its package.
     """
 
     block_channels: int = 0
     threads: int = 1
     dtype: str = "int8"
+    runtime: str = ""
 
 
 # what rows of chains are fitted by: each copy in a chain has weights of its own, so that a cache holds none
@@ -87,12 +92,23 @@ def fitted_terms(setting: Setting) -> tuple[str, ...]:
     """The terms that nets are asked for.
 
     In fp32 hot weights take the place of all weights; in int8, where caches hold four times as many, it makes no
-    difference. Boundaries cost something where several threads share the work at them.
+    difference.
     """
-    left = (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT,)
     other = WEIGHTS if setting.dtype == "fp32" else HOT_WEIGHTS
     moved = (term for term in TERMS if term != other)
-    return (*(left if setting.block_channels else ()), *moved, *SIDES)
+    return (*_neighbour_terms(setting), *moved, *SIDES)
+
+
+def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
+    """Those that nets were found to ask for (docs/notes/protocol.md: neighbours).
+
+    Boundaries cost something where several threads share the work at them.
+    """
+    if setting.block_channels:
+        if setting.dtype != "fp32":
+            return (KEPT,)
+        return (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT, ALIKE, FIRST_RESIDUALS)
+    return (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()
 
 
 @lru_cache(maxsize=1 << 16)
@@ -118,7 +134,7 @@ def side_powers(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and LEFT_IN_BLOCKS are.
+    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and NEIGHBOUR_TERMS are.
 
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
@@ -155,14 +171,15 @@ class InNet:
         """A net's latency from its operators' names and rows, in their order, microseconds."""
         found = list(rows)
         alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
-        kept = kept_between((name for name, _ in found), self.block_channels)
-        return overhead_us + self.warmth.net_us(alone_us + self.kept_us(kept))
+        pairs = pairs_of((name for name, _ in found), self.block_channels) if self.looks_at else Pairs()
+        return overhead_us + self.warmth.net_us(alone_us + self.pairs_us(pairs))
 
-    def kept_us(self, kept: Kept) -> float:
-        """What a net takes beside its operators' shares for what it leaves in blocks: less than 0 where it saves."""
-        return math.fsum(self.terms.get(name, 0.0) * amount(kept) for name, amount in LEFT_IN_BLOCKS.items())
+    def pairs_us(self, pairs: Pairs) -> float:
+        """What a net takes beside its operators' shares for its neighbours: less than 0 where it saves."""
+        return math.fsum(self.terms.get(name, 0.0) * term.amount(pairs) for name, term in NEIGHBOUR_TERMS.items())
 
     @property
-    def has_kept(self) -> bool:
-        """Whether a net's latency depends on which operators are neighbours."""
-        return self.block_channels > 0 and any(self.terms.get(name) for name in LEFT_IN_BLOCKS)
+    def looks_at(self) -> frozenset[str]:
+        """What a net's latency depends on of the operator before each, fields of Before; none: it is a sum."""
+        asked = {term.looks_at for name, term in NEIGHBOUR_TERMS.items() if self.terms.get(name)}
+        return frozenset(asked if self.block_channels else asked - {"is_blocked"})

@@ -4,21 +4,19 @@ On x86, ONNX Runtime computes fp32 convolutions in a layout of its own, (N, C/b,
 by the processor (`lutbench.export.onnx_layout` asks it). An operator that is timed alone gets (N, C, H, W) and gives
 it back, so that its row has a change of layout at either end. Inside a net both are left out between two operators
 that compute in blocks. Grouped convolutions whose groups do not fill a block compute in (N, C, H, W), and on either
-side of them the changes stay. So what a net saves goes with the neighbours that it puts side by side: no sum over
-single operators can tell, and the walk over a net's operators here does. With several threads a net pays for a change
+side of them the changes stay. So what a net saves goes with the operators that it puts side by side (`neighbours`).
+With several threads a net pays for a change
 of layout however small the map is (docs/notes/protocol.md: boundaries), so that places are counted, too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from lutbench.errors import SpaceError
 from lutbench.space.graph import Graph, Node
-from lutbench.space.operator import Operator, parse_operator
+from lutbench.space.operator import Operator
 
 _MILLION = 1e6
 _ALIGNED = 4  # channels: ONNX Runtime's change of layout takes whole fours
@@ -77,28 +75,6 @@ def ends_of(operator: Operator, block_channels: int) -> Ends:
         adds=adds,
         elements=elements,
     )
-
-
-@lru_cache(maxsize=1 << 16)
-def ends_of_name(name: str, block_channels: int) -> Ends:
-    """The same by an operator's name; of one whose shape is not known it is taken that it has no blocks."""
-    try:
-        return ends_of(parse_operator(name), block_channels)
-    except SpaceError:
-        return Ends()
-
-
-def kept_between(operators: Iterable[str], block_channels: int, is_blocked: bool = False) -> Kept:
-    """What these operators, in order, leave in blocks between two of them; nothing where blocks have 0 channels.
-
-    is_blocked: whether the first gets blocks; a net gets none.
-    """
-    kept = Kept()
-    for name in operators if block_channels else ():
-        ends = ends_of_name(name, block_channels)
-        kept += ends.kept(is_blocked)
-        is_blocked = ends.after(is_blocked)
-    return kept
 
 
 def _reads(graph: Graph, node: Node, block: int) -> bool:

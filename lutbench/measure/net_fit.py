@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lutbench.measure.in_net import (
-    LEFT_IN_BLOCKS,
     SIDES,
     TERMS,
     InNet,
@@ -26,7 +25,7 @@ from lutbench.measure.in_net import (
     fitted_terms,
     side_powers,
 )
-from lutbench.measure.layouts import kept_between
+from lutbench.measure.neighbours import NEIGHBOUR_TERMS, pairs_of
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -132,8 +131,8 @@ def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Se
     """
     found = dict(zip(TERMS, np.sum([amounts(name) for name in operators], axis=0), strict=True))
     found |= dict(zip(SIDES, np.array(work_us) @ np.array([side_powers(name) for name in operators]), strict=True))
-    kept = kept_between(operators, setting.block_channels)
-    found |= {name: amount(kept) for name, amount in LEFT_IN_BLOCKS.items()}
+    pairs = pairs_of(operators, setting.block_channels)
+    found |= {name: term.amount(pairs) for name, term in NEIGHBOUR_TERMS.items()}
     return [float(found[term]) for term in fitted_terms(setting)]
 
 

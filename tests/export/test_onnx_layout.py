@@ -10,7 +10,7 @@ import pytest
 
 from lutbench.export.onnx_export import export_onnx
 from lutbench.export.onnx_layout import block_channels
-from lutbench.measure.layouts import ends_of_name
+from lutbench.measure.layouts import ends_of
 from lutbench.space.operator import parse_operator
 
 OPERATORS = (
@@ -50,6 +50,6 @@ def test_an_operator_changes_its_layout_where_the_rules_say(name: str, tmp_path:
     last = writers[taken]
     if last.op_type == "Add":  # of the input, behind the change of what the convolution wrote
         last = next(writers[name] for name in last.input if name in writers)
-    ends = ends_of_name(name, block_channels())
+    ends = ends_of(parse_operator(name), block_channels())
     assert ends.reads == any(node.op_type == "ReorderInput" for node in graph.node if given in node.input)
     assert ends.writes == (last.op_type == "ReorderOutput")

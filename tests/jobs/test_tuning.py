@@ -9,8 +9,8 @@ import pytest
 from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets
 from lutbench.measure import net_fit
 from lutbench.measure.design import lines, most_telling
-from lutbench.measure.in_net import KEPT, InNet, Setting, fitted_terms
-from lutbench.measure.layouts import Kept
+from lutbench.measure.in_net import InNet, Setting, fitted_terms
+from lutbench.measure.neighbours import KEPT, Pairs
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
@@ -67,7 +67,7 @@ def test_the_most_telling_line_is_the_one_that_others_say_least_of() -> None:
 
 
 def test_what_no_net_of_a_space_has_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(net_fit, "kept_between", lambda *_: Kept())
+    monkeypatch.setattr(net_fit, "pairs_of", lambda *_: Pairs())
     found = lines(random_nets(FBNET, 5, 0, "any"))
     assert np.isfinite(found).all()
     kept = 2 + fitted_terms(Setting(16)).index(KEPT)

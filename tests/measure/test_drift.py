@@ -65,16 +65,26 @@ def test_nets_of_which_one_has_no_time_of_then_are_judged_by_the_lut_as_it_is() 
     assert found == corrections([nets], rows_us(), OVERHEAD_US, WAS, Setting())
 
 
+def of_errors(none: list[float], ratio: list[float], fit: list[float]) -> Corrections:
+    in_nets: dict[Correction, list[InNet]] = {"none": [WAS], "ratio": [WAS], "fit": [WAS]}
+    return Corrections(in_nets, {"none": none, "ratio": ratio, "fit": fit})
+
+
+def test_of_a_ratio_and_a_fit_the_one_with_the_smaller_errors() -> None:
+    none, ratio = [0.1, 0.11, 0.12, 0.1], [0.01, 0.02, 0.03, 0.02]
+    for fit, expected in (([0.01, 0.02, 0.03, 0.019], "fit"), ([0.01, 0.02, 0.03, 0.021], "ratio")):
+        assert choose(of_errors(none, ratio, fit)) == expected
+    assert choose(of_errors([0.021, 0.01, 0.03, 0.02], ratio, [0.019, 0.019, 0.03, 0.01])) == "none"
+
+
 def test_groups_decide_together() -> None:
     """A gain that is lost in one group's noise shows in four of them; one of too few nets decides for none."""
-    ratio = [0.01, 0.02, 0.03, 0.02]
+    none = [0.01, 0.02, 0.03, 0.02]
     gains = [0.004, -0.002, 0.003, -0.001]
-    fit = [error - gain for error, gain in zip(ratio, gains, strict=True)]
-    none = [0.1, 0.11, 0.12, 0.1]
-    for groups, expected in ((1, "ratio"), (4, "fit")):
-        in_nets: dict[Correction, list[InNet]] = {"none": [WAS], "ratio": [WAS], "fit": [WAS]}
-        errors: dict[Correction, list[float]] = {"none": none * groups, "ratio": ratio * groups, "fit": fit * groups}
-        assert choose(Corrections(in_nets, errors)) == expected
+    ratio = [error - gain for error, gain in zip(none, gains, strict=True)]
+    fit = [0.1, 0.11, 0.12, 0.1]
+    for groups, expected in ((1, "none"), (4, "ratio")):
+        assert choose(of_errors(none * groups, ratio * groups, fit * groups)) == expected
     nets = measured(WAS.times(2), 22, 0.0)
     assert choose(corrections([nets, nets[:2]], rows_us(), OVERHEAD_US, WAS, Setting())) == "none"
 

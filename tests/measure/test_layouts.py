@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import random
-
-import pytest
-
-from lutbench.measure.in_net import BOUNDARIES, KEPT, InNet, Setting
-from lutbench.measure.layouts import Ends, Kept, ends_of_name, kept_between
-from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.scale import fit_scale
-from lutbench.space.find import known_space
-from lutbench.space.operator import OVERHEAD
-from lutbench.space.sampling import random_nets
+from lutbench.measure.layouts import Ends, Kept, ends_of
+from lutbench.measure.neighbours import neighbour_of_name, pairs_of
+from lutbench.space.operator import parse_operator
 
 BLOCKED, GROUPED = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1"
 MILLION = 16 * 8 * 8 / 1e6  # elements between two of them
 
 
+def ends_of_name(name: str, block_channels: int) -> Ends:
+    return ends_of(parse_operator(name), block_channels)
+
+
 def left(operators: list[str]) -> Kept:
-    found = kept_between(operators, 16)
+    found = pairs_of(operators, 16).kept
     return Kept(round(found.elements, 12), found.boundaries)
 
 
@@ -50,34 +46,4 @@ def test_groups_that_fill_blocks_compute_in_them() -> None:
 
 
 def test_what_is_not_known_is_in_no_blocks() -> None:
-    assert ends_of_name("foreign_x", 16) == ends_of_name("nothing", 16) == Ends()
-
-
-@pytest.mark.parametrize(
-    ("terms", "told_by", "not_told_by"),
-    [
-        ({KEPT: -2000.0, "macs": 3.0}, Setting(16), Setting()),
-        ({KEPT: -800.0, BOUNDARIES: -15.0}, Setting(16, threads=2), Setting(16)),
-    ],
-)
-def test_nets_ask_for_what_they_keep(terms: dict[str, float], told_by: Setting, not_told_by: Setting) -> None:
-    space = known_space("fbnet-cifar").scaled(32, 1.0)
-    rng = random.Random(3)
-    rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
-    truth = InNet(1.02, 1.0, terms, block_channels=16)
-
-    def timed(count: int, seed: int) -> list[NetMeasurement]:
-        found = []
-        for net in random_nets(space, count, seed, "kept", varied=True):
-            names = tuple(op.name for op in net.operators)
-            us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
-            found.append(NetMeasurement(net.key, names, us))
-        return found
-
-    nets, unseen = timed(22, 0), timed(60, 1)
-    errors = []
-    for setting in (told_by, not_told_by):
-        found = fit_scale(nets, rows, 2.0, setting).in_net
-        predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in unseen)
-        errors.append(sum(abs(us / net.latency_us - 1) for us, net in zip(predicted, unseen, strict=True)) / 60)
-    assert errors[0] < 0.005 < 0.01 < errors[1]
+    assert neighbour_of_name("foreign_x", 16).ends == neighbour_of_name("nothing", 16).ends == Ends()

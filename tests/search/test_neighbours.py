@@ -16,7 +16,7 @@ from lutbench.search.chance import random_within
 from lutbench.search.gates import candidate_mask, fixed_path, probabilities
 from lutbench.search.grid_costs import GridModel
 from lutbench.search.latency import LatencyModel, expected_costs, latency_model
-from lutbench.search.layouts import WalkCosts
+from lutbench.search.neighbours import WalkCosts
 from lutbench.space.decisions import choice_positions, decisions, net_at
 from lutbench.space.fbnet import fbnet
 from lutbench.space.find import known_space
@@ -33,32 +33,43 @@ SPACES = {
 }
 
 
-def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str = "host") -> Lut:
-    """A LUT whose nets save much by their layout."""
+OTHERS = {"alike": -6.0, "first_residuals": 9.0}
+TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in OTHERS.items()}}
+
+
+def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str = "host", others: str = "kept") -> Lut:
+    """A LUT whose nets save much by their neighbours: by their layout, and by other terms.
+
+    block_channels: 0 for other terms alone.
+    """
     lut = made_lut(space, seed, device, scale=0.9, operator_us=1.5)
     largest = max(np.prod(op.input_shape) for op in space.searchable_operators if op.is_measured) / 1e6
-    terms = {"kept": -8.0 / float(largest), "boundaries": -1.5, "residual": 30.0}
+    terms = {"kept": -8.0 / float(largest), "boundaries": -1.5, "residual": 30.0} | TERMS[others]
     context = replace(lut.metadata.context, terms=terms, block_channels=block_channels)
     return replace(lut, metadata=replace(lut.metadata, context=context))
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("block_channels", [8, 16])
-def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int) -> None:
+@pytest.mark.parametrize(
+    ("block_channels", "others"),
+    [(8, "kept"), (16, "kept"), (16, "all"), (0, "first_residuals"), (0, "alike")],
+)
+def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int, others: str) -> None:
     space = SPACES[name]
-    lut = kept_lut(space, block_channels)
+    lut = kept_lut(space, block_channels, others=others)
     model = latency_model(lut, space)
     assert isinstance(model, GridModel) and isinstance(model.costs, WalkCosts)
     expected, mask = expected_costs([model]), candidate_mask(space)
-    plain = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, block_channels=0)))
-    saved_us = []
+    without = {"residual": lut.metadata.context.terms["residual"]}
+    plain = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, terms=without)))
+    changes_us = []
     for net in random_nets(space, 20 if space is SMALL else 100, 1, "predicted"):
         predicted_us = predict(lut, net).latency_us
         gates = fixed_path(choice_positions(net), mask).values
         assert expected(gates).item() == pytest.approx(predicted_us, rel=1e-9)
         assert model.net_us(net) == pytest.approx(predicted_us, rel=1e-9)
-        saved_us.append(predict(plain, net).latency_us - predicted_us)
-    assert max(saved_us) > 5
+        changes_us.append(abs(predict(plain, net).latency_us - predicted_us))
+    assert max(changes_us) > 5
 
 
 def test_a_lut_whose_nets_keep_nothing_is_a_sum() -> None:
@@ -73,7 +84,7 @@ def every_net(space: Space) -> list[tuple[int, ...]]:
 
 def test_expected_costs_are_means_over_nets_that_are_drawn() -> None:
     few = replace(SMALL, stages=SMALL.stages[:2])
-    model = latency_model(kept_lut(few), few)
+    model = latency_model(kept_lut(few, others="all"), few)
     mask = candidate_mask(few)
     shares = probabilities(torch.randn(mask.shape, generator=torch.Generator().manual_seed(0)), mask).double()
     nets = every_net(few)
@@ -89,7 +100,7 @@ def test_expected_costs_are_means_over_nets_that_are_drawn() -> None:
 
 @pytest.mark.parametrize("space", [SMALL, FEW], ids=["small", "few"])
 def test_the_least_and_the_most_of_all_nets(space: Space) -> None:
-    model = latency_model(kept_lut(space), space)
+    model = latency_model(kept_lut(space, others="all"), space)
     totals = model.chain.totals(np.array(every_net(space)))
     assert model.net_us(model.fastest) == pytest.approx(totals.min())
     assert model.net_us(model.slowest) == pytest.approx(totals.max())
@@ -97,7 +108,7 @@ def test_the_least_and_the_most_of_all_nets(space: Space) -> None:
 
 def test_the_best_net_of_a_budget_is_within_it_as_predicted() -> None:
     space = SPACES["fbnet"]
-    lut = kept_lut(space)
+    lut = kept_lut(space, others="all")
     model = latency_model(lut, space)
     target_us = (model.net_us(model.fastest) * model.net_us(model.slowest)) ** 0.5
     rng = np.random.default_rng(0)
@@ -106,3 +117,19 @@ def test_the_best_net_of_a_budget_is_within_it_as_predicted() -> None:
     assert WINDOW * target_us < predict(lut, net).latency_us <= target_us
     for one in random_within([model], 3, rng, [target_us]):
         assert WINDOW * target_us < predict(lut, one).latency_us <= target_us
+
+
+def test_every_net_of_a_budget_is_drawn_where_neighbours_save_more_than_an_operator_takes() -> None:
+    lut = kept_lut(FEW)
+    terms = {"alike": -60.0, "first_residuals": 20.0}
+    saving = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, terms=terms)))
+    model = latency_model(saving, FEW)
+    assert min(cost.min() for cost in model.chain.costs) < -10
+    nets = np.array(every_net(FEW))
+    totals = model.chain.totals(nets)
+    target_us = float(np.quantile(totals, 0.6))
+    within = {
+        tuple(map(int, net)) for net, us in zip(nets, totals, strict=True) if WINDOW * target_us < us <= target_us
+    }
+    drawn = random_within([model], len(within), np.random.default_rng(0), [target_us])
+    assert within and {tuple(choice_positions(net)) for net in drawn} == within

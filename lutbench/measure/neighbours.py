@@ -1,0 +1,138 @@
+"""What a net takes, or saves, for which operators stand side by side: no sum over single operators can tell.
+
+Layouts are one reason (`layouts`): between two operators that compute in blocks of channels a net leaves out what each
+does alone. Of two others only the effect is known, by nets that were measured (docs/notes/protocol.md: neighbours): a
+block behind one of its own kind takes less than behind another, or more, by the runtime, whatever their kernels and
+shapes; and where a runtime computes in blocks, a residual block takes less behind an operator that is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+from lutbench.errors import SpaceError
+from lutbench.measure.layouts import Ends, Kept, ends_of
+from lutbench.space.operator import Operator, parse_operator
+
+_PASSES = Ends(passes=True)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an operator finds of the one before it.
+
+    is_blocked: its output is in blocks.
+    is_residual: it adds its input.
+    block: its kind, without kernel and shape; None where nothing is before, or nothing is known of it.
+    """
+
+    is_blocked: bool = False
+    is_residual: bool = False
+    block: Hashable = None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What neighbours of a net have in common, or have not: what they leave in blocks, and numbers of pairs.
+
+    alike: of one kind of block.
+    first_residuals: of a residual block behind an operator that is none.
+    """
+
+    kept: Kept = field(default_factory=Kept)
+    alike: int = 0
+    first_residuals: int = 0
+
+    def __add__(self, other: Pairs) -> Pairs:
+        residuals = self.first_residuals + other.first_residuals
+        return Pairs(self.kept + other.kept, self.alike + other.alike, residuals)
+
+
+@dataclass(frozen=True)
+class NeighbourTerm:
+    """A term of a net's latency that is multiplied by what its neighbours have in common.
+
+    amount: what a net has of it.
+    looks_at: what it needs to know of the operator before, a field of Before.
+    """
+
+    amount: Callable[[Pairs], float]
+    looks_at: str
+
+
+KEPT, BOUNDARIES, ALIKE, FIRST_RESIDUALS = "kept", "boundaries", "alike", "first_residuals"
+# the first in us per million elements, the others in us for each place between two operators
+NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
+    {
+        KEPT: NeighbourTerm(lambda pairs: pairs.kept.elements, "is_blocked"),
+        BOUNDARIES: NeighbourTerm(lambda pairs: pairs.kept.boundaries, "is_blocked"),
+        ALIKE: NeighbourTerm(lambda pairs: pairs.alike, "block"),
+        FIRST_RESIDUALS: NeighbourTerm(lambda pairs: pairs.first_residuals, "is_residual"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An operator as the others find it, and as it finds them."""
+
+    ends: Ends = field(default_factory=Ends)
+    is_residual: bool = False
+    block: Hashable = None
+
+    def pairs(self, before: Before) -> Pairs:
+        """What it has with the operator before it."""
+        if self.ends.passes:
+            return Pairs()
+        return Pairs(
+            self.ends.kept(before.is_blocked),
+            alike=int(self.block is not None and self.block == before.block),
+            first_residuals=int(self.is_residual and not before.is_residual),
+        )
+
+    def after(self, before: Before) -> Before:
+        """What the next operator finds."""
+        if self.ends.passes:
+            return before
+        return Before(self.ends.after(before.is_blocked), self.is_residual, self.block)
+
+
+def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
+    """The operator as its neighbours find it.
+
+    block_channels: of the layout of the runtime; 0 where it has none.
+    """
+    if not operator.is_measured:
+        return Neighbour(_PASSES)
+    block = operator.kind, operator.label, operator.expansion, operator.groups, operator.options
+    ends = ends_of(operator, block_channels) if block_channels else Ends()
+    return Neighbour(ends, _is_residual(operator), block)
+
+
+def _is_residual(operator: Operator) -> bool:
+    try:
+        return operator.has_residual
+    except SpaceError:
+        return False
+
+
+@lru_cache(maxsize=1 << 16)
+def neighbour_of_name(name: str, block_channels: int) -> Neighbour:
+    """The same by an operator's name; of one whose shape is not known nothing is taken for granted."""
+    try:
+        return neighbour_of(parse_operator(name), block_channels)
+    except SpaceError:
+        return Neighbour()
+
+
+def pairs_of(operators: Iterable[str], block_channels: int) -> Pairs:
+    """What the neighbours among a net's operators, in their order, have in common."""
+    found, before = Pairs(), Before()
+    for name in operators:
+        neighbour = neighbour_of_name(name, block_channels)
+        found += neighbour.pairs(before)
+        before = neighbour.after(before)
+    return found

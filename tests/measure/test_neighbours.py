@@ -1,0 +1,97 @@
+"""Terms of neighbours: what counts as a pair, and that nets tell them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lutbench.measure.in_net import OF_CHAINS, InNet, Setting, fitted_terms
+from lutbench.measure.layouts import Kept
+from lutbench.measure.neighbours import (
+    ALIKE,
+    BOUNDARIES,
+    FIRST_RESIDUALS,
+    KEPT,
+    NEIGHBOUR_TERMS,
+    Before,
+    Pairs,
+    neighbour_of_name,
+    pairs_of,
+)
+from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.scale import fit_scale
+from lutbench.space.find import known_space
+from lutbench.space.operator import OVERHEAD
+from lutbench.space.sampling import random_nets
+
+STEM, WIDER = "stem_k3_3x16x16_16_s2", "ir_k3_e3_g1_16x8x8_24_s1"
+RESIDUAL, GROUPED, SKIP = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1", "identity_16x8x8"
+
+
+def test_a_residual_block_is_the_first_or_behind_another() -> None:
+    assert pairs_of([STEM, WIDER], 0) == Pairs()
+    assert pairs_of([STEM, RESIDUAL], 0) == Pairs(first_residuals=1)
+    assert pairs_of([STEM, RESIDUAL, SKIP, RESIDUAL, WIDER], 0) == Pairs(alike=2, first_residuals=1)
+    assert pairs_of([RESIDUAL, WIDER, RESIDUAL.replace("16", "24")], 0).first_residuals == 2
+
+
+def test_blocks_are_alike_whatever_their_kernels_and_shapes() -> None:
+    other_kernel, other_expansion = (RESIDUAL.replace(*change) for change in (("k3", "k5"), ("e3", "e6")))
+    assert pairs_of([RESIDUAL, other_kernel, WIDER], 0).alike == 2
+    assert pairs_of([RESIDUAL, other_expansion, RESIDUAL], 0).alike == 0
+    assert pairs_of([RESIDUAL, RESIDUAL.replace("_g1_", "_g1_hswish_")], 0).alike == 0
+    assert pairs_of(["nothing", "nothing", "foreign_x", "foreign_y"], 0).alike == 0
+
+
+def test_a_layer_that_is_left_out_is_no_neighbour() -> None:
+    assert pairs_of([GROUPED, SKIP, GROUPED], 16) == pairs_of([GROUPED, GROUPED], 16)
+    before = Before(True, True, "any")
+    assert neighbour_of_name(SKIP, 16).after(before) == before
+
+
+def test_sums_of_pairs() -> None:
+    one = Pairs(Kept(0.5, 1), 2, 3)
+    assert one + one == Pairs(Kept(1.0, 2), 4, 6)
+    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1, 2, 3]
+
+
+def test_int8_and_chains_are_asked_for_none_but_on_torchscript() -> None:
+    assert fitted_terms(Setting(runtime="torch"))[0] == ALIKE
+    for setting in (OF_CHAINS, Setting(runtime="executorch"), Setting(threads=2, runtime="onnxruntime")):
+        assert not set(fitted_terms(setting)) & set(NEIGHBOUR_TERMS)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told_by", "not_told_by"),
+    [
+        ({KEPT: -2000.0, "macs": 3.0}, Setting(16), Setting()),
+        ({KEPT: -800.0, BOUNDARIES: -15.0}, Setting(16, threads=2, dtype="fp32"), Setting(16)),
+        ({FIRST_RESIDUALS: -60.0, ALIKE: -20.0}, Setting(16, dtype="fp32"), Setting(16)),
+        ({ALIKE: 40.0}, Setting(dtype="fp32", runtime="executorch"), Setting()),
+        ({ALIKE: -40.0}, Setting(runtime="torch"), Setting()),
+    ],
+)
+def test_nets_ask_for_what_their_neighbours_take(
+    terms: dict[str, float], told_by: Setting, not_told_by: Setting
+) -> None:
+    space = known_space("fbnet-cifar").scaled(32, 1.0)
+    rng = random.Random(3)
+    rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
+    truth = InNet(1.02, 1.0, terms, block_channels=16)
+
+    def timed(count: int, seed: int) -> list[NetMeasurement]:
+        found = []
+        for net in random_nets(space, count, seed, "kept", varied=True):
+            names = tuple(op.name for op in net.operators)
+            us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
+            found.append(NetMeasurement(net.key, names, us))
+        return found
+
+    nets, unseen = timed(22, 0), timed(60, 1)
+    errors = []
+    for setting in (told_by, not_told_by):
+        found = fit_scale(nets, rows, 2.0, setting).in_net
+        predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in unseen)
+        errors.append(sum(abs(us / net.latency_us - 1) for us, net in zip(predicted, unseen, strict=True)) / 60)
+    assert errors[0] < 0.005 < 0.01 < errors[1]
