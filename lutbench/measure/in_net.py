@@ -105,7 +105,7 @@ def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
     Boundaries cost something where several threads share the work at them.
     """
     if setting.block_channels:
-        if setting.dtype != "fp32":
+        if setting.dtype != "fp32":  # which no runtime has: tuning nets are drawn by it (`design`)
             return (KEPT,)
         return (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT, ALIKE, FIRST_RESIDUALS)
     return (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()

@@ -1,12 +1,12 @@
 """What nets keep in blocks of channels that an operator alone has to put into them and take out again.
 
 On x86, ONNX Runtime computes fp32 convolutions in a layout of its own, (N, C/b, H, W, b), where b is 16 channels or 8,
-by the processor (`lutbench.export.onnx_layout` asks it). An operator that is timed alone gets (N, C, H, W) and gives
-it back, so that its row has a change of layout at either end. Inside a net both are left out between two operators
-that compute in blocks. Grouped convolutions whose groups do not fill a block compute in (N, C, H, W), and on either
-side of them the changes stay. So what a net saves goes with the operators that it puts side by side (`neighbours`).
-With several threads a net pays for a change
-of layout however small the map is (docs/notes/protocol.md: boundaries), so that places are counted, too.
+by the processor (`lutbench.export.onnx_layout` asks it). An operator that is timed alone gets (N, C, H, W) and gives it
+back, so that its row has a change of layout at either end. Inside a net both are left out between two operators that
+compute in blocks. Grouped convolutions whose groups do not fill a block compute in (N, C, H, W), and on either side of
+them the changes stay. So what a net saves goes with the operators that it puts side by side (`neighbours`). With
+several threads a net pays for a change of layout however small the map is (docs/notes/protocol.md: boundaries), so that
+places are counted, too.
 """
 
 from __future__ import annotations
