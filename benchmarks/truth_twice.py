@@ -12,7 +12,7 @@ machine's state. Prints one Markdown table of the cells that both folders have, 
 - `model`: the square root of their covariance, 0 where that is negative;
 - `noise`: what the errors of an hour have beside it;
 - `nets` and `LUTs`: how far two measurements of a net, and two predictions of it, are apart;
-- `3 %`: nets within 3 %, in each hour, and where the errors of both hours are averaged, which halves the noise's variance.
+- `3 %`: nets within 3 %, in each hour, and where the errors of both hours are averaged: half of the noise's variance.
 """
 
 from __future__ import annotations
