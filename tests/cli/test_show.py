@@ -22,6 +22,7 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
         ("sized", {"side_2": 0.1}, 0, "over a net's operators, and by the size of their feature maps;"),
         ("both", {"macs": 3.0, "side": 0.1}, 0, "and by what they move, by the size of their feature maps;"),
         ("kept", {"kept": -3.0}, 16, "over a net's operators, and by what neighbours keep in blocks of 16 channels;"),
+        ("alike", {"alike": -3.0, "kept": -1.0}, 0, "over a net's operators, and by which blocks are neighbours;"),
     ):
         path = tmp_path / f"{name}.csv"
         write_lut(with_context(path, terms, block_channels), path)
