@@ -18,12 +18,13 @@ machine's state. Prints one Markdown table of the cells that both folders have, 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import correlation, covariance, fmean, pstdev, variance
+
+from lutbench.lut.verify_file import read_results
 
 HEAD = ("cell", "nets", "correlation", "model", "noise", "nets apart", "LUTs apart", "3 %", "both averaged")
 FEWEST_NETS = 10
@@ -49,13 +50,10 @@ def judged_nets(cell: Path) -> dict[str, Judged]:
         with journal.open() as lines:
             identity = json.loads(next(lines).split("\t")[0])["identity"]
         groups.update(dict.fromkeys(identity["nets"], journal.name))
-    with tables[0].open() as rows:
-        return {
-            row["net"]: Judged(
-                math.log(float(row["predicted_us"])), math.log(float(row["measured_us"])), groups.get(row["net"], "")
-            )
-            for row in csv.DictReader(rows)
-        }
+    return {
+        one.net: Judged(math.log(one.predicted_us), math.log(one.measured_us), groups.get(one.net, ""))
+        for one in read_results(tables[0])
+    }
 
 
 def without_group_means(values: list[float], groups: list[str]) -> list[float]:
