@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lutbench.measure.in_net import InNet
-from lutbench.measure.neighbours import Before, neighbour_of
+from lutbench.measure.neighbours import NOTHING, Before, Neighbour, neighbour_of, pairs_of
 from lutbench.search.chain import Chain, Floats, GridCosts, Ints
 from lutbench.search.grid_costs import grid_costs
 from lutbench.space.macro import Space
@@ -23,8 +24,6 @@ from lutbench.space.operator import Operator
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-_AS_IT_WAS = 0  # left for the next layer to find; what a timed operator leaves is its position plus 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,53 +46,67 @@ def walk_costs(space: Space, in_net: InNet, share_us: Callable[[Operator], float
 
     share_us: what an operator adds to a net wherever it stands.
     """
-    rules = _Rules(in_net, share_us)
     sizes = space.resolutions or (space.resolution,)
-    first, fixed_us = Before(), overhead_us
+    tails = [tail for size in sizes for tail in space.tails(size, space.head_channels)]
+    tail_us, tail_names = [sum(map(share_us, tail)) for tail in tails], [[op.name for op in tail] for tail in tails]
+    rules = _Rules(in_net, [*map(space.stem_at, sizes), *space.searchable_operators])
+    first, fixed_us = NOTHING, overhead_us
     if not space.resolutions:
-        first, fixed_us = rules.after(space.stem, first), overhead_us + rules.cost_us(space.stem, first)
-    found = rules.all_from(first, [*map(space.stem_at, sizes), *space.searchable_operators])
+        stem = rules.neighbour(space.stem)
+        first, fixed_us = rules.after(stem, first), fixed_us + share_us(space.stem) + rules.cost_us(stem, first)
+    found = rules.all_from(first)
+    positions = {before: number for number, before in enumerate(found)}
 
-    positions = {before: number + 1 for number, before in enumerate(found)}  # of none behind the last layer
+    def part(position: int, before: Before) -> _Part:
+        pairs = [pairs_of(names, in_net.block_channels, before) for names in tail_names]
+        return _Part(
+            np.array([0.0, *(rules.cost_us(one, before) for one in rules.neighbours)]),
+            np.array([position, *(positions[rules.after(one, before)] for one in rules.neighbours)]),
+            np.array([us + in_net.pairs_us(pair) for us, pair in zip(tail_us, pairs, strict=True)]),
+        )
 
-    def part(before: Before) -> _Part:
-        costs = _without_tail(grid_costs(space, lambda operator: rules.cost_us(operator, before)))
-        left = grid_costs(space, lambda operator: positions.get(rules.after(operator, before), _AS_IT_WAS))
-        leaves = _without_tail(left)
-        tails = [rules.sum_us(tail, before) for size in sizes for tail in space.tails(size, space.head_channels)]
-        return _Part(costs, tuple(cost.astype(np.int64) for cost in leaves.costs), np.array(tails))
-
-    return WalkCosts(_joined(fixed_us, [part(before) for before in found]))
+    shares = _without_tail(grid_costs(space, share_us))
+    which = _without_tail(grid_costs(space, rules.number))
+    return WalkCosts(_joined(fixed_us, shares, which.costs, [part(*one) for one in enumerate(found)]))
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """What operators take where they stand, and what they leave, as far as the LUT's terms ask for it."""
+    """What a space's operators take for what they find before them, and what they leave.
+
+    Many operators are alike in that, and what holds for one is worked out once: neighbours are the different ones.
+    """
 
     in_net: InNet
-    share_us: Callable[[Operator], float]
+    operators: Sequence[Operator]
 
-    def cost_us(self, operator: Operator, before: Before) -> float:
-        pairs = neighbour_of(operator, self.in_net.block_channels).pairs(before)
-        return self.share_us(operator) + self.in_net.pairs_us(pairs)
+    @cached_property
+    def neighbours(self) -> list[Neighbour]:
+        return list(dict.fromkeys(map(self.neighbour, self.operators)))
 
-    def sum_us(self, operators: Sequence[Operator], before: Before) -> float:
-        """What several in a row take."""
-        sum_us = 0.0
-        for operator in operators:
-            sum_us += self.cost_us(operator, before)
-            before = self.after(operator, before)
-        return sum_us
+    @cached_property
+    def _numbers(self) -> dict[Neighbour, int]:
+        return {neighbour: number for number, neighbour in enumerate(self.neighbours, start=1)}
 
-    def after(self, operator: Operator, before: Before) -> Before:
-        left = neighbour_of(operator, self.in_net.block_channels).after(before)
+    def neighbour(self, operator: Operator) -> Neighbour:
+        return neighbour_of(operator, self.in_net.block_channels)
+
+    def number(self, operator: Operator) -> int:
+        """Its place among neighbours, from 1; 0 of what stands behind the last layer, which nothing finds."""
+        return self._numbers.get(self.neighbour(operator), 0)
+
+    def cost_us(self, neighbour: Neighbour, before: Before) -> float:
+        return self.in_net.pairs_us(neighbour.pairs(before))
+
+    def after(self, neighbour: Neighbour, before: Before) -> Before:
+        left = neighbour.after(before)
         return Before(**{name: getattr(left, name) for name in self.in_net.looks_at})
 
-    def all_from(self, first: Before, operators: Sequence[Operator]) -> list[Before]:
-        """All that one of the operators may find, `first` before the others."""
+    def all_from(self, first: Before) -> list[Before]:
+        """All that one of them may find, `first` before the others."""
         found, new = [first], [first]
         while new:
-            after = dict.fromkeys(self.after(one, before) for before in new for one in operators)
+            after = dict.fromkeys(self.after(one, before) for before in new for one in self.neighbours)
             new = [before for before in after if before not in found]
             found += new
         return found
@@ -101,15 +114,16 @@ class _Rules:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What steps cost where a layer finds one thing of what stands before it.
+    """What layers take and leave that find one thing of what stands before them, by the number of the neighbour.
 
-    leaves: by state and option, the position of what the next layer finds then, plus 1; _AS_IT_WAS of decisions that
-        time nothing.
+    Number 0 is a decision that times nothing: it takes nothing, and leaves what it found.
+
+    leaves: the position of what the next layer finds.
     tail: costs of what follows the last layer, by the state after it.
     """
 
-    chain: Chain
-    leaves: tuple[Ints, ...]
+    costs: Floats
+    leaves: Ints
     tail: Floats
 
 
@@ -117,22 +131,22 @@ def _without_tail(grid: GridCosts) -> Chain:
     return replace(grid, tail=np.zeros_like(grid.tail)).chain()
 
 
-def _joined(fixed_us: float, parts: Sequence[_Part]) -> Chain:
-    """One walk of all parts; of each step's states those of the first part come first: there the walk starts."""
-    steps, tails = parts[0].chain, np.stack([part.tail for part in parts])
+def _joined(fixed_us: float, shares: Chain, which: Sequence[Floats], parts: Sequence[_Part]) -> Chain:
+    """One walk of all parts; of each step's states those of the first part come first: there the walk starts.
+
+    which: by step, state and option, the number of the neighbour.
+    """
+    tails = np.stack([part.tail for part in parts])
     costs: list[Floats] = []
     states: list[Ints] = []
-    for number, to in enumerate(steps.states):
-        is_last = number + 1 == len(steps.states)
-        count = tails.shape[1] if is_last else len(steps.costs[number + 1])
-        found, ends = [], []
-        for position, part in enumerate(parts):
-            left = part.leaves[number]
-            gives = np.where(left == _AS_IT_WAS, position, left - 1)
-            found.append(part.chain.costs[number] + (tails[gives, to] if is_last else 0.0))
-            ends.append(to + count * gives)
-        costs.append(np.concatenate(found))
-        states.append(np.concatenate(ends))
+    for number, (share, to) in enumerate(zip(shares.costs, shares.states, strict=True)):
+        neighbour = which[number].astype(np.int64)
+        is_last = number + 1 == len(shares.states)
+        count = tails.shape[1] if is_last else len(shares.costs[number + 1])
+        gives = np.stack([part.leaves[neighbour] for part in parts])
+        found = np.stack([share + part.costs[neighbour] for part in parts]) + (tails[gives, to] if is_last else 0.0)
+        costs.append(found.reshape(-1, share.shape[1]))
+        states.append((to + count * gives).reshape(-1, share.shape[1]))
     return Chain(fixed_us, tuple(costs), tuple(states))
 
 

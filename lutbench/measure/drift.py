@@ -14,7 +14,6 @@ from lutbench.measure.net_fit import NetMeasurement, Solution, problem_of, solut
 from lutbench.measure.scale import FEWEST_NETS
 
 Correction = Literal["none", "ratio", "fit"]
-CORRECTIONS: tuple[Correction, ...] = ("ratio", "fit")
 Nets = Sequence[NetMeasurement]
 
 
@@ -102,7 +101,8 @@ def choose(found: Corrections) -> Correction:
     """
     errors = found.errors
     chosen: Correction = "none"
-    for how in CORRECTIONS:
+    further: tuple[Correction, ...] = ("ratio", "fit")
+    for how in further:
         if how in errors and _clearly_smaller(errors[how], errors[chosen]):
             chosen = how
     if chosen == "ratio" and fmean(errors["fit"]) < fmean(errors["ratio"]):

@@ -34,6 +34,9 @@ class Before:
     block: Hashable = None
 
 
+NOTHING = Before()  # before a net's first operator
+
+
 @dataclass(frozen=True)
 class Pairs:
     """What neighbours of a net have in common, or have not: what they leave in blocks, and numbers of pairs.
@@ -128,9 +131,12 @@ def neighbour_of_name(name: str, block_channels: int) -> Neighbour:
         return Neighbour()
 
 
-def pairs_of(operators: Iterable[str], block_channels: int) -> Pairs:
-    """What the neighbours among a net's operators, in their order, have in common."""
-    found, before = Pairs(), Before()
+def pairs_of(operators: Iterable[str], block_channels: int, before: Before = NOTHING) -> Pairs:
+    """What the neighbours among a net's operators, in their order, have in common.
+
+    before: what the first of them finds.
+    """
+    found = Pairs()
     for name in operators:
         neighbour = neighbour_of_name(name, block_channels)
         found += neighbour.pairs(before)
