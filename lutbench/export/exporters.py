@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import ExportError, UsageError
 from lutbench.export.artifact import Exported, Recipe
+from lutbench.lut.runtime_name import RuntimeName
 from lutbench.space.workload import Workload, operators_of, workload_name
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class Exporter:
     @property
     def runtime_version(self) -> str:
         """The runtime with its version, as a LUT names it: onnxruntime 1.31.1, executorch 1.5.1 (xnnpack)."""
-        inside = self.engine or self.delegate
-        return f"{self.package} {_version(self.package)}" + (f" ({inside})" if inside else "")
+        return str(RuntimeName(self.package, _version(self.package), self.engine or self.delegate))
 
     def recipe(self, workload: Workload, dtype: str) -> Recipe:
         """What decides the artifact's bytes; needs no torch."""
@@ -204,11 +204,10 @@ def _cpu_flags() -> str:
 
 def exporter_of(runtime_version: str, batch: int = 1) -> Exporter:
     """The exporter whose runtime a LUT names (`torch 2.13.0 (x86)`); UsageError where this version has none."""
-    package, _, rest = runtime_version.partition(" ")
-    inside = rest.partition("(")[2].rstrip(")")
+    name = RuntimeName.parse(runtime_version)
     for exporter in EXPORTERS.values():
-        if exporter.package == package and inside in (*exporter.engines, exporter.delegate):
-            return replace(exporter, engine=inside if exporter.engines else "", batch=batch)
+        if exporter.package == name.package and name.inside in (*exporter.engines, exporter.delegate):
+            return replace(exporter, engine=name.inside if exporter.engines else "", batch=batch)
     raise UsageError(f"this version cannot measure {runtime_version!r}", remedy=f"it has {', '.join(EXPORTERS)}")
 
 

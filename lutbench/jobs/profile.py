@@ -58,6 +58,7 @@ from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.journal_place import journal_folder, set_aside
 from lutbench.lut.metadata import Metadata, space_section, timestamp
+from lutbench.lut.runtime_name import RuntimeName
 from lutbench.lut.table import Lut
 from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
@@ -322,10 +323,8 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
     return replace(base, revision=old.revision + 1, previous=file_sha256(path))
 
 
-def _without_version(runtime: str) -> list[str]:
-    """torch 2.13.0 (x86) -> torch, (x86)"""
-    package, *rest = runtime.split()
-    return [package, *rest[1:]]
+def _without_version(runtime: str) -> RuntimeName:
+    return replace(RuntimeName.parse(runtime), version="")
 
 
 def _identity(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lutbench.errors import LutError
+from lutbench.lut.runtime_name import RuntimeName
 from lutbench.measure.in_net import OF_CHAINS, SIDES, TERMS, InNet, Setting
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS
 from lutbench.measure.warmth import Warmth
@@ -166,5 +167,4 @@ class Metadata:
         """What decides which terms its nets are asked for."""
         if self.context.chains:
             return OF_CHAINS
-        package = self.runtime.partition(" ")[0]
-        return Setting(self.context.block_channels, self.threads, self.dtype, package)
+        return Setting(self.context.block_channels, self.threads, self.dtype, RuntimeName.parse(self.runtime).package)

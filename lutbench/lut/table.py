@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lutbench.errors import LutError
 from lutbench.lut.metadata import UNKNOWN, Metadata, profile_options
 from lutbench.lut.row import COLUMNS, MAY_BE_UNKNOWN, UNIT, ColumnRows, Row, RowsByOperator, row_cells
+from lutbench.lut.runtime_name import RuntimeName
 from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, Operator
 
@@ -93,9 +94,9 @@ class Lut:
         """
         meta = self.metadata
         device = "DEVICE" if meta.device == UNKNOWN else meta.device
-        package, _, rest = meta.runtime.partition(" ")
-        engine = rest.partition("(")[2].rstrip(")")
-        runtime = _RUNTIME_OPTIONS.get(package, "").format(engine=f" --engine {engine}" if engine else "")
+        name = RuntimeName.parse(meta.runtime)
+        engine = f" --engine {name.inside}" if name.inside else ""
+        runtime = _RUNTIME_OPTIONS.get(name.package, "").format(engine=engine)
         dtype = "" if meta.dtype == UNKNOWN else f" --dtype {meta.dtype}"
         threads = f" --threads {meta.threads}" if meta.threads > 1 else ""
         batch = f" --batch {meta.batch}" if meta.batch > 1 else ""
