@@ -29,9 +29,10 @@ from lutbench.errors import SpaceError
 from lutbench.measure.neighbours import (
     ALIKE,
     BOUNDARIES,
-    FIRST_RESIDUALS,
     KEPT,
     NEIGHBOUR_TERMS,
+    REGROUPED,
+    SPARED,
     Pairs,
     pairs_of,
 )
@@ -52,16 +53,16 @@ def _hot_weights(operator: Operator) -> float:
     return operator.params * math.exp(-operator.params / _HELD)
 
 
-WEIGHTS, HOT_WEIGHTS = "weights", "hot_weights"
+WEIGHTS, HOT_WEIGHTS, GROUPED, RESIDUAL = "weights", "hot_weights", "grouped", "residual"
 # what an operator moves or computes, by the name a LUT has for it -> elements, or multiply-accumulates, of one image
 TERMS: Mapping[str, Callable[[Operator], float]] = MappingProxyType(
     {
         WEIGHTS: lambda op: op.params,
         "inputs_outputs": _moved,
         # of grouped convolutions: ONNX Runtime computes most of them in another layout than the convolutions around
-        "grouped": lambda op: _moved(op) if op.groups > 1 else 0,
+        GROUPED: lambda op: _moved(op) if op.groups > 1 else 0,
         # of additions: alone they are a pass of their own, inside a net a part of the convolution before
-        "residual": lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
+        RESIDUAL: lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
         "macs": lambda op: op.macs,
         HOT_WEIGHTS: _hot_weights,
     }
@@ -92,11 +93,14 @@ def fitted_terms(setting: Setting) -> tuple[str, ...]:
     """The terms that nets are asked for.
 
     In fp32 hot weights take the place of all weights; in int8, where caches hold four times as many, it makes no
-    difference.
+    difference. Where it is known which elements a net is spared, grouped and residual blocks, which stand for some of
+    them, tell nothing more.
     """
-    other = WEIGHTS if setting.dtype == "fp32" else HOT_WEIGHTS
-    moved = (term for term in TERMS if term != other)
-    return (*_neighbour_terms(setting), *moved, *SIDES)
+    neighbours = _neighbour_terms(setting)
+    left_out = {WEIGHTS if setting.dtype == "fp32" else HOT_WEIGHTS}
+    if SPARED in neighbours:
+        left_out |= {GROUPED, RESIDUAL}
+    return (*neighbours, *(term for term in TERMS if term not in left_out), *SIDES)
 
 
 def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
@@ -107,7 +111,7 @@ def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
     if setting.block_channels:
         if setting.dtype != "fp32":  # which no runtime has: tuning nets are drawn by it (`design`)
             return (KEPT,)
-        return (KEPT, BOUNDARIES) if setting.threads > 1 else (KEPT, ALIKE, FIRST_RESIDUALS)
+        return (SPARED, REGROUPED, BOUNDARIES) if setting.threads > 1 else (SPARED, REGROUPED)
     return (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()
 
 

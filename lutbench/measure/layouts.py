@@ -58,6 +58,14 @@ class Ends:
         """What changes its layout neither before it nor in it."""
         return Kept(self.elements, 1) if self.reads and is_blocked else Kept()
 
+    def fused(self, is_blocked: bool) -> float:
+        """Million elements whose addition a net leaves to the convolution before it, where an operator alone does not.
+
+        A convolution in blocks adds what is in blocks, and leaves what is not to a pass of its own. One in (N, C, H, W)
+        adds in either case, but alone it has to copy its input first, which is not its own to overwrite.
+        """
+        return self.elements if self.adds and (is_blocked or not self.writes) else 0.0
+
 
 def ends_of(operator: Operator, block_channels: int) -> Ends:
     if not operator.is_measured:

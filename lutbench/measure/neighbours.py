@@ -26,11 +26,15 @@ class Before:
 
     is_blocked: its output is in blocks.
     is_residual: it adds its input.
-    block: its kind, without kernel and shape; None where nothing is before, or nothing is known of it.
+    is_grouped: it has convolutions in groups.
+    block: its kind, without kernel and shape.
+
+    The last two are None where nothing is before, or nothing is known of it.
     """
 
     is_blocked: bool = False
     is_residual: bool = False
+    is_grouped: bool | None = None
     block: Hashable = None
 
 
@@ -41,17 +45,35 @@ NOTHING = Before()  # before a net's first operator
 class Pairs:
     """What neighbours of a net have in common, or have not: what they leave in blocks, and numbers of pairs.
 
+    fused: million elements that a net adds in a convolution, and an operator alone does not.
     alike: of one kind of block.
+    regrouped: of one that is grouped and one that is not.
     first_residuals: of a residual block behind an operator that is none.
     """
 
     kept: Kept = field(default_factory=Kept)
+    fused: float = 0.0
     alike: int = 0
+    regrouped: int = 0
     first_residuals: int = 0
 
+    @property
+    def spared(self) -> float:
+        """Million elements that the operators alone read and write, and the net does not.
+
+        What stays in blocks is neither taken out of them nor put into them; what a convolution adds takes no pass of
+        its own.
+        """
+        return 2 * self.kept.elements + self.fused
+
     def __add__(self, other: Pairs) -> Pairs:
-        residuals = self.first_residuals + other.first_residuals
-        return Pairs(self.kept + other.kept, self.alike + other.alike, residuals)
+        return Pairs(
+            self.kept + other.kept,
+            self.fused + other.fused,
+            self.alike + other.alike,
+            self.regrouped + other.regrouped,
+            self.first_residuals + other.first_residuals,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,13 +88,17 @@ class NeighbourTerm:
     looks_at: str
 
 
-KEPT, BOUNDARIES, ALIKE, FIRST_RESIDUALS = "kept", "boundaries", "alike", "first_residuals"
-# the first in us per million elements, the others in us for each place between two operators
+KEPT, SPARED, BOUNDARIES, ALIKE, REGROUPED = "kept", "spared", "boundaries", "alike", "regrouped"
+FIRST_RESIDUALS = "first_residuals"
+# the first two in us per million elements, the others in us for each place between two operators; `kept` and
+# `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
 NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
     {
         KEPT: NeighbourTerm(lambda pairs: pairs.kept.elements, "is_blocked"),
+        SPARED: NeighbourTerm(lambda pairs: pairs.spared, "is_blocked"),
         BOUNDARIES: NeighbourTerm(lambda pairs: pairs.kept.boundaries, "is_blocked"),
         ALIKE: NeighbourTerm(lambda pairs: pairs.alike, "block"),
+        REGROUPED: NeighbourTerm(lambda pairs: pairs.regrouped, "is_grouped"),
         FIRST_RESIDUALS: NeighbourTerm(lambda pairs: pairs.first_residuals, "is_residual"),
     }
 )
@@ -84,6 +110,7 @@ class Neighbour:
 
     ends: Ends = field(default_factory=Ends)
     is_residual: bool = False
+    is_grouped: bool | None = None
     block: Hashable = None
 
     def pairs(self, before: Before) -> Pairs:
@@ -92,7 +119,9 @@ class Neighbour:
             return Pairs()
         return Pairs(
             self.ends.kept(before.is_blocked),
+            self.ends.fused(before.is_blocked),
             alike=int(self.block is not None and self.block == before.block),
+            regrouped=int(None not in (of_both := {self.is_grouped, before.is_grouped}) and len(of_both) > 1),
             first_residuals=int(self.is_residual and not before.is_residual),
         )
 
@@ -100,7 +129,7 @@ class Neighbour:
         """What the next operator finds."""
         if self.ends.passes:
             return before
-        return Before(self.ends.after(before.is_blocked), self.is_residual, self.block)
+        return Before(self.ends.after(before.is_blocked), self.is_residual, self.is_grouped, self.block)
 
 
 def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
@@ -112,7 +141,8 @@ def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
         return Neighbour(_PASSES)
     block = operator.kind, operator.label, operator.expansion, operator.groups, operator.options
     ends = ends_of(operator, block_channels) if block_channels else Ends()
-    return Neighbour(ends, _is_residual(operator), block)
+    is_grouped = None if operator.kind == "foreign" else operator.groups > 1
+    return Neighbour(ends, _is_residual(operator), is_grouped, block)
 
 
 def _is_residual(operator: Operator) -> bool:

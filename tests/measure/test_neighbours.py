@@ -11,9 +11,10 @@ from lutbench.measure.layouts import Kept
 from lutbench.measure.neighbours import (
     ALIKE,
     BOUNDARIES,
-    FIRST_RESIDUALS,
     KEPT,
     NEIGHBOUR_TERMS,
+    REGROUPED,
+    SPARED,
     Before,
     Pairs,
     neighbour_of_name,
@@ -44,16 +45,31 @@ def test_blocks_are_alike_whatever_their_kernels_and_shapes() -> None:
     assert pairs_of(["nothing", "nothing", "foreign_x", "foreign_y"], 0).alike == 0
 
 
+def test_grouped_blocks_beside_others_are_counted() -> None:
+    assert pairs_of([STEM, GROUPED, GROUPED, RESIDUAL, RESIDUAL, SKIP, GROUPED], 0).regrouped == 3
+    assert pairs_of([GROUPED, "foreign_x", RESIDUAL], 0).regrouped == 0
+
+
+def test_a_net_is_spared_what_stays_in_blocks_and_what_convolutions_add() -> None:
+    elements = 16 * 8 * 8 / 1e6
+    assert pairs_of([STEM, RESIDUAL], 16) == Pairs(Kept(elements, 1), elements, first_residuals=1)
+    assert pairs_of([STEM, RESIDUAL, RESIDUAL], 16).spared == pytest.approx(6 * elements)
+    # alone, a grouped block copies its input before its last convolution adds to it; what is behind it is not in blocks
+    assert pairs_of([GROUPED, RESIDUAL], 16).spared == pytest.approx(elements)
+    assert pairs_of([RESIDUAL, GROUPED], 16).spared == pytest.approx(elements)
+    assert pairs_of([STEM, RESIDUAL, GROUPED], 0).spared == 0
+
+
 def test_a_layer_that_is_left_out_is_no_neighbour() -> None:
     assert pairs_of([GROUPED, SKIP, GROUPED], 16) == pairs_of([GROUPED, GROUPED], 16)
-    before = Before(True, True, "any")
+    before = Before(True, True, True, "any")
     assert neighbour_of_name(SKIP, 16).after(before) == before
 
 
 def test_sums_of_pairs() -> None:
-    one = Pairs(Kept(0.5, 1), 2, 3)
-    assert one + one == Pairs(Kept(1.0, 2), 4, 6)
-    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1, 2, 3]
+    one = Pairs(Kept(0.5, 1), 0.25, 2, 3, 4)
+    assert one + one == Pairs(Kept(1.0, 2), 0.5, 4, 6, 8)
+    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1.25, 1, 2, 3, 4]
 
 
 def test_int8_and_chains_are_asked_for_none_but_on_torchscript() -> None:
@@ -66,8 +82,8 @@ def test_int8_and_chains_are_asked_for_none_but_on_torchscript() -> None:
     ("terms", "told_by", "not_told_by"),
     [
         ({KEPT: -2000.0, "macs": 3.0}, Setting(16), Setting()),
-        ({KEPT: -800.0, BOUNDARIES: -15.0}, Setting(16, threads=2, dtype="fp32"), Setting(16)),
-        ({FIRST_RESIDUALS: -60.0, ALIKE: -20.0}, Setting(16, dtype="fp32"), Setting(16)),
+        ({SPARED: -800.0, BOUNDARIES: -15.0}, Setting(16, threads=2, dtype="fp32"), Setting(16)),
+        ({SPARED: -1500.0, REGROUPED: 20.0}, Setting(16, dtype="fp32"), Setting(16)),
         ({ALIKE: 40.0}, Setting(dtype="fp32", runtime="executorch"), Setting()),
         ({ALIKE: -40.0}, Setting(runtime="torch"), Setting()),
     ],

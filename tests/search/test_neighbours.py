@@ -33,7 +33,7 @@ SPACES = {
 }
 
 
-OTHERS = {"alike": -6.0, "first_residuals": 9.0}
+OTHERS = {"alike": -6.0, "first_residuals": 9.0, "regrouped": 7.0}
 TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in OTHERS.items()}}
 
 
@@ -44,7 +44,8 @@ def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str =
     """
     lut = made_lut(space, seed, device, scale=0.9, operator_us=1.5)
     largest = max(np.prod(op.input_shape) for op in space.searchable_operators if op.is_measured) / 1e6
-    terms = {"kept": -8.0 / float(largest), "boundaries": -1.5, "residual": 30.0} | TERMS[others]
+    terms = {"kept": -4.0 / float(largest), "spared": -2.0 / float(largest), "boundaries": -1.5, "residual": 30.0}
+    terms |= TERMS[others]
     context = replace(lut.metadata.context, terms=terms, block_channels=block_channels)
     return replace(lut, metadata=replace(lut.metadata, context=context))
 
