@@ -32,7 +32,8 @@ from lutbench.measure.warmth import MOST_SHARE, Warmth
 Array = npt.NDArray[np.float64]
 
 _SCALE_SPREAD = 0.1
-_SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # of a usual net's latency, standard deviations to choose from
+_SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's latency, widths to choose from
+_USUAL_SHARE, _SHARE_FACTOR = 0.1, 2.0  # what was best for most of 47 LUTs, and what it differs by in others
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 4  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -92,7 +93,8 @@ class Solution:
 
     problem: what it solves.
     share: the prior's width, of a usual net's latency.
-    evidence: the logarithm of the nets' likelihood under it, but for a constant.
+    evidence: the logarithm of the nets' likelihood under it, and of how likely such a width is before any net is seen,
+        but for a constant. By the nets alone a few that agree by luck would have no terms at all.
     """
 
     problem: Problem
@@ -182,6 +184,7 @@ def _solve(problem: Problem, share: float) -> Solution:
     factor = np.linalg.cholesky(spreads)
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
+    evidence -= (math.log(share / _USUAL_SHARE) / math.log(_SHARE_FACTOR)) ** 2 / 2
     return Solution(problem, unknowns, covariance, spread, share, evidence)
 
 
