@@ -1,9 +1,9 @@
 """What a net takes, or saves, for which operators stand side by side: no sum over single operators can tell.
 
 Layouts are one reason (`layouts`): between two operators that compute in blocks of channels a net leaves out what each
-does alone. Of two others only the effect is known, by nets that were measured (docs/notes/protocol.md: neighbours): a
-block behind one of its own kind takes less than behind another, or more, by the runtime, whatever their kernels and
-shapes; and where a runtime computes in blocks, a residual block takes less behind an operator that is none.
+does alone, and a convolution of it adds what an addition of its own does alone. Of others only the effect is known, by
+nets that were measured (docs/notes/protocol.md: neighbours): a block behind one of its own kind takes less than behind
+another, or more, by the runtime, whatever their kernels and shapes, and grouped blocks beside others take more.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Neighbour:
             self.ends.kept(before.is_blocked),
             self.ends.fused(before.is_blocked),
             alike=int(self.block is not None and self.block == before.block),
-            regrouped=int(None not in (of_both := {self.is_grouped, before.is_grouped}) and len(of_both) > 1),
+            regrouped=int({self.is_grouped, before.is_grouped} == {True, False}),
             first_residuals=int(self.is_residual and not before.is_residual),
         )
 
