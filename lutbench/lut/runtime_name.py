@@ -24,4 +24,5 @@ class RuntimeName:
         return cls(package, version.rstrip(), inside.rstrip(")"))
 
     def __str__(self) -> str:
-        return " ".join([self.package, *filter(None, [self.version]), *([f"({self.inside})"] if self.inside else [])])
+        inside = f"({self.inside})" if self.inside else ""
+        return " ".join(filter(None, [self.package, self.version, inside]))
