@@ -33,8 +33,8 @@ Array = npt.NDArray[np.float64]
 
 _SCALE_SPREAD = 0.1
 _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's latency, widths to choose from
-# of 47 LUTs most were predicted best by the first; what differs from it by the second is less likely by a factor of e
-_USUAL_SHARE, _SHARE_FACTOR = 0.1, 1.6
+# the width that most of 47 LUTs were predicted best by, a standard deviation of it as a factor, and odds of any other
+_USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 4  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -185,8 +185,13 @@ def _solve(problem: Problem, share: float) -> Solution:
     factor = np.linalg.cholesky(spreads)
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    evidence -= abs(math.log(share / _USUAL_SHARE) / math.log(_SHARE_FACTOR))
-    return Solution(problem, unknowns, covariance, spread, share, evidence)
+    return Solution(problem, unknowns, covariance, spread, share, evidence + _log_chance(share))
+
+
+def _log_chance(share: float) -> float:
+    """The logarithm of how likely such a width is before any net is seen, but for a constant."""
+    distance = math.log(share / _USUAL_SHARE, _SHARE_FACTOR)
+    return math.log(math.exp(-(distance**2) / 2) + _ANY_SHARE)
 
 
 def left_out_errors(found: Solution) -> list[float]:
