@@ -18,13 +18,13 @@ machine's state. Prints one Markdown table of the cells that both folders have, 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import correlation, covariance, fmean, pstdev, variance
 
 from lutbench.lut.verify_file import read_results
+from lutbench.measure.journal_lines import identity_of
 
 HEAD = ("cell", "nets", "correlation", "model", "noise", "nets apart", "LUTs apart", "3 %", "both averaged")
 FEWEST_NETS = 10
@@ -47,9 +47,7 @@ def judged_nets(cell: Path) -> dict[str, Judged]:
         return {}
     groups = {}
     for journal in sorted(cell.glob("lut.journal/verify-*.jsonl")):
-        with journal.open() as lines:
-            identity = json.loads(next(lines).split("\t")[0])["identity"]
-        groups.update(dict.fromkeys(identity["nets"], journal.name))
+        groups.update(dict.fromkeys(identity_of(journal).get("nets", ()), journal.name))
     return {
         one.net: Judged(math.log(one.predicted_us), math.log(one.measured_us), groups.get(one.net, ""))
         for one in read_results(tables[0])

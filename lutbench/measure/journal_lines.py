@@ -66,3 +66,11 @@ def whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
                 too_long = False
     except OSError as error:
         raise unreadable(path, JOURNAL, error) from None
+
+
+def identity_of(path: Path) -> Record:
+    """What a journal's samples belong to, as its first line says; empty where that is damaged, or there is none."""
+    first = next(whole_lines(path), None)
+    header = opened(first[0], 0)[0] if first else None
+    identity = (header or {}).get("identity")
+    return identity if isinstance(identity, dict) else {}

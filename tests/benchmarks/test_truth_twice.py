@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import random
 import sys
 from pathlib import Path
 
 import pytest
+
+from lutbench.measure.journal_lines import sealed
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 import truth_twice
@@ -27,7 +28,7 @@ def hour(folder: Path, cell: str, model: float, noise: float, seed: int) -> None
     names = [f"net {number}" for number in range(NETS)]
     for group in range(NETS // PER_GROUP):
         identity = {"identity": {"nets": names[PER_GROUP * group : PER_GROUP * (group + 1)]}}
-        (place / f"verify-r1-s0-n200-g{group}.aside1.jsonl").write_text(f"{json.dumps(identity)}\tchecksum\n")
+        (place / f"verify-r1-s0-n200-g{group}.aside1.jsonl").write_bytes(sealed(identity, 0))
     with (place / "verify-r1.csv").open("w") as file:
         rows = csv.writer(file)
         rows.writerow(["net", "predicted_us", "uncorrected_us", "measured_us", "half_a_us", "half_b_us"])

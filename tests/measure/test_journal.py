@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lutbench.errors import JournalError, LutbenchError, OutputError
 from lutbench.measure.journal import Journal
-from lutbench.measure.journal_lines import Record
+from lutbench.measure.journal_lines import Record, identity_of
 from lutbench.measure.protocol import Canary
 
 IDENTITY = {"device": "fake", "dtype": "int8"}
@@ -45,6 +45,16 @@ def test_what_was_appended_is_there_again(tmp_path: Path) -> None:
         assert journal.measurements.round_medians_us("op", 0) == {0: 0.1, 1: 0.101, 2: 0.102}
         assert journal.runtime_ns == 30
         assert journal.measurements.current_round == 3
+
+
+def test_a_journals_first_line_says_what_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "r1.jsonl"
+    written(path)
+    assert identity_of(path) == IDENTITY
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:20], b"[1]\n", b'{"identity":3}\n', whole.replace(b'"identity"', b'"identitx"', 1)):
+        path.write_bytes(damaged)
+        assert identity_of(path) == {}
 
 
 def test_a_new_journal_is_not_a_resumed_one(tmp_path: Path) -> None:
