@@ -324,7 +324,9 @@ def _next_revision(base: Metadata, path: Path) -> Metadata:
 
 
 def _without_version(runtime: str) -> RuntimeName:
-    return replace(RuntimeName.parse(runtime), version="")
+    """torch 2.13.0 (x86) -> torch (x86); whatever else a name says behind the version stays."""
+    name = RuntimeName.parse(runtime)
+    return replace(name, version=name.version.partition(" ")[2])
 
 
 def _identity(

@@ -212,6 +212,19 @@ def test_measuring_again_is_the_next_revision(
     assert sorted(path.name for path in folder.glob("*.jsonl")) == ["r1.jsonl", "r2.jsonl"]
 
 
+def test_another_version_of_the_runtime_goes_on_and_another_runtime_does_not(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    lut = profile(request_, QUIET, additive_device())
+    package = lut.metadata.runtime.partition(" ")[0]
+    for runtime in (f"{package} 1.0 (custom)", f"{package} 1.0 of our own", "caffe2 1.0"):
+        write_lut(replace(lut, metadata=replace(lut.metadata, runtime=runtime)), request_.lut_path)
+        with pytest.raises(UsageError, match="the LUT there is of"):
+            profile(request_, QUIET, additive_device())
+    write_lut(replace(lut, metadata=replace(lut.metadata, runtime=f"{package} 1.0")), request_.lut_path)
+    assert profile(request_, QUIET, additive_device()).metadata.revision == 2
+
+
 @pytest.mark.parametrize("provenance", ["estimated", "imported"])
 def test_a_measurement_replaces_an_estimate_of_the_device_whatever_it_covers(
     provenance: str, request_: ProfileRequest, additive_device: Callable[..., OpenDevice]
