@@ -14,7 +14,7 @@ from lutbench.jobs.tuning import Canaries
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row, interval_quality
-from lutbench.measure.common_drift import operator_rounds_us, summary_of
+from lutbench.measure.common_drift import every_round_us, summary_of
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.processes import common_variance, half_width, process_medians, widened
@@ -44,7 +44,7 @@ def lut_rows(
     """
     rows = []
     names = [op.name for op in distinct_operators(spaces) if op.is_measured]
-    rounds_us = operator_rounds_us(measurements, names, context.depth)
+    rounds_us = every_round_us(measurements, names, context.depth)
     medians = {name: process_medians(found, process_starts) for name, found in rounds_us.items()}
     common = common_variance(list(medians.values()))
     for operator in distinct_operators(spaces):

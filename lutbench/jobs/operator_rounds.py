@@ -13,7 +13,7 @@ from lutbench.device_agents.agent import Agent, Following
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
-from lutbench.measure.common_drift import operator_rounds_us
+from lutbench.measure.common_drift import every_round_us, usual_rounds_us
 from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
@@ -155,7 +155,8 @@ class Campaign:
         nets = self._measured_nets
         fit = self._fit(nets, depth) if self._can_fit(nets) else None
         starts = self._processes.starts
-        noise = noise_of(halves_us(self._data.round_medians_us(net.net, 0), starts) for net in nets)
+        rounds_us = usual_rounds_us(self._data, [net.net for net in nets])
+        noise = noise_of(halves_us(rounds, starts) for rounds in rounds_us.values())
         return Context(depth, trials, fit, noise)
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
@@ -219,7 +220,7 @@ class Campaign:
         return found
 
     def _rows_us(self, depth: int) -> dict[str, float]:
-        rounds_us = operator_rounds_us(self._data, self.operators, depth)
+        rounds_us = every_round_us(self._data, self.operators, depth)
         return {name: median(values.values()) for name, values in rounds_us.items()}
 
     def _measure(self, stage: _Stage) -> None:

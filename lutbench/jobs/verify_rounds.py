@@ -19,13 +19,14 @@ from lutbench.lut.context import in_net_fields
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.lut.verify_file import NetResult
-from lutbench.measure.common_drift import without_common_drift
+from lutbench.measure.common_drift import usual_rounds_us
 from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.processes import halves_us
 from lutbench.measure.rounds import RoundReport
+from lutbench.measure.statistics import robust_mean
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
@@ -34,7 +35,7 @@ EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are
 
 @dataclass(frozen=True)
 class _Timed:
-    """A group that was measured: its nets' round medians, the common drift taken out, and where its processes began.
+    """A group that was measured: all rounds of its nets, the common drift taken out, and where its processes began.
 
     tuning: the nets that the LUT was tuned on, timed beside it.
     """
@@ -127,7 +128,7 @@ class VerifyRounds(GroupedNets):
         )
 
     def read(self, group: Group, journal: Journal) -> None:
-        rounds_us = self._medians_us(journal)
+        rounds_us = usual_rounds_us(journal.measurements, journal.measurements.artifacts)
         names = tuple(artifact.name for artifact in group.nets)
         self._timed.append(_Timed(names, rounds_us, process_starts(journal), self._tuning_measured(rounds_us)))
 
@@ -147,7 +148,7 @@ class VerifyRounds(GroupedNets):
 
     def _tuning_measured(self, measured: dict[str, dict[int, float]]) -> tuple[NetMeasurement, ...]:
         return tuple(
-            NetMeasurement(net.key, tuple(op.name for op in net.operators), median(measured[net.key].values()))
+            NetMeasurement(net.key, tuple(op.name for op in net.operators), robust_mean(measured[net.key].values()))
             for net in self._tuning
             if net.key in measured
         )
@@ -168,20 +169,14 @@ class VerifyRounds(GroupedNets):
         context = replace(metadata.context, **fields)
         return replace(self._lut, metadata=replace(metadata, context=context))
 
-    def _medians_us(self, journal: Journal) -> dict[str, dict[int, float]]:
-        """Every net's round medians by round, the rounds' common drift taken out."""
-        data = journal.measurements
-        rounds_us = {key: medians for key in data.artifacts if (medians := data.round_medians_us(key, 0))}
-        return without_common_drift(rounds_us)
-
     def _results(self, timed: _Timed, now: Lut) -> list[NetResult]:
         results = []
         for key in timed.nets:
-            net, medians = self._nets[key], timed.rounds_us.get(key, {})
-            halves = halves_us(medians, timed.starts)
+            net, rounds_us = self._nets[key], timed.rounds_us.get(key, {})
+            halves = halves_us(rounds_us, timed.starts)
             if halves is None:
                 self.left_out.append(key)
                 continue
             predicted_us, uncorrected_us = predict(now, net).latency_us, predict(self._lut, net).latency_us
-            results.append(NetResult(key, predicted_us, uncorrected_us, median(medians.values()), *halves))
+            results.append(NetResult(key, predicted_us, uncorrected_us, robust_mean(rounds_us.values()), *halves))
         return results

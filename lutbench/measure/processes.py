@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
-from lutbench.measure.statistics import Summary, student_95
+from lutbench.measure.statistics import Summary, robust_mean, student_95
 
 FEWEST_ROUNDS = 2  # of a process that has a say: one round may be anything
 # Degrees of freedom that all operators' spread has beside an operator's own: with fewer, a calm operator would get an
@@ -77,8 +77,8 @@ def half_width(found: ProcessMedians, common: Common) -> float:
 
 
 def halves_us(rounds_us: Mapping[int, float], starts: Sequence[int]) -> tuple[float, float] | None:
-    """The medians of a net's rounds in every other process, and in the others; of every other round where one process
-    has them all. What they differ by is what measuring again would. None for fewer than two rounds.
+    """A net's latency in every other process, and in the others; in every other round where one process has them all.
+    What they differ by is what measuring again would. None for fewer than two rounds.
     """
     if len(rounds_us) < 2:
         return None
@@ -89,7 +89,7 @@ def halves_us(rounds_us: Mapping[int, float], starts: Sequence[int]) -> tuple[fl
     one, other = (
         [rounds_us[number] for number, side in zip(numbers, sides, strict=True) if side == wanted] for wanted in (0, 1)
     )
-    return median(one), median(other)
+    return robust_mean(one), robust_mean(other)
 
 
 def noise_of(halves: Iterable[tuple[float, float] | None]) -> float:

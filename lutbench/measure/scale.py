@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 
-from lutbench.measure.common_drift import without_common_drift
+from lutbench.measure.common_drift import usual_rounds_us
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
-from lutbench.measure.statistics import Z_95
+from lutbench.measure.statistics import Z_95, robust_mean
 
 WORTHWHILE_GAIN = 0.01  # of the mean absolute error, a fraction
 FEWEST_NETS = 3  # below that one odd net would decide
@@ -33,12 +33,12 @@ class ScaleFit:
 
 
 def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float]:
-    """The latency of each net with a round that counts: the median of its rounds, their common drift taken out.
+    """The latency of each net with a round that counts, over its usual rounds.
 
-    A net of which the machine disturbed the slow rounds would else be compared with one that has them all.
+    Nets slow down alike where the machine does, so that a round in which it was disturbed tells as much of how nets
+    compare as any other. A net that never ran while it was quiet is not among them: it may have been slowed alone.
     """
-    rounds_us = {net: medians for net in nets if (medians := data.round_medians_us(net, 0))}
-    return {net: median(values.values()) for net, values in without_common_drift(rounds_us).items()}
+    return {net: robust_mean(rounds_us.values()) for net, rounds_us in usual_rounds_us(data, nets).items()}
 
 
 def fit_scale(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import median
+from statistics import fmean, median
 
 from lutbench.units import us_from_ns
 
@@ -23,6 +23,29 @@ def student_95(freedom: float) -> float:
     if freedom <= len(_STUDENT_95):
         return _STUDENT_95[max(0, int(freedom) - 1)]
     return Z_95 + 2.4 / freedom + 3.0 / freedom**2  # within .002 of the table
+
+
+_HUBER = 1.2  # standard deviations within which a value counts in full
+_PASSES = 20  # after which the mean and the weights agree
+
+
+def robust_mean(values: Iterable[float]) -> float:
+    """Huber's mean of positive values, by their logarithms; ValueError where there is none.
+
+    A value that is further from the middle than usual ones counts the less the further it is, so that a disturbed one
+    moves it no more than the median, and the usual ones have more of a say than in the median.
+    """
+    logs = [math.log(value) for value in values]
+    if not logs:
+        raise ValueError("no value has no mean")
+    mean = median(logs)
+    spread = SPREAD_PER_MAD * median(abs(log - mean) for log in logs)
+    if not spread:  # most of them are the same value
+        return math.exp(mean)
+    for _ in range(_PASSES):
+        weights = [min(1.0, _HUBER * spread / max(abs(log - mean), spread * 1e-9)) for log in logs]
+        mean = fmean(logs, weights)
+    return math.exp(mean)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import math
 import random
-from statistics import median
+from statistics import median, pstdev
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutbench.measure.statistics import median_ranks, quantile, summarize
+from lutbench.measure.statistics import median_ranks, quantile, robust_mean, summarize
 
 
 @pytest.mark.parametrize("count", range(1, 6))
@@ -74,3 +74,28 @@ def test_quantile_lies_within_the_values(values: list[float], share: float) -> N
     assert ordered[0] <= quantile(ordered, share) <= ordered[-1] or quantile(ordered, share) == pytest.approx(
         ordered[0]
     )
+
+
+def test_a_robust_mean_is_the_mean_of_usual_values_and_not_moved_by_others() -> None:
+    rng = random.Random(0)
+    found, medians = [], []
+    for _ in range(400):
+        values = [math.exp(rng.gauss(0, 0.02)) for _ in range(40)]
+        found.append(math.log(robust_mean(values)))
+        medians.append(math.log(median(values)))
+    assert pstdev(found) < 0.9 * pstdev(medians)  # of the noise that a median has, a mean has 80 %
+    values = [99.0, 100.0, 101.0, 100.5, 99.5]
+    assert robust_mean(values) == pytest.approx(100, rel=1e-4)
+    assert robust_mean([*values, 250.0]) == pytest.approx(100, rel=0.006)
+
+
+@given(st.lists(st.floats(min_value=1e-3, max_value=1e9), min_size=1, max_size=50))
+def test_a_robust_mean_lies_within_the_values(values: list[float]) -> None:
+    assert min(values) * (1 - 1e-9) <= robust_mean(values) <= max(values) * (1 + 1e-9)
+
+
+def test_values_that_are_mostly_the_same_are_their_mean_and_none_have_none() -> None:
+    assert robust_mean([3.0, 3.0, 3.0, 8.0]) == pytest.approx(3)
+    assert robust_mean([5.0]) == pytest.approx(5)
+    with pytest.raises(ValueError, match="no value"):
+        robust_mean([])
