@@ -8,6 +8,7 @@ import pytest
 
 from lutbench.measure.in_net import (
     HOT_WEIGHTS,
+    PACKED_WEIGHTS,
     SIDES,
     TERMS,
     WEIGHTS,
@@ -49,6 +50,10 @@ def measured(
     return found
 
 
+def amount(term: str, operator: str) -> float:
+    return dict(zip(TERMS, amounts(operator), strict=True))[term]
+
+
 def errors_of(in_net: InNet, nets: list[NetMeasurement]) -> list[float]:
     rows = rows_us()
     return [
@@ -70,7 +75,7 @@ def test_overhead_is_paid_once() -> None:
 
 def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() -> None:
     name = "ir_k5_e1_g2_16x112x112_16_s1"
-    weights, moved, grouped, residual, macs, _ = amounts(name)
+    weights, moved, grouped, residual, macs, *_ = amounts(name)
     assert weights == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) / 1e6)
     assert moved == grouped == pytest.approx(2 * 16 * 112 * 112 / 1e6)
     assert macs == pytest.approx((16 * 8 + 25 * 16 + 16 * 8) * 112 * 112 / 1e6)
@@ -83,10 +88,46 @@ def test_terms_go_with_what_an_operator_moves_and_an_unknown_shape_has_none() ->
 
 def test_weights_are_hot_alone_where_a_cache_holds_them() -> None:
     """What an operator's weights cost more inside a net grows with them, and falls again where no cache holds them."""
-    hot = [amounts(f"conv_k1_{channels}x7x7_{channels}_s1")[-1] for channels in (64, 256, 640, 1280, 2560)]
+    hot = [amount(HOT_WEIGHTS, f"conv_k1_{channels}x7x7_{channels}_s1") for channels in (64, 256, 640, 1280, 2560)]
     assert hot[0] == pytest.approx(64 * 64 / 1e6, rel=0.01)
     assert hot[0] < hot[1] < hot[2] > hot[3] > hot[4]
     assert hot[4] < 1e-4 and max(hot) < 0.5 / 2.7
+
+
+def test_wide_depthwise_kernels_are_packed_one_channel_to_a_tile() -> None:
+    """7x7 of 96 channels between pointwise convolutions, and 5x5, which XNNPACK has a kernel for."""
+    wide, usual = "ir_k7_e6_g1_16x28x28_24_s1", "ir_k5_e6_g1_16x28x28_24_s1"
+    pointwise = 16 * 96 + 96 * 24
+    assert amount(PACKED_WEIGHTS, wide) == pytest.approx((pointwise + 64 * 49 * 96) / 1e6)
+    assert amount(PACKED_WEIGHTS, usual) == amount(WEIGHTS, usual) == pytest.approx((pointwise + 25 * 96) / 1e6)
+    assert amount(PACKED_WEIGHTS, "fc_64_10") == amount(WEIGHTS, "fc_64_10")
+
+
+def test_each_runtime_and_type_has_the_weights_that_count_there() -> None:
+    asked = {
+        Setting(): WEIGHTS,
+        Setting(runtime="onnxruntime"): WEIGHTS,
+        Setting(runtime="executorch"): PACKED_WEIGHTS,
+        Setting(dtype="fp32", runtime="executorch"): HOT_WEIGHTS,
+    }
+    for setting, term in asked.items():
+        assert {WEIGHTS, HOT_WEIGHTS, PACKED_WEIGHTS} & set(fitted_terms(setting)) == {term}
+
+
+def test_packed_weights_are_found_where_nets_ask_for_them() -> None:
+    kernels = [f"ir_k{kernel}_e{wider}_g1_16x28x28_16_s1" for kernel in (3, 5, 7) for wider in (3, 4, 6)]
+    rng = random.Random(0)
+    rows = {name: 100.0 + 10 * place for place, name in enumerate(kernels)}
+    truth = InNet(1.05, 1.0, {PACKED_WEIGHTS: 80.0})
+    chosen = [tuple(rng.choices(kernels, k=12)) for _ in range(32)]
+    nets = [
+        NetMeasurement(str(n), one, truth.net_us([(name, rows[name]) for name in one], 2.0))
+        for n, one in enumerate(chosen)
+    ]
+    fit = fit_scale(nets, rows, 2.0, Setting(runtime="executorch")).in_net
+    for one in [tuple([name] * 12) for name in kernels]:
+        own = [(name, rows[name]) for name in one]
+        assert fit.net_us(own, 2.0) == pytest.approx(truth.net_us(own, 2.0), rel=0.01)
 
 
 def test_hot_weights_are_found_where_nets_ask_for_them() -> None:
@@ -116,7 +157,7 @@ def test_a_scale_of_the_feature_map_is_found_where_nets_ask_for_it() -> None:
     truth = InNet(1.05, 1.0, {"side": -0.4, "side_3": 0.3})
     nets, unseen = measured(truth, 32, 0.01), measured(truth, 100, 0.0, seed=1)
     fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting())
-    assert set(fit.in_net.terms) == {*TERMS, *SIDES} - {HOT_WEIGHTS} == set(fitted_terms(Setting()))
+    assert set(fit.in_net.terms) == {*TERMS, *SIDES} - {HOT_WEIGHTS, PACKED_WEIGHTS} == set(fitted_terms(Setting()))
     with_sizes, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_sizes < 0.006 < 0.01 < without
 
