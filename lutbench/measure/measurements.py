@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 
 from lutbench.measure.protocol import Canary, Failure, Samples
 from lutbench.measure.statistics import Summary, median_ranks, quantile
-from lutbench.measure.visits import Visits
+from lutbench.measure.visits import REFERENCE_QUANTILE, Visits
 from lutbench.units import us_from_ns
 
 Key = tuple[str, int]  # artifact, context depth
 
 _HARDLY_SLOWER = 1.25  # a place in memory moves an operator by less; another program on its core by more
 _REFERENCE_STEP = 0.003  # smaller moves of a reference do not change which samples count
-REFERENCE_QUANTILE = 0.2  # of a canary: its fast state, as long as that is there a fifth of the time
 
 
 class Measurements:
@@ -30,6 +29,7 @@ class Measurements:
 
     def __init__(self, canaries: Sequence[Canary]) -> None:
         self._canaries = {canary.name: canary for canary in canaries}
+        self._limits = {canary.name: canary.limit for canary in canaries}
         self._readings: dict[str, list[int]] = {name: [] for name in self._canaries}
         self._has_new = dict.fromkeys(self._canaries, False)  # readings that its reference has not taken in
         self._highest_quiet = dict.fromkeys(self._canaries, math.inf)
@@ -46,7 +46,7 @@ class Measurements:
         self._readings_by_round[round_number][found.canary].extend(found.canary_ns)
         key = found.artifact, found.depth
         if key not in self._visits:
-            self._visits[key] = Visits(self._highest_quiet)
+            self._visits[key] = Visits(self._highest_quiet, self._limits)
         self._visits[key].add(round_number, found)
         self._last_round = max(self._last_round, round_number)
 
@@ -90,18 +90,10 @@ class Measurements:
     @property
     def disturbed_share(self) -> float:
         """Share of samples that do not count."""
-        return self._disturbed(self._readings)
+        return _share(visits.disturbed() for visits in self._visits.values())
 
     def disturbed_share_of(self, round_number: int) -> float:
-        return self._disturbed(self._readings_by_round.get(round_number, {}))
-
-    def _disturbed(self, readings: Mapping[str, Sequence[int]]) -> float:
-        disturbed = count = 0
-        for name, found in readings.items():
-            highest = self._highest_quiet[name]
-            disturbed += sum([reading > highest for reading in found])
-            count += len(found)
-        return disturbed / count if count else 0.0
+        return _share(visits.disturbed(round_number) for visits in self._visits.values() if round_number in visits)
 
     def canary_reference_us(self, name: str) -> float:
         """A canary's fast state in this run: two LUTs whose small canaries differ were measured at different clocks."""
@@ -199,3 +191,9 @@ class Measurements:
         if visits and self._all_count(artifact, depth):
             return {number: us_from_ns(median_ns) for number, median_ns in visits.all_medians_ns().items()}
         return self.round_medians_us(artifact, depth)
+
+
+def _share(found: Iterable[tuple[int, int]]) -> float:
+    parts = list(found)
+    of_all = sum(count for _, count in parts)
+    return sum(part for part, _ in parts) / of_all if of_all else 0.0

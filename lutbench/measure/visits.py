@@ -11,7 +11,11 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from lutbench.measure.protocol import Samples
-from lutbench.measure.statistics import Summary, summarize, summarize_sorted
+from lutbench.measure.statistics import Summary, quantile, summarize, summarize_sorted
+
+REFERENCE_QUANTILE = 0.2  # of a canary: its fast state, as long as that is there a fifth of the time
+FEWEST_READINGS = 30  # beside an artifact, from which it is told how it slows its canary itself
+_MOST_SLOWED = 2.0  # by an artifact: a canary that is slower all along stands beside another program
 
 
 class _Cycle:
@@ -70,11 +74,21 @@ class _Round:
 
 
 class Visits:
-    """highest_quiet: canary -> the highest reading beside which a sample counts; its owner changes it."""
+    """What an artifact's visits came to.
 
-    def __init__(self, highest_quiet: Mapping[str, float]) -> None:
-        self._highest_quiet = highest_quiet
-        self._looked_at: dict[str, float] = {}  # the highest quiet readings by which the rounds were looked at
+    A large net leaves little of its canary in the caches, and instructions that lower a core's clock do so for a while,
+    so that a canary stands higher behind some artifacts than behind others, whatever the machine does. Where the lower
+    fifth of the readings beside an artifact is above the canary's reference, it counts from there.
+
+    highest_quiet: canary -> the highest reading beside which a sample of any artifact counts; its owner changes it.
+    limits: canary -> how far a reading may stand above its reference, a fraction.
+    """
+
+    def __init__(self, highest_quiet: Mapping[str, float], limits: Mapping[str, float]) -> None:
+        self._highest_quiet, self._limits = highest_quiet, limits
+        self._readings: dict[str, list[int]] = {}
+        self._looked_from: dict[str, float] = {}  # the highest quiet readings when the rounds were looked at
+        self._looked_at: dict[str, float] = {}  # and what they were beside this artifact
         self._rounds: dict[int, _Round] = {}
         self._new: dict[int, _Round] = {}  # with samples that were not looked at yet
         self._ordered: list[int] = []  # all that counts, ascending
@@ -88,6 +102,7 @@ class Visits:
         return round_number in self._rounds
 
     def add(self, round_number: int, samples: Samples) -> None:
+        self._readings.setdefault(samples.canary, []).extend(samples.canary_ns)
         found = self._new[round_number] = self._rounds.setdefault(round_number, _Round())
         found.cycles.append(_Cycle(samples))
         self._of_all = None
@@ -96,6 +111,14 @@ class Visits:
         """The samples that count, by round; a round counts where at least a third of its samples do."""
         self._look()
         return {number: found.quiet for number, found in sorted(self._rounds.items()) if found.counted}
+
+    def disturbed(self, round_number: int | None = None) -> tuple[int, int]:
+        """How many samples stand beside a reading that is too high, and how many there are: of a round, or of all."""
+        self._look()
+        rounds = self._rounds.values() if round_number is None else [self._rounds[round_number]]
+        cycles = [cycle for found in rounds for cycle in found.cycles]
+        count = sum(len(cycle.samples.durations_ns) for cycle in cycles)
+        return count - sum(len(cycle.quiet) for cycle in cycles), count
 
     def summary(self) -> Summary | None:
         """Over the rounds that count; None where there is none."""
@@ -125,19 +148,28 @@ class Visits:
 
     def _look(self) -> None:
         """Makes the summary anew where others count than before."""
-        if self._looked_at != self._highest_quiet:
-            self._looked_at = dict(self._highest_quiet)
-            self._take(self._rounds.values())
-        elif self._new:
-            self._take(self._new.values())
+        if not self._new and self._looked_from == self._highest_quiet:
+            return
+        self._looked_from = dict(self._highest_quiet)
+        highest = {canary: self._highest_beside(canary) for canary in self._readings}
+        self._take(self._rounds.values() if highest != self._looked_at else self._new.values(), highest)
+        self._looked_at = highest
         self._new.clear()
 
-    def _take(self, rounds: Iterable[_Round]) -> None:
+    def _highest_beside(self, canary: str) -> float:
+        """The highest reading of the canary beside which a sample of this artifact counts."""
+        highest, readings = self._highest_quiet[canary], self._readings[canary]
+        if len(readings) < FEWEST_READINGS:
+            return highest
+        own = quantile(sorted(readings), REFERENCE_QUANTILE) * (1 + self._limits[canary])
+        return min(max(highest, own), _MOST_SLOWED * highest)
+
+    def _take(self, rounds: Iterable[_Round], highest: Mapping[str, float]) -> None:
         added: list[int] = []
         is_other = is_less = False
         for found in rounds:
             before = found.counted
-            if found.look(self._highest_quiet):
+            if found.look(highest):
                 is_other = True
                 is_less |= bool(before)
                 added += found.counted

@@ -138,7 +138,7 @@ def test_nets_are_drawn_of_the_variants_that_the_rows_cover(
 
 
 def busy_while(busy: Callable[[str], bool], additive: OpenDevice) -> OpenDevice:
-    """The additive device, whose canary is 1.3 times slower whenever a net that is named runs beside it."""
+    """The additive device, whose canary is 2.6 times slower whenever a net that is named runs beside it."""
     running = [""]
 
     def open_device(device: object, settings: object) -> FakeAgent:
@@ -149,7 +149,7 @@ def busy_while(busy: Callable[[str], bool], additive: OpenDevice) -> OpenDevice:
             running[0] = artifact
             return script(artifact, depth, invocation)
 
-        return FakeAgent(remembering, canary=lambda _: 65_000 if busy(running[0]) else 50_000)
+        return FakeAgent(remembering, canary=lambda _: 130_000 if busy(running[0]) else 50_000)
 
     return open_device
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from lutbench.measure.measurements import Measurements
@@ -129,3 +131,33 @@ def test_each_canary_has_its_own_reference_and_limit() -> None:
     assert data.rounds("op", 0) == 10
     assert data.rounds("net", 0) == 8
     assert data.disturbed_share == pytest.approx(2 / 20)
+
+
+def beside(artifacts: dict[str, int], rounds: int, busy: Collection[int] = ()) -> Measurements:
+    """Three samples a round of each artifact, beside a canary of so many ns; twice as many in busy rounds."""
+    data = Measurements(CANARIES)
+    for number in range(rounds):
+        factor = 2 if number in busy else 1
+        for name, canary_ns in artifacts.items():
+            data.add(number, Samples(name, 0, "memory", (100_000,) * 3, (factor * canary_ns,) * 3))
+        data.end(number)
+    return data
+
+
+def test_an_artifact_that_slows_its_canary_itself_is_not_disturbed() -> None:
+    artifacts = {f"op{n}": 50_000 for n in range(4)} | {"large": 70_000}
+    data = beside(artifacts, 20, busy={3, 4, 5})
+    assert data.rounds("large", 0) == data.rounds("op0", 0) == 17
+    assert data.disturbed_share == pytest.approx(3 / 20)
+    assert (data.disturbed_share_of(3), data.disturbed_share_of(6)) == (1, 0)
+
+
+def test_a_canary_that_is_far_slower_beside_one_artifact_stands_beside_another_program() -> None:
+    data = beside({f"op{n}": 50_000 for n in range(4)} | {"unlucky": 130_000}, 20)
+    assert (data.rounds("unlucky", 0), data.rounds("op0", 0)) == (0, 20)
+    assert data.disturbed_share == pytest.approx(1 / 5)
+
+
+def test_few_readings_do_not_say_what_an_artifact_does_to_its_canary() -> None:
+    data = beside({f"op{n}": 50_000 for n in range(4)} | {"large": 70_000}, 9)
+    assert (data.rounds("large", 0), data.rounds("op0", 0)) == (0, 9)

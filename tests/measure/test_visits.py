@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Canary, Samples
-from lutbench.measure.statistics import Summary, summarize
-from lutbench.measure.visits import Visits
+from lutbench.measure.statistics import Summary, quantile, summarize
+from lutbench.measure.visits import FEWEST_READINGS, Visits
 
 CANARIES = (Canary("small", "op", 4, 0.04), Canary("large", "fc", 1, 0.15))
 # times close to each other, so that a reference's every move changes which of them count
@@ -37,6 +37,21 @@ def anew(rounds: dict[int, list[Samples]], highest: dict[str, float]) -> dict[in
     return found
 
 
+LIMITS = {canary.name: canary.limit for canary in CANARIES}
+
+
+def highest_beside(rounds: dict[int, list[Samples]], highest: dict[str, float]) -> dict[str, float]:
+    """Canary -> the highest reading that counts beside these samples, from all of them."""
+    found = dict(highest)
+    for canary in highest:
+        cycles = [cycle for own in rounds.values() for cycle in own if cycle.canary == canary]
+        readings = sorted(reading for cycle in cycles for reading in cycle.canary_ns)
+        if len(readings) >= FEWEST_READINGS:
+            own = quantile(readings, 0.2) * (1 + LIMITS[canary])
+            found[canary] = min(max(highest[canary], own), 2 * highest[canary])
+    return found
+
+
 def summary_of(rounds: dict[int, list[int]]) -> Summary | None:
     return summarize(list(rounds.values())) if rounds else None
 
@@ -49,10 +64,10 @@ STEP = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(STEP, max_size=40))
+@given(st.lists(STEP, max_size=60))
 def test_whatever_comes_and_however_references_move(steps: list[tuple[str, object, object]]) -> None:
     highest: dict[str, float] = {"small": math.inf, "large": math.inf}
-    visits, rounds = Visits(highest), dict[int, list[Samples]]()
+    visits, rounds = Visits(highest, LIMITS), dict[int, list[Samples]]()
     for what, first, second in [*steps, ("ask", None, None)]:
         if what == "add":
             assert isinstance(first, int)
@@ -62,10 +77,15 @@ def test_whatever_comes_and_however_references_move(steps: list[tuple[str, objec
         elif what == "move":
             highest[first] = second  # type: ignore[index,assignment]
         else:
-            quiet = anew(rounds, highest)
+            beside = highest_beside(rounds, highest)
+            quiet = anew(rounds, beside)
             assert visits.summary() == summary_of(quiet)
             assert visits.quiet_rounds_ns() == quiet
             assert len(visits) == len(rounds)
+            readings = [(reading, cycle.canary) for cycles in rounds.values() for cycle in cycles
+                        for reading in cycle.canary_ns]  # fmt: skip
+            high = sum(reading > beside[canary] for reading, canary in readings)
+            assert visits.disturbed() == (high, len(readings))
             if rounds:
                 durations = [[ns for cycle in cycles for ns in cycle.durations_ns] for cycles in rounds.values()]
                 assert visits.summary_of_all() == summarize(durations)
