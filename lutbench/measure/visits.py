@@ -113,7 +113,7 @@ class Visits:
         return {number: found.quiet for number, found in sorted(self._rounds.items()) if found.counted}
 
     def disturbed(self, round_number: int | None = None) -> tuple[int, int]:
-        """How many samples stand beside a reading that is too high, and how many there are: of a round, or of all."""
+        """Counts the samples that stand beside a reading that is too high, and all: of a round, or of all rounds."""
         self._look()
         rounds = self._rounds.values() if round_number is None else [self._rounds[round_number]]
         cycles = [cycle for found in rounds for cycle in found.cycles]
