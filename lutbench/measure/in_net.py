@@ -108,21 +108,22 @@ OF_CHAINS = Setting()
 def fitted_terms(setting: Setting) -> tuple[str, ...]:
     """The terms that nets are asked for.
 
-    In fp32 hot weights take the place of all weights; in int8, where caches hold four times as many, it makes no
-    difference. There ExecuTorch's are those that XNNPACK packs. Where it is known which elements a net is spared,
-    grouped and residual blocks, which stand for some of them, tell nothing more.
+    In fp32 hot weights take the place of all weights, and on ExecuTorch stand beside them; in int8, where caches hold
+    four times as many, it makes no difference. There ExecuTorch's are those that XNNPACK packs. Where it is known which
+    elements a net is spared, grouped and residual blocks, which stand for some of them, tell nothing more.
     """
     neighbours = _neighbour_terms(setting)
-    left_out = {WEIGHTS, HOT_WEIGHTS, PACKED_WEIGHTS} - {_weights_term(setting)}
+    left_out = {WEIGHTS, HOT_WEIGHTS, PACKED_WEIGHTS} - _weights_terms(setting)
     if SPARED in neighbours:
         left_out |= {GROUPED, RESIDUAL}
     return (*neighbours, *(term for term in TERMS if term not in left_out), *SIDES)
 
 
-def _weights_term(setting: Setting) -> str:
+def _weights_terms(setting: Setting) -> set[str]:
+    is_executorch = setting.runtime == "executorch"
     if setting.dtype == "fp32":
-        return HOT_WEIGHTS
-    return PACKED_WEIGHTS if setting.runtime == "executorch" else WEIGHTS
+        return {WEIGHTS, HOT_WEIGHTS} if is_executorch else {HOT_WEIGHTS}
+    return {PACKED_WEIGHTS if is_executorch else WEIGHTS}
 
 
 def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
