@@ -23,13 +23,11 @@ from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row
 from lutbench.measure.chains import CHAIN_LENGTHS, UNREADABLE, Slope, placed, with_call
-from lutbench.measure.common_drift import usual_rounds_us
 from lutbench.measure.in_net import OF_CHAINS
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Canary, Failure, Protocol
-from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale, net_latencies_us
+from lutbench.measure.scale import FEWEST_NETS, ScaleFit, fit_scale, net_latencies_us, net_noise
 from lutbench.measure.statistics import median_ranks, quantile
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
@@ -274,12 +272,11 @@ def _context(rows: Sequence[Row], plan: ChainPlan, nets: Sequence[Net], journal:
         if net.key in latencies_us and net.key not in data.failures and all(name in rows_us for name in names):
             measured.append(NetMeasurement(net.key, names, latencies_us[net.key]))
     fit = _fit(measured, rows_us)
-    rounds_us = usual_rounds_us(data, [net.net for net in measured])
     nets_us = {net.net: round(net.latency_us, 3) for net in measured} if fit else {}
     operator = next(p.operator.name for p in plan.programs if plan.canary.artifact in {c.key for c in p.chains})
     return ContextSection(
         **(fitted_fields(fit) if fit else {}),
-        net_noise=round(noise_of(halves_us(rounds, []) for rounds in rounds_us.values()), 6),
+        net_noise=round(net_noise(data, [net.net for net in measured], []), 6),
         nets=tuple(nets_us),
         nets_us=tuple(nets_us.values()),
         canaries=(operator,),

@@ -13,12 +13,11 @@ from lutbench.device_agents.agent import Agent, Following
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
-from lutbench.measure.common_drift import every_round_us, usual_rounds_us
+from lutbench.measure.common_drift import every_round_us
 from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import (
     RoundPart,
@@ -36,6 +35,7 @@ from lutbench.measure.scale import (
     choose_depth,
     fit_scale,
     net_latencies_us,
+    net_noise,
     try_depths,
 )
 from lutbench.measure.schedule import net_cycles, operator_cycles
@@ -154,9 +154,7 @@ class Campaign:
         self._measure(_Stage((depth,), partial(self.unfinished, depth)))
         nets = self._measured_nets
         fit = self._fit(nets, depth) if self._can_fit(nets) else None
-        starts = self._processes.starts
-        rounds_us = usual_rounds_us(self._data, [net.net for net in nets])
-        noise = noise_of(halves_us(rounds, starts) for rounds in rounds_us.values())
+        noise = net_noise(self._data, [net.net for net in nets], self._processes.starts)
         return Context(depth, trials, fit, noise)
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutbench.measure.measurements import Measurements
-from lutbench.measure.statistics import SPREAD_PER_MAD, Summary, median_ranks, summarize_sorted
+from lutbench.measure.statistics import Summary, median_ranks, robust_spread, summarize_sorted
 from lutbench.units import NS_PER_US, us_from_ns
 
 Array = npt.NDArray[np.float64]
@@ -99,7 +99,7 @@ def _without_odd_ones(
     for net, rounds in every.items():
         logs = [math.log(rounds[number]) for number in counted[net]]
         middles[net] = median(logs)
-        spreads[net] = SPREAD_PER_MAD * median(abs(log - middles[net]) for log in logs)
+        spreads[net] = robust_spread(logs, middles[net])
     told = [spreads[net] for net in every if median_ranks(len(counted[net]))]
     usual = median(told) if told else math.inf  # of nets with rounds enough to tell
     return {

@@ -11,6 +11,7 @@ from lutbench.measure.common_drift import usual_rounds_us
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solve
+from lutbench.measure.processes import halves_us, noise_of
 from lutbench.measure.statistics import Z_95, robust_mean
 
 WORTHWHILE_GAIN = 0.01  # of the mean absolute error, a fraction
@@ -39,6 +40,14 @@ def net_latencies_us(data: Measurements, nets: Iterable[str]) -> dict[str, float
     compare as any other. A net that never ran while it was quiet is not among them: it may have been slowed alone.
     """
     return {net: robust_mean(rounds_us.values()) for net, rounds_us in usual_rounds_us(data, nets).items()}
+
+
+def net_noise(data: Measurements, nets: Iterable[str], starts: Sequence[int]) -> float:
+    """What the halves of a net's usual rounds differ by, on average, a fraction.
+
+    starts: the rounds at which a worker process began; none where one process has them all.
+    """
+    return noise_of(halves_us(rounds_us, starts) for rounds_us in usual_rounds_us(data, nets).values())
 
 
 def fit_scale(

@@ -25,6 +25,11 @@ def student_95(freedom: float) -> float:
     return Z_95 + 2.4 / freedom + 3.0 / freedom**2  # within .002 of the table
 
 
+def robust_spread(values: Sequence[float], middle: float) -> float:
+    """The standard deviation about the middle that usual values have: of a normal distribution, by their median."""
+    return SPREAD_PER_MAD * median(abs(value - middle) for value in values)
+
+
 _HUBER = 1.2  # standard deviations within which a value counts in full
 _PASSES = 20  # after which the mean and the weights agree
 
@@ -39,7 +44,7 @@ def robust_mean(values: Iterable[float]) -> float:
     if not logs:
         raise ValueError("no value has no mean")
     mean = median(logs)
-    spread = SPREAD_PER_MAD * median(abs(log - mean) for log in logs)
+    spread = robust_spread(logs, mean)
     if not spread:  # most of them are the same value
         return math.exp(mean)
     for _ in range(_PASSES):
