@@ -89,7 +89,9 @@ class _Rules:
         return {neighbour: number for number, neighbour in enumerate(self.neighbours, start=1)}
 
     def neighbour(self, operator: Operator) -> Neighbour:
-        return neighbour_of(operator, self.in_net.block_channels)
+        found = neighbour_of(operator, self.in_net.block_channels)
+        # what each moves makes many of them different, and most nets take nothing for it
+        return found if "is_slow" in self.in_net.looks_at else replace(found, moved=0.0)
 
     def number(self, operator: Operator) -> int:
         """Its place among neighbours, from 1; 0 of what stands behind the last layer, which nothing finds."""

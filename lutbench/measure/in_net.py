@@ -32,39 +32,23 @@ from lutbench.measure.neighbours import (
     KEPT,
     NEIGHBOUR_TERMS,
     REGROUPED,
+    SLOWED,
     SPARED,
     Pairs,
+    moved,
     pairs_of,
 )
 from lutbench.measure.warmth import Warmth
+from lutbench.measure.wide_kernels import packed_weights
 from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
 _HELD = 500_000  # weights: of fp32 what a second-level cache of 2 MiB holds
-_MOST_TAPS, _TILE = 25, 64  # of XNNPACK's depthwise kernels; of weights of one channel, elements for each
-
-
-def _moved(operator: Operator) -> int:
-    """Elements of input and output."""
-    return math.prod(operator.input_shape) + math.prod(operator.output_shape)
 
 
 def _hot_weights(operator: Operator) -> float:
     """Weights of an operator that is small enough to find them in a cache when it is timed alone, as no net does."""
     return operator.params * math.exp(-operator.params / _HELD)
-
-
-def _packed_weights(operator: Operator) -> float:
-    """Weights as XNNPACK packs them in int8.
-
-    It has depthwise kernels of up to 25 taps. A wider one runs as a general convolution of one channel in each group,
-    whose weights are filled up to a tile: 16 outputs by 4 or 8 inputs.
-    """
-    if operator.counted:
-        return operator.params
-    graph = operator.graph
-    wide = [node for node in graph.nodes if graph.is_depthwise(node) and node.kernel**2 > _MOST_TAPS]
-    return operator.params + (_TILE - 1) * sum(graph.node_weights(node) for node in wide)
 
 
 WEIGHTS, HOT_WEIGHTS, PACKED_WEIGHTS = "weights", "hot_weights", "packed_weights"
@@ -73,14 +57,14 @@ GROUPED, RESIDUAL = "grouped", "residual"
 TERMS: Mapping[str, Callable[[Operator], float]] = MappingProxyType(
     {
         WEIGHTS: lambda op: op.params,
-        "inputs_outputs": _moved,
+        "inputs_outputs": moved,
         # of grouped convolutions: ONNX Runtime computes most of them in another layout than the convolutions around
-        GROUPED: lambda op: _moved(op) if op.groups > 1 else 0,
+        GROUPED: lambda op: moved(op) if op.groups > 1 else 0,
         # of additions: alone they are a pass of their own, inside a net a part of the convolution before
         RESIDUAL: lambda op: math.prod(op.output_shape) if op.groups == 1 and op.has_residual else 0,
         "macs": lambda op: op.macs,
         HOT_WEIGHTS: _hot_weights,
-        PACKED_WEIGHTS: _packed_weights,
+        PACKED_WEIGHTS: packed_weights,
     }
 )
 SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's own time, for each power of z
@@ -135,7 +119,9 @@ def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
         if setting.dtype != "fp32":  # which no runtime has: tuning nets are drawn by it (`design`)
             return (KEPT,)
         return (SPARED, REGROUPED, BOUNDARIES) if setting.threads > 1 else (SPARED, REGROUPED)
-    return (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()
+    if setting.runtime == "torch" or setting.dtype == "fp32":
+        return (ALIKE,)
+    return (SLOWED,) if setting.runtime == "executorch" else ()
 
 
 @lru_cache(maxsize=1 << 16)

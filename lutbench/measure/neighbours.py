@@ -3,11 +3,14 @@
 Layouts are one reason (`layouts`): between two operators that compute in blocks of channels a net leaves out what each
 does alone, and a convolution of it adds what an addition of its own does alone. Of others only the effect is known, by
 nets that were measured (docs/notes/protocol.md: neighbours): a block behind one of its own kind takes less than behind
-another, or more, by the runtime, whatever their kernels and shapes, and grouped blocks beside others take more.
+another, or more, by the runtime, whatever their kernels and shapes, and grouped blocks beside others take more. A last
+one reaches further than the next operator: a kernel that is computed with wide instructions slows all that follows it
+in a net (`wide_kernels`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,8 +18,10 @@ from types import MappingProxyType
 
 from lutbench.errors import SpaceError
 from lutbench.measure.layouts import Ends, Kept, ends_of
+from lutbench.measure.wide_kernels import has_wide_kernel
 from lutbench.space.operator import Operator, parse_operator
 
+_MILLION = 1e6
 _PASSES = Ends(passes=True)
 
 
@@ -28,14 +33,16 @@ class Before:
     is_residual: it adds its input.
     is_grouped: it has convolutions in groups.
     block: its kind, without kernel and shape.
+    is_slow: a wide kernel came before, at once or earlier.
 
-    The last two are None where nothing is before, or nothing is known of it.
+    The third and fourth are None where nothing is before, or nothing is known of it.
     """
 
     is_blocked: bool = False
     is_residual: bool = False
     is_grouped: bool | None = None
     block: Hashable = None
+    is_slow: bool = False
 
 
 NOTHING = Before()  # before a net's first operator
@@ -49,6 +56,7 @@ class Pairs:
     alike: of one kind of block.
     regrouped: of one that is grouped and one that is not.
     first_residuals: of a residual block behind an operator that is none.
+    slowed: million elements that operators behind a wide kernel read and write.
     """
 
     kept: Kept = field(default_factory=Kept)
@@ -56,6 +64,7 @@ class Pairs:
     alike: int = 0
     regrouped: int = 0
     first_residuals: int = 0
+    slowed: float = 0.0
 
     @property
     def spared(self) -> float:
@@ -73,6 +82,7 @@ class Pairs:
             self.alike + other.alike,
             self.regrouped + other.regrouped,
             self.first_residuals + other.first_residuals,
+            self.slowed + other.slowed,
         )
 
 
@@ -89,9 +99,9 @@ class NeighbourTerm:
 
 
 KEPT, SPARED, BOUNDARIES, ALIKE, REGROUPED = "kept", "spared", "boundaries", "alike", "regrouped"
-FIRST_RESIDUALS = "first_residuals"
-# the first two in us per million elements, the others in us for each place between two operators; `kept` and
-# `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
+FIRST_RESIDUALS, SLOWED = "first_residuals", "slowed"
+# the first two and the last in us per million elements, the others in us for each place between two operators; `kept`
+# and `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
 NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
     {
         KEPT: NeighbourTerm(lambda pairs: pairs.kept.elements, "is_blocked"),
@@ -100,18 +110,25 @@ NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
         ALIKE: NeighbourTerm(lambda pairs: pairs.alike, "block"),
         REGROUPED: NeighbourTerm(lambda pairs: pairs.regrouped, "is_grouped"),
         FIRST_RESIDUALS: NeighbourTerm(lambda pairs: pairs.first_residuals, "is_residual"),
+        SLOWED: NeighbourTerm(lambda pairs: pairs.slowed, "is_slow"),
     }
 )
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An operator as the others find it, and as it finds them."""
+    """An operator as the others find it, and as it finds them.
+
+    is_wide: it has a wide kernel.
+    moved: million elements that it reads and writes.
+    """
 
     ends: Ends = field(default_factory=Ends)
     is_residual: bool = False
     is_grouped: bool | None = None
     block: Hashable = None
+    is_wide: bool = False
+    moved: float = 0.0
 
     def pairs(self, before: Before) -> Pairs:
         """What it has with the operator before it."""
@@ -123,13 +140,15 @@ class Neighbour:
             alike=int(self.block is not None and self.block == before.block),
             regrouped=int({self.is_grouped, before.is_grouped} == {True, False}),
             first_residuals=int(self.is_residual and not before.is_residual),
+            slowed=self.moved if before.is_slow and not self.is_wide else 0.0,
         )
 
     def after(self, before: Before) -> Before:
         """What the next operator finds."""
         if self.ends.passes:
             return before
-        return Before(self.ends.after(before.is_blocked), self.is_residual, self.is_grouped, self.block)
+        is_blocked, is_slow = self.ends.after(before.is_blocked), before.is_slow or self.is_wide
+        return Before(is_blocked, self.is_residual, self.is_grouped, self.block, is_slow)
 
 
 def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
@@ -142,7 +161,19 @@ def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
     block = operator.kind, operator.label, operator.expansion, operator.groups, operator.options
     ends = ends_of(operator, block_channels) if block_channels else Ends()
     is_grouped = None if operator.kind == "foreign" else operator.groups > 1
-    return Neighbour(ends, _is_residual(operator), is_grouped, block)
+    return Neighbour(ends, _is_residual(operator), is_grouped, block, *_slows_and_slowed(operator))
+
+
+def _slows_and_slowed(operator: Operator) -> tuple[bool, float]:
+    try:
+        return has_wide_kernel(operator), moved(operator) / _MILLION
+    except SpaceError:  # an operator of an imported table
+        return False, 0.0
+
+
+def moved(operator: Operator) -> int:
+    """Elements of input and output."""
+    return math.prod(operator.input_shape) + math.prod(operator.output_shape)
 
 
 def _is_residual(operator: Operator) -> bool:

@@ -25,7 +25,7 @@ from lutbench.measure.in_net import (
     fitted_terms,
     side_powers,
 )
-from lutbench.measure.neighbours import NEIGHBOUR_TERMS, pairs_of
+from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, pairs_of
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -35,6 +35,8 @@ _SCALE_SPREAD = 0.1
 _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's latency, widths to choose from
 # the width that most of 47 LUTs were predicted best by, a standard deviation of it as a factor, and odds of any other
 _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
+# Of terms that only few nets tell of, which ask for 2 to 3 times too much of it: what wide kernels slow.
+_OWN_SHARES = {SLOWED: 0.0034}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 4  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -168,7 +170,7 @@ def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
 def _solve(problem: Problem, share: float) -> Solution:
     columns, targets = problem.columns, problem.targets
     usual = np.abs(columns).mean(axis=0)
-    prior = share / np.where(usual > 0, usual, 1.0)  # what no net has stays 0
+    prior = _shares(problem, share) / np.where(usual > 0, usual, 1.0)  # what no net has stays 0
     prior[0] = _SCALE_SPREAD
     spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(np.abs(targets - np.median(targets)))))
     weights = np.ones(len(targets))
@@ -186,6 +188,14 @@ def _solve(problem: Problem, share: float) -> Solution:
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
     return Solution(problem, unknowns, covariance, spread, share, evidence + _log_chance(share))
+
+
+def _shares(problem: Problem, share: float) -> Array:
+    """The prior's widths, of a usual net's latency: of the unknowns, in their order."""
+    found = np.full(problem.columns.shape[1], share)
+    for number, term in enumerate(fitted_terms(problem.setting), start=2):
+        found[number] = _OWN_SHARES.get(term, share)
+    return found
 
 
 def _log_chance(share: float) -> float:

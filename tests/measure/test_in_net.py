@@ -94,15 +94,6 @@ def test_weights_are_hot_alone_where_a_cache_holds_them() -> None:
     assert hot[4] < 1e-4 and max(hot) < 0.5 / 2.7
 
 
-def test_wide_depthwise_kernels_are_packed_one_channel_to_a_tile() -> None:
-    """7x7 of 96 channels between pointwise convolutions, and 5x5, which XNNPACK has a kernel for."""
-    wide, usual = "ir_k7_e6_g1_16x28x28_24_s1", "ir_k5_e6_g1_16x28x28_24_s1"
-    pointwise = 16 * 96 + 96 * 24
-    assert amount(PACKED_WEIGHTS, wide) == pytest.approx((pointwise + 64 * 49 * 96) / 1e6)
-    assert amount(PACKED_WEIGHTS, usual) == amount(WEIGHTS, usual) == pytest.approx((pointwise + 25 * 96) / 1e6)
-    assert amount(PACKED_WEIGHTS, "fc_64_10") == amount(WEIGHTS, "fc_64_10")
-
-
 def test_each_runtime_and_type_has_the_weights_that_count_there() -> None:
     asked = {
         Setting(): {WEIGHTS},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
@@ -14,16 +17,20 @@ from lutbench.measure.neighbours import (
     KEPT,
     NEIGHBOUR_TERMS,
     REGROUPED,
+    SLOWED,
     SPARED,
     Before,
     Pairs,
+    neighbour_of,
     neighbour_of_name,
     pairs_of,
 )
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
+from lutbench.measure.wide_kernels import has_wide_kernel
 from lutbench.space.find import known_space
-from lutbench.space.operator import OVERHEAD
+from lutbench.space.macro import Space
+from lutbench.space.operator import OVERHEAD, parse_operator
 from lutbench.space.sampling import random_nets
 
 STEM, WIDER = "stem_k3_3x16x16_16_s2", "ir_k3_e3_g1_16x8x8_24_s1"
@@ -60,21 +67,30 @@ def test_a_net_is_spared_what_stays_in_blocks_and_what_convolutions_add() -> Non
     assert pairs_of([STEM, RESIDUAL, GROUPED], 0).spared == 0
 
 
+def test_all_behind_a_wide_kernel_is_slowed_and_wide_kernels_are_not() -> None:
+    wide, moved = RESIDUAL.replace("k3", "k7"), 16 * 8 * 8 / 1e6
+    assert pairs_of([STEM, RESIDUAL, wide], 0).slowed == 0
+    assert pairs_of([wide, RESIDUAL, wide, SKIP, RESIDUAL, GROUPED], 0).slowed == pytest.approx(3 * 2 * moved)
+    assert pairs_of([wide, WIDER], 0).slowed == pytest.approx((16 + 24) * 8 * 8 / 1e6)
+    assert neighbour_of(parse_operator("foreign_x"), 0).pairs(Before(is_slow=True)) == Pairs()
+
+
 def test_a_layer_that_is_left_out_is_no_neighbour() -> None:
     assert pairs_of([GROUPED, SKIP, GROUPED], 16) == pairs_of([GROUPED, GROUPED], 16)
-    before = Before(True, True, True, "any")
+    before = Before(True, True, True, "any", True)
     assert neighbour_of_name(SKIP, 16).after(before) == before
 
 
 def test_sums_of_pairs() -> None:
-    one = Pairs(Kept(0.5, 1), 0.25, 2, 3, 4)
-    assert one + one == Pairs(Kept(1.0, 2), 0.5, 4, 6, 8)
-    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1.25, 1, 2, 3, 4]
+    one = Pairs(Kept(0.5, 1), 0.25, 2, 3, 4, 0.125)
+    assert one + one == Pairs(Kept(1.0, 2), 0.5, 4, 6, 8, 0.25)
+    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1.25, 1, 2, 3, 4, 0.125]
 
 
-def test_int8_and_chains_are_asked_for_none_but_on_torchscript() -> None:
+def test_int8_is_asked_for_one_by_its_runtime_and_chains_for_none() -> None:
     assert fitted_terms(Setting(runtime="torch"))[0] == ALIKE
-    for setting in (OF_CHAINS, Setting(runtime="executorch"), Setting(threads=2, runtime="onnxruntime")):
+    assert set(fitted_terms(Setting(runtime="executorch"))) & set(NEIGHBOUR_TERMS) == {SLOWED}
+    for setting in (OF_CHAINS, Setting(threads=2, runtime="onnxruntime")):
         assert not set(fitted_terms(setting)) & set(NEIGHBOUR_TERMS)
 
 
@@ -95,19 +111,44 @@ def test_nets_ask_for_what_their_neighbours_take(
     rng = random.Random(3)
     rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
     truth = InNet(1.02, 1.0, terms, block_channels=16)
-
-    def timed(count: int, seed: int) -> list[NetMeasurement]:
-        found = []
-        for net in random_nets(space, count, seed, "kept", varied=True):
-            names = tuple(op.name for op in net.operators)
-            us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
-            found.append(NetMeasurement(net.key, names, us))
-        return found
-
-    nets, unseen = timed(22, 0), timed(60, 1)
-    errors = []
-    for setting in (told_by, not_told_by):
-        found = fit_scale(nets, rows, 2.0, setting).in_net
-        predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in unseen)
-        errors.append(sum(abs(us / net.latency_us - 1) for us, net in zip(predicted, unseen, strict=True)) / 60)
+    nets, unseen = (timed(space, truth, rows, *which) for which in ((22, 0), (60, 1)))
+    errors = [
+        mean_error(fit_scale(nets, rows, 2.0, setting).in_net, rows, unseen) for setting in (told_by, not_told_by)
+    ]
     assert errors[0] < 0.005 < 0.01 < errors[1]
+
+
+def test_nets_ask_for_what_wide_kernels_slow_and_for_no_more_than_a_little() -> None:
+    """Rows by work, of which those of wide kernels are most, and a price as XNNPACK's nets have it."""
+    space = known_space("ofa-mobilenetv3").scaled(224, 1.0)
+    rng, measured = random.Random(3), [op for op in space.operators if op.is_measured]
+    rows = {
+        op.name: 5 + rng.uniform(0.9, 1.1) * (op.macs / 5e4 + op.touched / 1e4) * (10 if has_wide_kernel(op) else 1)
+        for op in measured
+    } | {OVERHEAD.name: 2.0}
+    setting = Setting(runtime="executorch")
+    errors = []
+    for slowed in (320.0, 0.0):
+        truth = InNet(1.02, 1.0, {SLOWED: slowed})
+        nets, unseen = (timed(space, truth, rows, *which) for which in ((32, 0), (60, 1)))
+        found = fit_scale(nets, rows, 2.0, setting).in_net
+        assert found.terms[SLOWED] == pytest.approx(slowed, abs=150)
+        without = replace(found, terms=dict(found.terms) | {SLOWED: 0.0})
+        errors += [mean_error(found, rows, unseen), mean_error(without, rows, unseen)]
+    assert errors[0] < 0.004 < 0.006 < errors[1]
+    assert errors[2] < 0.004
+
+
+def timed(space: Space, truth: InNet, rows: Mapping[str, float], count: int, seed: int) -> list[NetMeasurement]:
+    """Random nets with what they take, and a little noise."""
+    rng, found = random.Random(seed), []
+    for net in random_nets(space, count, seed, "kept", varied=True):
+        names = tuple(op.name for op in net.operators)
+        us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
+        found.append(NetMeasurement(net.key, names, us))
+    return found
+
+
+def mean_error(found: InNet, rows: Mapping[str, float], nets: Sequence[NetMeasurement]) -> float:
+    predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in nets)
+    return fmean(abs(us / net.latency_us - 1) for us, net in zip(predicted, nets, strict=True))

@@ -34,7 +34,8 @@ SPACES = {
 
 
 OTHERS = {"alike": -6.0, "first_residuals": 9.0, "regrouped": 7.0}
-TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in OTHERS.items()}}
+WIDE = {"slowed": 300.0}  # what follows a kernel of 7x7, which only some of the spaces have
+TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in (OTHERS | WIDE).items()}}
 
 
 def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str = "host", others: str = "kept") -> Lut:
@@ -71,6 +72,21 @@ def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int, ot
         assert model.net_us(net) == pytest.approx(predicted_us, rel=1e-9)
         changes_us.append(abs(predict(plain, net).latency_us - predicted_us))
     assert max(changes_us) > 5
+
+
+def test_all_that_follows_a_wide_kernel_is_counted_by_the_walk() -> None:
+    space = SPACES["ofa"]
+    lut = kept_lut(space, 0, others="slowed")
+    model = latency_model(lut, space)
+    context = lut.metadata.context
+    plain = replace(
+        lut, metadata=replace(lut.metadata, context=replace(context, terms=dict(context.terms) | {"slowed": 0}))
+    )
+    changes_us = []
+    for net in random_nets(space, 50, 1, "predicted"):
+        assert model.net_us(net) == pytest.approx(predict(lut, net).latency_us, rel=1e-9)
+        changes_us.append(predict(lut, net).latency_us - predict(plain, net).latency_us)
+    assert min(changes_us) >= 0 and max(changes_us) > 5
 
 
 def test_a_lut_whose_nets_keep_nothing_is_a_sum() -> None:
