@@ -4,9 +4,9 @@
     python benchmarks/truth_kinds.py int8.csv small.csv --folder kinds
 
 Of FBNet's space, by LUTs of this machine. A net's time is `lutbench bench`'s. Nets that the LUT was tuned on are timed
-beside each group, those that take about as long as its nets: what they have become slower by since, their median, is
-taken out of the others (`drift`). Busy neighbours slow a large net by more than a small one, so that others would not
-tell. A run that is cut off goes on from its journals.
+beside each group, those that take about as long as its nets: what they have become slower by since, the median of what
+each takes now over what it took then, is taken out of the others (`drift`). Busy neighbours slow a large net by more
+than a small one, so that others would not tell. A run that is cut off goes on from its journals.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ def measured(lut: Path, nets: list[str], output: Path, rounds: int) -> Group:
     how += ["--max-rounds", str(rounds), "-o", str(output)]
     command = [sys.executable, "-m", "lutbench", "bench", "--json", "--lut", str(lut), *how, *nets, *controls]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    ratios = [1 + float(net["error"]) for net in found["nets"]]  # in the order in which they were named
-    level = median(ratios[len(nets) :])
-    return Group(tuple(ratio / level - 1 for ratio in ratios[: len(nets)]), 1 / level - 1)
+    timed, again = found["nets"][: len(nets)], found["nets"][len(nets) :]  # in the order in which they were named
+    then_us = dict(zip(meta.context.nets, meta.context.nets_us, strict=True))
+    slower = median(float(net["latency_us"]) / then_us[key] for net, key in zip(again, controls, strict=True))
+    return Group(tuple((1 + float(net["error"])) * slower - 1 for net in timed), slower - 1)
 
 
 def near(lut: Lut, nets: list[str]) -> list[str]:
