@@ -91,7 +91,7 @@ class _Rules:
     def neighbour(self, operator: Operator) -> Neighbour:
         found = neighbour_of(operator, self.in_net.block_channels)
         # what each moves makes many of them different, and most nets take nothing for it
-        return found if "is_slow" in self.in_net.looks_at else replace(found, moved=0.0)
+        return found if "is_slow" in self.in_net.looks_at else replace(found, moved=0.0, weights=0.0)
 
     def number(self, operator: Operator) -> int:
         """Its place among neighbours, from 1; 0 of what stands behind the last layer, which nothing finds."""

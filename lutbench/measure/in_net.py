@@ -33,6 +33,7 @@ from lutbench.measure.neighbours import (
     NEIGHBOUR_TERMS,
     REGROUPED,
     SLOWED,
+    SLOWED_WEIGHTS,
     SPARED,
     Pairs,
     moved,
@@ -119,9 +120,10 @@ def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
         if setting.dtype != "fp32":  # which no runtime has: tuning nets are drawn by it (`design`)
             return (KEPT,)
         return (SPARED, REGROUPED, BOUNDARIES) if setting.threads > 1 else (SPARED, REGROUPED)
-    if setting.runtime == "torch" or setting.dtype == "fp32":
-        return (ALIKE,)
-    return (SLOWED,) if setting.runtime == "executorch" else ()
+    alike = (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()
+    if setting.runtime == "executorch":
+        return (*alike, SLOWED_WEIGHTS if setting.dtype == "fp32" else SLOWED)
+    return alike
 
 
 @lru_cache(maxsize=1 << 16)

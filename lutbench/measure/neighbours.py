@@ -56,7 +56,7 @@ class Pairs:
     alike: of one kind of block.
     regrouped: of one that is grouped and one that is not.
     first_residuals: of a residual block behind an operator that is none.
-    slowed: million elements that operators behind a wide kernel read and write.
+    slowed, slowed_weights: million elements that operators behind a wide kernel read and write, and of their weights.
     """
 
     kept: Kept = field(default_factory=Kept)
@@ -65,6 +65,7 @@ class Pairs:
     regrouped: int = 0
     first_residuals: int = 0
     slowed: float = 0.0
+    slowed_weights: float = 0.0
 
     @property
     def spared(self) -> float:
@@ -83,6 +84,7 @@ class Pairs:
             self.regrouped + other.regrouped,
             self.first_residuals + other.first_residuals,
             self.slowed + other.slowed,
+            self.slowed_weights + other.slowed_weights,
         )
 
 
@@ -99,9 +101,9 @@ class NeighbourTerm:
 
 
 KEPT, SPARED, BOUNDARIES, ALIKE, REGROUPED = "kept", "spared", "boundaries", "alike", "regrouped"
-FIRST_RESIDUALS, SLOWED = "first_residuals", "slowed"
-# the first two and the last in us per million elements, the others in us for each place between two operators; `kept`
-# and `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
+FIRST_RESIDUALS, SLOWED, SLOWED_WEIGHTS = "first_residuals", "slowed", "slowed_weights"
+# the first two and the last two in us per million elements, the others in us for each place between two operators;
+# `kept` and `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
 NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
     {
         KEPT: NeighbourTerm(lambda pairs: pairs.kept.elements, "is_blocked"),
@@ -111,6 +113,7 @@ NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
         REGROUPED: NeighbourTerm(lambda pairs: pairs.regrouped, "is_grouped"),
         FIRST_RESIDUALS: NeighbourTerm(lambda pairs: pairs.first_residuals, "is_residual"),
         SLOWED: NeighbourTerm(lambda pairs: pairs.slowed, "is_slow"),
+        SLOWED_WEIGHTS: NeighbourTerm(lambda pairs: pairs.slowed_weights, "is_slow"),
     }
 )
 
@@ -120,7 +123,7 @@ class Neighbour:
     """An operator as the others find it, and as it finds them.
 
     is_wide: it has a wide kernel.
-    moved: million elements that it reads and writes.
+    moved, weights: million elements that it reads and writes, and of its weights.
     """
 
     ends: Ends = field(default_factory=Ends)
@@ -129,18 +132,21 @@ class Neighbour:
     block: Hashable = None
     is_wide: bool = False
     moved: float = 0.0
+    weights: float = 0.0
 
     def pairs(self, before: Before) -> Pairs:
         """What it has with the operator before it."""
         if self.ends.passes:
             return Pairs()
+        is_slowed = before.is_slow and not self.is_wide
         return Pairs(
             self.ends.kept(before.is_blocked),
             self.ends.fused(before.is_blocked),
             alike=int(self.block is not None and self.block == before.block),
             regrouped=int({self.is_grouped, before.is_grouped} == {True, False}),
             first_residuals=int(self.is_residual and not before.is_residual),
-            slowed=self.moved if before.is_slow and not self.is_wide else 0.0,
+            slowed=self.moved if is_slowed else 0.0,
+            slowed_weights=self.weights if is_slowed else 0.0,
         )
 
     def after(self, before: Before) -> Before:
@@ -164,11 +170,11 @@ def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
     return Neighbour(ends, _is_residual(operator), is_grouped, block, *_slows_and_slowed(operator))
 
 
-def _slows_and_slowed(operator: Operator) -> tuple[bool, float]:
+def _slows_and_slowed(operator: Operator) -> tuple[bool, float, float]:
     try:
-        return has_wide_kernel(operator), moved(operator) / _MILLION
+        return has_wide_kernel(operator), moved(operator) / _MILLION, operator.params / _MILLION
     except SpaceError:  # an operator of an imported table
-        return False, 0.0
+        return False, 0.0, 0.0
 
 
 def moved(operator: Operator) -> int:

@@ -1,8 +1,9 @@
-"""Depthwise kernels that XNNPACK has none of in int8: what computes them, and what that does to the rest of a net.
+"""Depthwise kernels that XNNPACK has none of: what computes them, and what that does to the rest of a net.
 
-It has depthwise kernels of up to 25 taps. A wider one runs as a general convolution of one channel in each group. Its
-weights are filled up to a tile, 16 outputs by 4 or 8 inputs. What a net computes behind it is slower than alone, for 2
-to 3 ms: the core's clock, it seems, which wide instructions lower (docs/notes/protocol.md: node by node on ExecuTorch).
+It has depthwise kernels of up to 25 taps. A wider one runs as a general convolution of one channel in each group. In
+int8 its weights are filled up to a tile, 16 outputs by 4 or 8 inputs, and what a net computes behind it is slower than
+alone, for 2 to 3 ms: the core's clock, it seems, which wide instructions lower. In fp32 the weights behind it cost more
+(docs/notes/protocol.md: weights of wide depthwise kernels).
 """
 
 from __future__ import annotations

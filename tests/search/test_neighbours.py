@@ -34,7 +34,7 @@ SPACES = {
 
 
 OTHERS = {"alike": -6.0, "first_residuals": 9.0, "regrouped": 7.0}
-WIDE = {"slowed": 300.0}  # what follows a kernel of 7x7, which only some of the spaces have
+WIDE = {"slowed": 300.0, "slowed_weights": 50.0}  # what follows a kernel of 7x7, which only some of the spaces have
 TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in (OTHERS | WIDE).items()}}
 
 
@@ -74,13 +74,14 @@ def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int, ot
     assert max(changes_us) > 5
 
 
-def test_all_that_follows_a_wide_kernel_is_counted_by_the_walk() -> None:
+@pytest.mark.parametrize("term", WIDE)
+def test_all_that_follows_a_wide_kernel_is_counted_by_the_walk(term: str) -> None:
     space = SPACES["ofa"]
-    lut = kept_lut(space, 0, others="slowed")
+    lut = kept_lut(space, 0, others=term)
     model = latency_model(lut, space)
     context = lut.metadata.context
     plain = replace(
-        lut, metadata=replace(lut.metadata, context=replace(context, terms=dict(context.terms) | {"slowed": 0}))
+        lut, metadata=replace(lut.metadata, context=replace(context, terms=dict(context.terms) | {term: 0}))
     )
     changes_us = []
     for net in random_nets(space, 50, 1, "predicted"):
