@@ -66,7 +66,10 @@ KINDS: dict[str, Callable[[Layer, random.Random], Candidate]] = {
 
 def nets_of(kind: str, space: Space, count: int) -> list[str]:
     rng = random.Random(f"{kind}@{space.label}")
-    return [",".join(KINDS[kind](layer, rng).name for layer in space.layers) for _ in range(count)]
+    found: dict[str, None] = {}  # in their order: a net that is drawn again is timed once
+    while len(found) < count:
+        found[",".join(KINDS[kind](layer, rng).name for layer in space.layers)] = None
+    return list(found)
 
 
 def published(space: Space) -> list[str]:
