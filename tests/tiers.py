@@ -143,7 +143,6 @@ LONG: dict[str, tuple[str, ...]] = {
         "with_many_nets_every",
     ),
     "lut/test_estimate": ("a_nets_prediction_is", "table_5_has_its_signs", "the_s8_nets_are_met"),
-    "lut/test_predict": ("95_percent_intervals_of_nets_hold_95_percent_of_unseen_nets[0.004",),
     "models/test_large_weights": ("",),
     "models/test_real_models": ("timm",),
     "phone/test_awake": ("the_check_list",),

@@ -33,6 +33,7 @@ from lutbench.space.workload import Workload, workload_name
 from tests.conftest import OVERHEAD_NS, operator_ns
 
 WIDTHS = {"fbnetv2": 0.1}  # its channels are few then, and so are its operators
+RESOLUTIONS = {"fbnet-cifar": 16}  # its stem does not halve it
 DATA = {"data": "shapes:80@32", "classes": 4}
 
 
@@ -54,7 +55,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("made_up")
 @pytest.mark.parametrize("name", SPACES)
 def test_from_a_lut_to_files(name: str, host: Device, tmp_path: Path) -> None:
-    sizes = (32,), (WIDTHS.get(name, 0.25),)
+    sizes = (RESOLUTIONS.get(name, 32),), (WIDTHS.get(name, 0.25),)
     spaces, _ = find_spaces(name, *sizes)
     (space,) = spaces
 
