@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean, stdev
 from typing import Literal
@@ -20,7 +20,7 @@ Nets = Sequence[NetMeasurement]
 @dataclass(frozen=True)
 class Corrections:
     """What operators cost inside nets now, for each group of nets, by correction; and how each errs at nets that had no
-    part in it, of all groups, fractions.
+    part in it, fractions: of each net the mean over groups, for what a net errs by in one it mostly does in others.
 
     none: as the LUT says. ratio: every net of a group by one ratio, as where the clock is another. fit: fitted anew to
     the nets of all groups together, and each group by a ratio.
@@ -85,9 +85,9 @@ def corrections(
             "fit": [_by_ratio(rows, nets, fitted.in_net) for nets in groups],
         },
         {
-            "none": [error for nets in groups for error in _errors(rows, nets, lut_without)],
-            "ratio": [error for nets in groups for error in _errors_by_ratio(rows, nets, lut_without)],
-            "fit": [error for nets in groups for error in _errors_by_ratio(rows, nets, fit_without)],
+            "none": _of_each_net(groups, lambda nets: _errors(rows, nets, lut_without)),
+            "ratio": _of_each_net(groups, lambda nets: _errors_by_ratio(rows, nets, lut_without)),
+            "fit": _of_each_net(groups, lambda nets: _errors_by_ratio(rows, nets, fit_without)),
         },
     )
 
@@ -133,6 +133,15 @@ def _lut_without(
 
 def _by_ratio(rows: _Rows, nets: Nets, in_net: InNet) -> InNet:
     return in_net.times(rows.ratio(nets, in_net))
+
+
+def _of_each_net(groups: Sequence[Nets], errors_of: Callable[[Nets], Iterator[float]]) -> list[float]:
+    """The nets' errors, each the mean of those in the groups."""
+    found: dict[str, list[float]] = {}
+    for nets in groups:
+        for net, error in zip(nets, errors_of(nets), strict=True):
+            found.setdefault(net.net, []).append(error)
+    return [fmean(errors) for errors in found.values()]
 
 
 def _errors(rows: _Rows, nets: Nets, without: Mapping[str, InNet]) -> Iterator[float]:

@@ -36,7 +36,7 @@ _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's
 # the width that most of 47 LUTs were predicted best by, a standard deviation of it as a factor, and odds of any other
 _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
 # Of terms that only few nets tell of, which ask for 2 to 3 times too much of it: what wide kernels slow.
-_OWN_SHARES = dict.fromkeys((SLOWED, SLOWED_WEIGHTS), 0.0034)
+_OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 4  # after which sum and warmth agree
 _REWEIGHTINGS = 6
