@@ -93,7 +93,9 @@ def corrections(
 
 
 def choose(found: Corrections) -> Correction:
-    """Of the corrections that are clearly better than none, the fit, unless the ratio is clearly better than that.
+    """The fit is taken where it is clearly better than none, unless the ratio is clearly better than the fit.
+
+    Where the fit is not, a ratio that is.
 
     A correction is not free: it takes in the noise of the nets that it is made from, and where the device has not
     changed none is better. One beats another where its errors are smaller by more than a standard error of the pairs.
