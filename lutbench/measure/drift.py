@@ -99,9 +99,8 @@ def choose(found: Corrections) -> Correction:
 
     A correction is not free: it takes in the noise of the nets that it is made from, and where the device has not
     changed none is better. One beats another where its errors are smaller by more than a standard error of the pairs.
-    A device that has changed has seldom changed by one ratio: at nets that had no part
-    in it the fit was better than the ratio in 39 of 40 LUTs, which the few tuning nets do not always show
-    (docs/notes/measured.md: intervals of nets).
+    A device that has changed has seldom changed by one ratio: at nets that had no part in it the fit was better than
+    the ratio in 39 of 40 LUTs, which the few tuning nets do not always show (docs/notes/measured.md: which correction).
     """
     errors = found.errors
     further: tuple[Correction, ...] = ("ratio", "fit")
