@@ -99,6 +99,7 @@ def test_groups_are_fitted_together_and_each_has_its_own_ratio() -> None:
     groups = [measured(now.times(ratio), 22, 0.02, seed=0, noise_seed=number) for number, ratio in enumerate(ratios)]
     found = corrections(groups, rows_us(), OVERHEAD_US, WAS, Setting())
     assert choose(found) == "fit"
+    assert {len(errors) for errors in found.errors.values()} == {22}  # a net's errors in the groups are one of its own
     together, alone = [], []
     for number, ratio in enumerate(ratios):
         unseen = measured(now.times(ratio), 50, 0.0, seed=1)
