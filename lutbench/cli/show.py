@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from lutbench.cli.out import say
 if TYPE_CHECKING:
     from lutbench.lut.metadata import ContextSection
     from lutbench.lut.table import Lut
+
+_NOTED = 0.01  # of its own work, from which on it is worth a word what an operator takes more inside nets
 
 
 @click.command("show", cls=HelpCommand)
@@ -198,9 +201,19 @@ def _terms_text(context: ContextSection) -> str:
         texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")
     texts += ["by which blocks are neighbours"] if looks_at - {"is_blocked", "is_slow"} else []
     texts += ["by what stands behind wide kernels"] if "is_slow" in looks_at else []
+    texts += _deviations_texts(context.deviations)
     if context.warm_share:
         texts.append("by how small it is as a whole")
     return f", and {', '.join(texts)}" if texts else ""
+
+
+def _deviations_texts(deviations: Mapping[str, float]) -> list[str]:
+    """The operator that deviates most, where that is worth a word."""
+    if not deviations:
+        return []
+    name = max(deviations, key=lambda name: abs(deviations[name]))
+    most = deviations[name]
+    return [f"by single operators of large tensors, {name} most ({100 * most:+.1f} %)"] if abs(most) >= _NOTED else []
 
 
 def _additivity(found: Any) -> str:

@@ -173,7 +173,7 @@ def _measure(
             install_artifacts(agent, artifacts, failures, journal, canaries)
             wait_for_quiet(Waiting(request.wait_quiet_s), agent, canaries.nets, artifacts, request.device, settings)
             blocks = _block_channels(request, exporter)
-            setting = Setting(blocks, request.threads, request.dtype, exporter.package)
+            setting = Setting(blocks, request.threads, request.dtype, exporter.package, request.batch)
             campaign = Campaign(spaces, nets, canaries, journal, agent, request.protocol, request.seed, report, setting)
             context = campaign.run()
             warn_of_error(context, settings.threads, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lutbench.measure.in_net import InNet
@@ -14,6 +15,7 @@ def in_net_fields(found: InNet) -> dict[str, Any]:
         "scale": found.scale,
         "operator_us": found.operator_us,
         "terms": dict(found.terms),
+        "deviations": dict(found.deviations),
         "block_channels": found.block_channels,
         "warm_share": found.warmth.share,
         "warm_size_us": found.warmth.size_us,
@@ -28,5 +30,9 @@ def fitted_fields(fit: ScaleFit) -> dict[str, Any]:
         "net_error": fit.mean_abs_error,
         "net_spread": fit.spread,
     }
-    terms = {name: round(us, 6) for name, us in fields.pop("terms").items()}
-    return {name: round(value, 6) for name, value in fields.items()} | {"terms": terms}
+    tables = {table: _rounded(fields.pop(table)) for table in ("terms", "deviations")}
+    return _rounded(fields) | tables
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, Any]:
+    return {name: round(value, 6) for name, value in values.items()}

@@ -186,7 +186,8 @@ def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], setting: 
     except (ArithmeticError, ValueError):
         return None
     found = fit.in_net
-    figures = (found.scale, fit.ci_low, fit.ci_high, found.operator_us, *found.terms.values(), fit.spread)
+    figures = [found.scale, fit.ci_low, fit.ci_high, found.operator_us, fit.spread]
+    figures += [*found.terms.values(), *found.deviations.values()]
     return fit if fit.ci_low > 0 and all(map(math.isfinite, figures)) else None
 
 

@@ -79,6 +79,7 @@ class ContextSection:
 
     scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
         and microseconds per million elements.
+    deviations: how much more of its own work an operator takes inside a net, by its name, fractions.
     block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
         with; 0 without.
     warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
@@ -96,6 +97,7 @@ class ContextSection:
     scale_ci_high: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
     block_channels: int = 0
     warm_share: float = 0.0
     warm_size_us: float = 0.0
@@ -115,9 +117,10 @@ class ContextSection:
             raise LutError("net_error, net_spread or net_noise is negative")
         if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *NEIGHBOUR_TERMS}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
-        for name, value in self.terms.items():
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-                raise LutError(f"terms.{name} is {show(value)}, not a number")
+        for table in ("terms", "deviations"):
+            for name, value in getattr(self, table).items():
+                if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+                    raise LutError(f"{table}.{name} is {show(value)}, not a number")
         if not 0 <= self.block_channels <= _LARGEST_BLOCK:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         try:
@@ -131,7 +134,9 @@ class ContextSection:
     def in_net(self) -> InNet:
         """What an operator costs inside a net."""
         warmth = Warmth(self.warm_share, self.warm_size_us)
-        return InNet(self.scale, self.operator_us, self.terms, not self.chains, self.block_channels, warmth)
+        return InNet(
+            self.scale, self.operator_us, self.terms, self.deviations, not self.chains, self.block_channels, warmth
+        )
 
 
 def timestamp() -> str:
@@ -167,4 +172,5 @@ class Metadata:
         """What decides which terms its nets are asked for."""
         if self.context.chains:
             return OF_CHAINS
-        return Setting(self.context.block_channels, self.threads, self.dtype, RuntimeName.parse(self.runtime).package)
+        package = RuntimeName.parse(self.runtime).package
+        return Setting(self.context.block_channels, self.threads, self.dtype, package, self.batch)

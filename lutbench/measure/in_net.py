@@ -9,12 +9,12 @@ has to be corrected by its multiply-accumulates. The scale also differs with the
 runtime and another on the next (docs/notes/protocol.md: curves), and is a polynomial of it:
 
     share of a net = operator_us + scale * work + sum over terms of us per million * amount
-                     + work * (side * z + side_2 * z^2 + side_3 * z^3)
+                     + work * (side * z + side_2 * z^2 + side_3 * z^3 + deviation of the operator)
     work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
 What a net takes or saves for which operators are neighbours is no operator's share: terms of their pairs are added
 (`neighbours`), such as `kept`, of the elements between two that compute in blocks of channels. Nor is what a small net
-saves as a whole (`warmth`).
+saves as a whole (`warmth`). Operators of large tensors may deviate each by a fraction of their own (`deviations`).
 """
 
 from __future__ import annotations
@@ -78,12 +78,14 @@ class Setting:
 
     block_channels: the channels of a block; 0 where the runtime has none.
     runtime: its package.
+    batch: images in an invocation.
     """
 
     block_channels: int = 0
     threads: int = 1
     dtype: str = "int8"
     runtime: str = ""
+    batch: int = 1
 
 
 # what rows of chains are fitted by: each copy in a chain has weights of its own, so that a cache holds none
@@ -151,6 +153,7 @@ def side_powers(operator: str) -> tuple[float, ...]:
 class InNet:
     """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and NEIGHBOUR_TERMS are.
 
+    deviations: how much more of its own work an operator takes, by name, a fraction; of large tensors alone.
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
     warmth: what a small net saves as a whole.
@@ -159,6 +162,7 @@ class InNet:
     scale: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
     with_call: bool = True
     block_channels: int = 0
     warmth: Warmth = field(default_factory=Warmth)
@@ -166,21 +170,27 @@ class InNet:
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to the sum that a net's latency is made of, microseconds."""
         work_us = row_us - (overhead_us if self.with_call else 0.0)
+        own_scale = self.scale + self.deviations.get(operator, 0.0)
         if not self.terms:
-            return self.operator_us + self.scale * work_us
+            return self.operator_us + own_scale * work_us
         more_us = math.fsum(
             self.terms.get(name, 0.0) * amount for name, amount in zip(TERMS, amounts(operator), strict=True)
         )
-        scale = self.scale + math.fsum(
+        scale = own_scale + math.fsum(
             self.terms.get(name, 0.0) * power for name, power in zip(SIDES, side_powers(operator), strict=True)
         )
         return self.operator_us + scale * work_us + more_us
 
     def times(self, ratio: float) -> InNet:
         """The fit where every operator takes so many times as long."""
-        terms = {name: us * ratio for name, us in self.terms.items()}
-        operator_us, warmth = self.operator_us * ratio, self.warmth.times(ratio)
-        return replace(self, scale=self.scale * ratio, operator_us=operator_us, terms=terms, warmth=warmth)
+        return replace(
+            self,
+            scale=self.scale * ratio,
+            operator_us=self.operator_us * ratio,
+            terms={name: us * ratio for name, us in self.terms.items()},
+            deviations={name: more * ratio for name, more in self.deviations.items()},
+            warmth=self.warmth.times(ratio),
+        )
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:
         """A net's latency from its operators' names and rows, in their order, microseconds."""

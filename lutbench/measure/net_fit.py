@@ -4,7 +4,8 @@ Linear in scale, operator_us and the terms of `in_net`, on relative errors. Each
 the others around 0, as wide as that a term is expected to make up a share of a usual net's latency. How wide that share
 is, is found by the likelihood of the nets: where rows and nets agree but for a scale, terms stay near 0 and cost no
 accuracy; where they do not, a few dozen nets are enough to tell. A net that was disturbed does not carry the others
-along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`), and how small they are.
+along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`), and how small they are,
+and how far single operators may deviate (`deviations`), whose prior is of their own time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from lutbench.measure.deviations import freedom
 from lutbench.measure.in_net import (
     SIDES,
     TERMS,
@@ -37,8 +39,11 @@ _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's
 _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
 # Of terms that only few nets tell of, which ask for 2 to 3 times too much of it: what wide kernels slow.
 _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
+# How far operators of large tensors may deviate, fractions of their time, widths to choose from; and the odds of the
+# first, which is for nets that are known exactly: of a few dozen that are not, likelihood prefers too small ones.
+_WIDTHS, _NARROW_CHANCE = (0.001, 0.03, 0.05, 0.1), math.exp(-8)
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
-_WARM_PASSES = 4  # after which sum and warmth agree
+_WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
 _HUBER = 1.5  # standard deviations within which a net counts in full
 _LEAST_SPREAD = 1e-5  # of a net's relative error
@@ -58,10 +63,12 @@ class NetMeasurement:
 
 @dataclass(frozen=True)
 class Problem:
-    """Nets as relative quantities: (nets, 2 + terms) of work, operators and terms; what is above the scale of 1.
+    """Nets as relative quantities: what each unknown is multiplied by, and what is above the scale of 1.
 
+    columns: (nets, 2 + terms + operators), of work, the number of operators, terms, and the work of single operators.
     latencies_us: of the nets.
     setting: it says which terms the columns are of.
+    free: the operators that may deviate, and how far each, as `freedom` has it.
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
 
@@ -69,6 +76,7 @@ class Problem:
     targets: Array
     latencies_us: Array
     setting: Setting
+    free: Mapping[str, float]
     warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
@@ -91,20 +99,24 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """Unknowns (scale minus 1, operator_us, terms, what small nets pay), their covariance, and the spread of nets about
-    the model.
+    """What makes the nets likeliest, and how sure it is.
 
     problem: what it solves.
+    unknowns: scale minus 1, operator_us, terms, deviations, and what small nets pay.
+    scale_spread: the scale's standard deviation.
+    spread: that of nets about the model.
     share: the prior's width, of a usual net's latency.
-    evidence: the logarithm of the nets' likelihood under it, and of how likely such a width is before any net is seen,
-        but for a constant. By the nets alone a few that agree by luck would have no terms at all.
+    width: the prior's width of deviations, of an operator's time.
+    evidence: the logarithm of the nets' likelihood under them, and of how likely such widths are before any net is
+        seen, but for a constant. By the nets alone a few that agree by luck would have no terms at all.
     """
 
     problem: Problem
     unknowns: Array
-    covariance: Array
+    scale_spread: float
     spread: float
     share: float
+    width: float
     evidence: float
 
     @property
@@ -113,8 +125,10 @@ class Solution:
         setting, warm_us = self.problem.setting, self.problem.warm_us
         # without one of few small nets the others may ask for a share that there is not
         warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
-        terms = dict(zip(fitted_terms(setting), others, strict=True))
-        return InNet(1 + scale, operator_us, terms, block_channels=setting.block_channels, warmth=warmth)
+        names = fitted_terms(setting)
+        terms = dict(zip(names, others[: len(names)], strict=True))
+        deviations = dict(zip(self.problem.free, others[len(names) :], strict=True))
+        return InNet(1 + scale, operator_us, terms, deviations, block_channels=setting.block_channels, warmth=warmth)
 
 
 def problem_of(
@@ -125,8 +139,25 @@ def problem_of(
     sums_us = np.array([math.fsum(own) for own in work_us])
     counts = np.array([len(own) for own in work_us], dtype=np.float64)
     terms = np.array([term_columns(net.operators, own, setting) for net, own in zip(nets, work_us, strict=True)])
-    columns = np.column_stack([sums_us, counts, terms]) / latencies_us[:, None]
-    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting)
+    free = _free_operators(nets, setting)
+    own_us = np.array([[work.get(name, 0.0) for name in free] for work in map(_by_operator, nets, work_us)])
+    columns = np.column_stack([sums_us, counts, terms, own_us]) / latencies_us[:, None]
+    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting, free)
+
+
+def _free_operators(nets: Sequence[NetMeasurement], setting: Setting) -> dict[str, float]:
+    """The operators of the nets that may deviate, by name, and how far."""
+    names = sorted({name for net in nets for name in net.operators})
+    found = {name: freedom(name, setting.dtype, setting.batch) for name in names}
+    return {name: free for name, free in found.items() if free > 0}
+
+
+def _by_operator(net: NetMeasurement, work_us: Sequence[float]) -> dict[str, float]:
+    """What the net's uses of each operator take together, microseconds."""
+    found: dict[str, float] = {}
+    for name, own_us in zip(net.operators, work_us, strict=True):
+        found[name] = found.get(name, 0.0) + own_us
+    return found
 
 
 def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Setting) -> list[float]:
@@ -142,7 +173,7 @@ def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Se
 
 
 def solve(problem: Problem) -> Solution:
-    """The unknowns under the prior's width, and the size of warmth or none, that make the nets likeliest."""
+    """The unknowns under the priors' widths, and the size of warmth or none, that make the nets likeliest."""
     plain = _likeliest(problem)
     usual_us = float(np.median(problem.sums_us(plain.unknowns)))
     warm = [found for size in _WARM_SIZES if (found := _with_warmth(plain, size * usual_us))]
@@ -150,7 +181,8 @@ def solve(problem: Problem) -> Solution:
 
 
 def _likeliest(problem: Problem) -> Solution:
-    return max((_solve(problem, share) for share in _SHARES), key=lambda found: found.evidence)
+    tried = (_solve(problem, share, width) for share in _SHARES for width in _WIDTHS)
+    return max(tried, key=lambda found: found.evidence)
 
 
 def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
@@ -167,34 +199,41 @@ def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
     return found if 0 < -found.unknowns[-1] <= MOST_SHARE else None
 
 
-def _solve(problem: Problem, share: float) -> Solution:
+def _solve(problem: Problem, share: float, width: float) -> Solution:
+    """In the space of nets, of which there are fewer than unknowns."""
     columns, targets = problem.columns, problem.targets
-    usual = np.abs(columns).mean(axis=0)
-    prior = _shares(problem, share) / np.where(usual > 0, usual, 1.0)  # what no net has stays 0
-    prior[0] = _SCALE_SPREAD
+    prior = _prior(problem, share, width)
+    by_unknown = columns * prior**2
+    expected = by_unknown @ columns.T  # of the nets' targets, before any is seen
     spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(np.abs(targets - np.median(targets)))))
     weights = np.ones(len(targets))
     for _ in range(_REWEIGHTINGS):
-        whitened = columns * (np.sqrt(weights) / spread)[:, None]
-        covariance: Array = np.asarray(np.linalg.inv(whitened.T @ whitened + np.diag(prior**-2)), dtype=np.float64)
-        unknowns = covariance @ whitened.T @ (targets * np.sqrt(weights) / spread)
+        known: Array = np.asarray(np.linalg.inv(expected + np.diag(spread**2 / weights)), dtype=np.float64)
+        unknowns: Array = by_unknown.T @ (known @ targets)
+        scale_spread = math.sqrt(max(0.0, prior[0] ** 2 - float(by_unknown[:, 0] @ known @ by_unknown[:, 0])))
         errors = np.abs(targets - columns @ unknowns)
-        used = float(np.einsum("ij,jk,ik->", whitened, covariance, whitened))
+        used = float(np.einsum("ij,ji->", known, expected))
         free = max(1.0, len(targets) - used)
         spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(errors)) * math.sqrt(len(targets) / free))
         weights = np.minimum(1.0, _HUBER * spread / np.maximum(errors, 1e-12))
-    spreads = np.diag(spread**2 / weights) + (columns * prior**2) @ columns.T
-    factor = np.linalg.cholesky(spreads)
+    factor = np.linalg.cholesky(expected + np.diag(spread**2 / weights))
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    return Solution(problem, unknowns, covariance, spread, share, evidence + _log_chance(share))
+    evidence += _log_chance(share) + (math.log(_NARROW_CHANCE) if width == _WIDTHS[0] else 0.0)
+    return Solution(problem, unknowns, scale_spread, spread, share, width, evidence)
 
 
-def _shares(problem: Problem, share: float) -> Array:
-    """The prior's widths, of a usual net's latency: of the unknowns, in their order."""
-    found = np.full(problem.columns.shape[1], share)
-    for number, term in enumerate(fitted_terms(problem.setting), start=2):
-        found[number] = _OWN_SHARES.get(term, share)
+def _prior(problem: Problem, share: float, width: float) -> Array:
+    """The prior's standard deviations of the unknowns, in their order."""
+    usual = np.abs(problem.columns).mean(axis=0)
+    found: Array = share / np.where(usual > 0, usual, 1.0)  # what no net has stays 0
+    found[0] = _SCALE_SPREAD
+    names = fitted_terms(problem.setting)
+    for number, term in enumerate(names, start=2):
+        if term in _OWN_SHARES:
+            found[number] *= _OWN_SHARES[term] / share
+    first = 2 + len(names)
+    found[first : first + len(problem.free)] = [width * free for free in problem.free.values()]
     return found
 
 
@@ -207,8 +246,8 @@ def _log_chance(share: float) -> float:
 def left_out_errors(found: Solution) -> list[float]:
     """Each net's relative error, prediction over measurement minus 1, under what was fitted to the others.
 
-    found: of all nets together, whose prior's width and warmth's size are taken: one net hardly moves them, and to find
-        them is what takes the time.
+    found: of all nets together, whose priors' widths and warmth's size are taken: one net hardly moves them, and to
+        find them is what takes the time.
     """
     problem = found.problem
     return [
@@ -218,6 +257,6 @@ def left_out_errors(found: Solution) -> list[float]:
 
 
 def solutions_without(found: Solution) -> list[Solution]:
-    """What is fitted to all nets but one, for each that is left out, under the same prior's width."""
+    """What is fitted to all nets but one, for each that is left out, under the same priors' widths."""
     problem = found.problem
-    return [_solve(problem.without(number), found.share) for number in range(len(problem.targets))]
+    return [_solve(problem.without(number), found.share, found.width) for number in range(len(problem.targets))]

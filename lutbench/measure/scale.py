@@ -60,7 +60,7 @@ def fit_scale(
     if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
     found = solve(problem_of(nets, rows_us, overhead_us, setting))
-    half = Z_95 * math.sqrt(float(found.covariance[0, 0]))
+    half = Z_95 * found.scale_spread
     errors = left_out_errors(found)
     scale = found.in_net.scale
     return ScaleFit(

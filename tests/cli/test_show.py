@@ -33,6 +33,10 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
     warm = replace(lut.metadata.context, warm_share=0.5, warm_size_us=450.0)
     write_lut(replace(lut, metadata=replace(lut.metadata, context=warm)), tmp_path / "warm.csv")
     assert "and by what they move, by how small it is as a whole;" in run("show", "warm.csv", cwd=tmp_path).stdout
+    for most, said in ((-0.125, ", and by single operators of large tensors, ir_b most (-12.5 %);"), (0.004, "")):
+        own = replace(lut.metadata.context, terms={}, deviations={"ir_a": 0.003, "ir_b": most})
+        write_lut(replace(lut, metadata=replace(lut.metadata, context=own)), tmp_path / "own.csv")
+        assert f"over a net's operators{said or ';'}" in run("show", "own.csv", cwd=tmp_path).stdout
 
 
 def test_a_space_of_too_few_nets_for_a_fit_has_no_error_of_none(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""What single operators take inside nets beside what terms say of all: those that work on large tensors.
+
+An operator that is timed alone finds its tensors where its last repetition left them. Small ones are in a cache in a
+net as well, for one layer has just written what the next one reads. Those that only a last-level cache holds are gone
+in a net, by all that was computed since, and whether that costs time is a matter of the kernel: where a layer mostly
+moves, it waits, and where it mostly computes, the memory is ahead of it. So no term says it for all such operators,
+and each may deviate by a fraction of its own, as far as nets ask for it (docs/notes/protocol.md: single operators).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from lutbench.errors import SpaceError
+from lutbench.space.operator import Operator, parse_operator
+
+_LARGE_BYTES = 8e6  # what one layer reads and writes from which on an operator may deviate in full
+_ELEMENT_BYTES = {"fp32": 4}
+
+
+def widest_layer(operator: Operator) -> int:
+    """The most elements that one of its layers reads and writes; what is counted as a whole is one layer."""
+    if operator.counted:
+        return math.prod(operator.input_shape) + math.prod(operator.output_shape)
+    graph = operator.graph
+    return max(graph.read(node) + math.prod(node.shape) for node in graph.nodes)
+
+
+@lru_cache(maxsize=1 << 16)
+def freedom(operator: str, dtype: str, batch: int) -> float:
+    """Says how far an operator may deviate, from 0 to 1, which is for the largest tensors.
+
+    It goes with the root of the bytes, so that there is no size from which on all is different.
+    """
+    try:
+        elements = widest_layer(parse_operator(operator)) * batch
+    except SpaceError:  # its shape is not known
+        return 0.0
+    return min(1.0, math.sqrt(elements * _ELEMENT_BYTES.get(dtype, 1) / _LARGE_BYTES))
