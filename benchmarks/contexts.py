@@ -108,7 +108,7 @@ def main() -> None:
         summaries = {op.name: data.best_summary(op.name, depth) for op in space.operators if op.is_measured}
         rows = {name: summary.latency_us for name, summary in summaries.items() if summary}
         overhead = rows[OVERHEAD.name]
-        fit = fit_scale(measured[:FITTED], rows, overhead, Setting())
+        fit = fit_scale(measured[:FITTED], rows, overhead, Setting(), {})
 
         def errors(in_net: InNet, chosen: list[NetMeasurement], rows: dict[str, float] = rows) -> list[float]:
             overhead = rows[OVERHEAD.name]

@@ -196,6 +196,7 @@ def _terms_text(context: ContextSection) -> str:
     asked = {name for name, value in context.terms.items() if value}
     texts = ["by what they move"] if asked & set(TERMS) else []
     texts += ["by the size of their feature maps"] if asked & set(SIDES) else []
+    texts += ["by how cold they get behind others"] if "colder" in asked else []
     looks_at = context.in_net.looks_at
     if "is_blocked" in looks_at:
         texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")

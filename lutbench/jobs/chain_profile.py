@@ -288,7 +288,7 @@ def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float]) -> ScaleF
     if len(nets) < FEWEST_NETS or OVERHEAD.name not in rows_us:
         return None
     rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
-    fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], OF_CHAINS)
+    fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], OF_CHAINS, {})
     return replace(fit, in_net=replace(fit.in_net, with_call=False))
 
 

@@ -13,6 +13,7 @@ from lutbench.device_agents.agent import Agent, Following
 from lutbench.events import Note, Report, RoundProgress
 from lutbench.jobs.processes import Processes
 from lutbench.jobs.tuning import Canaries
+from lutbench.measure.colder import ALONE, colder
 from lutbench.measure.common_drift import every_round_us
 from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
@@ -159,7 +160,9 @@ class Campaign:
 
     def _fit(self, nets: Sequence[NetMeasurement], depth: int) -> ScaleFit:
         rows_us = self._rows_us(depth)
-        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._setting)
+        # rows that stand behind others already are as cold as they get there
+        cold = colder(self._data, self._alive(self.operators), TRIAL_DEPTHS) if depth == ALONE else {}
+        return fit_scale(nets, rows_us, rows_us[OVERHEAD.name], self._setting, cold)
 
     def _decided_trials(self) -> tuple[DepthTrial, ...]:
         """The trials as they stood after the trial rounds; journalled, so that a resumed run keeps to its depth."""

@@ -15,6 +15,7 @@ def in_net_fields(found: InNet) -> dict[str, Any]:
         "scale": found.scale,
         "operator_us": found.operator_us,
         "terms": dict(found.terms),
+        "colder": dict(found.colder),
         "deviations": dict(found.deviations),
         "block_channels": found.block_channels,
         "warm_share": found.warmth.share,
@@ -30,7 +31,7 @@ def fitted_fields(fit: ScaleFit) -> dict[str, Any]:
         "net_error": fit.mean_abs_error,
         "net_spread": fit.spread,
     }
-    tables = {table: _rounded(fields.pop(table)) for table in ("terms", "deviations")}
+    tables = {table: _rounded(fields.pop(table)) for table in ("terms", "colder", "deviations")}
     return _rounded(fields) | tables
 
 

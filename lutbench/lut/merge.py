@@ -137,12 +137,14 @@ def _context(luts: Sequence[Lut], rows_us: Mapping[str, float]) -> ContextSectio
     if all(replace(context, canaries=(), trials=()) == replace(first, canaries=(), trials=()) for context in contexts):
         return replace(first, canaries=canaries, trials=trials)
     nets_us: dict[str, float] = {}
+    colder: dict[str, float] = {}
     for context in sorted(contexts, key=lambda context: (-context.net_error, context.nets_us)):
         nets_us |= dict(zip(context.nets, context.nets_us, strict=True))  # the better fitted LUT has the last word
+        colder |= context.colder
     if first.chains and OVERHEAD.name in rows_us:
         rows_us = with_call(rows_us, rows_us[OVERHEAD.name], OVERHEAD.name)
     nets = _net_measurements(_space(luts), nets_us, rows_us)
-    fit = _fit(nets, rows_us, luts[0].metadata.setting)
+    fit = _fit(nets, rows_us, luts[0].metadata.setting, colder)
     if fit is None:
         fits = " and ".join(f"{context.scale:g} x row + {context.operator_us:g} us" for context in contexts)
         raise UsageError(
@@ -177,12 +179,14 @@ def _net_measurements(
     ]
 
 
-def _fit(nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], setting: Setting) -> ScaleFit | None:
+def _fit(
+    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], setting: Setting, colder: Mapping[str, float]
+) -> ScaleFit | None:
     """None where too few nets, or rows that make no sense of them, leave no fit."""
     if len(nets) < FEWEST_NETS or OVERHEAD.name not in rows_us:
         return None
     try:
-        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], setting)
+        fit = fit_scale(nets, rows_us, rows_us[OVERHEAD.name], setting, colder)
     except (ArithmeticError, ValueError):
         return None
     found = fit.in_net

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lutbench.errors import LutError
 from lutbench.lut.runtime_name import RuntimeName
-from lutbench.measure.in_net import OF_CHAINS, SIDES, TERMS, InNet, Setting
+from lutbench.measure.in_net import COLDER, OF_CHAINS, SIDES, TERMS, InNet, Setting
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
@@ -79,6 +79,7 @@ class ContextSection:
 
     scale, operator_us, terms: what an operator costs inside a net, as `lutbench.measure.in_net` has it; microseconds,
         and microseconds per million elements.
+    colder: how much more an operator takes behind others than alone, by its name, fractions; it is measured.
     deviations: how much more of its own work an operator takes inside a net, by its name, fractions.
     block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
         with; 0 without.
@@ -97,6 +98,7 @@ class ContextSection:
     scale_ci_high: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    colder: Mapping[str, float] = field(default_factory=dict)
     deviations: Mapping[str, float] = field(default_factory=dict)
     block_channels: int = 0
     warm_share: float = 0.0
@@ -115,9 +117,9 @@ class ContextSection:
             raise LutError(f"scale {self.scale} is not inside its interval, or not positive")
         if min(self.net_error, self.net_spread, self.net_noise) < 0:
             raise LutError("net_error, net_spread or net_noise is negative")
-        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *NEIGHBOUR_TERMS}):
+        if unknown := sorted(set(self.terms) - {*TERMS, *SIDES, *NEIGHBOUR_TERMS, COLDER}):
             raise LutError(f"this version does not know the term {show(unknown[0])} of a net's latency")
-        for table in ("terms", "deviations"):
+        for table in ("terms", "colder", "deviations"):
             for name, value in getattr(self, table).items():
                 if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
                     raise LutError(f"{table}.{name} is {show(value)}, not a number")
@@ -135,7 +137,14 @@ class ContextSection:
         """What an operator costs inside a net."""
         warmth = Warmth(self.warm_share, self.warm_size_us)
         return InNet(
-            self.scale, self.operator_us, self.terms, self.deviations, not self.chains, self.block_channels, warmth
+            self.scale,
+            self.operator_us,
+            self.terms,
+            self.colder,
+            self.deviations,
+            not self.chains,
+            self.block_channels,
+            warmth,
         )
 
 

@@ -42,7 +42,7 @@ def _line(net: Net) -> list[float]:
     names = [operator.name for operator in operators]
     rough_us = [op.macs / _MACS_PER_US + op.touched / _ELEMENTS_PER_US for op in operators]
     whole_us = math.fsum(rough_us) + len(operators) * _OPERATOR_US
-    terms = term_columns(names, rough_us, _SETTING)  # those of runtimes without blocks are among them
+    terms = term_columns(names, rough_us, _SETTING, {})  # those of runtimes without blocks are among them
     return [value / whole_us for value in (whole_us, len(operators), *terms)]
 
 

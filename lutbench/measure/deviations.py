@@ -15,7 +15,7 @@ from functools import lru_cache
 from lutbench.errors import SpaceError
 from lutbench.space.operator import Operator, parse_operator
 
-_LARGE_BYTES = 8e6  # what one layer reads and writes from which on an operator may deviate in full
+_LARGE_BYTES = 1e7  # what one layer reads and writes from which on an operator may deviate in full
 _ELEMENT_BYTES = {"fp32": 4}
 
 

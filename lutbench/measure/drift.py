@@ -32,10 +32,14 @@ class Corrections:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A LUT's rows and the overhead of a call, microseconds, by which nets are predicted."""
+    """A LUT's rows and the overhead of a call, microseconds, by which nets are predicted.
+
+    colder: how much more operators take behind others, a fraction.
+    """
 
     latencies_us: Mapping[str, float]
     overhead_us: float
+    colder: Mapping[str, float]
 
     def predicted_us(self, net: NetMeasurement, in_net: InNet) -> float:
         return in_net.net_us([(name, self.latencies_us[name]) for name in net.operators], self.overhead_us)
@@ -54,7 +58,7 @@ class _Rows:
         return geometric_mean(ratios) if ratios else 1.0
 
     def fitted(self, nets: Nets, setting: Setting) -> Solution:
-        return solve(problem_of(nets, self.latencies_us, self.overhead_us, setting))
+        return solve(problem_of(nets, self.latencies_us, self.overhead_us, setting, self.colder))
 
 
 def corrections(
@@ -72,7 +76,7 @@ def corrections(
     """
     if any(len(nets) < FEWEST_NETS for nets in groups):
         return Corrections({"none": [was] * len(groups)}, {"none": ()})
-    rows = _Rows(rows_us, overhead_us)
+    rows = _Rows(rows_us, overhead_us, was.colder)
     together = _of_all(groups)
     fitted = rows.fitted(together, setting)
     without = dict(zip([net.net for net in together], solutions_without(fitted), strict=True))

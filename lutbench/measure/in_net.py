@@ -9,12 +9,14 @@ has to be corrected by its multiply-accumulates. The scale also differs with the
 runtime and another on the next (docs/notes/protocol.md: curves), and is a polynomial of it:
 
     share of a net = operator_us + scale * work + sum over terms of us per million * amount
-                     + work * (side * z + side_2 * z^2 + side_3 * z^3 + deviation of the operator)
+                     + work * (side * z + side_2 * z^2 + side_3 * z^3)
+                     + work * (colder * how cold the operator gets + its deviation)
     work = row - overhead,  z = log10(side of the operator's input) - 1.1
 
 What a net takes or saves for which operators are neighbours is no operator's share: terms of their pairs are added
 (`neighbours`), such as `kept`, of the elements between two that compute in blocks of channels. Nor is what a small net
-saves as a whole (`warmth`). Operators of large tensors may deviate each by a fraction of their own (`deviations`).
+saves as a whole (`warmth`). How cold an operator gets behind others is measured (`lutbench.measure.colder`), and nets
+say how many times that they pay. Operators of large tensors may deviate each by a fraction of their own (`deviations`).
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ TERMS: Mapping[str, Callable[[Operator], float]] = MappingProxyType(
     }
 )
 SIDES = "side", "side_2", "side_3"  # terms that are fractions of an operator's own time, for each power of z
+COLDER = "colder"  # a term: how many times what operators take more behind others a net pays
 _USUAL_SIDE = 1.1  # a map of 12.6 x 12.6, its side's logarithm to the base of 10
 
 
@@ -103,7 +106,7 @@ def fitted_terms(setting: Setting) -> tuple[str, ...]:
     left_out = {WEIGHTS, HOT_WEIGHTS, PACKED_WEIGHTS} - _weights_terms(setting)
     if SPARED in neighbours:
         left_out |= {GROUPED, RESIDUAL}
-    return (*neighbours, *(term for term in TERMS if term not in left_out), *SIDES)
+    return (*neighbours, *(term for term in TERMS if term not in left_out), *SIDES, COLDER)
 
 
 def _weights_terms(setting: Setting) -> set[str]:
@@ -151,8 +154,11 @@ def side_powers(operator: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class InNet:
-    """scale, operator_us, and what some of TERMS (microseconds per million), SIDES (fractions) and NEIGHBOUR_TERMS are.
+    """What operators cost inside nets: a scale, a constant, and some terms, which are 0 where they are not named.
 
+    terms: of TERMS in microseconds per million, of SIDES fractions, of NEIGHBOUR_TERMS, and COLDER.
+
+    colder: how much more an operator takes behind others, by name, a fraction of its work; it is measured.
     deviations: how much more of its own work an operator takes, by name, a fraction; of large tensors alone.
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
@@ -162,6 +168,7 @@ class InNet:
     scale: float = 1.0
     operator_us: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
+    colder: Mapping[str, float] = field(default_factory=dict)
     deviations: Mapping[str, float] = field(default_factory=dict)
     with_call: bool = True
     block_channels: int = 0
@@ -171,6 +178,7 @@ class InNet:
         """What the operator adds to the sum that a net's latency is made of, microseconds."""
         work_us = row_us - (overhead_us if self.with_call else 0.0)
         own_scale = self.scale + self.deviations.get(operator, 0.0)
+        own_scale += self.terms.get(COLDER, 0.0) * self.colder.get(operator, 0.0)
         if not self.terms:
             return self.operator_us + own_scale * work_us
         more_us = math.fsum(

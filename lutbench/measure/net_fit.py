@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from lutbench.measure.deviations import freedom
 from lutbench.measure.in_net import (
+    COLDER,
     SIDES,
     TERMS,
     InNet,
@@ -41,7 +42,7 @@ _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
 _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
 # How far operators of large tensors may deviate, fractions of their time, widths to choose from; and the odds of the
 # first, which is for nets that are known exactly: of a few dozen that are not, likelihood prefers too small ones.
-_WIDTHS, _NARROW_CHANCE = (0.001, 0.03, 0.05, 0.1), math.exp(-8)
+_WIDTHS, _NARROW_CHANCE = (0.001, 0.05), math.exp(-8)
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -68,6 +69,7 @@ class Problem:
     columns: (nets, 2 + terms + operators), of work, the number of operators, terms, and the work of single operators.
     latencies_us: of the nets.
     setting: it says which terms the columns are of.
+    colder: how much more operators take behind others, as `InNet` has it.
     free: the operators that may deviate, and how far each, as `freedom` has it.
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
@@ -76,6 +78,7 @@ class Problem:
     targets: Array
     latencies_us: Array
     setting: Setting
+    colder: Mapping[str, float]
     free: Mapping[str, float]
     warm_us: float = 0.0
 
@@ -128,21 +131,35 @@ class Solution:
         names = fitted_terms(setting)
         terms = dict(zip(names, others[: len(names)], strict=True))
         deviations = dict(zip(self.problem.free, others[len(names) :], strict=True))
-        return InNet(1 + scale, operator_us, terms, deviations, block_channels=setting.block_channels, warmth=warmth)
+        return InNet(
+            1 + scale,
+            operator_us,
+            terms,
+            self.problem.colder,
+            deviations,
+            block_channels=setting.block_channels,
+            warmth=warmth,
+        )
 
 
 def problem_of(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting
+    nets: Sequence[NetMeasurement],
+    rows_us: Mapping[str, float],
+    overhead_us: float,
+    setting: Setting,
+    colder: Mapping[str, float],
 ) -> Problem:
     latencies_us = np.array([net.latency_us for net in nets])
     work_us = [[rows_us[name] - overhead_us for name in net.operators] for net in nets]
     sums_us = np.array([math.fsum(own) for own in work_us])
     counts = np.array([len(own) for own in work_us], dtype=np.float64)
-    terms = np.array([term_columns(net.operators, own, setting) for net, own in zip(nets, work_us, strict=True)])
+    terms = np.array(
+        [term_columns(net.operators, own, setting, colder) for net, own in zip(nets, work_us, strict=True)]
+    )
     free = _free_operators(nets, setting)
     own_us = np.array([[work.get(name, 0.0) for name in free] for work in map(_by_operator, nets, work_us)])
     columns = np.column_stack([sums_us, counts, terms, own_us]) / latencies_us[:, None]
-    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting, free)
+    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting, colder, free)
 
 
 def _free_operators(nets: Sequence[NetMeasurement], setting: Setting) -> dict[str, float]:
@@ -160,8 +177,10 @@ def _by_operator(net: NetMeasurement, work_us: Sequence[float]) -> dict[str, flo
     return found
 
 
-def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Setting) -> list[float]:
-    """What each term that is fitted is multiplied by in a net: million elements, or MACs; microseconds of SIDES.
+def term_columns(
+    operators: Sequence[str], work_us: Sequence[float], setting: Setting, colder: Mapping[str, float]
+) -> list[float]:
+    """What each term that is fitted is multiplied by in a net: million elements, or MACs; microseconds of the others.
 
     work_us: of each operator, without the overhead of a call.
     """
@@ -169,6 +188,7 @@ def term_columns(operators: Sequence[str], work_us: Sequence[float], setting: Se
     found |= dict(zip(SIDES, np.array(work_us) @ np.array([side_powers(name) for name in operators]), strict=True))
     pairs = pairs_of(operators, setting.block_channels)
     found |= {name: term.amount(pairs) for name, term in NEIGHBOUR_TERMS.items()}
+    found[COLDER] = math.fsum(colder.get(name, 0.0) * own for name, own in zip(operators, work_us, strict=True))
     return [float(found[term]) for term in fitted_terms(setting)]
 
 

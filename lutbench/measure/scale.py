@@ -51,15 +51,20 @@ def net_noise(data: Measurements, nets: Iterable[str], starts: Sequence[int]) ->
 
 
 def fit_scale(
-    nets: Sequence[NetMeasurement], rows_us: Mapping[str, float], overhead_us: float, setting: Setting
+    nets: Sequence[NetMeasurement],
+    rows_us: Mapping[str, float],
+    overhead_us: float,
+    setting: Setting,
+    colder: Mapping[str, float],
 ) -> ScaleFit:
     """What makes the nets' predictions right; ValueError for too few nets.
 
     setting: of the LUT; it says which terms are fitted.
+    colder: how much more operators take behind others, a fraction; none where it was not measured.
     """
     if len(nets) < FEWEST_NETS:
         raise ValueError(f"{len(nets)} nets are too few to fit a scale")
-    found = solve(problem_of(nets, rows_us, overhead_us, setting))
+    found = solve(problem_of(nets, rows_us, overhead_us, setting, colder))
     half = Z_95 * found.scale_spread
     errors = left_out_errors(found)
     scale = found.in_net.scale
@@ -112,7 +117,7 @@ def try_depths(
     trials = []
     for depth in depths:
         rows_us = rows_at(depth)
-        found = solve(problem_of(nets, rows_us, rows_us[overhead_name], setting))
+        found = solve(problem_of(nets, rows_us, rows_us[overhead_name], setting, {}))
         errors = tuple(map(abs, left_out_errors(found)))
         trials.append(DepthTrial(depth, errors, found.in_net.scale))
     return trials

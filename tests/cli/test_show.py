@@ -23,6 +23,7 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
         ("both", {"macs": 3.0, "side": 0.1}, 0, "and by what they move, by the size of their feature maps;"),
         ("kept", {"kept": -3.0}, 16, "over a net's operators, and by what neighbours keep in blocks of 16 channels;"),
         ("alike", {"alike": -3.0, "kept": -1.0}, 0, "over a net's operators, and by which blocks are neighbours;"),
+        ("cold", {"colder": 1.5}, 0, "over a net's operators, and by how cold they get behind others;"),
         ("slowed", {"slowed": 30.0}, 0, "over a net's operators, and by what stands behind wide kernels;"),
     ):
         path = tmp_path / f"{name}.csv"

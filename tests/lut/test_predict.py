@@ -115,7 +115,7 @@ def _share_inside(own: list[tuple[Net, ...]], unseen: Sequence[Net], noise: floa
 
         nets = {net: measured_us(net, noise) for net in tuning}
         names = [NetMeasurement(net.key, tuple(op.name for op in net.operators), us) for net, us in nets.items()]
-        fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"], Setting()))
+        fields = fitted_fields(fit_scale(names, rows_us, rows_us["runtime_overhead"], Setting(), {}))
         lut = lut_of_ones()
         rows = tuple(
             replace(row, **dict.fromkeys(("latency_us", *ROW_FIGURES), rows_us[row.operator]))

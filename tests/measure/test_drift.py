@@ -48,7 +48,7 @@ def test_a_lut_is_not_judged_by_the_nets_that_it_was_fitted_to() -> None:
     seen, unseen = [], []
     for seed in range(6):
         nets = measured(WAS, 22, 0.02, seed)
-        was = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting())).in_net
+        was = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting(), {})).in_net
         then_us = {net.net: net.latency_us for net in nets}
         fair = corrections([nets], rows_us(), OVERHEAD_US, was, Setting(), then_us).errors["none"]
         blind = corrections([nets], rows_us(), OVERHEAD_US, was, Setting()).errors["none"]

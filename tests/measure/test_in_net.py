@@ -7,6 +7,7 @@ from statistics import median
 import pytest
 
 from lutbench.measure.in_net import (
+    COLDER,
     HOT_WEIGHTS,
     PACKED_WEIGHTS,
     SIDES,
@@ -116,7 +117,7 @@ def test_packed_weights_are_found_where_nets_ask_for_them() -> None:
         NetMeasurement(str(n), one, truth.net_us([(name, rows[name]) for name in one], 2.0))
         for n, one in enumerate(chosen)
     ]
-    fit = fit_scale(nets, rows, 2.0, Setting(runtime="executorch")).in_net
+    fit = fit_scale(nets, rows, 2.0, Setting(runtime="executorch"), {}).in_net
     for one in [tuple([name] * 12) for name in kernels]:
         own = [(name, rows[name]) for name in one]
         assert fit.net_us(own, 2.0) == pytest.approx(truth.net_us(own, 2.0), rel=0.01)
@@ -126,7 +127,7 @@ def test_hot_weights_are_found_where_nets_ask_for_them() -> None:
     """In fp32, in place of all weights."""
     truth = InNet(1.02, 1.0, {HOT_WEIGHTS: 1500.0})
     nets, unseen = measured(truth, 32, 0.005), measured(truth, 100, 0.0, seed=1)
-    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting(dtype="fp32")).in_net
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting(dtype="fp32"), {}).in_net
     assert WEIGHTS not in fit.terms
     without = replace(fit, terms={name: us for name, us in fit.terms.items() if name != HOT_WEIGHTS})
     errors = [sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit, without)]
@@ -148,8 +149,12 @@ def test_the_scale_goes_with_the_side_of_the_feature_map() -> None:
 def test_a_scale_of_the_feature_map_is_found_where_nets_ask_for_it() -> None:
     truth = InNet(1.05, 1.0, {"side": -0.4, "side_3": 0.3})
     nets, unseen = measured(truth, 32, 0.01), measured(truth, 100, 0.0, seed=1)
-    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting())
-    assert set(fit.in_net.terms) == {*TERMS, *SIDES} - {HOT_WEIGHTS, PACKED_WEIGHTS} == set(fitted_terms(Setting()))
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting(), {})
+    assert (
+        set(fit.in_net.terms)
+        == {*TERMS, *SIDES, COLDER} - {HOT_WEIGHTS, PACKED_WEIGHTS}
+        == set(fitted_terms(Setting()))
+    )
     with_sizes, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_sizes < 0.006 < 0.01 < without
 
@@ -161,7 +166,7 @@ def test_what_no_net_has_is_not_asked_for() -> None:
     for number in range(14):
         drawn = tuple(rng.sample([name for name in names if name in rows], 12))
         nets.append(NetMeasurement(str(number), drawn, InNet(1.1).net_us([(n, rows[n]) for n in drawn], OVERHEAD_US)))
-    fit = fit_scale(nets, rows, OVERHEAD_US, Setting()).in_net
+    fit = fit_scale(nets, rows, OVERHEAD_US, Setting(), {}).in_net
     assert fit.terms["grouped"] == fit.terms["residual"] == 0
     assert fit.scale == pytest.approx(1.1, abs=0.01)
 
@@ -169,7 +174,7 @@ def test_what_no_net_has_is_not_asked_for() -> None:
 def test_what_depends_on_layout_and_bytes_is_found_where_nets_ask_for_it() -> None:
     truth = InNet(1.05, 3.0, {"weights": 600.0, "inputs_outputs": -60.0, "macs": 10.0})
     nets, unseen = measured(truth, 32, 0.005), measured(truth, 100, 0.0, seed=1)
-    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting())
+    fit = fit_scale(nets, rows_us(), OVERHEAD_US, Setting(), {})
     with_terms, without = (sum(map(abs, errors_of(found, unseen))) / 100 for found in (fit.in_net, one_ratio(nets)))
     assert with_terms < 0.006 < 0.01 < without
 
@@ -179,7 +184,7 @@ def test_where_nets_do_not_ask_for_terms_they_cost_nothing() -> None:
     unseen = measured(truth, 100, 0.0, seed=1)
     worst = []
     for seed in range(2, 8):
-        fit = fit_scale(measured(truth, 14, 0.01, seed), rows_us(), OVERHEAD_US, Setting())
+        fit = fit_scale(measured(truth, 14, 0.01, seed), rows_us(), OVERHEAD_US, Setting(), {})
         worst.append(sum(map(abs, errors_of(fit.in_net, unseen))) / 100)
     assert sum(worst) / len(worst) < 0.006
 
@@ -187,10 +192,10 @@ def test_where_nets_do_not_ask_for_terms_they_cost_nothing() -> None:
 def test_left_out_errors_are_of_nets_that_the_fit_has_not_seen() -> None:
     nets = measured(InNet(1.02), 14, 0.01)
     odd = [NetMeasurement("odd", nets[0].operators, 2 * nets[0].latency_us), *nets[1:]]
-    assert left_out_errors(solve(problem_of(odd, rows_us(), OVERHEAD_US, Setting())))[0] == pytest.approx(
+    assert left_out_errors(solve(problem_of(odd, rows_us(), OVERHEAD_US, Setting(), {})))[0] == pytest.approx(
         -0.5, abs=0.03
     )
-    found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting()))
+    found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting(), {}))
     spread, in_sample = (
         sum(error**2 for error in errors) for errors in (left_out_errors(found), errors_of(found.in_net, nets))
     )

@@ -118,7 +118,7 @@ def test_nets_ask_for_what_their_neighbours_take(
     truth = InNet(1.02, 1.0, terms, block_channels=16)
     nets, unseen = (timed(space, truth, rows, *which) for which in ((22, 0), (60, 1)))
     errors = [
-        mean_error(fit_scale(nets, rows, 2.0, setting).in_net, rows, unseen) for setting in (told_by, not_told_by)
+        mean_error(fit_scale(nets, rows, 2.0, setting, {}).in_net, rows, unseen) for setting in (told_by, not_told_by)
     ]
     assert errors[0] < 0.005 < 0.01 < errors[1]
 
@@ -145,7 +145,7 @@ def test_nets_ask_for_what_wide_kernels_slow_and_never_for_more_than_it_is(
     for us in (price_us, 0.0):
         truth = InNet(1.02, 1.0, {term: us})
         nets, unseen = (timed(space, truth, rows, *which) for which in ((32, 0), (60, 1)))
-        found = fit_scale(nets, rows, 2.0, setting).in_net
+        found = fit_scale(nets, rows, 2.0, setting, {}).in_net
         without = replace(found, terms=dict(found.terms) | {term: 0.0})
         prices.append(found.terms[term])
         errors += [mean_error(found, rows, unseen), mean_error(without, rows, unseen)]

@@ -34,29 +34,29 @@ def net_us(in_net: InNet, names: tuple[str, ...]) -> float:
 
 
 def test_the_scale_that_nets_were_made_with_is_found() -> None:
-    fit = fit_scale(nets(1.07), ROWS, 3.0, Setting())
+    fit = fit_scale(nets(1.07), ROWS, 3.0, Setting(), {})
     assert fit.in_net.scale == pytest.approx(1.07, abs=1e-4)
     assert fit.in_net.operator_us == pytest.approx(0, abs=0.01)
     assert fit.mean_abs_error < 1e-4
-    cold = fit_scale(nets(1.02, operator_us=4.0), ROWS, 3.0, Setting())
+    cold = fit_scale(nets(1.02, operator_us=4.0), ROWS, 3.0, Setting(), {})
     assert cold.in_net.scale == pytest.approx(1.02, abs=2e-3)
     assert cold.in_net.operator_us == pytest.approx(4.0, abs=0.1)
 
 
 def test_an_operator_may_cost_less_for_being_in_a_net() -> None:
     """Where it stands alone it may carry changes of layout that a net does not have."""
-    fit = fit_scale(nets(1.05, operator_us=-1.0), ROWS, 3.0, Setting())
+    fit = fit_scale(nets(1.05, operator_us=-1.0), ROWS, 3.0, Setting(), {})
     assert fit.in_net.operator_us == pytest.approx(-1.0, abs=0.1)
     assert fit.mean_abs_error < 1e-3
 
 
 def test_the_interval_holds_the_scale_and_one_disturbed_net_does_not_move_it() -> None:
     measured = nets(1.07, noise=0.01)
-    fit = fit_scale(measured, ROWS, 3.0, Setting())
+    fit = fit_scale(measured, ROWS, 3.0, Setting(), {})
     assert fit.ci_low <= fit.in_net.scale <= fit.ci_high
     assert fit.in_net.scale == pytest.approx(1.07, abs=0.03)
     odd = [*measured[:-1], NetMeasurement("odd", measured[-1].operators, measured[-1].latency_us * 3)]
-    with_odd = fit_scale(odd, ROWS, 3.0, Setting())
+    with_odd = fit_scale(odd, ROWS, 3.0, Setting(), {})
     predicted = [net_us(with_odd.in_net, net.operators) for net in odd]
     errors = [abs(guess / net.latency_us - 1) for guess, net in zip(predicted[:-1], odd[:-1], strict=True)]
     assert max(errors) < 0.03
@@ -64,7 +64,7 @@ def test_the_interval_holds_the_scale_and_one_disturbed_net_does_not_move_it() -
 
 def test_too_few_nets_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
-        fit_scale(nets(1.0)[:2], ROWS, 3.0, Setting())
+        fit_scale(nets(1.0)[:2], ROWS, 3.0, Setting(), {})
 
 
 def test_the_shallow_depth_stays_unless_a_deeper_one_is_clearly_better() -> None:

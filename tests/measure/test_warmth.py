@@ -55,7 +55,7 @@ def test_what_small_nets_save_is_found_where_nets_ask_for_it() -> None:
     usual_us = float(np.median([net.latency_us for net in nets_of_all_sizes(InNet(), 100, 0.0, 1)]))
     truth = InNet(1.2, 1.0, warmth=Warmth(0.3, 0.4 * usual_us))
     nets, unseen = nets_of_all_sizes(truth, 32, 0.005, 2), nets_of_all_sizes(truth, 200, 0.0, 3)
-    found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting()))
+    found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting(), {}))
     assert found.in_net.warmth.share == pytest.approx(0.3, abs=0.1)
     assert mean_error(found.in_net, unseen) < 0.008
     # what each net is said to be off is what the fit says of it
@@ -68,7 +68,7 @@ def test_without_its_only_small_net_a_fit_has_a_warmth_all_the_same() -> None:
     truth = InNet(1.2, warmth=Warmth(0.8, 150.0))
     nets = [net for net in nets_of_all_sizes(truth, 60, 0.01, 2) if len(net.operators) == 20]
     small = next(net for net in nets_of_all_sizes(truth, 60, 0.0, 5) if len(net.operators) == 2)
-    found = solve(problem_of([small, *nets], rows_us(), OVERHEAD_US, Setting()))
+    found = solve(problem_of([small, *nets], rows_us(), OVERHEAD_US, Setting(), {}))
     assert found.in_net.warmth
     for other in solutions_without(found):
         assert 0 <= other.in_net.warmth.share <= MOST_SHARE
@@ -78,7 +78,7 @@ def test_where_nets_do_not_ask_for_it_it_costs_nothing() -> None:
     truth = InNet(1.1, 1.0)
     worst = []
     for seed in range(4, 8):
-        fit = solve(problem_of(nets_of_all_sizes(truth, 32, 0.01, seed), rows_us(), OVERHEAD_US, Setting())).in_net
+        fit = solve(problem_of(nets_of_all_sizes(truth, 32, 0.01, seed), rows_us(), OVERHEAD_US, Setting(), {})).in_net
         worst.append(mean_error(fit, nets_of_all_sizes(truth, 100, 0.0, 1)))
     assert sum(worst) / len(worst) < 0.008
 
