@@ -17,7 +17,7 @@ ALONE = 0  # how many others run between two invocations
 
 
 def colder(data: Measurements, operators: Iterable[str], depths: Sequence[int]) -> dict[str, float]:
-    """Says of each operator how much more it takes behind others, a fraction of what it takes alone, the mean of depths.
+    """Says how much more each operator takes behind others, a fraction of what it takes alone: the mean over depths.
 
     Both of a pair are of one round, in which the machine is in one state. Operators that lack a depth are left out.
     """
