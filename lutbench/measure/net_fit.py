@@ -40,9 +40,9 @@ _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's
 _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
 # Of terms that only few nets tell of, which ask for 2 to 3 times too much of it: what wide kernels slow.
 _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
-# How far operators of large tensors may deviate, fractions of their time, widths to choose from; and the odds of the
-# first, which is for nets that are known exactly: of a few dozen that are not, likelihood prefers too small ones.
-_WIDTHS, _NARROW_CHANCE = (0.001, 0.05), math.exp(-8)
+# How far operators of large tensors may deviate, fractions of their time: widths to choose from, and logarithms of
+# their odds. Likelihood of a few dozen nets tells little of it; the first is for nets that are known exactly.
+_WIDTHS = {0.001: -8.0, 0.05: 0.0, 0.1: -2.5, 0.2: -5.0}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -239,7 +239,7 @@ def _solve(problem: Problem, share: float, width: float) -> Solution:
     factor = np.linalg.cholesky(expected + np.diag(spread**2 / weights))
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    evidence += _log_chance(share) + (math.log(_NARROW_CHANCE) if width == _WIDTHS[0] else 0.0)
+    evidence += _log_chance(share) + _WIDTHS[width]
     return Solution(problem, unknowns, scale_spread, spread, share, width, evidence)
 
 
