@@ -211,11 +211,13 @@ def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
     What small nets save depends on their sums, and the sums follow from what is fitted: each is found from the other.
     """
     found = plain
-    for _ in range(_WARM_PASSES):
+    for number in range(_WARM_PASSES):
         sums_us = found.problem.sums_us(found.unknowns)
         if warm_us <= 0 or sums_us.min() <= 0:  # rows that make no sense of their nets
             return None
-        found = _likeliest(plain.problem.with_warmth(sums_us, warm_us))
+        problem, is_last = plain.problem.with_warmth(sums_us, warm_us), number == _WARM_PASSES - 1
+        # widths hardly move the sums, and to look for them is what takes the time
+        found = _likeliest(problem) if is_last else _solve(problem, plain.share, plain.width)
     return found if 0 < -found.unknowns[-1] <= MOST_SHARE else None
 
 
@@ -230,12 +232,12 @@ def _solve(problem: Problem, share: float, width: float) -> Solution:
     for _ in range(_REWEIGHTINGS):
         known: Array = np.asarray(np.linalg.inv(expected + np.diag(spread**2 / weights)), dtype=np.float64)
         unknowns: Array = by_unknown.T @ (known @ targets)
-        scale_spread = math.sqrt(max(0.0, prior[0] ** 2 - float(by_unknown[:, 0] @ known @ by_unknown[:, 0])))
         errors = np.abs(targets - columns @ unknowns)
         used = float(np.einsum("ij,ji->", known, expected))
         free = max(1.0, len(targets) - used)
         spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(errors)) * math.sqrt(len(targets) / free))
         weights = np.minimum(1.0, _HUBER * spread / np.maximum(errors, 1e-12))
+    scale_spread = math.sqrt(max(0.0, prior[0] ** 2 - float(by_unknown[:, 0] @ known @ by_unknown[:, 0])))
     factor = np.linalg.cholesky(expected + np.diag(spread**2 / weights))
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
