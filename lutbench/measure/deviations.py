@@ -4,7 +4,8 @@ An operator that is timed alone finds its tensors where its last repetition left
 net as well, for one layer has just written what the next one reads. Those that only a last-level cache holds are gone
 in a net, by all that was computed since, and whether that costs time is a matter of the kernel: where a layer mostly
 moves, it waits, and where it mostly computes, the memory is ahead of it. So no term says it for all such operators,
-and each may deviate by a fraction of its own, as far as nets ask for it (docs/notes/protocol.md: single operators).
+and each may deviate by a fraction of its own, as far as nets ask for it (docs/notes/protocol.md: how cold operators
+get).
 """
 
 from __future__ import annotations

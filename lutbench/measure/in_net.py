@@ -157,7 +157,6 @@ class InNet:
     """What operators cost inside nets: a scale, a constant, and some terms, which are 0 where they are not named.
 
     terms: of TERMS in microseconds per million, of SIDES fractions, of NEIGHBOUR_TERMS, and COLDER.
-
     colder: how much more an operator takes behind others, by name, a fraction of its work; it is measured.
     deviations: how much more of its own work an operator takes, by name, a fraction; of large tensors alone.
     with_call: rows carry the overhead of a call.
