@@ -1,9 +1,12 @@
-"""Units: conversion and printing of times, nowhere else."""
+"""Units: conversion and printing of times, and the bytes of elements, nowhere else."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({"int8": 1, "fp16": 2, "fp32": 4})
 
 NS_PER_US = 1_000
 US_PER_MS = 1_000

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutbench.space.graph import Graph, Node
+from lutbench.units import BYTES_PER_ELEMENT
 
 OVERHEAD, LAYER, MOVED, WEIGHTS = "overhead", "layer", "moved", "weights"
-BYTES_PER_ELEMENT: Mapping[str, int] = MappingProxyType({"int8": 1, "fp16": 2, "fp32": 4})
 
 # What each kind of work is expected to cost against the others before any net was seen: microseconds per million
 # multiply-accumulates, per million bytes, per layer, per call. Depthwise, grouped and spatial convolutions use each

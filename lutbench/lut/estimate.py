@@ -12,7 +12,7 @@ from lutbench import __version__
 from lutbench.errors import LatencyTableError, LutError, UsageError
 from lutbench.lut.cost_fit import CostFit, PieceLatency, fit_costs
 from lutbench.lut.cost_problem import USUAL_WIDTHS, NetWork, Prior, Widths, device_prior, general_prior
-from lutbench.lut.costs import BYTES_PER_ELEMENT, MAC_UNIT, OVERHEAD, UNITS
+from lutbench.lut.costs import MAC_UNIT, OVERHEAD, UNITS
 from lutbench.lut.latencies import PUBLISHED, LatencyTable, read_latencies
 from lutbench.lut.metadata import Metadata, space_section, timestamp
 from lutbench.lut.operator_latencies import read_operator_latencies
@@ -24,6 +24,7 @@ from lutbench.space.macro import distinct_operators
 from lutbench.space.operator import OVERHEAD as EMPTY_GRAPH
 from lutbench.space.operator import Operator
 from lutbench.space.published import SOURCE
+from lutbench.units import BYTES_PER_ELEMENT
 
 _SPARE_NETS = 2  # more nets than costs, where nothing is known beforehand but ratios
 _FEWEST_WITH_PRIOR = 2

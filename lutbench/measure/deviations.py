@@ -14,16 +14,17 @@ import math
 from functools import lru_cache
 
 from lutbench.errors import SpaceError
+from lutbench.measure.neighbours import moved
 from lutbench.space.operator import Operator, parse_operator
+from lutbench.units import BYTES_PER_ELEMENT
 
 _LARGE_BYTES = 1e7  # what one layer reads and writes from which on an operator may deviate in full
-_ELEMENT_BYTES = {"fp32": 4}
 
 
 def widest_layer(operator: Operator) -> int:
     """The most elements that one of its layers reads and writes; what is counted as a whole is one layer."""
     if operator.counted:
-        return math.prod(operator.input_shape) + math.prod(operator.output_shape)
+        return moved(operator)
     graph = operator.graph
     return max(graph.read(node) + math.prod(node.shape) for node in graph.nodes)
 
@@ -38,4 +39,4 @@ def freedom(operator: str, dtype: str, batch: int) -> float:
         elements = widest_layer(parse_operator(operator)) * batch
     except SpaceError:  # its shape is not known
         return 0.0
-    return min(1.0, math.sqrt(elements * _ELEMENT_BYTES.get(dtype, 1) / _LARGE_BYTES))
+    return min(1.0, math.sqrt(elements * BYTES_PER_ELEMENT.get(dtype, 1) / _LARGE_BYTES))

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from lutbench.lut.costs import BYTES_PER_ELEMENT, PRIOR_US, layer_work
+from lutbench.lut.costs import PRIOR_US, layer_work
 from lutbench.space.expand import net_graph, operator_graph
 from lutbench.space.graph import Graph
 from lutbench.space.operator import parse_operator
 from lutbench.space.zoo import find_net, zoo_models
+from lutbench.units import BYTES_PER_ELEMENT
 
 
 def layers_work(graph: Graph, dtype: str) -> list[dict[str, float]]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from statistics import fmean
 
 import pytest
 
 from lutbench.measure.colder import colder
 from lutbench.measure.in_net import COLDER, InNet, Setting
 from lutbench.measure.measurements import Measurements
-from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.protocol import Canary, Samples
 from lutbench.measure.scale import fit_scale
 from lutbench.space.fbnet import fbnet
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.sampling import random_nets
+from tests.measure.timed_nets import mean_error, timed
 
 SPACE = fbnet(224, 1.0)
 
@@ -45,28 +43,14 @@ def test_nets_ask_how_many_times_of_it_they_pay() -> None:
     rows = {name: rng.uniform(20, 200) for name in names} | {OVERHEAD.name: 2.0}
     cold = {name: max(0.0, rng.gauss(0.03, 0.04)) for name in names}
     truth = InNet(1.02, 1.0, {COLDER: 2.0}, cold)
-    nets, unseen = timed(truth, rows, 32, 0), timed(truth, rows, 100, 1)
+    nets, unseen = (timed(SPACE, truth, rows, *which, purpose="cold") for which in ((32, 0), (100, 1)))
     setting = Setting(dtype="fp32", runtime="executorch")
     found = fit_scale(nets, rows, 2.0, setting, cold).in_net
     assert found.terms[COLDER] == pytest.approx(2.0, abs=0.4)
-    assert mean_error(found, unseen, rows) < 0.005
-    assert mean_error(fit_scale(nets, rows, 2.0, setting, {}).in_net, unseen, rows) > 0.01
+    assert mean_error(found, rows, unseen) < 0.005
+    assert mean_error(fit_scale(nets, rows, 2.0, setting, {}).in_net, rows, unseen) > 0.01
     # a LUT that does not know how cold its operators get has none of the term
     assert fit_scale(nets, rows, 2.0, setting, {}).in_net.terms[COLDER] == 0.0
-
-
-def timed(truth: InNet, rows: dict[str, float], count: int, seed: int) -> list[NetMeasurement]:
-    rng, found = random.Random(seed), []
-    for net in random_nets(SPACE, count, seed, "cold", varied=True):
-        names = tuple(op.name for op in net.operators)
-        us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
-        found.append(NetMeasurement(net.key, names, us))
-    return found
-
-
-def mean_error(found: InNet, nets: list[NetMeasurement], rows: dict[str, float]) -> float:
-    predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in nets)
-    return fmean(abs(us / net.latency_us - 1) for us, net in zip(predicted, nets, strict=True))
 
 
 def test_what_an_operator_pays_goes_with_its_own_work() -> None:

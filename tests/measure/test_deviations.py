@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
 from dataclasses import replace
-from statistics import fmean
 
 import pytest
 
@@ -13,36 +10,17 @@ from lutbench.measure.deviations import freedom, widest_layer
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
-from lutbench.space.fbnet import fbnet
-from lutbench.space.operator import OVERHEAD, parse_operator
-from lutbench.space.sampling import random_nets
+from lutbench.space.operator import parse_operator
+from tests.measure import timed_nets
+from tests.measure.test_in_net import SPACE, rows_us
+from tests.measure.timed_nets import mean_error
 
-SPACE = fbnet(224, 1.0)
 LARGE, SMALL = "ir_k3_e6_g1_16x112x112_16_s1", "ir_k3_e6_g1_184x7x7_184_s1"
 FP32 = Setting(dtype="fp32", runtime="executorch")
 
 
-def rows_us() -> dict[str, float]:
-    rng = random.Random(1)
-    return {
-        op.name: 2 + (10 + 30 * op.macs / 1e6 + 50 * op.touched / 1e6) * rng.uniform(0.8, 1.2)
-        for op in SPACE.operators
-        if op.is_measured and op != OVERHEAD
-    } | {OVERHEAD.name: 2.0}
-
-
 def timed(truth: InNet, count: int, seed: int, noise: float) -> list[NetMeasurement]:
-    rng, rows, found = random.Random(seed), rows_us(), []
-    for net in random_nets(SPACE, count, seed, "deviating", varied=True):
-        names = tuple(op.name for op in net.operators)
-        us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, noise))
-        found.append(NetMeasurement(net.key, names, us))
-    return found
-
-
-def mean_error(found: InNet, nets: list[NetMeasurement], rows: Mapping[str, float]) -> float:
-    predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in nets)
-    return fmean(abs(us / net.latency_us - 1) for us, net in zip(predicted, nets, strict=True))
+    return timed_nets.timed(SPACE, truth, rows_us(), count, seed, purpose="deviating", noise=noise)
 
 
 def test_the_widest_layer_is_what_it_reads_and_writes() -> None:
@@ -72,10 +50,10 @@ def test_nets_tell_which_operator_deviates(more: float) -> None:
     assert 0.5 < found.deviations[LARGE] / more < 1.1
     others = [abs(own) for name, own in found.deviations.items() if name != LARGE]
     assert max(others) < abs(more) / 4
-    assert mean_error(found, unseen, rows) < 0.006
+    assert mean_error(found, rows, unseen) < 0.006
     of_those_with_it = [net for net in unseen if LARGE in net.operators]
-    without = mean_error(replace(found, deviations={}), of_those_with_it, rows)
-    assert mean_error(found, of_those_with_it, rows) < without / 2
+    without = mean_error(replace(found, deviations={}), rows, of_those_with_it)
+    assert mean_error(found, rows, of_those_with_it) < without / 2
 
 
 def test_where_no_operator_deviates_none_is_said_to() -> None:
@@ -84,7 +62,7 @@ def test_where_no_operator_deviates_none_is_said_to() -> None:
     assert max(map(abs, exact.deviations.values())) < 0.001
     noisy = fit_scale(timed(truth, 32, 0, 0.01), rows, 2.0, FP32, {}).in_net
     assert max(map(abs, noisy.deviations.values())) < 0.06
-    assert mean_error(noisy, timed(truth, 200, 1, 0.0), rows) < 0.006
+    assert mean_error(noisy, rows, timed(truth, 200, 1, 0.0)) < 0.006
 
 
 def test_a_deviation_is_of_the_operators_own_work_and_goes_with_the_clock() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 
 import pytest
 
@@ -26,13 +24,11 @@ from lutbench.measure.neighbours import (
     neighbour_of_name,
     pairs_of,
 )
-from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
 from lutbench.measure.wide_kernels import has_wide_kernel
 from lutbench.space.find import known_space
-from lutbench.space.macro import Space
 from lutbench.space.operator import OVERHEAD, parse_operator
-from lutbench.space.sampling import random_nets
+from tests.measure.timed_nets import mean_error, timed
 
 STEM, WIDER = "stem_k3_3x16x16_16_s2", "ir_k3_e3_g1_16x8x8_24_s1"
 RESIDUAL, GROUPED, SKIP = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1", "identity_16x8x8"
@@ -116,7 +112,7 @@ def test_nets_ask_for_what_their_neighbours_take(
     rng = random.Random(3)
     rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
     truth = InNet(1.02, 1.0, terms, block_channels=16)
-    nets, unseen = (timed(space, truth, rows, *which) for which in ((22, 0), (60, 1)))
+    nets, unseen = (timed(space, truth, rows, *which, purpose="kept") for which in ((22, 0), (60, 1)))
     errors = [
         mean_error(fit_scale(nets, rows, 2.0, setting, {}).in_net, rows, unseen) for setting in (told_by, not_told_by)
     ]
@@ -144,7 +140,7 @@ def test_nets_ask_for_what_wide_kernels_slow_and_never_for_more_than_it_is(
     prices, errors = [], []
     for us in (price_us, 0.0):
         truth = InNet(1.02, 1.0, {term: us})
-        nets, unseen = (timed(space, truth, rows, *which) for which in ((32, 0), (60, 1)))
+        nets, unseen = (timed(space, truth, rows, *which, purpose="kept") for which in ((32, 0), (60, 1)))
         found = fit_scale(nets, rows, 2.0, setting, {}).in_net
         without = replace(found, terms=dict(found.terms) | {term: 0.0})
         prices.append(found.terms[term])
@@ -153,18 +149,3 @@ def test_nets_ask_for_what_wide_kernels_slow_and_never_for_more_than_it_is(
     assert abs(prices[1]) < 0.15 * price_us
     assert errors[0] < 0.004 and 1.5 * errors[0] < errors[1]
     assert errors[2] < 0.004
-
-
-def timed(space: Space, truth: InNet, rows: Mapping[str, float], count: int, seed: int) -> list[NetMeasurement]:
-    """Random nets with what they take, and a little noise."""
-    rng, found = random.Random(seed), []
-    for net in random_nets(space, count, seed, "kept", varied=True):
-        names = tuple(op.name for op in net.operators)
-        us = truth.net_us([(name, rows[name]) for name in names], 2.0) * (1 + rng.gauss(0, 0.002))
-        found.append(NetMeasurement(net.key, names, us))
-    return found
-
-
-def mean_error(found: InNet, rows: Mapping[str, float], nets: Sequence[NetMeasurement]) -> float:
-    predicted = (found.net_us([(name, rows[name]) for name in net.operators], 2.0) for net in nets)
-    return fmean(abs(us / net.latency_us - 1) for us, net in zip(predicted, nets, strict=True))
