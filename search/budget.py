@@ -3,7 +3,8 @@
 A net's score is the sum of one score per decision, as its latency is a sum of costs (`chain`), so this is a knapsack
 with one choice per decision. Partial nets are built decision by decision; of those of one state that fall into the same
 cell of a grid over the devices' latencies only the best-scored is kept, with its exact latencies. What is found is
-inside the window, exactly; that nothing better-scored is holds to the grid's resolution.
+inside the window, exactly; that nothing better-scored is holds to the grid's resolution. Where a device's cost is the
+larger of two sums, both count as a device's: the larger is in a window where none is above it and one is not below.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lutbench.errors import UsageError
-from lutbench.search.chain import Floats, Ints, bounds
+from lutbench.search.chain import Floats, Ints, bounds, on_common_states
 from lutbench.search.grid_costs import CostModel
 
 WINDOW = 0.97  # a net that uses less of its budget than this share is not what was asked for
@@ -28,19 +29,19 @@ def best_within(
 
     scores[decision][option]: larger is better. UsageError where no net is in the window.
     """
-    chains = [model.chain for model in models]
+    parts = [(part, target) for model, target in zip(models, targets_us, strict=True) for part in model.parts]
+    chains = on_common_states([part.chain for part, _ in parts])
     states, costs = chains[0].states, [np.stack(of_all, -1) for of_all in zip(*(c.costs for c in chains), strict=True)]
     targets, windows = (
-        np.array([model.warm.total(part * target) for model, target in zip(models, targets_us, strict=True)])
-        * (1 + _ROUNDING)
-        for part in (1.0, WINDOW)
+        np.array([part.warm.total(share * target) for part, target in parts]) * (1 + _ROUNDING)
+        for share in (1.0, WINDOW)
     )
     least, most = (bounds(costs, states, largest) for largest in (False, True))
     cells = _TRIED // max(chains[0].counts)
     spent, score, state = np.array([[chain.fixed for chain in chains]]), np.zeros(1), np.zeros(1, np.int64)
     back: list[tuple[Ints, Ints]] = []
     for number, (cost, to) in enumerate(zip(costs, states, strict=True)):
-        spent = (spent[:, None] + cost[state]).reshape(-1, len(models))
+        spent = (spent[:, None] + cost[state]).reshape(-1, len(parts))
         score = (score[:, None] + np.asarray(scores[number])[None]).reshape(-1)
         state = to[state].reshape(-1)
         fits = (spent + least[number + 1][state] <= targets).all(1)

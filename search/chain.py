@@ -54,6 +54,24 @@ class Chain:
         return tuple(found)
 
 
+def on_common_states(chains: Sequence[Chain]) -> tuple[Chain, ...]:
+    """The same costs as walks over one set of states: the tuples of theirs that a walk may come to."""
+    first = chains[0].states
+    if all(all(map(np.array_equal, chain.states, first)) for chain in chains[1:]):
+        return tuple(chains)
+    at = np.zeros((1, len(chains)), np.int64)  # each state's counterparts in the chains
+    costs: list[list[Floats]] = []
+    states: list[Ints] = []
+    for number, width in enumerate(chains[0].counts):
+        costs.append([chain.costs[number][at[:, n]] for n, chain in enumerate(chains)])
+        ends = np.stack([chain.states[number][at[:, n]] for n, chain in enumerate(chains)], -1)
+        at, to = np.unique(ends.reshape(-1, len(chains)), axis=0, return_inverse=True)
+        states.append(to.reshape(-1, width))
+    return tuple(
+        Chain(chain.fixed, tuple(of_all[n] for of_all in costs), tuple(states)) for n, chain in enumerate(chains)
+    )
+
+
 def bounds(costs: Sequence[Floats], states: Sequence[Ints], largest: bool) -> list[Floats]:
     """The least or largest cost of what is left, before each decision and after the last: (states, devices).
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW
 from lutbench.search.chain import Floats, Ints
-from lutbench.search.grid_costs import CostModel
+from lutbench.search.grid_costs import CostModel, SumModel, option_counts
 from lutbench.space.decisions import net_at
 from lutbench.space.net import Net
 
@@ -38,7 +38,7 @@ def random_within(
         raise UsageError(f"{count} nets cannot be drawn", remedy="1 or more")
     space = models[0].space
     found: dict[Positions, Net] = {}
-    ways = None if targets_us is None else _Ways(models[0], targets_us[0], is_alone=not models[1:])
+    ways = None if targets_us is None else _Draws(models[0], targets_us[0], is_alone=not models[1:])
     barren = 0
     for _ in range(_MOST_DRAWS // _AT_ONCE):
         before = len(found)
@@ -60,8 +60,41 @@ def random_within(
 
 def _any(model: CostModel, rng: np.random.Generator) -> Ints:
     """Random nets (N, decisions), whatever they take."""
-    counts = np.array(model.chain.counts)
+    counts = np.array(option_counts(model))
     return rng.integers(0, counts, (_AT_ONCE, len(counts)))
+
+
+class _Draws:
+    """Random nets within a target, of a cost that may be the largest of several sums.
+
+    The sums are chosen between in proportion to the nets that each lets in, and a net counts where its largest sum is
+    the one that it was drawn by: so each has one way to come.
+    """
+
+    def __init__(self, model: CostModel, target_us: float, is_alone: bool) -> None:
+        self._parts = model.parts
+        self._ways = [_Ways(part, target_us, is_alone) for part in model.parts]
+
+    def draw(self, count: int, rng: np.random.Generator) -> Ints:
+        """Up to count nets (N, decisions); none where no net meets the target."""
+        if not self._parts[1:]:
+            return self._ways[0].draw(count, rng)
+        numbers = np.array([ways.number for ways in self._ways])
+        if not numbers.any():
+            return self._ways[0].draw(count, rng)
+        counts = rng.multinomial(count, numbers / numbers.sum())
+        drawn = [
+            nets[self._largest(nets) == number]
+            for number, (ways, share) in enumerate(zip(self._ways, counts, strict=True))
+            for nets in [ways.draw(int(share), rng)]
+        ]
+        found: Ints = rng.permutation(np.concatenate(drawn))
+        return found
+
+    def _largest(self, nets: Ints) -> Ints:
+        """The number of each net's largest sum; the first of equals."""
+        found: Ints = np.array([part.chain.totals(nets) for part in self._parts]).argmax(axis=0)
+        return found
 
 
 class _Ways:
@@ -70,7 +103,7 @@ class _Ways:
     is_alone: whether the target is the only one, so that each net takes WINDOW of it.
     """
 
-    def __init__(self, model: CostModel, target_us: float, is_alone: bool) -> None:
+    def __init__(self, model: SumModel, target_us: float, is_alone: bool) -> None:
         target, chain = model.warm.total(target_us), model.chain
         least_share = model.warm.total(WINDOW * target_us) / target if is_alone else 0
         cell = target / _CELLS
@@ -97,10 +130,15 @@ class _Ways:
             )
         self._ways.reverse()
 
+    @property
+    def number(self) -> float:
+        """The nets that meet the target, but for rounding."""
+        return float(self._ways[0][0, self._start]) if self._start < self._ways[0].shape[1] else 0.0
+
     def draw(self, count: int, rng: np.random.Generator) -> Ints:
         """Nets (N, decisions); none where no net meets the target."""
         used, state = np.full(count, self._start), np.zeros(count, np.int64)
-        if self._start >= self._ways[0].shape[1] or self._ways[0][0, self._start] == 0:
+        if self.number == 0:
             return np.empty((0, len(self._costs)), np.int64)
         chosen = np.empty((count, len(self._costs)), np.int64)
         for number, (costs, to) in enumerate(zip(self._costs, self._states, strict=True)):
@@ -126,7 +164,7 @@ def _shifted(ways: Floats, cost: int) -> Floats:
 
 def are_within(tried: Ints, models: Sequence[CostModel], targets_us: Sequence[float]) -> NDArray[np.bool_]:
     """Which of the nets (N, decisions) keep to every target, and use up WINDOW of at least one."""
-    costs = [model.warm.costs(model.chain.totals(tried)) for model in models]
-    ratios = np.array([cost / target for cost, target in zip(costs, targets_us, strict=True)])
+    parts = [(part, target) for model, target in zip(models, targets_us, strict=True) for part in model.parts]
+    ratios = np.array([part.warm.costs(part.chain.totals(tried)) / target for part, target in parts])
     worst: Floats = ratios.max(axis=0)
     return (worst > WINDOW) & (worst <= 1)

@@ -14,7 +14,7 @@ from lutbench.errors import UsageError
 from lutbench.events import Report, StepProgress
 from lutbench.search.budget import best_within
 from lutbench.search.data.source import Batches, DataSource
-from lutbench.search.grid_costs import CostModel, is_latency
+from lutbench.search.grid_costs import CostModel, is_latency, option_counts
 from lutbench.search.judged import judged_quickly, larger_batches
 from lutbench.search.objective import Objective
 from lutbench.search.scorers import Scorers
@@ -134,7 +134,7 @@ def draw_nets(
     found: dict[tuple[int, ...], Net] = {}
     for number in range(count * _TRIES_PER_NET):
         noise = rng.gumbel(size=logs.shape) if number else 0.0
-        scores = [row[:count] for row, count in zip(logs + noise, models[0].chain.counts, strict=True)]
+        scores = [row[:count] for row, count in zip(logs + noise, option_counts(models[0]), strict=True)]
         if targets_us is None:
             positions = tuple(int(row.argmax()) for row in scores)
         else:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lutbench.search.budget import best_within
 from lutbench.search.chance import Positions, are_within, random_within
 from lutbench.search.derive import Derived, Ranking, draw_nets, rank
-from lutbench.search.grid_costs import CostModel
+from lutbench.search.grid_costs import CostModel, option_counts
 from lutbench.space.decisions import choice_positions, decisions, net_at
 from lutbench.space.net import Net
 
@@ -120,7 +120,7 @@ def _child(
     parent: Positions, models: Sequence[CostModel], rng: np.random.Generator, targets_us: Sequence[float] | None
 ) -> Positions:
     """The parent with one to four layers changed at random, within the targets; a random net where no child is."""
-    counts = np.array(models[0].chain.counts)
+    counts = np.array(option_counts(models[0]))
     children = np.tile(np.array(parent), (_CHILDREN, 1))
     rows, changes = np.arange(_CHILDREN), rng.integers(1, _MOST_CHANGED + 1, _CHILDREN)
     for number in range(_MOST_CHANGED):

@@ -32,6 +32,17 @@ _MILLION = 1e6
 _UNITS = {MACS: "MMACs", PARAMS: "M parameters"}
 
 
+class SumModel(Protocol):
+    """A cost that is made of one sum over a net's decisions."""
+
+    @property
+    def chain(self) -> Chain:
+        """What nets come to, of which `warm` makes their costs."""
+
+    @property
+    def warm(self) -> Warm: ...
+
+
 class CostModel(Protocol):
     """What nets of a space cost: in microseconds on a device, in multiply-accumulates or in parameters."""
 
@@ -47,11 +58,8 @@ class CostModel(Protocol):
         """LATENCY, MACS or PARAMS."""
 
     @property
-    def chain(self) -> Chain:
-        """What nets come to, of which `warm` makes their costs."""
-
-    @property
-    def warm(self) -> Warm: ...
+    def parts(self) -> tuple[SumModel, ...]:
+        """One or several, of whose costs a net's is the largest."""
 
     @property
     def total(self) -> float:
@@ -95,6 +103,10 @@ class GridModel:
     kind: str
     warm: Warm = field(default_factory=Warm)
 
+    @property
+    def parts(self) -> tuple[SumModel, ...]:
+        return (self,)
+
     @cached_property
     def chain(self) -> Chain:
         return self.costs.chain()
@@ -117,6 +129,11 @@ class GridModel:
 
     def text(self, cost: float) -> str:
         return format_latency(cost) if self.kind == LATENCY else f"{cost / _MILLION:.4g} {_UNITS[self.kind]}"
+
+
+def option_counts(model: CostModel) -> tuple[int, ...]:
+    """The options of each decision."""
+    return model.parts[0].chain.counts
 
 
 def is_latency(model: CostModel) -> bool:

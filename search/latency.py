@@ -3,7 +3,8 @@
     LAT = fixed + sum over layers l and candidates i of m[l, i] * cost[l, i]
 
 cost is what `lutbench predict` adds for the operator, 0 for an identity; fixed is the overhead, the stem and the tail.
-Where the LUT says that small nets save something, LAT is made of this sum (`warm`).
+Where the LUT says that small nets save something, LAT is made of this sum (`warm`); where large ones pay something, it
+is the larger of two such sums (`larger`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lutbench.errors import LutError
-from lutbench.lut.coverage import fixed_parts
+from lutbench.lut.coverage import Parts, fixed_parts
 from lutbench.lut.definitions import check_definition
 from lutbench.lut.table import Lut
+from lutbench.measure.in_net import InNet
 from lutbench.search.chain import Chain, GridCosts
-from lutbench.search.grid_costs import LATENCY, CostModel, Costs, GridModel, expected_of_grid, grid_costs
+from lutbench.search.grid_costs import LATENCY, CostModel, Costs, GridModel, SumModel, expected_of_grid, grid_costs
+from lutbench.search.larger import LargerModel
 from lutbench.search.neighbours import expected_of_walk, walk_costs
 from lutbench.search.warm import Warm
 from lutbench.space.decisions import choice_positions, net_at
@@ -54,6 +57,10 @@ class LatencyModel:
     @property
     def kind(self) -> str:
         return LATENCY
+
+    @property
+    def parts(self) -> tuple[SumModel, ...]:
+        return (self,)
 
     @cached_property
     def chain(self) -> Chain:
@@ -102,36 +109,41 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
     these have rows.
     """
     check_definition(lut, space)
+    sums = lut.metadata.context.in_net.sums
     if space.has_choices:
         _check_rows(lut, space, [op for op in space.operators if op != OVERHEAD])
-        return _grid_model(lut, space)
+        return _largest([_grid_model(lut, space, *one) for one in sums])
     fixed = fixed_parts(lut, space)
     _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
-    if lut.metadata.context.in_net.looks_at:
-        return _grid_model(lut, space)
-    cost_us, overhead_us = _cost_of(lut), lut.overhead_us
+    if sums[0][0].looks_at:
+        return _largest([_grid_model(lut, space, *one) for one in sums])
+    return _largest([_plain_model(lut, space, fixed, *one) for one in sums])
+
+
+def _largest(models: Sequence[CostModel]) -> CostModel:
+    return LargerModel(tuple(models)) if models[1:] else models[0]
+
+
+def _plain_model(lut: Lut, space: Space, fixed: Parts, in_net: InNet, added_us: float) -> LatencyModel:
+    """added_us: what every net takes beside its operators, the overhead and the constant."""
+    cost_us = _cost_of(lut, in_net)
     costs = tuple(tuple(cost_us(layer.operator(c)) for c in layer.candidates) for layer in space.layers)
-    fixed_us = overhead_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
-    return LatencyModel(lut.metadata.device, space, costs, fixed_us, _warm_of(lut))
+    fixed_us = lut.overhead_us + added_us + fixed.constant_us + sum(cost_us(operator) for operator in fixed.operators)
+    return LatencyModel(lut.metadata.device, space, costs, fixed_us, Warm(lut.overhead_us, in_net.warmth))
 
 
-def _grid_model(lut: Lut, space: Space) -> GridModel:
-    in_net, cost_us, overhead_us = lut.metadata.context.in_net, _cost_of(lut), lut.overhead_us
-    costs: Costs
-    if in_net.looks_at:
-        costs = walk_costs(space, in_net, cost_us, overhead_us)
-    else:
-        costs = grid_costs(space, cost_us, overhead_us)
-    return GridModel(lut.metadata.device, space, costs, LATENCY, _warm_of(lut))
+def _grid_model(lut: Lut, space: Space, in_net: InNet, added_us: float) -> GridModel:
+    """added_us: what every net takes beside its operators and the overhead."""
+    cost_us, fixed_us = _cost_of(lut, in_net), lut.overhead_us + added_us
+    costs: Costs = (
+        walk_costs(space, in_net, cost_us, fixed_us) if in_net.looks_at else grid_costs(space, cost_us, fixed_us)
+    )
+    return GridModel(lut.metadata.device, space, costs, LATENCY, Warm(lut.overhead_us, in_net.warmth))
 
 
-def _warm_of(lut: Lut) -> Warm:
-    return Warm(lut.overhead_us, lut.metadata.context.in_net.warmth)
-
-
-def _cost_of(lut: Lut) -> Callable[[Operator], float]:
+def _cost_of(lut: Lut, in_net: InNet) -> Callable[[Operator], float]:
     """What an operator adds to a net, microseconds."""
-    in_net, overhead_us = lut.metadata.context.in_net, lut.overhead_us
+    overhead_us = lut.overhead_us
 
     def cost_us(operator: Operator) -> float:
         if not operator.is_measured:
@@ -207,7 +219,7 @@ def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cp
     """What makes the expected costs (models,) of gates (decisions, options), differentiable.
 
     Exact for gates that are one-hot; else the mean over nets that are drawn from them, each decision by itself, or what
-    their mean sum makes where small nets save something.
+    their mean sum makes where small nets save something, and the larger of two such means where large ones pay.
     """
     import torch
 
@@ -220,6 +232,11 @@ def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cp
 
 
 def _expected(model: CostModel, device: torch.device | str) -> Callable[[Tensor], Tensor]:
+    import torch
+
+    if isinstance(model, LargerModel):
+        each = [_expected(one, device) for one in model.models]
+        return lambda gates: torch.stack([one(gates) for one in each]).amax(0)
     if isinstance(model, GridModel):
         if isinstance(model.costs, GridCosts):
             totals = expected_of_grid(model.costs, device)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW, best_within
-from lutbench.search.grid_costs import CostModel, is_latency
+from lutbench.search.grid_costs import CostModel, is_latency, option_counts
 from lutbench.units import format_latency
 
 ALPHA, BETA = 0.2, 0.6  # what implementations of FBNet use
@@ -173,6 +173,6 @@ def budget(models: Sequence[CostModel], targets_us: Sequence[float]) -> Budget:
                 device=model.device if is_latency(model) else "",
                 remedy=f"the {least} takes {model.text(low_us)}, the {most} {model.text(high_us)}",
             )
-    best_within([[0.0] * count for count in models[0].chain.counts], models, targets_us)  # raises where there is none
+    best_within([[0.0] * count for count in option_counts(models[0])], models, targets_us)  # raises where there is none
     named = ", ".join(model.text(target) for model, target in zip(models, targets_us, strict=True))
     return Budget(tuple(targets_us), text=named)

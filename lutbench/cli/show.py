@@ -205,6 +205,8 @@ def _terms_text(context: ContextSection) -> str:
     texts += _deviations_texts(context.deviations)
     if context.warm_share:
         texts.append("by how small it is as a whole")
+    if context.spill_us_per_million:
+        texts.append(f"by its weights beyond {context.spill_beyond:.2g} million")
     return f", and {', '.join(texts)}" if texts else ""
 
 

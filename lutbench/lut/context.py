@@ -20,6 +20,8 @@ def in_net_fields(found: InNet) -> dict[str, Any]:
         "block_channels": found.block_channels,
         "warm_share": found.warmth.share,
         "warm_size_us": found.warmth.size_us,
+        "spill_us_per_million": found.spill.us_per_million,
+        "spill_beyond": found.spill.beyond,
     }
 
 

@@ -12,6 +12,7 @@ from lutbench.errors import LutError
 from lutbench.lut.runtime_name import RuntimeName
 from lutbench.measure.in_net import COLDER, OF_CHAINS, SIDES, TERMS, InNet, Setting
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS
+from lutbench.measure.spill import Spill
 from lutbench.measure.warmth import Warmth
 from lutbench.reading.plain import show
 from lutbench.space.fbnet import FBNET
@@ -84,6 +85,8 @@ class ContextSection:
     block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
         with; 0 without.
     warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
+    spill_us_per_million, spill_beyond: what large nets pay for weights that no cache keeps, as `lutbench.measure.spill`
+        has it; microseconds per million weights, and million weights; 0 where nothing is paid.
     net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
         turn; a LUT of an earlier version has no spread (0).
     net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
@@ -103,6 +106,8 @@ class ContextSection:
     block_channels: int = 0
     warm_share: float = 0.0
     warm_size_us: float = 0.0
+    spill_us_per_million: float = 0.0
+    spill_beyond: float = 0.0
     net_error: float = 0.0
     net_spread: float = 0.0
     net_noise: float = 0.0
@@ -127,6 +132,7 @@ class ContextSection:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         try:
             Warmth(self.warm_share, self.warm_size_us)
+            Spill(self.spill_us_per_million, self.spill_beyond)
         except ValueError as error:
             raise LutError(str(error)) from None
         if len(self.nets) != len(self.nets_us):
@@ -145,6 +151,7 @@ class ContextSection:
             not self.chains,
             self.block_channels,
             warmth,
+            Spill(self.spill_us_per_million, self.spill_beyond),
         )
 
 

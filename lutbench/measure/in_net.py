@@ -15,8 +15,9 @@ runtime and another on the next (docs/notes/protocol.md: curves), and is a polyn
 
 What a net takes or saves for which operators are neighbours is no operator's share: terms of their pairs are added
 (`neighbours`), such as `kept`, of the elements between two that compute in blocks of channels. Nor is what a small net
-saves as a whole (`warmth`). How cold an operator gets behind others is measured (`lutbench.measure.colder`), and nets
-say how many times that they pay. Operators of large tensors may deviate each by a fraction of their own (`deviations`).
+saves as a whole (`warmth`), or a large one pays (`spill`). How cold an operator gets behind others is measured
+(`lutbench.measure.colder`), and nets say how many times that they pay. Operators of large tensors may deviate each by a
+fraction of their own (`deviations`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from lutbench.measure.neighbours import (
     moved,
     pairs_of,
 )
+from lutbench.measure.spill import Spill
 from lutbench.measure.warmth import Warmth
 from lutbench.measure.wide_kernels import packed_weights
 from lutbench.space.operator import Operator, parse_operator
@@ -141,6 +143,12 @@ def amounts(operator: str) -> tuple[float, ...]:
         return (0.0,) * len(TERMS)
 
 
+def weights_of(operators: Iterable[str]) -> float:
+    """A net's weights, millions; those of operators whose shape is not known are not among them."""
+    number = [*TERMS].index(WEIGHTS)
+    return math.fsum(amounts(name)[number] for name in operators)
+
+
 @lru_cache(maxsize=1 << 16)
 def side_powers(operator: str) -> tuple[float, ...]:
     """z, z^2 and z^3 of the operator's input; zeros of an operator whose shape is not known."""
@@ -162,6 +170,7 @@ class InNet:
     with_call: rows carry the overhead of a call.
     block_channels: the channels of a block; 0 where the runtime has none.
     warmth: what a small net saves as a whole.
+    spill: what a large net pays for weights that no cache keeps.
     """
 
     scale: float = 1.0
@@ -172,6 +181,7 @@ class InNet:
     with_call: bool = True
     block_channels: int = 0
     warmth: Warmth = field(default_factory=Warmth)
+    spill: Spill = field(default_factory=Spill)
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to the sum that a net's latency is made of, microseconds."""
@@ -197,6 +207,7 @@ class InNet:
             terms={name: us * ratio for name, us in self.terms.items()},
             deviations={name: more * ratio for name, more in self.deviations.items()},
             warmth=self.warmth.times(ratio),
+            spill=self.spill.times(ratio),
         )
 
     def net_us(self, rows: Iterable[tuple[str, float]], overhead_us: float) -> float:
@@ -204,7 +215,18 @@ class InNet:
         found = list(rows)
         alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
         pairs = pairs_of((name for name, _ in found), self.block_channels) if self.looks_at else Pairs()
-        return overhead_us + self.warmth.net_us(alone_us + self.pairs_us(pairs))
+        spilled_us = self.spill.us(weights_of(name for name, _ in found)) if self.spill else 0.0
+        return overhead_us + self.warmth.net_us(alone_us + self.pairs_us(pairs) + spilled_us)
+
+    @property
+    def sums(self) -> tuple[tuple[InNet, float], ...]:
+        """Fits without spill, and what each adds to every net, microseconds: a net's sum is the largest of theirs."""
+        plain = replace(self, spill=Spill())
+        if not self.spill:
+            return ((plain, 0.0),)
+        price = self.terms.get(WEIGHTS, 0.0) + self.spill.us_per_million
+        of_all = replace(plain, terms={**self.terms, WEIGHTS: price})
+        return (plain, 0.0), (of_all, -self.spill.us_per_million * self.spill.beyond)
 
     def pairs_us(self, pairs: Pairs) -> float:
         """What a net takes beside its operators' shares for its neighbours: less than 0 where it saves."""

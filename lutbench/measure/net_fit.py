@@ -4,8 +4,9 @@ Linear in scale, operator_us and the terms of `in_net`, on relative errors. Each
 the others around 0, as wide as that a term is expected to make up a share of a usual net's latency. How wide that share
 is, is found by the likelihood of the nets: where rows and nets agree but for a scale, terms stay near 0 and cost no
 accuracy; where they do not, a few dozen nets are enough to tell. A net that was disturbed does not carry the others
-along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`), and how small they are,
-and how far single operators may deviate (`deviations`), whose prior is of their own time.
+along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`) or large ones pay something
+(`spill`), and how small and how large they are, and how far single operators may deviate (`deviations`), whose prior is
+of their own time.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from lutbench.measure.in_net import (
     amounts,
     fitted_terms,
     side_powers,
+    weights_of,
 )
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
+from lutbench.measure.spill import Spill
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -44,6 +47,10 @@ _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
 # their odds. Likelihood of a few dozen nets tells little of it; the first is for nets that are known exactly.
 _WIDTHS = {0.001: -8.0, 0.05: 0.0, 0.1: -2.5, 0.2: -5.0}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
+# Of the nets' weights, sizes to choose from beyond which they are paid for, and the logarithm of how likely one of them
+# is before any net is seen: one of several finds something by luck.
+_SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8, 0.9), -2.0
+_FEWEST_SPILLING = 4  # nets beyond it: one that was disturbed is no size
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
 _HUBER = 1.5  # standard deviations within which a net counts in full
@@ -71,6 +78,8 @@ class Problem:
     setting: it says which terms the columns are of.
     colder: how much more operators take behind others, as `InNet` has it.
     free: the operators that may deviate, and how far each, as `freedom` has it.
+    weights: of the nets, millions.
+    spill_beyond: where it is not 0, one column more is of a net's weights beyond so many millions (`with_spill`).
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
 
@@ -80,13 +89,20 @@ class Problem:
     setting: Setting
     colder: Mapping[str, float]
     free: Mapping[str, float]
+    weights: Array
+    spill_beyond: float = 0.0
     warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
-        columns, targets, latencies_us = (
-            np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us)
+        columns, targets, latencies_us, weights = (
+            np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us, self.weights)
         )
-        return replace(self, columns=columns, targets=targets, latencies_us=latencies_us)
+        return replace(self, columns=columns, targets=targets, latencies_us=latencies_us, weights=weights)
+
+    def with_spill(self, beyond: float) -> Problem:
+        """The same, of a problem without warmth, with a column of the nets' weights beyond so many millions."""
+        column = np.maximum(0, self.weights - beyond) / self.latencies_us
+        return replace(self, columns=np.column_stack([self.columns, column]), spill_beyond=beyond)
 
     def sums_us(self, unknowns: Array) -> Array:
         """The nets' sums over operators under these unknowns, without what a small net pays."""
@@ -105,7 +121,7 @@ class Solution:
     """What makes the nets likeliest, and how sure it is.
 
     problem: what it solves.
-    unknowns: scale minus 1, operator_us, terms, deviations, and what small nets pay.
+    unknowns: scale minus 1, operator_us, terms, deviations, what large nets pay, and what small ones do.
     scale_spread: the scale's standard deviation.
     spread: that of nets about the model.
     share: the prior's width, of a usual net's latency.
@@ -126,8 +142,9 @@ class Solution:
     def in_net(self) -> InNet:
         scale, operator_us, *others = (float(value) for value in self.unknowns)
         setting, warm_us = self.problem.setting, self.problem.warm_us
-        # without one of few small nets the others may ask for a share that there is not
+        # without one of few small or large nets the others may ask for a share that there is not
         warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
+        spill = Spill(max(0.0, others.pop()), self.problem.spill_beyond) if self.problem.spill_beyond else Spill()
         names = fitted_terms(setting)
         terms = dict(zip(names, others[: len(names)], strict=True))
         deviations = dict(zip(self.problem.free, others[len(names) :], strict=True))
@@ -139,6 +156,7 @@ class Solution:
             deviations,
             block_channels=setting.block_channels,
             warmth=warmth,
+            spill=spill,
         )
 
 
@@ -159,7 +177,9 @@ def problem_of(
     free = _free_operators(nets, setting)
     own_us = np.array([[work.get(name, 0.0) for name in free] for work in map(_by_operator, nets, work_us)])
     columns = np.column_stack([sums_us, counts, terms, own_us]) / latencies_us[:, None]
-    return Problem(columns, (latencies_us - overhead_us - sums_us) / latencies_us, latencies_us, setting, colder, free)
+    targets = (latencies_us - overhead_us - sums_us) / latencies_us
+    weights = np.array([weights_of(net.operators) for net in nets])
+    return Problem(columns, targets, latencies_us, setting, colder, free, weights)
 
 
 def _free_operators(nets: Sequence[NetMeasurement], setting: Setting) -> dict[str, float]:
@@ -193,11 +213,13 @@ def term_columns(
 
 
 def solve(problem: Problem) -> Solution:
-    """The unknowns under the priors' widths, and the size of warmth or none, that make the nets likeliest."""
+    """The unknowns under the priors' widths, with spill and warmth of some size or without, that are likeliest."""
     plain = _likeliest(problem)
-    usual_us = float(np.median(problem.sums_us(plain.unknowns)))
-    warm = [found for size in _WARM_SIZES if (found := _with_warmth(plain, size * usual_us))]
-    return max((plain, *warm), key=lambda found: found.evidence)
+    spilling = _with_spill(plain)
+    cold = (plain, spilling) if spilling else (plain,)
+    warm = (_with_warmth(one, size) for one in cold for size in _WARM_SIZES)
+    tried: list[Solution] = [*cold, *(found for found in warm if found)]
+    return max(tried, key=lambda found: found.evidence)
 
 
 def _likeliest(problem: Problem) -> Solution:
@@ -205,20 +227,35 @@ def _likeliest(problem: Problem) -> Solution:
     return max(tried, key=lambda found: found.evidence)
 
 
-def _with_warmth(plain: Solution, warm_us: float) -> Solution | None:
-    """The solution with warmth of that size; None where small nets would save nothing, or all they take.
+def _with_spill(plain: Solution) -> Solution | None:
+    """The likeliest solution in which large nets pay for weights that no cache keeps; None where they would save."""
+    weights = plain.problem.weights
+    sizes = {float(size) for size in np.quantile(weights, _SPILL_QUANTILES)}
+    sizes = {size for size in sizes if size > 0 and np.count_nonzero(weights > size) >= _FEWEST_SPILLING}
+    # widths hardly tell sizes apart, and to look for them is what takes the time
+    tried = [_solve(plain.problem.with_spill(beyond), plain.share, plain.width) for beyond in sorted(sizes)]
+    paying = [one for one in tried if one.unknowns[-1] > 0]
+    if not paying:
+        return None
+    found = _likeliest(max(paying, key=lambda one: one.evidence).problem)
+    return found if found.unknowns[-1] > 0 else None
+
+
+def _with_warmth(cold: Solution, size: float) -> Solution | None:
+    """The solution with warmth of a size of so many usual nets; None where small nets would save nothing, or all.
 
     What small nets save depends on their sums, and the sums follow from what is fitted: each is found from the other.
     """
-    found = plain
+    warm_us, found = size * float(np.median(cold.problem.sums_us(cold.unknowns))), cold
     for number in range(_WARM_PASSES):
         sums_us = found.problem.sums_us(found.unknowns)
         if warm_us <= 0 or sums_us.min() <= 0:  # rows that make no sense of their nets
             return None
-        problem, is_last = plain.problem.with_warmth(sums_us, warm_us), number == _WARM_PASSES - 1
+        problem, is_last = cold.problem.with_warmth(sums_us, warm_us), number == _WARM_PASSES - 1
         # widths hardly move the sums, and to look for them is what takes the time
-        found = _likeliest(problem) if is_last else _solve(problem, plain.share, plain.width)
-    return found if 0 < -found.unknowns[-1] <= MOST_SHARE else None
+        found = _likeliest(problem) if is_last else _solve(problem, cold.share, cold.width)
+    has_no_spill = found.problem.spill_beyond > 0 and found.unknowns[-2] <= 0
+    return found if 0 < -found.unknowns[-1] <= MOST_SHARE and not has_no_spill else None
 
 
 def _solve(problem: Problem, share: float, width: float) -> Solution:
@@ -241,7 +278,7 @@ def _solve(problem: Problem, share: float, width: float) -> Solution:
     factor = np.linalg.cholesky(expected + np.diag(spread**2 / weights))
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    evidence += _log_chance(share) + _WIDTHS[width]
+    evidence += _log_chance(share) + _WIDTHS[width] + (_SPILL_CHANCE if problem.spill_beyond else 0.0)
     return Solution(problem, unknowns, scale_spread, spread, share, width, evidence)
 
 

@@ -13,12 +13,14 @@ from torch import Tensor
 from lutbench.lut.metadata import ContextSection, Metadata, space_section
 from lutbench.lut.row import Row, identity_row
 from lutbench.lut.table import Lut
+from lutbench.measure.spill import Spill
 from lutbench.measure.warmth import Warmth
 from lutbench.space.candidate import parse_candidate
 from lutbench.space.file import parse_space
 from lutbench.space.macro import Space, Stage
 from tests.conftest import CHOOSING_TOML
 
+HELD = Spill()  # a cache keeps all weights
 COLD, WARM = Warmth(), Warmth(0.6, 400.0)  # nets of SMALL take 50 to 500 us
 
 SMALL = Space(
@@ -51,6 +53,7 @@ def made_lut(
     scale: float = 1.0,
     operator_us: float = 0.0,
     warmth: Warmth = COLD,
+    spill: Spill = HELD,
 ) -> Lut:
     """A LUT of random latencies, 12 to 102 us, above an overhead of 2 us."""
     rng = random.Random(seed)
@@ -66,6 +69,8 @@ def made_lut(
         operator_us=operator_us,
         warm_share=warmth.share,
         warm_size_us=warmth.size_us,
+        spill_us_per_million=spill.us_per_million,
+        spill_beyond=spill.beyond,
     )
     metadata = Metadata(device, "onnxruntime 1", "int8", 1, space_section([space]), context=context)
     return Lut(metadata, tuple(rows), Path("luts") / f"{device}.csv")

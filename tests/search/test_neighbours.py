@@ -12,6 +12,7 @@ import torch
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
 from lutbench.search.budget import WINDOW, best_within
+from lutbench.search.chain import on_common_states
 from lutbench.search.chance import random_within
 from lutbench.search.gates import candidate_mask, fixed_path, probabilities
 from lutbench.search.grid_costs import GridModel
@@ -153,3 +154,19 @@ def test_every_net_of_a_budget_is_drawn_where_neighbours_save_more_than_an_opera
     }
     drawn = random_within([model], len(within), np.random.default_rng(0), [target_us])
     assert within and {tuple(choice_positions(net)) for net in drawn} == within
+
+
+def test_two_luts_whose_nets_look_at_different_neighbours_are_searched_together() -> None:
+    luts = [kept_lut(FEW, 8), kept_lut(FEW, 0, 1, "second", "alike"), made_lut(FEW, 2, "third")]
+    models = [latency_model(lut, FEW) for lut in luts]
+    rng = np.random.default_rng(0)
+    scores = [rng.gumbel(size=decision.count) for decision in decisions(FEW)]
+    targets_us = [(model.net_us(model.fastest) * model.net_us(model.slowest)) ** 0.5 for model in models]
+    net = net_at(FEW, best_within(scores, models, targets_us), "best@{label}")
+    ratios = [predict(lut, net).latency_us / target for lut, target in zip(luts, targets_us, strict=True)]
+    assert WINDOW < max(ratios) <= 1
+    chains = on_common_states([model.parts[0].chain for model in models])
+    nets = np.array(every_net(FEW))[::7]
+    for model, chain in zip(models, chains, strict=True):
+        assert chain.totals(nets) == pytest.approx(model.parts[0].chain.totals(nets))
+        assert all(map(np.array_equal, chain.states, chains[0].states))
