@@ -49,7 +49,7 @@ _WIDTHS = {0.001: -8.0, 0.05: 0.0, 0.1: -2.5, 0.2: -5.0}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
 # Of the nets' weights, sizes to choose from beyond which they are paid for, and the logarithm of how likely one of them
 # is before any net is seen: one of several finds something by luck.
-_SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8, 0.9), -2.0
+_SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8), -2.0
 _FEWEST_SPILLING = 4  # nets beyond it: one that was disturbed is no size
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
