@@ -22,12 +22,12 @@ from lutbench.units import format_latency
 
 @dataclass(frozen=True)
 class LargerModel:
-    """Latencies that are the largest of those of several models of one device and space, microseconds.
+    """Latencies that are the larger of those of two models of one device and space, microseconds.
 
     models: each of one sum.
     """
 
-    models: tuple[CostModel, ...]
+    models: tuple[CostModel, CostModel]
 
     @property
     def device(self) -> str:
@@ -56,7 +56,8 @@ class LargerModel:
 
     @property
     def fastest(self) -> Net:
-        positions = least_of_largest([part.chain for part in self.parts])
+        one, other = (part.chain for part in self.parts)
+        positions = least_of_larger(one, other)
         return net_at(self.space, positions, "fastest@{label}")
 
     @property
@@ -68,16 +69,16 @@ class LargerModel:
         return format_latency(cost)
 
 
-def least_of_largest(chains: Sequence[Chain]) -> tuple[int, ...]:
-    """The positions of the net whose largest sum is least, of sums over the same decisions and states.
+def least_of_larger(one: Chain, other: Chain) -> tuple[int, ...]:
+    """The positions of the net whose larger sum is least, of two sums over the same decisions.
 
     Partial nets are built decision by decision. Those that cannot end below a net that is known, and those that another
-    of their state is below in every sum, are left out.
+    of their state is below in both sums, are left out.
     """
-    chains = on_common_states(chains)
+    chains = on_common_states([one, other])
     known = [chain.extreme(largest=False) for chain in [*chains, _mean(chains)]]
-    best = min(known, key=lambda net: _largest(chains, net))
-    most = _largest(chains, best)
+    best = min(known, key=lambda net: _larger(chains, net))
+    most = _larger(chains, best)
     states, costs = chains[0].states, [np.stack(each, -1) for each in zip(*(c.costs for c in chains), strict=True)]
     least = bounds(costs, states, largest=False)
     spent, state = np.array([[chain.fixed for chain in chains]]), np.zeros(1, np.int64)
@@ -100,12 +101,12 @@ def _mean(chains: Sequence[Chain]) -> Chain:
     return replace(chains[0], costs=costs)
 
 
-def _largest(chains: Sequence[Chain], net: tuple[int, ...]) -> float:
+def _larger(chains: Sequence[Chain], net: tuple[int, ...]) -> float:
     return max(float(chain.totals(np.array([net]))[0]) for chain in chains)
 
 
 def _lowest(spent: Floats, state: Ints) -> Ints:
-    """Positions of those that no other of their state is below in the first and in the last sum."""
+    """Positions of those that no other of their state is below in both sums."""
     order = np.lexsort((spent[:, -1], spent[:, 0], state))
     last = spent[order, -1]
     # each state's are far below those of the state before, so that one pass is a pass of each by itself

@@ -112,16 +112,20 @@ def latency_model(lut: Lut, space: Space) -> CostModel:
     sums = lut.metadata.context.in_net.sums
     if space.has_choices:
         _check_rows(lut, space, [op for op in space.operators if op != OVERHEAD])
-        return _largest([_grid_model(lut, space, *one) for one in sums])
+        return _larger([_grid_model(lut, space, *one) for one in sums])
     fixed = fixed_parts(lut, space)
     _check_rows(lut, space, [*space.searchable_operators, *fixed.operators])
     if sums[0][0].looks_at:
-        return _largest([_grid_model(lut, space, *one) for one in sums])
-    return _largest([_plain_model(lut, space, fixed, *one) for one in sums])
+        return _larger([_grid_model(lut, space, *one) for one in sums])
+    return _larger([_plain_model(lut, space, fixed, *one) for one in sums])
 
 
-def _largest(models: Sequence[CostModel]) -> CostModel:
-    return LargerModel(tuple(models)) if models[1:] else models[0]
+def _larger(models: Sequence[CostModel]) -> CostModel:
+    """Of the models of one or of two sums that a net takes the larger of."""
+    if not models[1:]:
+        return models[0]
+    one, other = models
+    return LargerModel((one, other))
 
 
 def _plain_model(lut: Lut, space: Space, fixed: Parts, in_net: InNet, added_us: float) -> LatencyModel:

@@ -220,7 +220,7 @@ class InNet:
 
     @property
     def sums(self) -> tuple[tuple[InNet, float], ...]:
-        """Fits without spill, and what each adds to every net, microseconds: a net's sum is the largest of theirs."""
+        """Fits without spill, and what each adds to every net, microseconds: a net's sum is the larger of theirs."""
         plain = replace(self, spill=Spill())
         if not self.spill:
             return ((plain, 0.0),)
