@@ -120,6 +120,7 @@ def test_millions_of_commas_are_one_error(tmp_path: Path) -> None:
         ({"additivity": 3}, "quality.additivity must be a table, not 3"),
         ({"additivity": {"mean_abs_error": [1]}}, "quality.additivity.mean_abs_error must be a number"),
         ({"canary_us": "x"}, "quality.canary_us must be a table"),
+        ({"clock_us": [1]}, "quality.clock_us must be a number"),
     ],
 )
 def test_of_a_luts_free_tables_what_is_computed_with_is_a_number(quality: dict[str, Any], problem: str) -> None:

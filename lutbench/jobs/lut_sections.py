@@ -124,6 +124,7 @@ def quality_section(
         **interval_quality(rows, protocol.target),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
+        "clock_us": data.canary_usual_us(canaries[0].name),
         "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries},
         "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries},
         "runtime_s": journal.runtime_ns / 1e9,

@@ -255,7 +255,7 @@ def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
     for name in CANARIES if same else ():
         place = int(name != SMALL)  # the large one and that of nets are the same operator
         operators = [lut.metadata.context.canaries[place : place + 1] for lut in (a, b)]
-        times_us = [_canary_us(lut, name) for lut in (a, b)]
+        times_us = _canaries_us(a, b, name)
         if operators[0] == operators[1] and min(times_us) > 0:
             found[name] = times_us[1] / times_us[0]
     return found
@@ -313,8 +313,15 @@ def canaries_text(canaries: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {ratio:.3f}x" for name, ratio in canaries.items())
 
 
-def _canary_us(lut: Lut, name: str) -> float:
+def _canaries_us(a: Lut, b: Lut, name: str) -> list[float]:
+    """What the canary took in each run; the small one in usual rounds, where both LUTs say it, as the rows are of."""
+    usual_us = [_sane_us(lut.metadata.quality.get("clock_us")) for lut in (a, b)]
+    if name == SMALL and min(usual_us) > 0:
+        return usual_us
+    tables = [lut.metadata.quality.get("canary_us") for lut in (a, b)]
+    return [_sane_us(table.get(name)) if isinstance(table, Mapping) else 0.0 for table in tables]
+
+
+def _sane_us(value: Any) -> float:
     """0 where the LUT keeps no sane one."""
-    canaries = lut.metadata.quality.get("canary_us")
-    value = canaries.get(name) if isinstance(canaries, Mapping) else None
     return float(value) if isinstance(value, (int, float)) and _SHORTEST_US < value < _LONGEST_US else 0.0

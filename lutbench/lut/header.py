@@ -64,7 +64,9 @@ def metadata_from_toml(header: dict[str, Any], lines: list[str], path: Path) -> 
 
 # what is read out of the tables that may hold anything -> what it must be where it is there
 _FREE: dict[tuple[str, ...], tuple[type | tuple[type, ...], str]] = {
-    **dict.fromkeys([("quality", key) for key in ("target", "within_target", "delegated_share")], _A_NUMBER),
+    **dict.fromkeys(
+        [("quality", key) for key in ("target", "within_target", "delegated_share", "clock_us")], _A_NUMBER
+    ),
     **dict.fromkeys([("quality", key) for key in ("additivity", "undelegated", "canary_us")], (dict, "a table")),
     **dict.fromkeys(
         [("quality", "additivity", key) for key in ("nets", "mean_abs_error", "max_abs_error", "noise_mean")], _A_NUMBER

@@ -96,9 +96,14 @@ class Measurements:
         return _share(visits.disturbed(round_number) for visits in self._visits.values() if round_number in visits)
 
     def canary_reference_us(self, name: str) -> float:
-        """A canary's fast state in this run: two LUTs whose small canaries differ were measured at different clocks."""
+        """A canary's fast state in this run."""
         readings = sorted(self._readings[name])
         return us_from_ns(quantile(readings, REFERENCE_QUANTILE)) if readings else 0.0
+
+    def canary_usual_us(self, name: str) -> float:
+        """A canary's fast state in a usual round: rows are medians over rounds, and go with it from run to run."""
+        rounds = [sorted(readings[name]) for readings in self._readings_by_round.values() if name in readings]
+        return us_from_ns(median(quantile(readings, REFERENCE_QUANTILE) for readings in rounds)) if rounds else 0.0
 
     def canary_drift(self, name: str) -> float:
         """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""

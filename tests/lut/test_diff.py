@@ -269,6 +269,20 @@ def test_clocks_of_different_things_are_not_compared(other: Lut) -> None:
     assert diff(clocked(made_lut(), 40.0), other).clock_ratio is None
 
 
+def usual(lut: Lut, clock_us: float) -> Lut:
+    return replace(lut, metadata=replace(lut.metadata, quality={**lut.metadata.quality, "clock_us": clock_us}))
+
+
+@pytest.mark.parametrize(
+    ("a_us", "b_us", "ratio"), [(44.0, 45.1, 1.025), (44.0, 0.0, 1.05), (float("nan"), 45.1, 1.05)]
+)
+def test_the_clock_is_that_of_usual_rounds_where_both_luts_say_it(a_us: float, b_us: float, ratio: float) -> None:
+    a, b = usual(clocked(made_lut(), 40.0, large=90.0), a_us), usual(clocked(made_lut(), 42.0, large=99.0), b_us)
+    found = diff(a, b)
+    assert found.clock_ratio == pytest.approx(ratio) and found.canary_ratios["large"] == pytest.approx(1.1)
+    assert diff(a, clocked(made_lut(), 42.0)).clock_ratio == pytest.approx(1.05)  # of an earlier version
+
+
 def test_worst_over_names_the_worst() -> None:
     b = with_row(made_lut(), made_row(BLOCK, 60.0))
     found = diff(made_lut(), b)

@@ -133,6 +133,17 @@ def test_each_canary_has_its_own_reference_and_limit() -> None:
     assert data.disturbed_share == pytest.approx(2 / 20)
 
 
+def test_a_canary_s_usual_state_is_that_of_a_usual_round_and_not_of_the_fastest_ones() -> None:
+    data = Measurements(CANARIES)
+    assert data.canary_usual_us("canary") == 0.0
+    for number, ns in enumerate([800, 810, 1000, 1010, 1020, 1030, 1040]):
+        slow = () if number % 2 else (5 * ns, 6 * ns)
+        data.add(number, Samples("op", 0, "canary", (100,) * (6 + len(slow)), (*(ns,) * 6, *slow)))
+        data.end(number)
+    assert data.canary_usual_us("canary") == pytest.approx(1.010)
+    assert data.canary_reference_us("canary") == pytest.approx(0.810)
+
+
 def beside(artifacts: dict[str, int], rounds: int, busy: Collection[int] = ()) -> Measurements:
     """Three samples a round of each artifact, beside a canary of so many ns; twice as many in busy rounds."""
     data = Measurements(CANARIES)
