@@ -3,8 +3,7 @@
 Each net is a line of an equation in the unknowns of a fit (`net_fit`): a scale, a constant per operator, terms, what
 operators of large tensors deviate by, and what small nets save and large ones pay. Nets drawn at random are alike, each
 of a little of everything, and what they say of a net of one kind of block is an extrapolation. So nets are taken one by
-one, each time that after which the latencies of all of them together are known best (an A-optimal design for
-predictions, under the fit's priors).
+one, each time that of whose latency the others tell least (a D-optimal design, under the fit's priors).
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ def _deviating(names: Sequence[Sequence[str]], rough_us: Sequence[Sequence[float
 
 
 def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:
-    """The lines, by number, after which all are known best, beside those that are taken; the first of equals.
+    """The lines, by number, that tell most beside those that are taken; the first of equals.
 
     found: of `lines`, (nets, unknowns).
     """
@@ -92,9 +91,9 @@ def most_telling(found: Array, taken: Sequence[int], count: int) -> list[int]:
         unknown = _once_told(unknown, number)
     chosen: list[int] = []
     for _ in range(count):
-        gains = (unknown**2).sum(axis=0) / (1 + np.diag(unknown))
-        gains[[*taken, *chosen]] = -math.inf
-        chosen.append(int(gains.argmax()))
+        open_ = np.diag(unknown).copy()
+        open_[[*taken, *chosen]] = -math.inf
+        chosen.append(int(open_.argmax()))
         unknown = _once_told(unknown, chosen[-1])
     return chosen
 
