@@ -1,8 +1,9 @@
 """What a large net pays for weights that a cache does not keep from one of its invocations to the next.
 
 An operator that is timed alone finds its weights in a cache, and so does a net all of whose weights the cache holds. Of
-a net that has more, what was loaded first is gone when it is invoked again. How much a cache holds hangs on the machine
-and on its neighbours, so nets say where that begins:
+a net that has more, it seems, what was loaded first is gone when it is invoked again: nets pay from a size on that is
+about the same on two runtimes and in several hours, and nothing in a quieter hour (docs/notes/protocol.md: weights that
+no cache keeps). So nets say where that begins:
 
     sum of a net = sum over its operators + us_per_million * max(0, its weights - beyond)
 
