@@ -11,6 +11,7 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.operator_rounds import Context
 from lutbench.jobs.tuning import Canaries
+from lutbench.lut.compare import SMALL
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row, interval_quality
@@ -120,13 +121,14 @@ def quality_section(
 ) -> dict[str, Any]:
     """The section that says how good the numbers are: intervals, what failed, how the machine behaved."""
     data = journal.measurements
+    names = [canary.name for canary in canaries]
     return {
         **interval_quality(rows, protocol.target),
         "rounds": data.rounds_ended,
         "disturbed_share": data.disturbed_share,
-        "clock_us": data.canary_usual_us(canaries[0].name),
-        "canary_us": {canary.name: data.canary_reference_us(canary.name) for canary in canaries},
-        "canary_drift": {canary.name: data.canary_drift(canary.name) for canary in canaries},
+        **({"clock_us": data.canary_usual_us(SMALL)} if SMALL in names else {}),
+        "canary_us": {name: data.canary_reference_us(name) for name in names},
+        "canary_drift": {name: data.canary_drift(name) for name in names},
         "runtime_s": journal.runtime_ns / 1e9,
         "wall_s": wall_s,
     }

@@ -117,6 +117,7 @@ def test_rows_are_what_a_copy_adds_and_nets_are_predicted_from_them(
     assert meta.context.scale == pytest.approx(SCALE, rel=0.02) and len(meta.context.nets) > 8
     assert meta.quality["units"] == {"ane": sum(row.parts.is_measured for row in lut.rows)}
     assert meta.quality["canary_unit"] == "ane"
+    assert "clock_us" not in meta.quality  # of the small canary alone
     net = net_of_key("tiny@32x1.0:32:k3_e1,skip|k5_e2,k3_e2_g2", [tiny])
     assert predict(lut, net).latency_us == pytest.approx(time_us(net.key, tiny), rel=0.01)
     again = read_lut(lut.path)

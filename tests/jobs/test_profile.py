@@ -60,6 +60,7 @@ def test_a_lut_of_every_operator_with_the_devices_own_times(
     assert context.scale_ci_low <= context.scale <= context.scale_ci_high
     assert lut.metadata.quality["within_target"] == 1.0
     assert lut.metadata.quality["disturbed_share"] == 0.0
+    assert lut.metadata.quality["clock_us"] >= 0.9 * lut.metadata.quality["canary_us"]["small"] > 0
     again = read_lut(request_.lut_path)
     assert again.rows == lut.rows
 
