@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lutbench.errors import UsageError
-from lutbench.search.chain import Floats, Ints, bounds, on_common_states
-from lutbench.search.grid_costs import CostModel
+from lutbench.search.chain import Floats, Ints, bounds, on_common_states, side_by_side
+from lutbench.search.grid_costs import CostModel, parts_with_targets
 
 WINDOW = 0.97  # a net that uses less of its budget than this share is not what was asked for
 _TRIED = 180_000  # partial nets that a decision makes of those kept: so many cells times its options
@@ -29,9 +29,9 @@ def best_within(
 
     scores[decision][option]: larger is better. UsageError where no net is in the window.
     """
-    parts = [(part, target) for model, target in zip(models, targets_us, strict=True) for part in model.parts]
+    parts = parts_with_targets(models, targets_us)
     chains = on_common_states([part.chain for part, _ in parts])
-    states, costs = chains[0].states, [np.stack(of_all, -1) for of_all in zip(*(c.costs for c in chains), strict=True)]
+    states, costs = chains[0].states, side_by_side(chains)
     targets, windows = (
         np.array([part.warm.total(share * target) for part, target in parts]) * (1 + _ROUNDING)
         for share in (1.0, WINDOW)

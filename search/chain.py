@@ -72,6 +72,11 @@ def on_common_states(chains: Sequence[Chain]) -> tuple[Chain, ...]:
     )
 
 
+def side_by_side(chains: Sequence[Chain]) -> list[Floats]:
+    """What each decision costs by every chain, (states, options, chains); the chains share their states."""
+    return [np.stack(of_all, -1) for of_all in zip(*(chain.costs for chain in chains), strict=True)]
+
+
 def bounds(costs: Sequence[Floats], states: Sequence[Ints], largest: bool) -> list[Floats]:
     """The least or largest cost of what is left, before each decision and after the last: (states, devices).
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lutbench.errors import UsageError
 from lutbench.search.budget import WINDOW
 from lutbench.search.chain import Floats, Ints
-from lutbench.search.grid_costs import CostModel, SumModel, option_counts
+from lutbench.search.grid_costs import CostModel, SumModel, option_counts, parts_with_targets
 from lutbench.space.decisions import net_at
 from lutbench.space.net import Net
 
@@ -77,10 +77,8 @@ class _Draws:
 
     def draw(self, count: int, rng: np.random.Generator) -> Ints:
         """Up to count nets (N, decisions); none where no net meets the target."""
-        if not self._parts[1:]:
-            return self._ways[0].draw(count, rng)
         numbers = np.array([ways.number for ways in self._ways])
-        if not numbers.any():
+        if not self._parts[1:] or not numbers.any():
             return self._ways[0].draw(count, rng)
         counts = rng.multinomial(count, numbers / numbers.sum())
         drawn = [
@@ -164,7 +162,7 @@ def _shifted(ways: Floats, cost: int) -> Floats:
 
 def are_within(tried: Ints, models: Sequence[CostModel], targets_us: Sequence[float]) -> NDArray[np.bool_]:
     """Which of the nets (N, decisions) keep to every target, and use up WINDOW of at least one."""
-    parts = [(part, target) for model, target in zip(models, targets_us, strict=True) for part in model.parts]
+    parts = parts_with_targets(models, targets_us)
     ratios = np.array([part.warm.costs(part.chain.totals(tried)) / target for part, target in parts])
     worst: Floats = ratios.max(axis=0)
     return (worst > WINDOW) & (worst <= 1)

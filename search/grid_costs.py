@@ -131,6 +131,11 @@ class GridModel:
         return format_latency(cost) if self.kind == LATENCY else f"{cost / _MILLION:.4g} {_UNITS[self.kind]}"
 
 
+def parts_with_targets(models: Sequence[CostModel], targets_us: Sequence[float]) -> list[tuple[SumModel, float]]:
+    """Every sum that has to keep to a target, and the target."""
+    return [(part, target) for model, target in zip(models, targets_us, strict=True) for part in model.parts]
+
+
 def option_counts(model: CostModel) -> tuple[int, ...]:
     """The options of each decision."""
     return model.parts[0].chain.counts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lutbench.search.chain import Chain, Floats, Ints, bounds, on_common_states
+from lutbench.search.chain import Chain, Floats, Ints, bounds, on_common_states, side_by_side
 from lutbench.search.grid_costs import LATENCY, CostModel, SumModel
 from lutbench.space.decisions import net_at
 from lutbench.space.macro import Space
@@ -79,7 +79,7 @@ def least_of_larger(one: Chain, other: Chain) -> tuple[int, ...]:
     known = [chain.extreme(largest=False) for chain in [*chains, _mean(chains)]]
     best = min(known, key=lambda net: _larger(chains, net))
     most = _larger(chains, best)
-    states, costs = chains[0].states, [np.stack(each, -1) for each in zip(*(c.costs for c in chains), strict=True)]
+    states, costs = chains[0].states, side_by_side(chains)
     least = bounds(costs, states, largest=False)
     spent, state = np.array([[chain.fixed for chain in chains]]), np.zeros(1, np.int64)
     path = np.zeros((1, 0), np.int64)

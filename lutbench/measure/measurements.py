@@ -102,12 +102,12 @@ class Measurements:
 
     def canary_usual_us(self, name: str) -> float:
         """A canary's fast state in a usual round: rows are medians over rounds, and go with it from run to run."""
-        rounds = [sorted(readings[name]) for readings in self._readings_by_round.values() if name in readings]
-        return us_from_ns(median(quantile(readings, REFERENCE_QUANTILE) for readings in rounds)) if rounds else 0.0
+        fast_ns = [quantile(sorted(readings), REFERENCE_QUANTILE) for readings in self._rounds_of_canary(name)]
+        return us_from_ns(median(fast_ns)) if fast_ns else 0.0
 
     def canary_drift(self, name: str) -> float:
         """A canary's fast state in the last third of the rounds over that in the first third, minus 1."""
-        by_round = [readings[name] for _, readings in sorted(self._readings_by_round.items()) if name in readings]
+        by_round = self._rounds_of_canary(name)
         if not by_round:
             return 0.0
         third = max(1, len(by_round) // 3)
@@ -116,6 +116,10 @@ class Measurements:
             for part in (by_round[:third], by_round[-third:])
         )
         return last / first - 1
+
+    def _rounds_of_canary(self, name: str) -> list[list[int]]:
+        """Its readings, nanoseconds, of each round in which it was read, in their order."""
+        return [readings[name] for _, readings in sorted(self._readings_by_round.items()) if name in readings]
 
     @property
     def artifacts(self) -> list[str]:

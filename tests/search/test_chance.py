@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from lutbench.search.budget import WINDOW
 from lutbench.search.chance import random_within
 from lutbench.search.latency import LatencyModel, choice_positions, latency_model, net_at
 from lutbench.space.fbnet import fbnet
+from tests.search.choices import chi_squared_of_draws, every_choice
 from tests.search.made import COLD, SMALL, WARM, made_lut
 
 MODEL, WARM_MODEL = (latency_model(made_lut(warmth=warmth), SMALL) for warmth in (COLD, WARM))
@@ -20,8 +19,7 @@ FBNET_MODEL = latency_model(made_lut(FBNET), FBNET)
 
 
 def all_within(model: LatencyModel, target_us: float) -> set[tuple[int, ...]]:
-    every = product(*(range(len(row)) for row in model.cost_us))
-    return {p for p in every if WINDOW * target_us < model.net_us(net_at(SMALL, p, "n")) <= target_us}
+    return {p for p in every_choice(SMALL) if WINDOW * target_us < model.net_us(net_at(SMALL, p, "n")) <= target_us}
 
 
 @pytest.mark.parametrize("factor", [1.05, 1.25, 1.5])
@@ -36,12 +34,7 @@ def test_every_net_within_the_target_is_found_and_no_other(model: LatencyModel, 
 def test_each_comes_as_often_as_any_other() -> None:
     target_us = 1.5 * MODEL.net_us(MODEL.fastest)
     nets = sorted(all_within(MODEL, target_us))
-    counts = dict.fromkeys(nets, 0)
-    for seed in range(3000):
-        (one,) = random_within([MODEL], 1, np.random.default_rng(seed), [target_us])
-        counts[choice_positions(one)] += 1
-    expected = 3000 / len(nets)
-    chi_squared = sum((count - expected) ** 2 / expected for count in counts.values())
+    chi_squared = chi_squared_of_draws(MODEL, target_us, nets)
     assert chi_squared < len(nets) + 4 * (2 * len(nets)) ** 0.5  # mean and four standard deviations
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
 from tests.conftest import CHOOSING_TOML
+from tests.search.choices import every_choice
 from tests.search.made import CHOOSING, COLD, FEW, WARM, made_lut
 
 MODELS: list[CostModel] = [count_model(FEW, MACS), latency_model(made_lut(FEW), FEW)]
@@ -68,7 +68,7 @@ def test_a_checkpoint_knows_one_lut_from_another(kind: str) -> None:
 
 
 def every(space: Space) -> np.ndarray:
-    return np.array(list(product(*(range(decision.count) for decision in decisions(space)))))
+    return np.array(every_choice(space))
 
 
 def test_soft_gates_cost_the_mean_of_the_nets_that_are_drawn_from_them() -> None:

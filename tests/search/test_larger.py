@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -27,6 +26,7 @@ from lutbench.space.fbnet import fbnet
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.sampling import random_nets
+from tests.search.choices import chi_squared_of_draws, every_choice
 from tests.search.made import COLD, FEW, SMALL, WARM, made_lut
 
 FBNET = fbnet(224, 1.0)
@@ -49,7 +49,7 @@ def spilling_lut(
 
 
 def every_net(space: Space) -> list[Net]:
-    return [net_at(space, p, "n") for p in product(*(range(decision.count) for decision in decisions(space)))]
+    return [net_at(space, positions, "n") for positions in every_choice(space)]
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -151,15 +151,11 @@ def test_each_net_comes_as_often_as_any_other() -> None:
     model = latency_model(lut, SMALL)
     every_us = {choice_positions(net): predict(lut, net).latency_us for net in every_net(SMALL)}
     target_us = float(np.quantile([*every_us.values()], 0.6))
-    counts = {net: 0 for net, us in every_us.items() if WINDOW * target_us < us <= target_us}
-    paying = [net for net in counts if weights(net_at(SMALL, net, "n")) > lut.metadata.context.spill_beyond]
-    assert 2 < len(paying) < len(counts) - 2
-    for seed in range(3000):
-        (one,) = random_within([model], 1, np.random.default_rng(seed), [target_us])
-        counts[choice_positions(one)] += 1
-    expected = 3000 / len(counts)
-    chi_squared = sum((count - expected) ** 2 / expected for count in counts.values())
-    assert chi_squared < len(counts) + 4 * (2 * len(counts)) ** 0.5  # mean and four standard deviations
+    nets = [net for net, us in every_us.items() if WINDOW * target_us < us <= target_us]
+    paying = [net for net in nets if weights(net_at(SMALL, net, "n")) > lut.metadata.context.spill_beyond]
+    assert 2 < len(paying) < len(nets) - 2
+    chi_squared = chi_squared_of_draws(model, target_us, nets)
+    assert chi_squared < len(nets) + 4 * (2 * len(nets)) ** 0.5  # mean and four standard deviations
 
 
 def test_a_checkpoint_knows_luts_apart_that_differ_in_spill_alone() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from lutbench.space.fbnet import fbnet
 from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.sampling import random_nets
+from tests.search.choices import every_choice
 from tests.search.made import CHOOSING, FEW, SMALL, made_lut
 
 SPACES = {
@@ -99,16 +99,12 @@ def test_a_lut_whose_nets_keep_nothing_is_a_sum() -> None:
     assert isinstance(latency_model(replace(lut, metadata=replace(lut.metadata, context=none)), SMALL), LatencyModel)
 
 
-def every_net(space: Space) -> list[tuple[int, ...]]:
-    return list(product(*(range(decision.count) for decision in decisions(space))))
-
-
 def test_expected_costs_are_means_over_nets_that_are_drawn() -> None:
     few = replace(SMALL, stages=SMALL.stages[:2])
     model = latency_model(kept_lut(few, others="all"), few)
     mask = candidate_mask(few)
     shares = probabilities(torch.randn(mask.shape, generator=torch.Generator().manual_seed(0)), mask).double()
-    nets = every_net(few)
+    nets = every_choice(few)
     chances = [float(np.prod([shares[row, option] for row, option in enumerate(net)])) for net in nets]
     assert sum(chances) == pytest.approx(1)
     mean_us = sum(p * model.net_us(net_at(few, list(net), "n")) for p, net in zip(chances, nets, strict=True))
@@ -122,7 +118,7 @@ def test_expected_costs_are_means_over_nets_that_are_drawn() -> None:
 @pytest.mark.parametrize("space", [SMALL, FEW], ids=["small", "few"])
 def test_the_least_and_the_most_of_all_nets(space: Space) -> None:
     model = latency_model(kept_lut(space, others="all"), space)
-    totals = model.chain.totals(np.array(every_net(space)))
+    totals = model.chain.totals(np.array(every_choice(space)))
     assert model.net_us(model.fastest) == pytest.approx(totals.min())
     assert model.net_us(model.slowest) == pytest.approx(totals.max())
 
@@ -146,7 +142,7 @@ def test_every_net_of_a_budget_is_drawn_where_neighbours_save_more_than_an_opera
     saving = replace(lut, metadata=replace(lut.metadata, context=replace(lut.metadata.context, terms=terms)))
     model = latency_model(saving, FEW)
     assert min(cost.min() for cost in model.chain.costs) < -10
-    nets = np.array(every_net(FEW))
+    nets = np.array(every_choice(FEW))
     totals = model.chain.totals(nets)
     target_us = float(np.quantile(totals, 0.6))
     within = {
@@ -166,7 +162,7 @@ def test_two_luts_whose_nets_look_at_different_neighbours_are_searched_together(
     ratios = [predict(lut, net).latency_us / target for lut, target in zip(luts, targets_us, strict=True)]
     assert WINDOW < max(ratios) <= 1
     chains = on_common_states([model.parts[0].chain for model in models])
-    nets = np.array(every_net(FEW))[::7]
+    nets = np.array(every_choice(FEW))[::7]
     for model, chain in zip(models, chains, strict=True):
         assert chain.totals(nets) == pytest.approx(model.parts[0].chain.totals(nets))
         assert all(map(np.array_equal, chain.states, chains[0].states))
