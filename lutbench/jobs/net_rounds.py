@@ -129,6 +129,7 @@ class GroupedNets(ABC):
             after_round,
             partial(self.visit, group, journal),
             before_round,
+            partial(self.due, group),
         )
 
     def _rounds_of_process(self, number: int) -> int:
@@ -159,6 +160,11 @@ class GroupedNets(ABC):
     def unfinished(self, group: Group, journal: Journal) -> list[str]:
         """Names that still need samples."""
 
+    def due(self, group: Group, round_number: int, unfinished: Sequence[str]) -> Sequence[str]:
+        """Those that a round visits of the names that still need samples: all, where nothing else is said."""
+        del group, round_number
+        return unfinished
+
     @abstractmethod
     def progress(self, group: Group, outcome: RoundReport, journal: Journal) -> RoundProgress:
         """Says how far the group is after a round; may raise what ends the run."""
@@ -183,19 +189,22 @@ def measure_nets(
     after_round: Callable[[RoundReport], None],
     visit: Callable[[str], tuple[int, int]],
     before_round: Callable[[int, Sequence[str]], None] | None = None,
+    due: Callable[[int, Sequence[str]], Sequence[str]] | None = None,
 ) -> None:
-    """Visits every unfinished net once a round, in random order, until there is none.
+    """Visits the unfinished nets that are due, once a round each, in random order, until there is none.
 
     unfinished: names that still need samples, asked before each round. A round that was cut off is finished first:
         what the journal holds of it is not measured again.
     visit: a net's warm-up and timed invocations in a round.
-    before_round: is given the round's number and what it visits.
+    before_round: is given the round's number and what is unfinished.
+    due: of the round and what is unfinished, what it visits; all of it where nothing else is said.
     """
     data = journal.measurements
     while names := unfinished():
         number = data.current_round
         if before_round:
             before_round(number, names)
-        left = [name for name in names if not data.has(number, name, 0)]
+        visited = due(number, names) if due else names
+        left = [name for name in visited if not data.has(number, name, 0)]
         cycles = net_cycles(random.Random(number).sample(left, len(left)), canary, visit)
         after_round(measure_round(measure, journal, cycles, {(name, 0) for name in left}, protocol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
 from lutbench.measure.net_fit import NetMeasurement
+from lutbench.measure.processes import FEWEST_ROUNDS
 from lutbench.measure.protocol import Cycle, Protocol
 from lutbench.measure.rounds import (
     RoundPart,
@@ -39,7 +41,7 @@ from lutbench.measure.scale import (
     net_noise,
     try_depths,
 )
-from lutbench.measure.schedule import net_cycles, operator_cycles
+from lutbench.measure.schedule import in_turn, net_cycles, operator_cycles, turns_of
 from lutbench.space.macro import Space, distinct_operators
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
@@ -49,8 +51,8 @@ from lutbench.units import format_percent
 TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
 _TRIAL = "choosing how operators are timed"
-NET_ROUNDS = 12  # in three processes: more nets tell more than more rounds of each
-_MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is taken as it is
+NET_ROUNDS = 12  # in which nets are visited, in three processes: more nets tell more than more rounds of each
+NETS_PER_ROUND = 50  # where there are more, they take turns
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"
 # Rounds at which a fresh process takes over, and every so many later. Where a process has its memory moves what it
@@ -77,12 +79,12 @@ class Context:
     net_noise: float
 
 
-def is_net_done(data: Measurements, net: str, ahead: int = 0) -> bool:
-    """Whether a whole net has NET_ROUNDS that count, or the machine had its chances to give them.
+def is_net_done(data: Measurements, net: str, ahead: int = 0, rounds: int = NET_ROUNDS) -> bool:
+    """Whether a whole net has so many rounds that count, or twice as many visits: the machine had its chances.
 
     ahead: visits that are planned beside those that were measured, and taken to count.
     """
-    return data.rounds(net, 0) + ahead >= NET_ROUNDS or data.visits(net, 0) + ahead >= _MOST_NET_VISITS
+    return data.rounds(net, 0) + ahead >= rounds or data.visits(net, 0) + ahead >= 2 * rounds
 
 
 def _behind(depth: int) -> str:
@@ -134,6 +136,8 @@ class Campaign:
         self._chains = [Chains(space) for space in spaces]
         self._setting = setting
         self._nets = nets
+        self._net_keys = [net.key for net in nets]
+        self._rounds_of_net = max(FEWEST_ROUNDS, NET_ROUNDS // turns_of(self._net_keys, NETS_PER_ROUND))
         self._canaries = canaries
         self._journal = journal
         self._agent = agent
@@ -186,13 +190,24 @@ class Campaign:
 
     def _unfinished_nets(self, number: int | None = None) -> list[str]:
         """Tuning nets that still need rounds, as of a later round where that is given."""
-        keys = self._alive([net.key for net in self._nets])
-        return [key for key in keys if not is_net_done(self._data, key, self._ahead(number, key, 0))]
+        data, rounds = self._data, self._rounds_of_net
+        planned = self._visits_ahead(number)
+        return [key for key in self._alive(self._net_keys) if not is_net_done(data, key, planned[key], rounds)]
 
-    def _ahead(self, number: int | None, name: str, depth: int) -> int:
-        """How many visits are planned before that round and not measured yet."""
+    def _visits_ahead(self, number: int | None) -> Counter[str]:
+        """How many visits of each net are planned before that round and not measured yet."""
         now = self._data.current_round
-        return 0 if number is None or number <= now else number - now - self._data.has(now, name, depth)
+        planned: Counter[str] = Counter()
+        for earlier in range(now, now if number is None else number):
+            planned.update(in_turn(self._net_keys, earlier, NETS_PER_ROUND))
+        if planned:
+            planned.subtract(key for key in self._net_keys if self._data.has(now, key, 0))
+        return planned
+
+    def _ahead(self, number: int, name: str, depth: int) -> int:
+        """How many visits of an operator are planned before that round and not measured yet."""
+        now = self._data.current_round
+        return 0 if number <= now else number - now - self._data.has(now, name, depth)
 
     def _alive(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._data.failures]
@@ -298,7 +313,8 @@ class Campaign:
                 sequences, left, depth, rng, self._protocol, partial(self._latency_us, depth), self._canaries.beside
             )
             keep |= {(name, depth) for name in left}
-        left = [key for key in self._unfinished_nets(number) if not data.has(number, key, 0)]
+        due = in_turn(self._net_keys, number, NETS_PER_ROUND)
+        left = [key for key in self._unfinished_nets(number) if key in due and not data.has(number, key, 0)]
         cycles += net_cycles(left, self._canaries.nets.name, self._net_visit)
         keep |= {(key, 0) for key in left}
         rng.shuffle(cycles)
@@ -337,7 +353,7 @@ class Campaign:
         )
 
     def _remaining_s(self, depth: int, unfinished: Sequence[str]) -> float:
-        """Runtime that is left; nets and canary up to NET_ROUNDS."""
+        """Runtime that is left; nets and canary up to the rounds that nets have."""
         total_us = 0.0
         protocol = self._protocol
         for name in unfinished:
@@ -349,6 +365,6 @@ class Campaign:
         for key in self._unfinished_nets():
             summary = self._data.summary(key, 0)
             if summary:
-                invocations = (NET_ROUNDS - summary.rounds) * sum(self._net_visit(key))
+                invocations = (self._rounds_of_net - summary.rounds) * sum(self._net_visit(key))
                 total_us += invocations * summary.latency_us
         return total_us / 1e6

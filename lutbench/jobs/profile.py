@@ -52,7 +52,7 @@ from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, Measur
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.processes import process_starts
 from lutbench.jobs.quiet import Waiting, wait_for_quiet
-from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
+from lutbench.jobs.tuning import TUNING_NETS_OF_CHAINS, choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
@@ -214,7 +214,7 @@ def _measure_chains(
     with open_device(request.device, settings) as agent:
         before = agent.describe()
         installed = install_chains(agent, operators, artifacts, failures, exporter.engine)
-        nets = draw_tuning_nets(spaces, request.seed, installed.failed_operators)
+        nets = draw_tuning_nets(spaces, request.seed, installed.failed_operators, TUNING_NETS_OF_CHAINS)
         more, failures = export_workloads(nets, exporter, request.dtype, cache, report)
         installed = install_nets(agent, more, replace(installed, failures=(*installed.failures, *failures)))
         plan, artifacts = installed.plan(request.protocol), [*artifacts, *more]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +25,19 @@ from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import halves_us
+from lutbench.measure.processes import FEWEST_ROUNDS, halves_us
 from lutbench.measure.rounds import RoundReport
+from lutbench.measure.schedule import in_turn, turns_of
 from lutbench.measure.statistics import robust_mean
 from lutbench.space.net import Net
 
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
+TUNING_NETS_PER_ROUND = 32  # where there are more, they take turns, and a group takes no longer
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
+
+
+def _names(artifacts: Sequence[Artifact]) -> list[str]:
+    return [artifact.name for artifact in artifacts]
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class VerifyRounds(GroupedNets):
             "rounds": self._rounds_wanted,
             "warmup": [self.how.protocol.net_warmup, self.how.protocol.net_warmup_most],
             **({CORE_CHOICE: cores} if cores else {}),
-            "nets": [artifact.name for artifact in group.nets],
+            "nets": _names(group.nets),
         }
         return self._journal.with_name(f"{self._journal.name}-g{group.number}.jsonl"), identity
 
@@ -104,16 +111,33 @@ class VerifyRounds(GroupedNets):
             raise DeviceError(f"a net cannot run: {failure.reason}", operator=failure.artifact)
 
     def unfinished(self, group: Group, journal: Journal) -> list[str]:
-        """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance."""
-        data, rounds = journal.measurements, self._rounds_wanted
-        most_visits = max(MOST_VISITS_PER_ROUND * rounds, rounds + EXTRA_VISITS)
-        return [name for name in group.names if data.rounds(name, 0) < rounds and data.visits(name, 0) < most_visits]
+        """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance.
+
+        Of tuning nets that take turns fewer are asked for.
+        """
+        data = journal.measurements
+        return [
+            name
+            for names, rounds in ((_names(group.nets), self._rounds_wanted), (group.beside, self._rounds_beside(group)))
+            for name in names
+            if data.rounds(name, 0) < rounds
+            and data.visits(name, 0) < max(MOST_VISITS_PER_ROUND * rounds, rounds + EXTRA_VISITS)
+        ]
+
+    def due(self, group: Group, round_number: int, unfinished: Sequence[str]) -> Sequence[str]:
+        """The nets, and the tuning nets whose turn it is; where those alone are left, all that are unfinished."""
+        beside = set(group.beside) - in_turn(group.beside, round_number, TUNING_NETS_PER_ROUND)
+        return [name for name in unfinished if name not in beside] or unfinished
+
+    def _rounds_beside(self, group: Group) -> int:
+        """How many rounds have to count for a tuning net: all groups tell of it together."""
+        return max(FEWEST_ROUNDS, math.ceil(self._rounds_wanted / turns_of(group.beside, TUNING_NETS_PER_ROUND)))
 
     def progress(self, group: Group, outcome: RoundReport, journal: Journal) -> RoundProgress:
         """DeviceError where a net failed: a sum over operators is not judged by the nets that are left."""
         for name, reason in journal.measurements.failures.items():
             raise DeviceError(f"a net cannot run: {reason}", operator=name)
-        names, rounds = group.names, self._rounds_wanted
+        names, rounds = _names(group.nets), self._rounds_wanted
         counted = [min(journal.measurements.rounds(name, 0), rounds) for name in names]
         share = max(0.01, sum(counted) / len(names) / rounds)
         nets = len(group.nets)
@@ -129,7 +153,7 @@ class VerifyRounds(GroupedNets):
 
     def read(self, group: Group, journal: Journal) -> None:
         rounds_us = usual_rounds_us(journal.measurements, journal.measurements.artifacts)
-        names = tuple(artifact.name for artifact in group.nets)
+        names = tuple(_names(group.nets))
         self._timed.append(_Timed(names, rounds_us, process_starts(journal), self._tuning_measured(rounds_us)))
 
     def judge(self) -> None:

@@ -56,6 +56,7 @@ class Measurements:
     def end(self, round_number: int) -> None:
         """Every artifact of this round has been visited; the canaries' references take it in."""
         self._ended.add(round_number)
+        self._last_round = max(self._last_round, round_number)  # one in which nothing was due has no samples
         for name, readings in self._readings.items():
             if not self._has_new[name]:
                 continue

@@ -14,9 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from lutbench.measure.deviations import freedom
 from lutbench.measure.in_net import (
@@ -55,6 +57,8 @@ _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
 _HUBER = 1.5  # standard deviations within which a net counts in full
 _LEAST_SPREAD = 1e-5  # of a net's relative error
+# Hundreds of small problems one after the other: threads only wait for each other, and for who else uses the cores.
+_ONE_THREAD: dict[str, Any] = {"limits": 1, "user_api": "blas"}
 
 
 @dataclass(frozen=True)
@@ -214,11 +218,12 @@ def term_columns(
 
 def solve(problem: Problem) -> Solution:
     """The unknowns under the priors' widths, with spill and warmth of some size or without, that are likeliest."""
-    plain = _likeliest(problem)
-    spilling = _with_spill(plain)
-    cold = (plain, spilling) if spilling else (plain,)
-    warm = (_with_warmth(one, size) for one in cold for size in _WARM_SIZES)
-    tried: list[Solution] = [*cold, *(found for found in warm if found)]
+    with threadpool_limits(**_ONE_THREAD):
+        plain = _likeliest(problem)
+        spilling = _with_spill(plain)
+        cold = (plain, spilling) if spilling else (plain,)
+        warm = (_with_warmth(one, size) for one in cold for size in _WARM_SIZES)
+        tried: list[Solution] = [*cold, *(found for found in warm if found)]
     return max(tried, key=lambda found: found.evidence)
 
 
@@ -318,4 +323,5 @@ def left_out_errors(found: Solution) -> list[float]:
 def solutions_without(found: Solution) -> list[Solution]:
     """What is fitted to all nets but one, for each that is left out, under the same priors' widths."""
     problem = found.problem
-    return [_solve(problem.without(number), found.share, found.width) for number in range(len(problem.targets))]
+    with threadpool_limits(**_ONE_THREAD):
+        return [_solve(problem.without(number), found.share, found.width) for number in range(len(problem.targets))]

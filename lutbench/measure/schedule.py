@@ -1,7 +1,11 @@
-"""What a round visits: every operator that still needs samples, once, in a new random order, in its context."""
+"""What a round visits: every operator that still needs samples, once, in a new random order, in its context.
+
+Of whole nets, where they are many, those whose turn it is.
+"""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -52,3 +56,20 @@ def net_cycles(nets: Iterable[str], canary: str, visit: Callable[[str], tuple[in
     visit: a net's warm-up and timed invocations.
     """
     return [Cycle((net,), 0, *visit(net), canary) for net in nets]
+
+
+def turns_of(nets: Sequence[str], most: int) -> int:
+    """The rounds in which each of the nets is visited once, where a round has so many of them at most."""
+    return max(1, math.ceil(len(nets) / most))
+
+
+def in_turn(nets: Sequence[str], round_number: int, most: int) -> frozenset[str]:
+    """The nets whose turn it is in a round; all of them where they are no more than a round has at most.
+
+    They are divided anew whenever all have had their turn. So each net shares rounds with others time after time, and
+    what the machine was like in a round can be told from what its nets are like.
+    """
+    turns = turns_of(nets, most)
+    cycle, turn = divmod(round_number, turns)
+    shuffled = random.Random(f"turns/{cycle}").sample(nets, len(nets))
+    return frozenset(shuffled[turn::turns])

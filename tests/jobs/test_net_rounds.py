@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,3 +61,19 @@ def test_visits_as_long_as_asked_for(tmp_path: Path) -> None:
     run(device, tmp_path / "a.jsonl", 2, visit=lambda name: (5, len(name)))
     cycles = [cycle for batch in device.batches for cycle in batch.cycles]
     assert {(cycle.artifacts[0], cycle.warmup, cycle.repeats) for cycle in cycles} == {(n, 5, len(n)) for n in NETS}
+
+
+def test_a_round_visits_what_is_due(tmp_path: Path) -> None:
+    device = agent()
+    with Journal(tmp_path / "a.jsonl", {}, [CANARY]) as journal:
+        data = journal.measurements
+
+        def unfinished() -> list[str]:
+            return [name for name in NETS if data.visits(name, 0) < 2]
+
+        def due(number: int, names: Sequence[str]) -> Sequence[str]:
+            return [name for name in names if name != "one" or number % 3 == 2]
+
+        measure_nets(device.measure, journal, unfinished, "nets", Protocol(), lambda _: None, lambda _: (2, 2), due=due)
+        rounds = {name: sorted(data.every_round_medians_us(name, 0)) for name in NETS}
+    assert rounds == {"one": [2, 5], "two": [0, 1], "three": [0, 1]}

@@ -84,7 +84,7 @@ def test_tuning_nets_are_drawn_again_where_an_operator_is_not_exported(
             yield workload, ExportError("no such operator", operator=name) if lacks else made
 
     monkeypatch.setattr(artifacts, "export_all", exported)
-    big = parse_space(TEXT.replace("layers = 3", "layers = 5"), Path("own.toml"))
+    big = parse_space(TEXT.replace("layers = 3", "layers = 6"), Path("own.toml"))
     request = ProfileRequest(device=host, space="own.toml", output=tmp_path / "own.csv")
     nets, made, failures = profile._exported(request, find_exporter("onnx", "int8"), (big,), lambda _event: None)
     assert len(nets) == TUNING_NETS and not any(uses(net) for net in nets)

@@ -29,6 +29,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
 from lutbench.space.operator import OVERHEAD
 from tests.conftest import OVERHEAD_NS, operator_ns
+from tests.jobs.busy_device import busy_while
 
 OpenDevice = Callable[..., FakeAgent]
 QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
@@ -63,6 +64,36 @@ def test_a_lut_of_every_operator_with_the_devices_own_times(
     assert lut.metadata.quality["clock_us"] >= 0.9 * lut.metadata.quality["canary_us"]["small"] > 0
     again = read_lut(request_.lut_path)
     assert again.rows == lut.rows
+
+
+def test_nets_that_are_many_take_turns(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 20)
+    lut = profile(request_, QUIET, additive_device(scale=1.06))
+    journal = records(request_.lut_path.with_suffix(".journal") / "r1.jsonl")
+    visits = [(r["operator"], r["round"]) for r in journal if ":" in str(r.get("operator"))]
+    nets = lut.metadata.context.nets
+    assert 60 < len(nets) <= 80
+    assert Counter(net for net, _ in visits) == dict.fromkeys(nets, NET_ROUNDS / 4)
+    assert max(Counter(number for _, number in visits).values()) <= 20
+    assert {number for _, number in visits} == set(range(NET_ROUNDS))
+
+
+def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
+    request_: ProfileRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then there are rounds in which nothing is due."""
+    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 8)
+    device = additive_device(scale=1.06)
+    unlucky = profile(request_, QUIET, device).metadata.context.nets[5]
+    again = replace(request_, output=request_.lut_path.with_name("again.csv"))
+    lut = profile(again, QUIET, busy_while(unlucky.__eq__, device))
+    visits = [
+        r["round"] for r in records(again.lut_path.with_suffix(".journal") / "r1.jsonl") if r.get("operator") == unlucky
+    ]
+    assert len(visits) == 4 and max(visits) > 2 * NET_ROUNDS  # twice as many as others have
+    assert unlucky not in lut.metadata.context.nets and len(lut.metadata.context.nets) > 60
 
 
 def test_predictions_of_the_lut_are_the_nets_times(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +22,15 @@ from lutbench.export.artifact import Artifact
 from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.profile import ProfileRequest, profile
-from lutbench.jobs.tuning import TUNING_NETS
 from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
+from lutbench.jobs.verify_rounds import TUNING_NETS_PER_ROUND
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.verify_file import NetResult, read_results
 from lutbench.measure.protocol import Failure
 from lutbench.measure.warmth import Warmth
 from lutbench.space.macro import Space
 from lutbench.space.net import net_of_key
+from tests.jobs.busy_device import busy_while
 
 OpenDevice = Callable[..., FakeAgent]
 QUIET: Callable[[object], None] = lambda _event: None  # noqa: E731
@@ -137,23 +139,6 @@ def test_nets_are_drawn_of_the_variants_that_the_rows_cover(
     assert any("does not cover tiny at 64x1.0" in event.text for event in events if isinstance(event, Note))
 
 
-def busy_while(busy: Callable[[str], bool], additive: OpenDevice) -> OpenDevice:
-    """The additive device, whose canary is 2.6 times slower whenever a net that is named runs beside it."""
-    running = [""]
-
-    def open_device(device: object, settings: object) -> FakeAgent:
-        agent = additive(device, settings)
-        script = agent._script
-
-        def remembering(artifact: str, depth: int, invocation: int) -> int:
-            running[0] = artifact
-            return script(artifact, depth, invocation)
-
-        return FakeAgent(remembering, canary=lambda _: 130_000 if busy(running[0]) else 50_000)
-
-    return open_device
-
-
 def test_a_net_that_the_machine_never_lets_run_is_left_out_and_the_others_are_judged(
     request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
@@ -225,7 +210,11 @@ def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device:
     visits = [
         (r["operator"], r["round"]) for r in map(json.loads, finished.read_text().splitlines()) if "operator" in r
     ]
-    assert len(visits) == len(set(visits)) == 8 * (20 + TUNING_NETS)
+    tuning = read_lut(request_.lut_path).metadata.context.nets  # in two turns
+    assert len(visits) == len(set(visits)) == 8 * 20 + 4 * len(tuning)
+    assert (
+        max(Counter(number for net, number in visits if net in tuning).values()) <= TUNING_NETS_PER_ROUND < len(tuning)
+    )
 
 
 def test_figures_by_hand() -> None:

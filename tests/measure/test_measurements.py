@@ -110,6 +110,8 @@ def test_the_round_that_was_cut_off_is_the_one_to_measure() -> None:
     assert data.current_round == 0
     data.end(0)
     assert data.current_round == 1
+    data.end(1)  # in which nothing was due
+    assert data.current_round == 2
 
 
 def test_canary_drift_compares_last_with_first_third() -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lutbench.measure.protocol import Cycle, Protocol, Samples
-from lutbench.measure.schedule import net_cycles, operator_cycles, windows
+from lutbench.measure.schedule import in_turn, net_cycles, operator_cycles, turns_of, windows
 
 names = st.lists(st.sampled_from([f"op{n}" for n in range(12)]), min_size=1, max_size=20, unique=True)
 
@@ -81,3 +82,19 @@ def test_impossible_values_cannot_be_made() -> None:
         Cycle((), 0, 1, 3, "canary")
     with pytest.raises(ValueError, match="contradict"):
         Protocol(min_rounds=9, max_rounds=8)
+
+
+@given(st.integers(0, 150), st.integers(1, 60), st.integers(0, 40))
+def test_every_net_has_its_turn_once_before_any_has_another(count: int, most: int, cycle: int) -> None:
+    nets = [f"net{number}" for number in range(count)]
+    turns = turns_of(nets, most)
+    rounds = [in_turn(nets, cycle * turns + turn, most) for turn in range(turns)]
+    assert Counter(net for due in rounds for net in due) == dict.fromkeys(nets, 1)
+    assert max(map(len, rounds)) <= most
+
+
+def test_nets_share_rounds_with_others_time_after_time() -> None:
+    nets = [f"net{number}" for number in range(96)]
+    beside = {other for number in range(12) for due in [in_turn(nets, number, 50)] if nets[0] in due for other in due}
+    assert len(beside) > 90
+    assert in_turn(nets, 5, 50) == in_turn(nets, 5, 50)  # a round that was cut off is taken up again
