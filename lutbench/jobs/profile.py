@@ -52,7 +52,7 @@ from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, Measur
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.processes import process_starts
 from lutbench.jobs.quiet import Waiting, wait_for_quiet
-from lutbench.jobs.tuning import TUNING_NETS_OF_CHAINS, choose_canaries, draw_tuning_nets
+from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets, tuning_nets_wanted
 from lutbench.locks import folder_lock
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
@@ -214,7 +214,7 @@ def _measure_chains(
     with open_device(request.device, settings) as agent:
         before = agent.describe()
         installed = install_chains(agent, operators, artifacts, failures, exporter.engine)
-        nets = draw_tuning_nets(spaces, request.seed, installed.failed_operators, TUNING_NETS_OF_CHAINS)
+        nets = draw_tuning_nets(spaces, request.seed, installed.failed_operators)
         more, failures = export_workloads(nets, exporter, request.dtype, cache, report)
         installed = install_nets(agent, more, replace(installed, failures=(*installed.failures, *failures)))
         plan, artifacts = installed.plan(request.protocol), [*artifacts, *more]
@@ -260,18 +260,19 @@ def _exported(
     """
     operators = [op for op in distinct_operators(spaces) if op.is_measured]
     cache = ArtifactCache(default_cache_folder())
-    nets = draw_tuning_nets(spaces, request.seed)
+    wanted = tuning_nets_wanted(request.dtype)
+    nets = draw_tuning_nets(spaces, request.seed, wanted=wanted)
     artifacts, failures = export_workloads([*operators, *nets], exporter, request.dtype, cache, report)
     own = {operator.name for operator in operators}
     failed = own & {failure.artifact for failure in failures}
     if not failed:
         return nets, artifacts, failures
     first = {net.key: net for net in nets}
-    nets = draw_tuning_nets(spaces, request.seed, failed)
+    nets = draw_tuning_nets(spaces, request.seed, failed, wanted)
     more, further = export_workloads([n for n in nets if n.key not in first], exporter, request.dtype, cache, report)
-    wanted = own | {net.key for net in nets}
-    artifacts = sorted((a for a in (*artifacts, *more) if a.name in wanted), key=lambda artifact: artifact.name)
-    return nets, artifacts, [failure for failure in (*failures, *further) if failure.artifact in wanted]
+    names = own | {net.key for net in nets}
+    artifacts = sorted((a for a in (*artifacts, *more) if a.name in names), key=lambda artifact: artifact.name)
+    return nets, artifacts, [failure for failure in (*failures, *further) if failure.artifact in names]
 
 
 def _announce(spaces: Sequence[Space], report: Report) -> None:

@@ -15,18 +15,23 @@ from lutbench.space.net import Net
 from lutbench.space.operator import Operator
 from lutbench.space.sampling import candidates_left, random_nets, smallest_net
 
-# As many as it takes to tell how far nets are from the fit, and which terms they ask for: each of them in few rounds
-# tells more than a third of them in all (figures are in docs/notes/protocol.md). Each costs an export of a whole net.
-TUNING_NETS = 96
-TUNING_NETS_OF_CHAINS = 32  # for a runtime that compiles each on the device
+# As many as it takes to tell how far nets are from the fit, and which terms they ask for (figures are in
+# docs/notes/protocol.md). Each costs an export of a whole net, which takes longest in int8.
+TUNING_NETS = 32
+TUNING_NETS_OF_FLOATS = 96  # in few rounds each: nets differ by more terms, and by single operators of large tensors
 _AT_RANDOM = 5 / 8  # of them; the others are those that tell most
 _CHOSEN_FROM = 200  # random nets
 _FEWEST_TO_CHOOSE_FROM = 10_000  # nets of a space, so that hundreds of random ones are others each time
 _SMALL_INVOCATIONS = 4  # the first ones find the caches as the sample left them
 
 
+def tuning_nets_wanted(dtype: str) -> int:
+    """Says how many nets tune a LUT of this type."""
+    return TUNING_NETS if dtype == "int8" else TUNING_NETS_OF_FLOATS
+
+
 def draw_tuning_nets(
-    spaces: Sequence[Space], seed: int, failed: Collection[str] = (), nets_wanted: int | None = None
+    spaces: Sequence[Space], seed: int, failed: Collection[str] = (), wanted: int | None = None
 ) -> tuple[Net, ...]:
     """Nets of the spaces, most drawn at random, the others those that tell most beside them; none for tiny spaces.
 
@@ -34,9 +39,9 @@ def draw_tuning_nets(
     drifted since. They come from streams that `verify` does not draw from.
 
     failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
-    nets_wanted: TUNING_NETS where nothing else is said.
+    wanted: how many, of `tuning_nets_wanted`; TUNING_NETS where nothing is said.
     """
-    per_space = math.ceil((TUNING_NETS if nets_wanted is None else nets_wanted) / len(spaces))
+    per_space = math.ceil((TUNING_NETS if wanted is None else wanted) / len(spaces))
     nets: list[Net] = []
     for space in spaces:
         size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)

@@ -18,6 +18,7 @@ from lutbench.events import Event, Note
 from lutbench.files import file_sha256
 from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS, is_fresh
 from lutbench.jobs.profile import ProfileRequest, profile
+from lutbench.jobs.tuning import TUNING_NETS
 from lutbench.locks import device_lock
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.metadata import Metadata, SpaceSection
@@ -69,14 +70,14 @@ def test_a_lut_of_every_operator_with_the_devices_own_times(
 def test_nets_that_are_many_take_turns(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 20)
+    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 8)
     lut = profile(request_, QUIET, additive_device(scale=1.06))
     journal = records(request_.lut_path.with_suffix(".journal") / "r1.jsonl")
     visits = [(r["operator"], r["round"]) for r in journal if ":" in str(r.get("operator"))]
     nets = lut.metadata.context.nets
-    assert 60 < len(nets) <= 80
+    assert len(nets) == TUNING_NETS == 4 * 8
     assert Counter(net for net, _ in visits) == dict.fromkeys(nets, NET_ROUNDS / 4)
-    assert max(Counter(number for _, number in visits).values()) <= 20
+    assert set(Counter(number for _, number in visits).values()) == {8}
     assert {number for _, number in visits} == set(range(NET_ROUNDS))
 
 
@@ -84,7 +85,7 @@ def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then there are rounds in which nothing is due."""
-    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 8)
+    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 4)
     device = additive_device(scale=1.06)
     unlucky = profile(request_, QUIET, device).metadata.context.nets[5]
     again = replace(request_, output=request_.lut_path.with_name("again.csv"))
@@ -92,8 +93,8 @@ def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
     visits = [
         r["round"] for r in records(again.lut_path.with_suffix(".journal") / "r1.jsonl") if r.get("operator") == unlucky
     ]
-    assert len(visits) == 4 and max(visits) > 2 * NET_ROUNDS  # twice as many as others have
-    assert unlucky not in lut.metadata.context.nets and len(lut.metadata.context.nets) > 60
+    assert len(visits) == 4 and max(visits) >= 2 * NET_ROUNDS  # twice as many as others have
+    assert unlucky not in lut.metadata.context.nets and len(lut.metadata.context.nets) == TUNING_NETS - 1
 
 
 def test_predictions_of_the_lut_are_the_nets_times(

@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets
+from lutbench.jobs.tuning import TUNING_NETS, draw_tuning_nets, tuning_nets_wanted
 from lutbench.measure import net_fit
 from lutbench.measure.design import lines, most_telling
 from lutbench.measure.in_net import COLDER, InNet, Setting, fitted_terms
@@ -24,11 +24,13 @@ FBNET = fbnet(224, 1.0)
 
 
 def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others() -> None:
-    nets = draw_tuning_nets((FBNET,), 0)
-    assert len({net.key for net in nets}) == TUNING_NETS
-    assert nets[:60] == random_nets(FBNET, 60, 0, "tune", varied=True)
-    assert smallest_net(FBNET, "tell_0_smallest") in nets[60:]
-    assert draw_tuning_nets((FBNET,), 0) == nets
+    for dtype, at_random in (("int8", 20), ("fp32", 60)):
+        wanted = tuning_nets_wanted(dtype)
+        nets = draw_tuning_nets((FBNET,), 0, wanted=wanted)
+        assert len({net.key for net in nets}) == wanted == at_random * 8 / 5
+        assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True)
+        assert smallest_net(FBNET, "tell_0_smallest") in nets[at_random:]
+        assert draw_tuning_nets((FBNET,), 0, wanted=wanted) == nets
 
 
 def timed(nets: tuple[Net, ...], truth: InNet, rows_us: dict[str, float], noise: float) -> list[NetMeasurement]:
@@ -78,7 +80,7 @@ def test_what_no_net_of_a_space_has_tells_nothing(monkeypatch: pytest.MonkeyPatc
 def test_several_spaces_share_the_nets_and_a_space_of_few_has_random_ones() -> None:
     spaces = tuple(fbnet(resolution, 1.0) for resolution in (32, 64, 96))
     nets = draw_tuning_nets(spaces, 0)
-    assert len({net.key for net in nets}) == TUNING_NETS
+    assert len({net.key for net in nets}) == 33
     assert {net.space.resolution for net in nets} == {32, 64, 96}
 
 

@@ -23,7 +23,6 @@ from lutbench.jobs.artifacts import export_workloads
 from lutbench.jobs.check import look_first_at_phone
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.verify import VerifyRequest, summarize_nets, verify, worst
-from lutbench.jobs.verify_rounds import TUNING_NETS_PER_ROUND
 from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.verify_file import NetResult, read_results
 from lutbench.measure.protocol import Failure
@@ -192,7 +191,10 @@ def test_a_tuning_net_that_cannot_be_exported_ends_the_run(
         verify(request_, QUIET, additive_device(scale=1.06))
 
 
-def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+def test_an_interrupted_verify_goes_on(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lutbench.jobs.verify_rounds.TUNING_NETS_PER_ROUND", 16)
     with pytest.raises(InterruptedRunError):
         verify(request_, QUIET, additive_device(crash_at=7))
     folder = request_.lut_path.with_suffix(".journal")
@@ -212,9 +214,8 @@ def test_an_interrupted_verify_goes_on(request_: VerifyRequest, additive_device:
     ]
     tuning = read_lut(request_.lut_path).metadata.context.nets  # in two turns
     assert len(visits) == len(set(visits)) == 8 * 20 + 4 * len(tuning)
-    assert (
-        max(Counter(number for net, number in visits if net in tuning).values()) <= TUNING_NETS_PER_ROUND < len(tuning)
-    )
+    a_round = Counter(number for net, number in visits if net in tuning)
+    assert set(a_round.values()) == {16} and len(tuning) == 2 * 16
 
 
 def test_figures_by_hand() -> None:

@@ -95,10 +95,10 @@ def test_an_interval_has_a_share_of_the_tuning_nets_noise_in_it_and_not_all() ->
         return net_half_width(replace(lut, metadata=replace(lut.metadata, context=context)))
 
     own = 0.026 / 2 * math.sqrt(math.pi / 2)
-    assert half_width(0.02, 0.0) == pytest.approx(1.985 * 0.02, rel=0.01)
-    assert half_width(0.02, 0.026) == pytest.approx(1.985 * math.sqrt(0.02**2 - (1 - 0.55**2) * own**2), rel=0.01)
+    assert half_width(0.02, 0.0) == pytest.approx(2.04 * 0.02, rel=0.01)
+    assert half_width(0.02, 0.026) == pytest.approx(2.04 * math.sqrt(0.02**2 - (1 - 0.55**2) * own**2), rel=0.01)
     # closer to their fit than to themselves
-    assert half_width(0.011, 0.026) == pytest.approx(1.985 * 0.55 * own, rel=0.01)
+    assert half_width(0.011, 0.026) == pytest.approx(2.04 * 0.55 * own, rel=0.01)
     assert half_width(0.0, 0.026) is None  # a LUT of an earlier version
 
 
