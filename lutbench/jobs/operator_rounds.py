@@ -52,6 +52,7 @@ TRIAL_DEPTHS = (0, 1, 3)
 TRIAL_ROUNDS = 8
 _TRIAL = "choosing how operators are timed"
 NET_ROUNDS = 12  # in which nets are visited, in three processes: more nets tell more than more rounds of each
+_MOST_NET_VISITS = 2 * NET_ROUNDS  # a net that the machine disturbs again and again is given up
 NETS_PER_ROUND = 50  # where there are more, they take turns
 _UNSTABLE_SHOWN = 3
 _TRIALS_NOTE = "depth_trials"
@@ -82,9 +83,12 @@ class Context:
 def is_net_done(data: Measurements, net: str, ahead: int = 0, rounds: int = NET_ROUNDS) -> bool:
     """Whether a whole net has so many rounds that count, or twice as many visits: the machine had its chances.
 
+    A net without any that counts, which would not be among those that are fitted, has up to _MOST_NET_VISITS.
+
     ahead: visits that are planned beside those that were measured, and taken to count.
     """
-    return data.rounds(net, 0) + ahead >= rounds or data.visits(net, 0) + ahead >= 2 * rounds
+    counted, visits = data.rounds(net, 0) + ahead, data.visits(net, 0) + ahead
+    return counted >= rounds or visits >= (2 * rounds if counted else _MOST_NET_VISITS)
 
 
 def _behind(depth: int) -> str:

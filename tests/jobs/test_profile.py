@@ -85,7 +85,7 @@ def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
     request_: ProfileRequest, additive_device: Callable[..., OpenDevice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then there are rounds in which nothing is due."""
-    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 4)
+    monkeypatch.setattr("lutbench.jobs.operator_rounds.NETS_PER_ROUND", 8)
     device = additive_device(scale=1.06)
     unlucky = profile(request_, QUIET, device).metadata.context.nets[5]
     again = replace(request_, output=request_.lut_path.with_name("again.csv"))
@@ -93,7 +93,7 @@ def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
     visits = [
         r["round"] for r in records(again.lut_path.with_suffix(".journal") / "r1.jsonl") if r.get("operator") == unlucky
     ]
-    assert len(visits) == 4 and max(visits) >= 2 * NET_ROUNDS  # twice as many as others have
+    assert len(visits) == 2 * NET_ROUNDS  # where the others have three
     assert unlucky not in lut.metadata.context.nets and len(lut.metadata.context.nets) == TUNING_NETS - 1
 
 
