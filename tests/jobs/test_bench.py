@@ -56,6 +56,16 @@ def device(**arguments: object) -> OpenDevice:
     return open_device
 
 
+@pytest.fixture(autouse=True)
+def own_journals(shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals of each test's own, for others measure beside it; what is exported is the whole run's."""
+    exported, cache = shared_cache / "artifacts", tmp_path / "own cache"
+    exported.mkdir(exist_ok=True)
+    cache.mkdir()
+    (cache / "artifacts").symlink_to(exported)
+    monkeypatch.setenv("LUTBENCH_CACHE", str(cache))
+
+
 def journals() -> set[Path]:
     return set((Path(os.environ["LUTBENCH_CACHE"]) / "bench").glob("*.jsonl"))
 
