@@ -27,7 +27,8 @@ from _machine import machine
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.events import Event
 from lutbench.jobs.operator_rounds import Campaign
-from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
+from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets, tuning_nets_wanted
+from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Batch, Outcome, Protocol, Samples, Spent
 from lutbench.space.find import find_spaces
@@ -87,11 +88,13 @@ def main() -> None:
     about = agent.identity
     spaces, _ = find_spaces(about["space"], about["resolutions"], about["widths"])  # type: ignore[arg-type]
     protocol = Protocol(min_rounds=arguments.rounds, max_rounds=4 * arguments.rounds)
-    nets, canaries = draw_tuning_nets(spaces, 0), choose_canaries(spaces, protocol)
+    setting = Setting(threads=int(str(about["threads"])), dtype=str(about["dtype"]))
+    nets = draw_tuning_nets(spaces, 0, wanted=tuning_nets_wanted(setting.dtype))
+    canaries = choose_canaries(spaces, protocol)
     with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
         path = Path(folder) / "r1.jsonl"
         with Journal(path, {}, canaries.all) as journal:
-            campaign = Campaign(spaces, nets, canaries, journal, agent, protocol, 0, ignore)
+            campaign = Campaign(spaces, nets, canaries, journal, agent, protocol, 0, ignore, setting)
             profiler = cProfile.Profile()
             started, own_s = time.perf_counter(), time.process_time()
             if arguments.profile:

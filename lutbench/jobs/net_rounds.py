@@ -65,9 +65,14 @@ class Group:
     total: int
 
     @property
+    def net_names(self) -> list[str]:
+        """The names of its nets."""
+        return [artifact.name for artifact in self.nets]
+
+    @property
     def names(self) -> list[str]:
         """The names of all that is timed."""
-        return [*(artifact.name for artifact in self.nets), *self.beside]
+        return [*self.net_names, *self.beside]
 
 
 class GroupedNets(ABC):

@@ -232,7 +232,7 @@ class Campaign:
     def _measured_nets(self) -> list[NetMeasurement]:
         """The tuning nets all of whose operators have figures."""
         found = []
-        latencies_us = net_latencies_us(self._data, [net.key for net in self._nets])
+        latencies_us = net_latencies_us(self._data, self._net_keys)
         for net in self._nets:
             names = tuple(operator.name for operator in net.operators)
             if net.key in latencies_us and not any(name in self._data.failures for name in (*names, net.key)):

@@ -36,10 +36,6 @@ TUNING_NETS_PER_ROUND = 32  # where there are more, they take turns, and a group
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
 
 
-def _names(artifacts: Sequence[Artifact]) -> list[str]:
-    return [artifact.name for artifact in artifacts]
-
-
 @dataclass(frozen=True)
 class _Timed:
     """A group that was measured: all rounds of its nets, the common drift taken out, and where its processes began.
@@ -97,7 +93,7 @@ class VerifyRounds(GroupedNets):
             "rounds": self._rounds_wanted,
             "warmup": [self.how.protocol.net_warmup, self.how.protocol.net_warmup_most],
             **({CORE_CHOICE: cores} if cores else {}),
-            "nets": _names(group.nets),
+            "nets": group.net_names,
         }
         return self._journal.with_name(f"{self._journal.name}-g{group.number}.jsonl"), identity
 
@@ -118,7 +114,7 @@ class VerifyRounds(GroupedNets):
         data = journal.measurements
         return [
             name
-            for names, rounds in ((_names(group.nets), self._rounds_wanted), (group.beside, self._rounds_beside(group)))
+            for names, rounds in ((group.net_names, self._rounds_wanted), (group.beside, self._rounds_beside(group)))
             for name in names
             if data.rounds(name, 0) < rounds
             and data.visits(name, 0) < max(MOST_VISITS_PER_ROUND * rounds, rounds + EXTRA_VISITS)
@@ -137,7 +133,7 @@ class VerifyRounds(GroupedNets):
         """DeviceError where a net failed: a sum over operators is not judged by the nets that are left."""
         for name, reason in journal.measurements.failures.items():
             raise DeviceError(f"a net cannot run: {reason}", operator=name)
-        names, rounds = _names(group.nets), self._rounds_wanted
+        names, rounds = group.net_names, self._rounds_wanted
         counted = [min(journal.measurements.rounds(name, 0), rounds) for name in names]
         share = max(0.01, sum(counted) / len(names) / rounds)
         nets = len(group.nets)
@@ -153,7 +149,7 @@ class VerifyRounds(GroupedNets):
 
     def read(self, group: Group, journal: Journal) -> None:
         rounds_us = usual_rounds_us(journal.measurements, journal.measurements.artifacts)
-        names = tuple(_names(group.nets))
+        names = tuple(group.net_names)
         self._timed.append(_Timed(names, rounds_us, process_starts(journal), self._tuning_measured(rounds_us)))
 
     def judge(self) -> None:

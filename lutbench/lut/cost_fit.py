@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lutbench.lut.alone import alone_intervals
 from lutbench.lut.cost_problem import FASTEST, USUAL_WIDTHS, WIDTHS_HELD, NetWork, Prior, Problem, Widths, piece_work
 from lutbench.lut.deviations import Array, Shares, alike, alike_itself, level
 from lutbench.lut.pieces import Piece
+from lutbench.measure.one_thread import on_one_thread
 from lutbench.measure.statistics import Z_95, student_95
 
 _STEPS = 30
@@ -108,7 +108,7 @@ class CostFit:
 
     def latencies(self, pieces: Sequence[Piece]) -> list[PieceLatency]:
         """The latencies of any pieces, whether the nets had them or not."""
-        with threadpool_limits(limits=1, user_api="blas"):
+        with on_one_thread():
             return self.posterior.latencies(pieces)
 
 
@@ -117,8 +117,7 @@ def fit_costs(nets: Sequence[NetWork], prior: Prior, rows: Sequence[tuple[Piece,
 
     rows: single pieces and their latencies, microseconds.
     """
-    # Its matrices are small: on a core that others use, threads wait for each other far longer than they compute.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with on_one_thread():
         return _fitted(nets, prior, rows)
 
 

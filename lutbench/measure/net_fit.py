@@ -14,11 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from lutbench.measure.deviations import freedom
 from lutbench.measure.in_net import (
@@ -33,6 +31,7 @@ from lutbench.measure.in_net import (
     weights_of,
 )
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
+from lutbench.measure.one_thread import on_one_thread
 from lutbench.measure.spill import Spill
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
@@ -57,8 +56,6 @@ _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
 _HUBER = 1.5  # standard deviations within which a net counts in full
 _LEAST_SPREAD = 1e-5  # of a net's relative error
-# Hundreds of small problems one after the other: threads only wait for each other, and for who else uses the cores.
-_ONE_THREAD: dict[str, Any] = {"limits": 1, "user_api": "blas"}
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ def term_columns(
 
 def solve(problem: Problem) -> Solution:
     """The unknowns under the priors' widths, with spill and warmth of some size or without, that are likeliest."""
-    with threadpool_limits(**_ONE_THREAD):
+    with on_one_thread():
         plain = _likeliest(problem)
         spilling = _with_spill(plain)
         cold = (plain, spilling) if spilling else (plain,)
@@ -323,5 +320,5 @@ def left_out_errors(found: Solution) -> list[float]:
 def solutions_without(found: Solution) -> list[Solution]:
     """What is fitted to all nets but one, for each that is left out, under the same priors' widths."""
     problem = found.problem
-    with threadpool_limits(**_ONE_THREAD):
+    with on_one_thread():
         return [_solve(problem.without(number), found.share, found.width) for number in range(len(problem.targets))]

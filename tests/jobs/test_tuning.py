@@ -23,14 +23,14 @@ from lutbench.space.sampling import random_nets, smallest_net
 FBNET = fbnet(224, 1.0)
 
 
-def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others() -> None:
-    for dtype, at_random in (("int8", 20), ("fp32", 60)):
-        wanted = tuning_nets_wanted(dtype)
-        nets = draw_tuning_nets((FBNET,), 0, wanted=wanted)
-        assert len({net.key for net in nets}) == wanted == at_random * 8 / 5
-        assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True)
-        assert smallest_net(FBNET, "tell_0_smallest") in nets[at_random:]
-        assert draw_tuning_nets((FBNET,), 0, wanted=wanted) == nets
+@pytest.mark.parametrize(("dtype", "at_random"), [("int8", 20), ("fp32", 60)])
+def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others(dtype: str, at_random: int) -> None:
+    wanted = tuning_nets_wanted(dtype)
+    nets = draw_tuning_nets((FBNET,), 0, wanted=wanted)
+    assert len({net.key for net in nets}) == wanted == at_random * 8 / 5
+    assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True)
+    assert smallest_net(FBNET, "tell_0_smallest") in nets[at_random:]
+    assert draw_tuning_nets((FBNET,), 0, wanted=wanted) == nets
 
 
 def timed(nets: tuple[Net, ...], truth: InNet, rows_us: dict[str, float], noise: float) -> list[NetMeasurement]:
