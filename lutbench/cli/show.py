@@ -206,8 +206,15 @@ def _terms_text(context: ContextSection) -> str:
     if context.warm_share:
         texts.append("by how small it is as a whole")
     if context.spill_us_per_million:
-        texts.append(f"by its weights beyond {context.spill_beyond:.2g} million")
+        texts.append(_spill_text(context))
     return f", and {', '.join(texts)}" if texts else ""
+
+
+def _spill_text(context: ContextSection) -> str:
+    if not context.spill_million_per_ms:
+        return f"by its weights beyond {context.spill_beyond:.2g} million"
+    counts = f"a millisecond counts for {context.spill_million_per_ms:.2g}"
+    return f"by its weights and time beyond {context.spill_beyond:.2g} million ({counts})"
 
 
 def _deviations_texts(deviations: Mapping[str, float]) -> list[str]:

@@ -22,6 +22,7 @@ def in_net_fields(found: InNet) -> dict[str, Any]:
         "warm_size_us": found.warmth.size_us,
         "spill_us_per_million": found.spill.us_per_million,
         "spill_beyond": found.spill.beyond,
+        "spill_million_per_ms": found.spill.million_per_ms,
     }
 
 

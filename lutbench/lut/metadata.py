@@ -87,6 +87,7 @@ class ContextSection:
     warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
     spill_us_per_million, spill_beyond: what large nets pay for weights that no cache keeps, as `lutbench.measure.spill`
         has it; microseconds per million weights, and million weights; 0 where nothing is paid.
+    spill_million_per_ms: how many million weights a millisecond of such a net counts for; 0: weights alone count.
     net_error, net_spread: mean absolute and root mean square error of the nets they were fitted on, each left out in
         turn; a LUT of an earlier version has no spread (0).
     net_noise: mean absolute difference between those nets' halves, by worker process: what no prediction gets below.
@@ -108,6 +109,7 @@ class ContextSection:
     warm_size_us: float = 0.0
     spill_us_per_million: float = 0.0
     spill_beyond: float = 0.0
+    spill_million_per_ms: float = 0.0
     net_error: float = 0.0
     net_spread: float = 0.0
     net_noise: float = 0.0
@@ -132,7 +134,7 @@ class ContextSection:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         try:
             Warmth(self.warm_share, self.warm_size_us)
-            Spill(self.spill_us_per_million, self.spill_beyond)
+            self._spill()
         except ValueError as error:
             raise LutError(str(error)) from None
         if len(self.nets) != len(self.nets_us):
@@ -151,8 +153,11 @@ class ContextSection:
             not self.chains,
             self.block_channels,
             warmth,
-            Spill(self.spill_us_per_million, self.spill_beyond),
+            self._spill(),
         )
+
+    def _spill(self) -> Spill:
+        return Spill(self.spill_us_per_million, self.spill_beyond, self.spill_million_per_ms)
 
 
 def timestamp() -> str:

@@ -23,7 +23,7 @@ fraction of their own (`deviations`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -185,7 +185,7 @@ class InNet:
 
     def share_us(self, operator: str, row_us: float, overhead_us: float) -> float:
         """What the operator adds to the sum that a net's latency is made of, microseconds."""
-        work_us = row_us - (overhead_us if self.with_call else 0.0)
+        work_us = self._work_us(row_us, overhead_us)
         own_scale = self.scale + self.deviations.get(operator, 0.0)
         own_scale += self.terms.get(COLDER, 0.0) * self.colder.get(operator, 0.0)
         if not self.terms:
@@ -215,8 +215,15 @@ class InNet:
         found = list(rows)
         alone_us = math.fsum(self.share_us(name, row_us, overhead_us) for name, row_us in found)
         pairs = pairs_of((name for name, _ in found), self.block_channels) if self.looks_at else Pairs()
-        spilled_us = self.spill.us(weights_of(name for name, _ in found)) if self.spill else 0.0
+        spilled_us = self._spilled_us(found, overhead_us) if self.spill else 0.0
         return overhead_us + self.warmth.net_us(alone_us + self.pairs_us(pairs) + spilled_us)
+
+    def _work_us(self, row_us: float, overhead_us: float) -> float:
+        return row_us - (overhead_us if self.with_call else 0.0)
+
+    def _spilled_us(self, rows: Sequence[tuple[str, float]], overhead_us: float) -> float:
+        work_us = math.fsum(self._work_us(row_us, overhead_us) for _, row_us in rows)
+        return self.spill.us(weights_of(name for name, _ in rows), work_us)
 
     @property
     def sums(self) -> tuple[tuple[InNet, float], ...]:
@@ -225,7 +232,8 @@ class InNet:
         if not self.spill:
             return ((plain, 0.0),)
         price = self.terms.get(WEIGHTS, 0.0) + self.spill.us_per_million
-        of_all = replace(plain, terms={**self.terms, WEIGHTS: price})
+        scale = self.scale + self.spill.share_of_work
+        of_all = replace(plain, scale=scale, terms={**self.terms, WEIGHTS: price})
         return (plain, 0.0), (of_all, -self.spill.us_per_million * self.spill.beyond)
 
     def pairs_us(self, pairs: Pairs) -> float:

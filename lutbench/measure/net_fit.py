@@ -32,7 +32,7 @@ from lutbench.measure.in_net import (
 )
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
 from lutbench.measure.one_thread import on_one_thread
-from lutbench.measure.spill import Spill
+from lutbench.measure.spill import US_PER_MS, Spill
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
 
@@ -48,8 +48,8 @@ _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
 # their odds. Likelihood of a few dozen nets tells little of it; the first is for nets that are known exactly.
 _WIDTHS = {0.001: -8.0, 0.05: 0.0, 0.1: -2.5, 0.2: -5.0}
 _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
-# Of the nets' weights, sizes to choose from beyond which they are paid for, and the logarithm of how likely one of them
-# is before any net is seen: one of several finds something by luck.
+# Of what nets are large by, sizes to choose from beyond which it is paid for, and the logarithm of how likely one of
+# them is before any net is seen: one of several finds something by luck.
 _SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8), -2.0
 _FEWEST_SPILLING = 4  # nets beyond it: one that was disturbed is no size
 _WARM_PASSES = 5  # after which sum and warmth agree
@@ -80,7 +80,7 @@ class Problem:
     colder: how much more operators take behind others, as `InNet` has it.
     free: the operators that may deviate, and how far each, as `freedom` has it.
     weights: of the nets, millions.
-    spill_beyond: where it is not 0, one column more is of a net's weights beyond so many millions (`with_spill`).
+    spill: where it is given, one column more is of what a net is beyond its size (`with_spill`).
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
     """
 
@@ -91,7 +91,7 @@ class Problem:
     colder: Mapping[str, float]
     free: Mapping[str, float]
     weights: Array
-    spill_beyond: float = 0.0
+    spill: Spill | None = None
     warm_us: float = 0.0
 
     def without(self, number: int) -> Problem:
@@ -100,10 +100,15 @@ class Problem:
         )
         return replace(self, columns=columns, targets=targets, latencies_us=latencies_us, weights=weights)
 
-    def with_spill(self, beyond: float) -> Problem:
-        """The same, of a problem without warmth, with a column of the nets' weights beyond so many millions."""
-        column = np.maximum(0, self.weights - beyond) / self.latencies_us
-        return replace(self, columns=np.column_stack([self.columns, column]), spill_beyond=beyond)
+    @property
+    def work_us(self) -> Array:
+        """What the nets' operators take by their rows, (nets,), microseconds."""
+        return self.columns[:, 0] * self.latencies_us
+
+    def with_spill(self, spill: Spill) -> Problem:
+        """The same, of a problem without warmth, with a column of what the nets pay at the spill's price."""
+        pays_us = [spill.us(weights, work_us) for weights, work_us in zip(self.weights, self.work_us, strict=True)]
+        return replace(self, columns=np.column_stack([self.columns, pays_us / self.latencies_us]), spill=spill)
 
     def sums_us(self, unknowns: Array) -> Array:
         """The nets' sums over operators under these unknowns, without what a small net pays."""
@@ -145,7 +150,7 @@ class Solution:
         setting, warm_us = self.problem.setting, self.problem.warm_us
         # without one of few small or large nets the others may ask for a share that there is not
         warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
-        spill = Spill(max(0.0, others.pop()), self.problem.spill_beyond) if self.problem.spill_beyond else Spill()
+        spill = self.problem.spill.times(max(0.0, others.pop())) if self.problem.spill else Spill()
         names = fitted_terms(setting)
         terms = dict(zip(names, others[: len(names)], strict=True))
         deviations = dict(zip(self.problem.free, others[len(names) :], strict=True))
@@ -231,16 +236,29 @@ def _likeliest(problem: Problem) -> Solution:
 
 def _with_spill(plain: Solution) -> Solution | None:
     """The likeliest solution in which large nets pay for weights that no cache keeps; None where they would save."""
-    weights = plain.problem.weights
-    sizes = {float(size) for size in np.quantile(weights, _SPILL_QUANTILES)}
-    sizes = {size for size in sizes if size > 0 and np.count_nonzero(weights > size) >= _FEWEST_SPILLING}
     # widths hardly tell sizes apart, and to look for them is what takes the time
-    tried = [_solve(plain.problem.with_spill(beyond), plain.share, plain.width) for beyond in sorted(sizes)]
+    tried = [_solve(plain.problem.with_spill(spill), plain.share, plain.width) for spill in _spills(plain.problem)]
     paying = [one for one in tried if one.unknowns[-1] > 0]
     if not paying:
         return None
     found = _likeliest(max(paying, key=lambda one: one.evidence).problem)
     return found if found.unknowns[-1] > 0 else None
+
+
+def _spills(problem: Problem) -> list[Spill]:
+    """Those to choose from, at a price of 1 microsecond: nets are large by weights, or by weights and time alike."""
+    weights, work_us = problem.weights, problem.work_us
+    usual_us, usual_weights = float(np.median(work_us)), float(np.median(weights))
+    found = []
+    for per_us in sorted({0.0, usual_weights / usual_us if usual_us > 0 else 0.0}):
+        amounts = weights + per_us * work_us
+        sizes = {float(size) for size in np.quantile(amounts, _SPILL_QUANTILES)}
+        found += [
+            Spill(1.0, size, US_PER_MS * per_us)
+            for size in sorted(sizes)
+            if size > 0 and np.count_nonzero(amounts > size) >= _FEWEST_SPILLING
+        ]
+    return found
 
 
 def _with_warmth(cold: Solution, size: float) -> Solution | None:
@@ -256,7 +274,7 @@ def _with_warmth(cold: Solution, size: float) -> Solution | None:
         problem, is_last = cold.problem.with_warmth(sums_us, warm_us), number == _WARM_PASSES - 1
         # widths hardly move the sums, and to look for them is what takes the time
         found = _likeliest(problem) if is_last else _solve(problem, cold.share, cold.width)
-    has_no_spill = found.problem.spill_beyond > 0 and found.unknowns[-2] <= 0
+    has_no_spill = found.problem.spill is not None and found.unknowns[-2] <= 0
     return found if 0 < -found.unknowns[-1] <= MOST_SHARE and not has_no_spill else None
 
 
@@ -280,7 +298,7 @@ def _solve(problem: Problem, share: float, width: float) -> Solution:
     factor = np.linalg.cholesky(expected + np.diag(spread**2 / weights))
     whitened_targets = np.linalg.solve(factor, targets)
     evidence = -float(whitened_targets @ whitened_targets) / 2 - float(np.log(np.diag(factor)).sum())
-    evidence += _log_chance(share) + _WIDTHS[width] + (_SPILL_CHANCE if problem.spill_beyond else 0.0)
+    evidence += _log_chance(share) + _WIDTHS[width] + (_SPILL_CHANCE if problem.spill else 0.0)
     return Solution(problem, unknowns, scale_spread, spread, share, width, evidence)
 
 

@@ -34,6 +34,12 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
     warm = replace(lut.metadata.context, warm_share=0.5, warm_size_us=450.0)
     write_lut(replace(lut, metadata=replace(lut.metadata, context=warm)), tmp_path / "warm.csv")
     assert "and by what they move, by how small it is as a whole;" in run("show", "warm.csv", cwd=tmp_path).stdout
+    for per_ms, said in ((0.0, "its weights beyond 2.1 million"), (1.2, "its weights and time beyond 2.1 million (a")):
+        large = replace(
+            lut.metadata.context, terms={}, spill_us_per_million=60.0, spill_beyond=2.12, spill_million_per_ms=per_ms
+        )
+        write_lut(replace(lut, metadata=replace(lut.metadata, context=large)), tmp_path / "large.csv")
+        assert f"over a net's operators, and by {said}" in run("show", "large.csv", cwd=tmp_path).stdout
     for most, said in ((-0.125, ", and by single operators of large tensors, ir_b most (-12.5 %);"), (0.004, "")):
         own = replace(lut.metadata.context, terms={}, deviations={"ir_a": 0.003, "ir_b": most})
         write_lut(replace(lut, metadata=replace(lut.metadata, context=own)), tmp_path / "own.csv")

@@ -19,14 +19,20 @@ from tests.measure.timed_nets import OVERHEAD_US, mean_error
 
 FP32 = Setting(dtype="fp32", runtime="executorch")
 spills = st.builds(Spill, st.floats(0, 1e4), st.floats(0, 1e3))
+timed_spills = st.builds(Spill, st.floats(0, 1e4), st.floats(0, 1e3), st.floats(0, 10))
 
 
 def timed(truth: InNet, count: int, seed: int, noise: float) -> list[NetMeasurement]:
     return timed_nets.timed(SPACE, truth, rows_us(), count, seed, purpose="spilling", noise=noise)
 
 
-def usual_weights() -> float:
-    return float(np.median([weights_of(net.operators) for net in timed(InNet(), 100, 9, 0.0)]))
+def usual_spill(price: float, quantile: float, is_time_counted: bool) -> Spill:
+    """Nets pay that are larger than this share of them, by weights, or by weights and time alike."""
+    nets, rows = timed(InNet(), 100, 9, 0.0), rows_us()
+    weights = np.array([weights_of(net.operators) for net in nets])
+    work_ms = np.array([sum(rows[name] - OVERHEAD_US for name in net.operators) for net in nets]) / 1000
+    per_ms = float(np.median(weights) / np.median(work_ms)) if is_time_counted else 0.0
+    return Spill(price, float(np.quantile(weights + per_ms * work_ms, quantile)), per_ms)
 
 
 @given(spills, st.floats(0, 1e3), st.floats(0, 1e3))
@@ -37,17 +43,28 @@ def test_only_weights_beyond_the_size_are_paid_for(spill: Spill, one: float, oth
     assert spill.times(2.0).us(many) == pytest.approx(2 * spill.us(many))
 
 
-@pytest.mark.parametrize(("price", "beyond"), [(-1.0, 2.0), (1.0, -2.0), (float("nan"), 2.0), (1.0, float("inf"))])
-def test_what_is_no_spill(price: float, beyond: float) -> None:
+@given(timed_spills, st.floats(0, 1e3), st.floats(0, 1e6))
+def test_a_millisecond_counts_as_so_many_weights(spill: Spill, weights: float, work_us: float) -> None:
+    more = weights + spill.million_per_ms * work_us / 1000
+    assert spill.us(weights, work_us) == Spill(spill.us_per_million, spill.beyond).us(more)
+    assert spill.us(weights, work_us) >= spill.us(weights)
+
+
+@pytest.mark.parametrize(
+    ("price", "beyond", "per_ms"),
+    [(-1.0, 2.0, 0.0), (1.0, -2.0, 0.0), (1.0, 2.0, -1.0), (float("nan"), 2.0, 0.0), (1.0, float("inf"), 0.0)],
+)
+def test_what_is_no_spill(price: float, beyond: float, per_ms: float) -> None:
     with pytest.raises(ValueError, match="no net pays"):
-        Spill(price, beyond)
+        Spill(price, beyond, per_ms)
 
 
 @pytest.mark.parametrize("warmth", [Warmth(), Warmth(0.5, 3000.0)])
 @pytest.mark.parametrize("terms", [{}, {WEIGHTS: 20.0, COLDER: 1.5, "alike": -5.0}])
-def test_a_net_takes_the_largest_of_the_sums(warmth: Warmth, terms: dict[str, float]) -> None:
+@pytest.mark.parametrize("is_time_counted", [False, True])
+def test_a_net_takes_the_largest_of_the_sums(warmth: Warmth, terms: dict[str, float], is_time_counted: bool) -> None:
     rows = rows_us()
-    fit = InNet(1.1, 2.0, terms, warmth=warmth, spill=Spill(300.0, usual_weights()))
+    fit = InNet(1.1, 2.0, terms, warmth=warmth, spill=usual_spill(300.0, 0.5, is_time_counted))
     larger = 0
     for net in timed(InNet(), 50, 3, 0.0):
         named = [(name, rows[name]) for name in net.operators]
@@ -65,15 +82,16 @@ def of_all_us(fit: InNet, added_us: float, named: list[tuple[str, float]]) -> fl
     return OVERHEAD_US + fit.warmth.net_us(sum_us + added_us)
 
 
+@pytest.mark.parametrize("is_time_counted", [False, True])
 @pytest.mark.parametrize("quantile", [0.5, 0.75])
-def test_nets_tell_what_large_ones_pay_and_from_which_size(quantile: float) -> None:
+def test_nets_tell_what_large_ones_pay_and_from_which_size(quantile: float, is_time_counted: bool) -> None:
     rows = rows_us()
-    weights = [weights_of(net.operators) for net in timed(InNet(), 100, 9, 0.0)]
-    truth = InNet(1.1, 1.0, spill=Spill(800.0, float(np.quantile(weights, quantile))))
+    truth = InNet(1.1, 1.0, spill=usual_spill(800.0, quantile, is_time_counted))
     nets, unseen = timed(truth, 32, 1, 0.004), timed(truth, 200, 2, 0.0)
     found = solve(problem_of(nets, rows, OVERHEAD_US, FP32, {}))
     assert found.in_net.spill.us_per_million == pytest.approx(800, rel=0.35)
     assert found.in_net.spill.beyond == pytest.approx(truth.spill.beyond, rel=0.15)
+    assert found.in_net.spill.million_per_ms == pytest.approx(truth.spill.million_per_ms, rel=0.15)
     without = mean_error(replace(found.in_net, spill=Spill()), rows, unseen)
     assert mean_error(found.in_net, rows, unseen) < min(0.008, without / 2)
     # what each net is said to be off is what the fit says of it

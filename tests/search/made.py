@@ -71,6 +71,7 @@ def made_lut(
         warm_size_us=warmth.size_us,
         spill_us_per_million=spill.us_per_million,
         spill_beyond=spill.beyond,
+        spill_million_per_ms=spill.million_per_ms,
     )
     metadata = Metadata(device, "onnxruntime 1", "int8", 1, space_section([space]), context=context)
     return Lut(metadata, tuple(rows), Path("luts") / f"{device}.csv")
