@@ -27,7 +27,7 @@ from _machine import machine
 from lutbench.device_agents.fake import FakeAgent
 from lutbench.events import Event
 from lutbench.jobs.operator_rounds import Campaign
-from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets, tuning_nets_wanted
+from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.measure.in_net import Setting
 from lutbench.measure.journal import Journal
 from lutbench.measure.protocol import Batch, Outcome, Protocol, Samples, Spent
@@ -89,7 +89,7 @@ def main() -> None:
     spaces, _ = find_spaces(about["space"], about["resolutions"], about["widths"])  # type: ignore[arg-type]
     protocol = Protocol(min_rounds=arguments.rounds, max_rounds=4 * arguments.rounds)
     setting = Setting(threads=int(str(about["threads"])), dtype=str(about["dtype"]))
-    nets = draw_tuning_nets(spaces, 0, wanted=tuning_nets_wanted(setting.dtype))
+    nets = draw_tuning_nets(spaces, 0, dtype=setting.dtype)
     canaries = choose_canaries(spaces, protocol)
     with tempfile.TemporaryDirectory(prefix="lutbench-") as folder:
         path = Path(folder) / "r1.jsonl"

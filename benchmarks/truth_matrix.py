@@ -23,7 +23,7 @@ from lutbench.export.cache import ArtifactCache
 from lutbench.export.exporters import find_exporter
 from lutbench.files import default_cache_folder
 from lutbench.jobs.artifacts import export_workloads
-from lutbench.jobs.tuning import draw_tuning_nets, tuning_nets_wanted
+from lutbench.jobs.tuning import draw_tuning_nets
 from lutbench.space.find import find_spaces
 from lutbench.space.macro import distinct_operators
 from lutbench.space.sampling import random_nets
@@ -63,7 +63,7 @@ def export(cell: dict[str, str], nets: int) -> str:
     started = time.monotonic()
     spaces, _ = find_spaces(cell["space"], (int(cell["resolution"]),), (float(cell["width"]),))
     operators = [operator for operator in distinct_operators(spaces) if operator.is_measured]
-    tuning = draw_tuning_nets(spaces, 0, wanted=tuning_nets_wanted(cell["dtype"]))
+    tuning = draw_tuning_nets(spaces, 0, dtype=cell["dtype"])
     judged = random_nets(spaces[0], nets, 0, "verify", {net.key for net in tuning}, varied=True)
     exporter, cache = find_exporter(cell["runtime"], cell["dtype"]), ArtifactCache(default_cache_folder())
     wanted = [*operators, *tuning, *judged]

@@ -52,7 +52,7 @@ from lutbench.jobs.measure_request import DEFAULT_DTYPE, DEFAULT_RUNTIME, Measur
 from lutbench.jobs.operator_rounds import Campaign
 from lutbench.jobs.processes import process_starts
 from lutbench.jobs.quiet import Waiting, wait_for_quiet
-from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets, tuning_nets_wanted
+from lutbench.jobs.tuning import choose_canaries, draw_tuning_nets
 from lutbench.locks import folder_lock
 from lutbench.lut.definitions import what_differs
 from lutbench.lut.file import read_lut, write_lut
@@ -260,15 +260,14 @@ def _exported(
     """
     operators = [op for op in distinct_operators(spaces) if op.is_measured]
     cache = ArtifactCache(default_cache_folder())
-    wanted = tuning_nets_wanted(request.dtype)
-    nets = draw_tuning_nets(spaces, request.seed, wanted=wanted)
+    nets = draw_tuning_nets(spaces, request.seed, dtype=request.dtype)
     artifacts, failures = export_workloads([*operators, *nets], exporter, request.dtype, cache, report)
     own = {operator.name for operator in operators}
     failed = own & {failure.artifact for failure in failures}
     if not failed:
         return nets, artifacts, failures
     first = {net.key: net for net in nets}
-    nets = draw_tuning_nets(spaces, request.seed, failed, wanted)
+    nets = draw_tuning_nets(spaces, request.seed, failed, request.dtype)
     more, further = export_workloads([n for n in nets if n.key not in first], exporter, request.dtype, cache, report)
     names = own | {net.key for net in nets}
     artifacts = sorted((a for a in (*artifacts, *more) if a.name in names), key=lambda artifact: artifact.name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lutbench.errors import SpaceError
 from lutbench.measure.design import lines, most_telling
@@ -13,7 +14,7 @@ from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.space.sampling import candidates_left, random_nets, smallest_net
+from lutbench.space.sampling import STRONG_TASTES, USUAL_TASTES, candidates_left, random_nets, smallest_net
 
 # As many as it takes to tell how far nets are from the fit, and which terms they ask for (figures are in
 # docs/notes/protocol.md). Each costs an export of a whole net, which takes longest in int8.
@@ -30,8 +31,12 @@ def tuning_nets_wanted(dtype: str) -> int:
     return TUNING_NETS if dtype == "int8" else TUNING_NETS_OF_FLOATS
 
 
+def _tastes(dtype: str) -> tuple[float, ...]:
+    return USUAL_TASTES if dtype == "int8" else STRONG_TASTES
+
+
 def draw_tuning_nets(
-    spaces: Sequence[Space], seed: int, failed: Collection[str] = (), wanted: int | None = None
+    spaces: Sequence[Space], seed: int, failed: Collection[str] = (), dtype: str = "int8"
 ) -> tuple[Net, ...]:
     """Nets of the spaces, most drawn at random, the others those that tell most beside them; none for tiny spaces.
 
@@ -39,30 +44,37 @@ def draw_tuning_nets(
     drifted since. They come from streams that `verify` does not draw from.
 
     failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
-    wanted: how many, of `tuning_nets_wanted`; TUNING_NETS where nothing is said.
+    dtype: of the LUT. Where there are more nets, some of them are of little else than one kind of block, or of skips:
+        what nets of all kinds say of those is an extrapolation.
     """
-    per_space = math.ceil((TUNING_NETS if wanted is None else wanted) / len(spaces))
+    per_space = math.ceil(tuning_nets_wanted(dtype) / len(spaces))
+    draw = partial(random_nets, varied=True, failed=failed, tastes=_tastes(dtype))
     nets: list[Net] = []
     for space in spaces:
         size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)
         count = min(per_space, size // 4)
-        drawn = random_nets(space, count, seed, "tune", varied=True, failed=failed)
+        drawn = draw(space, count, seed, "tune")
         if size >= _FEWEST_TO_CHOOSE_FROM:
             drawn = drawn[: math.ceil(count * _AT_RANDOM)]
-            drawn = (*drawn, *_most_telling(space, [*nets, *drawn], count - len(drawn), seed, failed))
+            drawn = (*drawn, *_most_telling(space, [*nets, *drawn], count - len(drawn), seed, failed, draw))
         nets.extend(drawn)
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 
 def _most_telling(
-    space: Space, taken: Sequence[Net], count: int, seed: int, failed: Collection[str]
+    space: Space,
+    taken: Sequence[Net],
+    count: int,
+    seed: int,
+    failed: Collection[str],
+    draw: Callable[..., tuple[Net, ...]],
 ) -> tuple[Net, ...]:
     """Of many random nets of the space, and its smallest, those that tell most beside the ones that are taken.
 
     Where it is not known how large they are, the first.
     """
     others = {net.key for net in taken}
-    pool = random_nets(space, _CHOSEN_FROM, seed, "tell", others, varied=True, failed=failed)
+    pool = draw(space, _CHOSEN_FROM, seed, "tell", others)
     smallest = smallest_net(space, f"tell_{seed}_smallest", failed)
     if smallest and smallest.key not in others | {net.key for net in pool}:
         pool = (*pool, smallest)

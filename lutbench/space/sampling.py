@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from lutbench.errors import SpaceError
@@ -14,7 +14,10 @@ from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD, Operator
 
 _TRIES_PER_NET = 1000
-_TASTE = 1.0  # standard deviation of the logarithm of how much likelier a trait makes a candidate: e times, or 1 / e
+# Standard deviations of the logarithm of how much likelier a trait makes a candidate: e times or 1 / e is what nets of
+# a search have; by the square of it a net may be of little else than one kind of block, or of skips.
+USUAL_TASTES: tuple[float, ...] = (1.0,)
+STRONG_TASTES: tuple[float, ...] = (1.0, 1.0, 2.0)
 _T = TypeVar("_T")
 
 
@@ -26,6 +29,7 @@ def random_nets(
     exclude: Collection[str] = (),
     varied: bool = False,
     failed: Collection[str] = (),
+    tastes: Sequence[float] = USUAL_TASTES,
 ) -> tuple[Net, ...]:
     """count different nets, each candidate equally likely in each layer, and each channel count and resolution.
 
@@ -35,14 +39,16 @@ def random_nets(
     varied: every other net has a taste of its own for skips, expansions, kernels and groups, and one of the space's
         heads: what a search finds is not made of equal shares of everything, as nets drawn evenly are.
     failed: operators that no net may have.
+    tastes: how strong tastes are, one after the other.
     """
     rng = random.Random(f"{space.name}@{space.label}/{purpose}/{seed}")
     seen = set(exclude)
     nets: list[Net] = []
     for number in range(count):
         has_taste = varied and number % 2 == 1
+        strength = tastes[number // 2 % len(tastes)]
         for _ in range(_TRIES_PER_NET):
-            weight = _taste(rng) if has_taste else None
+            weight = _taste(rng, strength) if has_taste else None
             own = _at_random(space, rng) if space.has_choices else space
             options = [candidates_left(layer, failed) for layer in own.layers]
             if not all(options):
@@ -101,7 +107,7 @@ def candidates_left(layer: Layer, failed: Collection[str]) -> tuple[Candidate, .
     return tuple(candidate for candidate in layer.candidates if layer.operator(candidate).name not in failed)
 
 
-def _taste(rng: random.Random) -> Callable[[Candidate], float]:
+def _taste(rng: random.Random, strength: float) -> Callable[[Candidate], float]:
     """How much likelier a net takes a candidate than another: by whether it skips, kind, expansion, kernel, groups."""
     found: dict[tuple[str, float], float] = {}
 
@@ -113,7 +119,7 @@ def _taste(rng: random.Random) -> Callable[[Candidate], float]:
                 ("kernel", float(candidate.kernel)),
                 ("groups", float(candidate.groups)),
             ]
-        return math.exp(sum(found.setdefault(trait, rng.gauss(0, _TASTE)) for trait in traits))
+        return math.exp(sum(found.setdefault(trait, rng.gauss(0, strength)) for trait in traits))
 
     return weight
 

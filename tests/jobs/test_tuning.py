@@ -18,19 +18,20 @@ from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.sampling import random_nets, smallest_net
+from lutbench.space.sampling import STRONG_TASTES, USUAL_TASTES, random_nets, smallest_net
 
 FBNET = fbnet(224, 1.0)
 
 
-@pytest.mark.parametrize(("dtype", "at_random"), [("int8", 20), ("fp32", 60)])
-def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others(dtype: str, at_random: int) -> None:
-    wanted = tuning_nets_wanted(dtype)
-    nets = draw_tuning_nets((FBNET,), 0, wanted=wanted)
-    assert len({net.key for net in nets}) == wanted == at_random * 8 / 5
-    assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True)
+@pytest.mark.parametrize(("dtype", "at_random", "tastes"), [("int8", 20, USUAL_TASTES), ("fp32", 60, STRONG_TASTES)])
+def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others(
+    dtype: str, at_random: int, tastes: tuple[float, ...]
+) -> None:
+    nets = draw_tuning_nets((FBNET,), 0, dtype=dtype)
+    assert len({net.key for net in nets}) == tuning_nets_wanted(dtype) == at_random * 8 / 5
+    assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True, tastes=tastes)
     assert smallest_net(FBNET, "tell_0_smallest") in nets[at_random:]
-    assert draw_tuning_nets((FBNET,), 0, wanted=wanted) == nets
+    assert draw_tuning_nets((FBNET,), 0, dtype=dtype) == nets
 
 
 def timed(nets: tuple[Net, ...], truth: InNet, rows_us: dict[str, float], noise: float) -> list[NetMeasurement]:
