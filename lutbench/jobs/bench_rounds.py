@@ -116,8 +116,8 @@ def visit_of(summary: Summary | None, nets: int, protocol: Protocol) -> tuple[in
 
     Half of what is beyond the protocol's own is timed, up to its max_repeats; the rest keeps the core at work.
     """
-    if summary is None:
-        return protocol.net_visit(None)
+    if summary is None:  # it may take seconds, and one visit of many hardly counts
+        return protocol.net_warmup, protocol.net_repeats
     warmup, repeats = protocol.net_visit(summary.latency_us)
     invocations = round(ROUND_US / nets / summary.latency_us)
     repeats = max(repeats, min(protocol.max_repeats, invocations // 2))

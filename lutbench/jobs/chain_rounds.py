@@ -157,7 +157,7 @@ class ChainCampaign:
         return RoundPlan(number, tuple(cycles), frozenset((key, 0) for key in (*left, *timed)))
 
     def _latency_us(self, key: str) -> float | None:
-        summary = self._data.summary(key, 0)
+        summary = self._data.best_summary(key, 0)
         return summary.latency_us if summary else None
 
     def _progress(self, number: int, disturbed: float) -> RoundProgress:

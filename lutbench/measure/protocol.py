@@ -138,8 +138,11 @@ class Protocol:
         return max(self.min_repeats, min(self.max_repeats, round(self.slice_us / max(latency_us, 1e-3))))
 
     def net_visit(self, latency_us: float | None) -> tuple[int, int]:
-        """Warm-up and timed invocations, in a round, of a net that takes about latency_us; None: not known yet."""
+        """Warm-up and timed invocations, in a round, of a net that takes about latency_us; None: not known yet.
+
+        What is not known may be small, and such a visit counts like any other.
+        """
         if latency_us is None:
-            return self.net_warmup, self.net_repeats
+            return self.net_warmup_most, self.net_repeats
         until_warm = math.ceil(self.net_warm_us / max(latency_us, 1e-3))
         return max(self.net_warmup, min(self.net_warmup_most, until_warm)), self.net_repeats

@@ -68,6 +68,11 @@ def test_small_nets_are_warm_before_they_are_timed(latency_us: float) -> None:
     assert cycle.warmup == protocol.net_warmup or (cycle.warmup - 1) * latency_us < protocol.net_warm_us
 
 
+def test_a_net_is_warm_in_its_first_visit_too() -> None:
+    protocol = Protocol()
+    assert protocol.net_visit(None) == (protocol.net_warmup_most, protocol.net_repeats)
+
+
 def test_short_operators_get_more_repeats() -> None:
     protocol = Protocol(slice_us=300, min_repeats=3, max_repeats=30)
     assert [protocol.repeats(us) for us in (None, 1.0, 20.0, 100.0, 5000.0)] == [3, 30, 15, 3, 3]
