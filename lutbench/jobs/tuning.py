@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from lutbench.errors import SpaceError
 from lutbench.measure.design import lines, most_telling
@@ -14,7 +13,14 @@ from lutbench.measure.scale import FEWEST_NETS
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import Operator
-from lutbench.space.sampling import STRONG_TASTES, USUAL_TASTES, candidates_left, random_nets, smallest_net
+from lutbench.space.sampling import (
+    STRONG_TASTES,
+    USUAL_TASTES,
+    candidates_left,
+    largest_net,
+    random_nets,
+    smallest_net,
+)
 
 # As many as it takes to tell how far nets are from the fit, and which terms they ask for (figures are in
 # docs/notes/protocol.md). Each costs an export of a whole net, which takes longest in int8.
@@ -31,10 +37,6 @@ def tuning_nets_wanted(dtype: str) -> int:
     return TUNING_NETS if dtype == "int8" else TUNING_NETS_OF_FLOATS
 
 
-def _tastes(dtype: str) -> tuple[float, ...]:
-    return USUAL_TASTES if dtype == "int8" else STRONG_TASTES
-
-
 def draw_tuning_nets(
     spaces: Sequence[Space], seed: int, failed: Collection[str] = (), dtype: str = "int8"
 ) -> tuple[Net, ...]:
@@ -44,46 +46,60 @@ def draw_tuning_nets(
     drifted since. They come from streams that `verify` does not draw from.
 
     failed: operators that none of them has, for they do not run; where a layer has no others, there are no nets.
-    dtype: of the LUT. Where there are more nets, some of them are of little else than one kind of block, or of skips:
-        what nets of all kinds say of those is an extrapolation.
+    dtype: of the LUT. Where there are more nets, some of them are of little else than one kind of block, or of skips,
+        and the largest is among them: what nets of all kinds say of those is an extrapolation.
     """
     per_space = math.ceil(tuning_nets_wanted(dtype) / len(spaces))
-    draw = partial(random_nets, varied=True, failed=failed, tastes=_tastes(dtype))
     nets: list[Net] = []
     for space in spaces:
+        draw = _Draw(space, seed, failed, has_extremes=dtype != "int8")
         size = math.prod(len(candidates_left(layer, failed)) for layer in space.layers)
         count = min(per_space, size // 4)
-        drawn = draw(space, count, seed, "tune")
+        drawn = draw.at_random(count, "tune")
         if size >= _FEWEST_TO_CHOOSE_FROM:
             drawn = drawn[: math.ceil(count * _AT_RANDOM)]
-            drawn = (*drawn, *_most_telling(space, [*nets, *drawn], count - len(drawn), seed, failed, draw))
+            drawn = (*drawn, *draw.most_telling([*nets, *drawn], count - len(drawn)))
         nets.extend(drawn)
     return tuple(nets) if len(nets) >= FEWEST_NETS else ()
 
 
-def _most_telling(
-    space: Space,
-    taken: Sequence[Net],
-    count: int,
-    seed: int,
-    failed: Collection[str],
-    draw: Callable[..., tuple[Net, ...]],
-) -> tuple[Net, ...]:
-    """Of many random nets of the space, and its smallest, those that tell most beside the ones that are taken.
+@dataclass(frozen=True)
+class _Draw:
+    """Draws tuning nets of a space, without what failed; with extremes also those that random nets hardly tell of."""
 
-    Where it is not known how large they are, the first.
-    """
-    others = {net.key for net in taken}
-    pool = draw(space, _CHOSEN_FROM, seed, "tell", others)
-    smallest = smallest_net(space, f"tell_{seed}_smallest", failed)
-    if smallest and smallest.key not in others | {net.key for net in pool}:
-        pool = (*pool, smallest)
-    try:
-        found = lines([*taken, *pool])
-    except SpaceError:  # a block of a user's own that was never counted
-        return pool[:count]
-    own = len(taken)
-    return tuple(pool[number - own] for number in most_telling(found, range(own), count))
+    space: Space
+    seed: int
+    failed: Collection[str]
+    has_extremes: bool
+
+    def at_random(self, count: int, purpose: str, others: Collection[str] = ()) -> tuple[Net, ...]:
+        tastes = STRONG_TASTES if self.has_extremes else USUAL_TASTES
+        return random_nets(
+            self.space, count, self.seed, purpose, others, varied=True, failed=self.failed, tastes=tastes
+        )
+
+    def most_telling(self, taken: Sequence[Net], count: int) -> tuple[Net, ...]:
+        """Chooses of many random nets, and the smallest, those that tell most beside the ones that are taken.
+
+        With extremes the largest is the first of them: a term that begins at some size is an extrapolation beyond it.
+        Where it is not known how large they are, the first.
+        """
+        wants_largest = self.has_extremes and count > 0
+        largest = largest_net(self.space, f"tell_{self.seed}_largest", self.failed) if wants_largest else None
+        first = (largest,) if largest and largest.key not in {net.key for net in taken} else ()
+        taken = [*taken, *first]
+        others = {net.key for net in taken}
+        pool = self.at_random(_CHOSEN_FROM, "tell", others)
+        smallest = smallest_net(self.space, f"tell_{self.seed}_smallest", self.failed)
+        if smallest and smallest.key not in others | {net.key for net in pool}:
+            pool = (*pool, smallest)
+        try:
+            found = lines([*taken, *pool])
+        except SpaceError:  # a block of a user's own that was never counted
+            return pool[:count]
+        own = len(taken)
+        chosen = most_telling(found, range(own), count - len(first))
+        return (*first, *(pool[number - own] for number in chosen))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from lutbench.errors import SpaceError
 from lutbench.space.candidate import Candidate
@@ -78,16 +79,26 @@ def smallest_net(space: Space, name: str, failed: Collection[str] = ()) -> Net |
 
     failed: operators that it must not have.
     """
+    return _extreme_net(space, name, failed, min)
+
+
+def largest_net(space: Space, name: str, failed: Collection[str] = ()) -> Net | None:
+    """The net of the most multiply-accumulates, with the widest head; likewise."""
+    found = _extreme_net(space, name, failed, max)
+    return found and replace(found, head_channels=max(space.head_channels, *space.other_heads, 0))
+
+
+def _extreme_net(space: Space, name: str, failed: Collection[str], extreme: Callable[..., Any]) -> Net | None:
     own = space
     if space.has_choices:
-        resolution = min(space.resolutions or (space.resolution,))
-        own = space.at(resolution, [min(stage.widths) for stage in space.stages])
+        resolution = extreme(space.resolutions or (space.resolution,))
+        own = space.at(resolution, [extreme(stage.widths) for stage in space.stages])
     options = [candidates_left(layer, failed) for layer in own.layers]
     if not all(options):
         return None
     try:
         choice = tuple(
-            min(candidates, key=lambda candidate: layer.operator(candidate).macs)
+            extreme(candidates, key=lambda candidate: layer.operator(candidate).macs)
             for layer, candidates in zip(own.layers, options, strict=True)
         )
     except SpaceError:  # a block of a user's own that was never counted

@@ -18,7 +18,7 @@ from lutbench.space.find import known_space
 from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.operator import OVERHEAD
-from lutbench.space.sampling import STRONG_TASTES, USUAL_TASTES, random_nets, smallest_net
+from lutbench.space.sampling import STRONG_TASTES, USUAL_TASTES, largest_net, random_nets, smallest_net
 
 FBNET = fbnet(224, 1.0)
 
@@ -31,6 +31,7 @@ def test_most_nets_are_drawn_at_random_and_the_smallest_is_among_the_others(
     assert len({net.key for net in nets}) == tuning_nets_wanted(dtype) == at_random * 8 / 5
     assert nets[:at_random] == random_nets(FBNET, at_random, 0, "tune", varied=True, tastes=tastes)
     assert smallest_net(FBNET, "tell_0_smallest") in nets[at_random:]
+    assert (largest_net(FBNET, "tell_0_largest") == nets[at_random]) == (dtype != "int8")
     assert draw_tuning_nets((FBNET,), 0, dtype=dtype) == nets
 
 
@@ -83,6 +84,16 @@ def test_several_spaces_share_the_nets_and_a_space_of_few_has_random_ones() -> N
     nets = draw_tuning_nets(spaces, 0)
     assert len({net.key for net in nets}) == 33
     assert {net.space.resolution for net in nets} == {32, 64, 96}
+
+
+def test_no_net_has_more_arithmetic_or_weights_than_the_largest() -> None:
+    for space in (FBNET, known_space("fbnetv2").scaled(224, 1.0), known_space("ofa-mobilenetv3").scaled(224, 1.0)):
+        largest = largest_net(space, "n")
+        assert largest is not None and largest.name.startswith("n@")
+        for net in random_nets(space, 100, 0, "any", varied=True, tastes=STRONG_TASTES):
+            assert net.macs <= largest.macs and net.params <= largest.params
+    every = {op.name for op in FBNET.searchable_operators}
+    assert largest_net(FBNET, "n", every) is None
 
 
 def test_the_smallest_net_has_nothing_that_failed_and_the_fewest_channels() -> None:
