@@ -148,17 +148,13 @@ class ChainCampaign:
     def _round(self, number: int, chains: Sequence[str], nets: Sequence[str]) -> RoundPlan:
         """Every program once, in an order of its own."""
         rng = random.Random(f"{self._seed}/{number}")  # the same plan when a cut-off round is taken up again
-        protocol, canary = self._protocol, self._plan.canary.name
+        protocol, canary, about_us = self._protocol, self._plan.canary.name, self._data.latency_us
         left = [key for key in chains if not self._data.has(number, key, 0)]
-        cycles = [Cycle((key,), 0, protocol.warmup, protocol.repeats(self._latency_us(key)), canary) for key in left]
+        cycles = [Cycle((key,), 0, protocol.warmup, protocol.repeats(about_us(key)), canary) for key in left]
         timed = [key for key in nets if not self._data.has(number, key, 0)]
-        cycles += net_cycles(timed, canary, lambda key: protocol.net_visit(self._latency_us(key)))
+        cycles += net_cycles(timed, canary, lambda key: protocol.net_visit(about_us(key)))
         rng.shuffle(cycles)
         return RoundPlan(number, tuple(cycles), frozenset((key, 0) for key in (*left, *timed)))
-
-    def _latency_us(self, key: str) -> float | None:
-        summary = self._data.best_summary(key, 0)
-        return summary.latency_us if summary else None
 
     def _progress(self, number: int, disturbed: float) -> RoundProgress:
         found = [(p.operator.name, self.slope(p)) for p in self._plan.programs if not self._is_done(p)]

@@ -181,8 +181,7 @@ class GroupedNets(ABC):
     def visit(self, group: Group, journal: Journal, name: str) -> tuple[int, int]:
         """A net's warm-up and timed invocations in a round: the protocol's, where nothing else is said."""
         del group
-        summary = journal.measurements.best_summary(name, 0)
-        return self.how.protocol.net_visit(summary.latency_us if summary else None)
+        return self.how.protocol.net_visit(journal.measurements.latency_us(name))
 
 
 def measure_nets(

@@ -337,8 +337,7 @@ class Campaign:
         return summary.latency_us if summary else None
 
     def _net_visit(self, key: str) -> tuple[int, int]:
-        summary = self._data.best_summary(key, 0)
-        return self._protocol.net_visit(summary.latency_us if summary else None)
+        return self._protocol.net_visit(self._data.latency_us(key))
 
     def _progress(self, depths: Sequence[int], number: int, disturbed: float) -> RoundProgress:
         if len(depths) > 1:

@@ -182,6 +182,11 @@ class Measurements:
             return None
         return visits.summary_of_all() if self._all_count(artifact, depth) else visits.summary()
 
+    def latency_us(self, artifact: str, depth: int = 0) -> float | None:
+        """About what one invocation takes, by the rounds of `best_summary`; None where there is none yet."""
+        summary = self.best_summary(artifact, depth)
+        return summary.latency_us if summary else None
+
     def _all_count(self, artifact: str, depth: int) -> bool:
         """Whether all rounds are better than those that count by themselves: it is mostly disturbed, and hardly slower.
 

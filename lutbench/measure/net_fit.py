@@ -32,9 +32,10 @@ from lutbench.measure.in_net import (
 )
 from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
 from lutbench.measure.one_thread import on_one_thread
-from lutbench.measure.spill import US_PER_MS, Spill
+from lutbench.measure.spill import Spill
 from lutbench.measure.statistics import SPREAD_PER_MAD
 from lutbench.measure.warmth import MOST_SHARE, Warmth
+from lutbench.units import US_PER_MS
 
 Array = npt.NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-US_PER_MS = 1000.0
+from lutbench.units import US_PER_MS
 
 
 @dataclass(frozen=True)
