@@ -200,8 +200,9 @@ def _terms_text(context: ContextSection) -> str:
     looks_at = context.in_net.looks_at
     if "is_blocked" in looks_at:
         texts.append(f"by what neighbours keep in blocks of {context.block_channels} channels")
-    texts += ["by which blocks are neighbours"] if looks_at - {"is_blocked", "is_slow"} else []
+    texts += ["by which blocks are neighbours"] if looks_at - {"is_blocked", "is_slow", "widest"} else []
     texts += ["by what stands behind wide kernels"] if "is_slow" in looks_at else []
+    texts += ["by their weights behind large tensors"] if "widest" in looks_at else []
     texts += _deviations_texts(context.deviations)
     if context.warm_share:
         texts.append("by how small it is as a whole")

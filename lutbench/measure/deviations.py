@@ -14,19 +14,11 @@ import math
 from functools import lru_cache
 
 from lutbench.errors import SpaceError
-from lutbench.measure.neighbours import moved
-from lutbench.space.operator import Operator, parse_operator
+from lutbench.measure.tensors import widest_layer
+from lutbench.space.operator import parse_operator
 from lutbench.units import BYTES_PER_ELEMENT
 
 _LARGE_BYTES = 1e7  # what one layer reads and writes from which on an operator may deviate in full
-
-
-def widest_layer(operator: Operator) -> int:
-    """The most elements that one of its layers reads and writes; what is counted as a whole is one layer."""
-    if operator.counted:
-        return moved(operator)
-    graph = operator.graph
-    return max(graph.read(node) + math.prod(node.shape) for node in graph.nodes)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -32,6 +32,7 @@ from lutbench.errors import SpaceError
 from lutbench.measure.neighbours import (
     ALIKE,
     BOUNDARIES,
+    EVICTED,
     KEPT,
     NEIGHBOUR_TERMS,
     REGROUPED,
@@ -39,10 +40,10 @@ from lutbench.measure.neighbours import (
     SLOWED_WEIGHTS,
     SPARED,
     Pairs,
-    moved,
     pairs_of,
 )
 from lutbench.measure.spill import Spill
+from lutbench.measure.tensors import moved
 from lutbench.measure.warmth import Warmth
 from lutbench.measure.wide_kernels import packed_weights
 from lutbench.space.operator import Operator, parse_operator
@@ -121,16 +122,18 @@ def _weights_terms(setting: Setting) -> set[str]:
 def _neighbour_terms(setting: Setting) -> tuple[str, ...]:
     """Those that nets were found to ask for (docs/notes/protocol.md: neighbours).
 
-    Boundaries cost something where several threads share the work at them.
+    Boundaries cost something where several threads share the work at them. What large tensors evict is asked for where
+    elements have four bytes.
     """
+    evicted = (EVICTED,) if setting.dtype == "fp32" else ()
     if setting.block_channels:
         if setting.dtype != "fp32":  # which no runtime has: tuning nets are drawn by it (`design`)
             return (KEPT,)
-        return (SPARED, REGROUPED, BOUNDARIES) if setting.threads > 1 else (SPARED, REGROUPED)
+        boundaries = (BOUNDARIES,) if setting.threads > 1 else ()
+        return (SPARED, REGROUPED, *boundaries, *evicted)
     alike = (ALIKE,) if setting.runtime == "torch" or setting.dtype == "fp32" else ()
-    if setting.runtime == "executorch":
-        return (*alike, SLOWED_WEIGHTS if setting.dtype == "fp32" else SLOWED)
-    return alike
+    slowed = (SLOWED_WEIGHTS if setting.dtype == "fp32" else SLOWED,) if setting.runtime == "executorch" else ()
+    return (*alike, *slowed, *evicted)
 
 
 @lru_cache(maxsize=1 << 16)

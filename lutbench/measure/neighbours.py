@@ -3,9 +3,10 @@
 Layouts are one reason (`layouts`): between two operators that compute in blocks of channels a net leaves out what each
 does alone, and a convolution of it adds what an addition of its own does alone. Of others only the effect is known, by
 nets that were measured (docs/notes/protocol.md: neighbours): a block behind one of its own kind takes less than behind
-another, or more, by the runtime, whatever their kernels and shapes, and grouped blocks beside others take more. A last
-one reaches further than the next operator: a kernel that is computed with wide instructions slows all that follows it
-in a net (`wide_kernels`).
+another, or more, by the runtime, whatever their kernels and shapes, and grouped blocks beside others take more. Two
+reach further than the next operator. A kernel that is computed with wide instructions slows all that follows it in a
+net (`wide_kernels`). And the weights of all that follows a layer of large tensors cost more, the larger they are: it
+seems that they take the place of weights in a cache.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from types import MappingProxyType
 
 from lutbench.errors import SpaceError
 from lutbench.measure.layouts import Ends, Kept, ends_of
+from lutbench.measure.tensors import moved, widest_layer
 from lutbench.measure.wide_kernels import has_wide_kernel
 from lutbench.space.operator import Operator, parse_operator
 
 _MILLION = 1e6
+_CLASSES = 2  # of size, in an octave
 _PASSES = Ends(passes=True)
 
 
@@ -34,6 +37,7 @@ class Before:
     is_grouped: it has convolutions in groups.
     block: its kind, without kernel and shape.
     is_slow: a wide kernel came before, at once or earlier.
+    widest: million elements that the widest layer until then reads and writes, by classes of size.
 
     The third and fourth are None where nothing is before, or nothing is known of it.
     """
@@ -43,6 +47,7 @@ class Before:
     is_grouped: bool | None = None
     block: Hashable = None
     is_slow: bool = False
+    widest: float = 0.0
 
 
 NOTHING = Before()  # before a net's first operator
@@ -57,6 +62,7 @@ class Pairs:
     regrouped: of one that is grouped and one that is not.
     first_residuals: of a residual block behind an operator that is none.
     slowed, slowed_weights: million elements that operators behind a wide kernel read and write, and of their weights.
+    evicted: of each operator, million weights times million elements of the widest layer before it.
     """
 
     kept: Kept = field(default_factory=Kept)
@@ -66,6 +72,7 @@ class Pairs:
     first_residuals: int = 0
     slowed: float = 0.0
     slowed_weights: float = 0.0
+    evicted: float = 0.0
 
     @property
     def spared(self) -> float:
@@ -85,6 +92,7 @@ class Pairs:
             self.first_residuals + other.first_residuals,
             self.slowed + other.slowed,
             self.slowed_weights + other.slowed_weights,
+            self.evicted + other.evicted,
         )
 
 
@@ -101,9 +109,10 @@ class NeighbourTerm:
 
 
 KEPT, SPARED, BOUNDARIES, ALIKE, REGROUPED = "kept", "spared", "boundaries", "alike", "regrouped"
-FIRST_RESIDUALS, SLOWED, SLOWED_WEIGHTS = "first_residuals", "slowed", "slowed_weights"
-# the first two and the last two in us per million elements, the others in us for each place between two operators;
-# `kept` and `first_residuals` are of LUTs that were fitted before nets were asked for what they are spared
+FIRST_RESIDUALS, SLOWED, SLOWED_WEIGHTS, EVICTED = "first_residuals", "slowed", "slowed_weights", "evicted"
+# `kept`, `spared` and those behind wide kernels in us per million elements, `evicted` in us per million weights and
+# million elements, the others in us for each place between two operators; `kept` and `first_residuals` are of LUTs that
+# were fitted before nets were asked for what they are spared
 NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
     {
         KEPT: NeighbourTerm(lambda pairs: pairs.kept.elements, "is_blocked"),
@@ -114,6 +123,7 @@ NEIGHBOUR_TERMS: Mapping[str, NeighbourTerm] = MappingProxyType(
         FIRST_RESIDUALS: NeighbourTerm(lambda pairs: pairs.first_residuals, "is_residual"),
         SLOWED: NeighbourTerm(lambda pairs: pairs.slowed, "is_slow"),
         SLOWED_WEIGHTS: NeighbourTerm(lambda pairs: pairs.slowed_weights, "is_slow"),
+        EVICTED: NeighbourTerm(lambda pairs: pairs.evicted, "widest"),
     }
 )
 
@@ -124,6 +134,7 @@ class Neighbour:
 
     is_wide: it has a wide kernel.
     moved, weights: million elements that it reads and writes, and of its weights.
+    widest: million elements that its widest layer reads and writes, by classes of size.
     """
 
     ends: Ends = field(default_factory=Ends)
@@ -133,6 +144,7 @@ class Neighbour:
     is_wide: bool = False
     moved: float = 0.0
     weights: float = 0.0
+    widest: float = 0.0
 
     def pairs(self, before: Before) -> Pairs:
         """What it has with the operator before it."""
@@ -147,14 +159,21 @@ class Neighbour:
             first_residuals=int(self.is_residual and not before.is_residual),
             slowed=self.moved if is_slowed else 0.0,
             slowed_weights=self.weights if is_slowed else 0.0,
+            evicted=self.weights * before.widest,
         )
 
     def after(self, before: Before) -> Before:
         """What the next operator finds."""
         if self.ends.passes:
             return before
-        is_blocked, is_slow = self.ends.after(before.is_blocked), before.is_slow or self.is_wide
-        return Before(is_blocked, self.is_residual, self.is_grouped, self.block, is_slow)
+        return Before(
+            self.ends.after(before.is_blocked),
+            self.is_residual,
+            self.is_grouped,
+            self.block,
+            before.is_slow or self.is_wide,
+            max(before.widest, self.widest),
+        )
 
 
 def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
@@ -167,19 +186,21 @@ def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
     block = operator.kind, operator.label, operator.expansion, operator.groups, operator.options
     ends = ends_of(operator, block_channels) if block_channels else Ends()
     is_grouped = None if operator.kind == "foreign" else operator.groups > 1
-    return Neighbour(ends, _is_residual(operator), is_grouped, block, *_slows_and_slowed(operator))
+    return Neighbour(ends, _is_residual(operator), is_grouped, block, *_slows_and_sizes(operator))
 
 
-def _slows_and_slowed(operator: Operator) -> tuple[bool, float, float]:
+def _slows_and_sizes(operator: Operator) -> tuple[bool, float, float, float]:
+    """Whether it has a wide kernel, and what it moves, its weights and its widest layer, millions."""
     try:
-        return has_wide_kernel(operator), moved(operator) / _MILLION, operator.params / _MILLION
+        is_wide, widest = has_wide_kernel(operator), _size_class(widest_layer(operator))
+        return is_wide, moved(operator) / _MILLION, operator.params / _MILLION, widest / _MILLION
     except SpaceError:  # an operator of an imported table
-        return False, 0.0, 0.0
+        return False, 0.0, 0.0, 0.0
 
 
-def moved(operator: Operator) -> int:
-    """Elements of input and output."""
-    return math.prod(operator.input_shape) + math.prod(operator.output_shape)
+def _size_class(elements: int) -> float:
+    """The elements, rounded by a factor of at most 1.19: a search keeps a state for each size that nets may have."""
+    return 2 ** (round(_CLASSES * math.log2(elements)) / _CLASSES) if elements else 0.0
 
 
 def _is_residual(operator: Operator) -> bool:

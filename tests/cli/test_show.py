@@ -25,6 +25,7 @@ def test_what_nets_take_beside_their_rows_is_said(tmp_path: Path) -> None:
         ("alike", {"alike": -3.0, "kept": -1.0}, 0, "over a net's operators, and by which blocks are neighbours;"),
         ("cold", {"colder": 1.5}, 0, "over a net's operators, and by how cold they get behind others;"),
         ("slowed", {"slowed": 30.0}, 0, "over a net's operators, and by what stands behind wide kernels;"),
+        ("evicted", {"evicted": 30.0}, 0, "over a net's operators, and by their weights behind large tensors;"),
     ):
         path = tmp_path / f"{name}.csv"
         write_lut(with_context(path, terms, block_channels), path)

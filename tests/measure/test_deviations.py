@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lutbench.measure.deviations import freedom, widest_layer
+from lutbench.measure.deviations import freedom
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement
 from lutbench.measure.scale import fit_scale
-from lutbench.space.operator import parse_operator
 from tests.measure import timed_nets
 from tests.measure.test_in_net import SPACE, rows_us
 from tests.measure.timed_nets import mean_error
@@ -21,14 +20,6 @@ FP32 = Setting(dtype="fp32", runtime="executorch")
 
 def timed(truth: InNet, count: int, seed: int, noise: float) -> list[NetMeasurement]:
     return timed_nets.timed(SPACE, truth, rows_us(), count, seed, purpose="deviating", noise=noise)
-
-
-def test_the_widest_layer_is_what_it_reads_and_writes() -> None:
-    assert widest_layer(parse_operator(LARGE)) == 2 * 96 * 112 * 112  # the depthwise convolution
-    assert widest_layer(parse_operator("ir_k3_e6_g1_16x112x112_24_s2")) == 96 * (112 * 112 + 56 * 56)
-    assert widest_layer(parse_operator("fc_1984_1000")) == 2984
-    # of squeeze-and-excitation the product, which reads one number a channel beside the map
-    assert widest_layer(parse_operator("ir_k3_e3_g1_se0.25_24x56x56_24_s1")) == 2 * 72 * 56 * 56 + 72
 
 
 def test_operators_of_small_tensors_may_hardly_deviate_and_no_one_beyond_the_largest() -> None:

@@ -12,6 +12,7 @@ from lutbench.measure.layouts import Kept
 from lutbench.measure.neighbours import (
     ALIKE,
     BOUNDARIES,
+    EVICTED,
     KEPT,
     NEIGHBOUR_TERMS,
     REGROUPED,
@@ -25,6 +26,7 @@ from lutbench.measure.neighbours import (
     pairs_of,
 )
 from lutbench.measure.scale import fit_scale
+from lutbench.measure.tensors import widest_layer
 from lutbench.measure.wide_kernels import has_wide_kernel
 from lutbench.space.find import known_space
 from lutbench.space.operator import OVERHEAD, parse_operator
@@ -34,10 +36,16 @@ STEM, WIDER = "stem_k3_3x16x16_16_s2", "ir_k3_e3_g1_16x8x8_24_s1"
 RESIDUAL, GROUPED, SKIP = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1", "identity_16x8x8"
 
 
+def besides(pairs: Pairs) -> Pairs:
+    """The same without what large tensors evict, which is more than nothing in every net."""
+    assert pairs.evicted > 0
+    return replace(pairs, evicted=0.0)
+
+
 def test_a_residual_block_is_the_first_or_behind_another() -> None:
-    assert pairs_of([STEM, WIDER], 0) == Pairs()
-    assert pairs_of([STEM, RESIDUAL], 0) == Pairs(first_residuals=1)
-    assert pairs_of([STEM, RESIDUAL, SKIP, RESIDUAL, WIDER], 0) == Pairs(alike=2, first_residuals=1)
+    assert besides(pairs_of([STEM, WIDER], 0)) == Pairs()
+    assert besides(pairs_of([STEM, RESIDUAL], 0)) == Pairs(first_residuals=1)
+    assert besides(pairs_of([STEM, RESIDUAL, SKIP, RESIDUAL, WIDER], 0)) == Pairs(alike=2, first_residuals=1)
     assert pairs_of([RESIDUAL, WIDER, RESIDUAL.replace("16", "24")], 0).first_residuals == 2
 
 
@@ -56,7 +64,7 @@ def test_grouped_blocks_beside_others_are_counted() -> None:
 
 def test_a_net_is_spared_what_stays_in_blocks_and_what_convolutions_add() -> None:
     elements = 16 * 8 * 8 / 1e6
-    assert pairs_of([STEM, RESIDUAL], 16) == Pairs(Kept(elements, 1), elements, first_residuals=1)
+    assert besides(pairs_of([STEM, RESIDUAL], 16)) == Pairs(Kept(elements, 1), elements, first_residuals=1)
     assert pairs_of([STEM, RESIDUAL, RESIDUAL], 16).spared == pytest.approx(6 * elements)
     # alone, a grouped block copies its input before its last convolution adds to it; what is behind it is not in blocks
     assert pairs_of([GROUPED, RESIDUAL], 16).spared == pytest.approx(elements)
@@ -74,23 +82,38 @@ def test_all_behind_a_wide_kernel_is_slowed_and_wide_kernels_are_not() -> None:
     assert neighbour_of(parse_operator("foreign_x"), 0).pairs(Before(is_slow=True)) == Pairs()
 
 
+def test_weights_count_by_the_widest_layer_before_them() -> None:
+    def weights(*names: str) -> float:
+        return sum(parse_operator(name).params for name in names) / 1e6
+
+    small, large = (2 ** (halves / 2) / 1e6 for halves in (22, 25))  # of some 2,000 and 6,000 elements, by half octaves
+    assert widest_layer(parse_operator(STEM)) == 3 * 16 * 16 + 16 * 8 * 8 == 1792
+    assert widest_layer(parse_operator(RESIDUAL)) == 2 * 48 * 8 * 8 == 6144
+    assert pairs_of([STEM], 0).evicted == 0
+    assert pairs_of([STEM, RESIDUAL], 0).evicted == pytest.approx(small * weights(RESIDUAL))
+    # what is narrower behind it takes its place no more than a layer that is left out
+    found = pairs_of([STEM, RESIDUAL, SKIP, GROUPED, "nothing", WIDER], 0)
+    assert found.evicted == pytest.approx(small * weights(RESIDUAL) + large * weights(GROUPED, WIDER))
+    assert pairs_of(["foreign_x", "nothing"], 0) == Pairs()
+
+
 def test_a_layer_that_is_left_out_is_no_neighbour() -> None:
     assert pairs_of([GROUPED, SKIP, GROUPED], 16) == pairs_of([GROUPED, GROUPED], 16)
-    before = Before(True, True, True, "any", True)
+    before = Before(True, True, True, "any", True, 0.5)
     assert neighbour_of_name(SKIP, 16).after(before) == before
 
 
 def test_sums_of_pairs() -> None:
-    one = Pairs(Kept(0.5, 1), 0.25, 2, 3, 4, 0.125, 0.75)
-    assert one + one == Pairs(Kept(1.0, 2), 0.5, 4, 6, 8, 0.25, 1.5)
-    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1.25, 1, 2, 3, 4, 0.125, 0.75]
+    one = Pairs(Kept(0.5, 1), 0.25, 2, 3, 4, 0.125, 0.75, 0.375)
+    assert one + one == Pairs(Kept(1.0, 2), 0.5, 4, 6, 8, 0.25, 1.5, 0.75)
+    assert [term.amount(one) for term in NEIGHBOUR_TERMS.values()] == [0.5, 1.25, 1, 2, 3, 4, 0.125, 0.75, 0.375]
 
 
 def test_int8_is_asked_for_one_by_its_runtime_and_chains_for_none() -> None:
     assert fitted_terms(Setting(runtime="torch"))[0] == ALIKE
     assert set(fitted_terms(Setting(runtime="executorch"))) & set(NEIGHBOUR_TERMS) == {SLOWED}
     in_fp32 = fitted_terms(Setting(dtype="fp32", runtime="executorch"))
-    assert set(in_fp32) & set(NEIGHBOUR_TERMS) == {ALIKE, SLOWED_WEIGHTS}
+    assert set(in_fp32) & set(NEIGHBOUR_TERMS) == {ALIKE, SLOWED_WEIGHTS, EVICTED}
     for setting in (OF_CHAINS, Setting(threads=2, runtime="onnxruntime")):
         assert not set(fitted_terms(setting)) & set(NEIGHBOUR_TERMS)
 
@@ -103,6 +126,7 @@ def test_int8_is_asked_for_one_by_its_runtime_and_chains_for_none() -> None:
         ({SPARED: -1500.0, REGROUPED: 20.0}, Setting(16, dtype="fp32"), Setting(16)),
         ({ALIKE: 40.0}, Setting(dtype="fp32", runtime="executorch"), Setting()),
         ({ALIKE: -40.0}, Setting(runtime="torch"), Setting()),
+        ({EVICTED: 1500.0}, Setting(dtype="fp32"), Setting()),
     ],
 )
 def test_nets_ask_for_what_their_neighbours_take(

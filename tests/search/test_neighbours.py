@@ -36,7 +36,8 @@ SPACES = {
 
 OTHERS = {"alike": -6.0, "first_residuals": 9.0, "regrouped": 7.0}
 WIDE = {"slowed": 300.0, "slowed_weights": 50.0}  # what follows a kernel of 7x7, which only some of the spaces have
-TERMS = {"kept": {}, "all": OTHERS, **{name: {name: us} for name, us in (OTHERS | WIDE).items()}}
+EVICTED = {"evicted": 400.0}  # per million weights and million elements, of nets of small maps
+TERMS = {"kept": {}, "all": OTHERS | EVICTED, **{name: {name: us} for name, us in (OTHERS | WIDE | EVICTED).items()}}
 
 
 def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str = "host", others: str = "kept") -> Lut:
@@ -57,7 +58,7 @@ def kept_lut(space: Space, block_channels: int = 8, seed: int = 0, device: str =
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize(
     ("block_channels", "others"),
-    [(8, "kept"), (16, "kept"), (16, "all"), (0, "first_residuals"), (0, "alike")],
+    [(8, "kept"), (16, "kept"), (16, "all"), (0, "first_residuals"), (0, "alike"), (0, "evicted")],
 )
 def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int, others: str) -> None:
     space = SPACES[name]
@@ -77,8 +78,8 @@ def test_one_hot_gates_take_what_predict_says(name: str, block_channels: int, ot
     assert max(changes_us) > 5
 
 
-@pytest.mark.parametrize("term", WIDE)
-def test_all_that_follows_a_wide_kernel_is_counted_by_the_walk(term: str) -> None:
+@pytest.mark.parametrize("term", WIDE | EVICTED)
+def test_all_that_follows_a_wide_kernel_or_layer_is_counted_by_the_walk(term: str) -> None:
     space = SPACES["ofa"]
     lut = kept_lut(space, 0, others=term)
     model = latency_model(lut, space)
