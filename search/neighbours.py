@@ -106,7 +106,7 @@ class _Rules:
 
     @cached_property
     def sizes(self) -> Floats:
-        """Holds of each operator by its position (operators, 3): one, million elements that it moves, and of its weights."""
+        """Holds by an operator's position (operators, 3): one, million elements it moves, and of its weights."""
         return np.array([[0.0] * len(_SIZES), *([1.0, one.moved, one.weights] for one in self._found)])
 
     def _of_no_size(self, neighbour: Neighbour) -> Neighbour:
