@@ -3,8 +3,8 @@
     LAT = fixed + sum over layers l and candidates i of m[l, i] * cost[l, i]
 
 cost is what `lutbench predict` adds for the operator, 0 for an identity; fixed is the overhead, the stem and the tail.
-Where the LUT says that small nets save something, LAT is made of this sum (`warm`); where large ones pay something, it
-is the larger of two such sums (`larger`).
+Where the LUT says that small nets save or pay something, LAT is made of this sum (`warm`); where large ones pay
+something, it is the larger of two such sums (`larger`).
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def expected_costs(models: Sequence[CostModel], device: torch.device | str = "cp
     """What makes the expected costs (models,) of gates (decisions, options), differentiable.
 
     Exact for gates that are one-hot; else the mean over nets that are drawn from them, each decision by itself, or what
-    their mean sum makes where small nets save something, and the larger of two such means where large ones pay.
+    their mean sum makes where small nets save or pay something, and the larger of two such means where large ones pay.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""What a net costs whose decisions come to a sum: the sum itself, or less where small nets save something.
+"""What a net costs whose decisions come to a sum: the sum itself, or another where small nets save or pay something.
 
-What a LUT says that small nets save (`lutbench.measure.warmth`) is of a net as a whole, and no decision's. But it grows
-with the sum, so that the walks and knapsacks of a search stay sums, and only their ends are turned into latencies, and
-budgets into sums.
+What a LUT says that small nets save, or pay (`lutbench.measure.warmth`), is of a net as a whole, and no decision's. But
+it grows with the sum, so that the walks and knapsacks of a search stay sums, and only their ends are turned into
+latencies, and budgets into sums.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class ContextSection:
     deviations: how much more of its own work an operator takes inside a net, by its name, fractions.
     block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
         with; 0 without.
-    warm_share, warm_size_us: what small nets save as a whole, as `lutbench.measure.warmth` has it; 0 where nothing is.
+    warm_share, warm_size_us: what small nets save as a whole, or pay, as `lutbench.measure.warmth` has it; 0: nothing.
     spill_us_per_million, spill_beyond: what large nets pay for weights that no cache keeps, as `lutbench.measure.spill`
         has it; microseconds per million weights, and million weights; 0 where nothing is paid.
     spill_million_per_ms: how many million weights a millisecond of such a net counts for; 0: weights alone count.

@@ -192,14 +192,14 @@ def neighbour_of(operator: Operator, block_channels: int) -> Neighbour:
 def _slows_and_sizes(operator: Operator) -> tuple[bool, float, float, float]:
     """Whether it has a wide kernel, and what it moves, its weights and its widest layer, millions."""
     try:
-        is_wide, widest = has_wide_kernel(operator), _size_class(widest_layer(operator))
-        return is_wide, moved(operator) / _MILLION, operator.params / _MILLION, widest / _MILLION
+        is_wide, widest = has_wide_kernel(operator), _size_class(widest_layer(operator) / _MILLION)
+        return is_wide, moved(operator) / _MILLION, operator.params / _MILLION, widest
     except SpaceError:  # an operator of an imported table
         return False, 0.0, 0.0, 0.0
 
 
-def _size_class(elements: int) -> float:
-    """The elements, rounded by a factor of at most 1.19: a search keeps a state for each size that nets may have."""
+def _size_class(elements: float) -> float:
+    """Million elements, off by a factor of at most 1.19: a search keeps a state for each size that a net may have."""
     return 2 ** (round(_CLASSES * math.log2(elements)) / _CLASSES) if elements else 0.0
 
 

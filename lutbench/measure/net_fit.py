@@ -4,9 +4,9 @@ Linear in scale, operator_us and the terms of `in_net`, on relative errors. Each
 the others around 0, as wide as that a term is expected to make up a share of a usual net's latency. How wide that share
 is, is found by the likelihood of the nets: where rows and nets agree but for a scale, terms stay near 0 and cost no
 accuracy; where they do not, a few dozen nets are enough to tell. A net that was disturbed does not carry the others
-along (Huber). Likelihood also tells whether small nets save something as a whole (`warmth`) or large ones pay something
-(`spill`), and how small and how large they are, and how far single operators may deviate (`deviations`), whose prior is
-of their own time.
+along (Huber). Likelihood also tells whether small nets save or pay something as a whole (`warmth`) or large ones pay
+something (`spill`), and how small and how large they are, and how far single operators may deviate (`deviations`),
+whose prior is of their own time.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from lutbench.measure.in_net import (
     side_powers,
     weights_of,
 )
-from lutbench.measure.neighbours import NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
+from lutbench.measure.neighbours import EVICTED, NEIGHBOUR_TERMS, SLOWED, SLOWED_WEIGHTS, pairs_of
 from lutbench.measure.one_thread import on_one_thread
 from lutbench.measure.spill import Spill
 from lutbench.measure.statistics import SPREAD_PER_MAD
-from lutbench.measure.warmth import MOST_SHARE, Warmth
+from lutbench.measure.warmth import LEAST_SHARE, MOST_SHARE, Warmth
 from lutbench.units import US_PER_MS
 
 Array = npt.NDArray[np.float64]
 
 _SCALE_SPREAD = 0.1
+_BEFORE_TERMS = 2  # unknowns: the scale and operator_us
 _SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2)  # of a usual net's latency, widths to choose from
 # the width that most of 47 LUTs were predicted best by, a standard deviation of it as a factor, and odds of any other
 _USUAL_SHARE, _SHARE_FACTOR, _ANY_SHARE = 0.1, 2.0, math.exp(-12)
@@ -52,6 +53,7 @@ _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth
 # Of what nets are large by, sizes to choose from beyond which it is paid for, and the logarithm of how likely one of
 # them is before any net is seen: one of several finds something by luck.
 _SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8), -2.0
+_PAYING_CHANCE = -3.0  # the same, of small nets that pay, where most runtimes' save something or nothing
 _FEWEST_SPILLING = 4  # nets beyond it: one that was disturbed is no size
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6
@@ -100,6 +102,12 @@ class Problem:
             np.delete(part, number, axis=0) for part in (self.columns, self.targets, self.latencies_us, self.weights)
         )
         return replace(self, columns=columns, targets=targets, latencies_us=latencies_us, weights=weights)
+
+    def without_term(self, number: int) -> Problem:
+        """The same where nets have nothing of one of the terms, by its number among those that are fitted."""
+        columns = self.columns.copy()
+        columns[:, _BEFORE_TERMS + number] = 0.0
+        return replace(self, columns=columns)
 
     @property
     def work_us(self) -> Array:
@@ -150,7 +158,7 @@ class Solution:
         scale, operator_us, *others = (float(value) for value in self.unknowns)
         setting, warm_us = self.problem.setting, self.problem.warm_us
         # without one of few small or large nets the others may ask for a share that there is not
-        warmth = Warmth(min(MOST_SHARE, max(0.0, -others.pop())), warm_us) if warm_us else Warmth()
+        warmth = Warmth(min(MOST_SHARE, max(LEAST_SHARE, -others.pop())), warm_us) if warm_us else Warmth()
         spill = self.problem.spill.times(max(0.0, others.pop())) if self.problem.spill else Spill()
         names = fitted_terms(setting)
         terms = dict(zip(names, others[: len(names)], strict=True))
@@ -222,12 +230,20 @@ def term_columns(
 def solve(problem: Problem) -> Solution:
     """The unknowns under the priors' widths, with spill and warmth of some size or without, that are likeliest."""
     with on_one_thread():
-        plain = _likeliest(problem)
+        plain = _of_what_tensors_evict(_likeliest(problem))
         spilling = _with_spill(plain)
         cold = (plain, spilling) if spilling else (plain,)
         warm = (_with_warmth(one, size) for one in cold for size in _WARM_SIZES)
         tried: list[Solution] = [*cold, *(found for found in warm if found)]
     return max(tried, key=lambda found: found.evidence)
+
+
+def _of_what_tensors_evict(found: Solution) -> Solution:
+    """The same, or without that term where nets would save by it: large tensors make no weights cheaper."""
+    terms = fitted_terms(found.problem.setting)
+    if EVICTED not in terms or found.unknowns[_BEFORE_TERMS + terms.index(EVICTED)] >= 0:
+        return found
+    return _likeliest(found.problem.without_term(terms.index(EVICTED)))
 
 
 def _likeliest(problem: Problem) -> Solution:
@@ -263,9 +279,9 @@ def _spills(problem: Problem) -> list[Spill]:
 
 
 def _with_warmth(cold: Solution, size: float) -> Solution | None:
-    """The solution with warmth of a size of so many usual nets; None where small nets would save nothing, or all.
+    """The solution with warmth of a size of so many usual nets; None where small nets would save or pay all.
 
-    What small nets save depends on their sums, and the sums follow from what is fitted: each is found from the other.
+    What they save or pay depends on their sums, and the sums follow from what is fitted: each is found from the other.
     """
     warm_us, found = size * float(np.median(cold.problem.sums_us(cold.unknowns))), cold
     for number in range(_WARM_PASSES):
@@ -276,7 +292,10 @@ def _with_warmth(cold: Solution, size: float) -> Solution | None:
         # widths hardly move the sums, and to look for them is what takes the time
         found = _likeliest(problem) if is_last else _solve(problem, cold.share, cold.width)
     has_no_spill = found.problem.spill is not None and found.unknowns[-2] <= 0
-    return found if 0 < -found.unknowns[-1] <= MOST_SHARE and not has_no_spill else None
+    share = -found.unknowns[-1]
+    if has_no_spill or not LEAST_SHARE <= share <= MOST_SHARE:
+        return None
+    return replace(found, evidence=found.evidence + _PAYING_CHANCE) if share < 0 else found
 
 
 def _solve(problem: Problem, share: float, width: float) -> Solution:
@@ -309,10 +328,10 @@ def _prior(problem: Problem, share: float, width: float) -> Array:
     found: Array = share / np.where(usual > 0, usual, 1.0)  # what no net has stays 0
     found[0] = _SCALE_SPREAD
     names = fitted_terms(problem.setting)
-    for number, term in enumerate(names, start=2):
+    for number, term in enumerate(names, start=_BEFORE_TERMS):
         if term in _OWN_SHARES:
             found[number] *= _OWN_SHARES[term] / share
-    first = 2 + len(names)
+    first = _BEFORE_TERMS + len(names)
     found[first : first + len(problem.free)] = [width * free for free in problem.free.values()]
     return found
 

@@ -1,4 +1,4 @@
-"""What a small net saves beside the sum of its operators, for more of it is still at hand when it is invoked again.
+"""What a small net saves, or pays, beside the sum of its operators.
 
 A net that is invoked again and again finds its weights, activations, code and branches in the caches and predictors of
 a core, as far as they hold them. Operators that are timed alone are small enough to find all of theirs. Of a net the
@@ -6,7 +6,9 @@ more is lost between two invocations the larger it is, up to a size from which n
 
     latency = overhead + sum * (1 - share * exp(-sum / size_us))
 
-It grows with the sum, so that nets are in the same order by either, and a budget of one is a budget of the other.
+On TorchScript it is the other way: small nets take more than the sum that is right for large ones, and the share is
+below 0 (docs/notes/protocol.md: small nets that pay). Why is not known. Either way the latency grows
+with the sum, so that nets are in the same order by either, and a budget of one is a budget of the other.
 """
 
 from __future__ import annotations
@@ -14,23 +16,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MOST_SHARE = 0.9  # up to 1 the latency grows with the sum
+# from -e^2 to 1 the latency grows with the sum
+LEAST_SHARE, MOST_SHARE = -1.0, 0.9
 _STEPS = 60  # of halving an interval: to the last bit
 
 
 @dataclass(frozen=True)
 class Warmth:
-    """It says how much small nets save, and how small they are.
+    """It says how much small nets save, or pay, and how small they are.
 
-    share: what a net of next to nothing saves, a fraction of its operators' sum.
-    size_us: the sum at which that has come down by a factor of e, microseconds; 0 where nothing is saved.
+    share: what a net of next to nothing saves, a fraction of its operators' sum; below 0 it pays.
+    size_us: the sum at which that has come down by a factor of e, microseconds; 0 where it is nothing.
     """
 
     share: float = 0.0
     size_us: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= MOST_SHARE or not 0 <= self.size_us < math.inf or (self.share and not self.size_us):
+        is_share = LEAST_SHARE <= self.share <= MOST_SHARE
+        if not is_share or not 0 <= self.size_us < math.inf or (self.share and not self.size_us):
             raise ValueError(f"no net saves a share of {self.share} below {self.size_us} us")
 
     def __bool__(self) -> bool:
@@ -51,7 +55,7 @@ class Warmth:
         """The sum over the operators of a net that takes so long: the inverse of `net_us`."""
         if not self or net_us <= 0:
             return net_us
-        low, high = net_us, net_us / (1 - self.share)
+        low, high = sorted((net_us, net_us / (1 - self.share)))
         for _ in range(_STEPS):
             middle = (low + high) / 2
             low, high = (middle, high) if self.net_us(middle) < net_us else (low, middle)

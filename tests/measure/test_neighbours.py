@@ -86,9 +86,9 @@ def test_weights_count_by_the_widest_layer_before_them() -> None:
     def weights(*names: str) -> float:
         return sum(parse_operator(name).params for name in names) / 1e6
 
-    small, large = (2 ** (halves / 2) / 1e6 for halves in (22, 25))  # of some 2,000 and 6,000 elements, by half octaves
-    assert widest_layer(parse_operator(STEM)) == 3 * 16 * 16 + 16 * 8 * 8 == 1792
-    assert widest_layer(parse_operator(RESIDUAL)) == 2 * 48 * 8 * 8 == 6144
+    small, large = 2**-9, 2**-7.5  # of some 2,000 and 6,000 elements, by half octaves of a million
+    assert widest_layer(parse_operator(STEM)) / 1e6 == 0.001792
+    assert widest_layer(parse_operator(RESIDUAL)) / 1e6 == 0.006144
     assert pairs_of([STEM], 0).evicted == 0
     assert pairs_of([STEM, RESIDUAL], 0).evicted == pytest.approx(small * weights(RESIDUAL))
     # what is narrower behind it takes its place no more than a layer that is left out
@@ -173,3 +173,14 @@ def test_nets_ask_for_what_wide_kernels_slow_and_never_for_more_than_it_is(
     assert abs(prices[1]) < 0.15 * price_us
     assert errors[0] < 0.004 and 1.5 * errors[0] < errors[1]
     assert errors[2] < 0.004
+
+
+def test_large_tensors_make_no_weights_cheaper() -> None:
+    space = known_space("fbnet-cifar").scaled(32, 1.0)
+    rng = random.Random(3)
+    rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
+    prices = []
+    for price_us in (1500.0, -1500.0):
+        nets = timed(space, InNet(1.02, 1.0, {EVICTED: price_us}), rows, 32, 0, purpose="evicted")
+        prices.append(fit_scale(nets, rows, 2.0, Setting(dtype="fp32"), {}).in_net.terms[EVICTED])
+    assert prices[0] > 500 and prices[1] == 0

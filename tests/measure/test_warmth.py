@@ -9,18 +9,19 @@ from hypothesis import strategies as st
 
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solutions_without, solve
-from lutbench.measure.warmth import MOST_SHARE, Warmth
+from lutbench.measure.warmth import LEAST_SHARE, MOST_SHARE, Warmth
 from tests.measure.test_in_net import OVERHEAD_US, SPACE, errors_of, rows_us
 
-warmths = st.builds(Warmth, st.floats(0, MOST_SHARE), st.floats(1, 1e6))
+warmths = st.builds(Warmth, st.floats(LEAST_SHARE, MOST_SHARE), st.floats(1, 1e6))
 sums = st.floats(0.01, 1e7)
 
 
 @given(warmths, sums, sums)
 def test_latency_grows_with_the_sum_and_tells_it(warmth: Warmth, one_us: float, other_us: float) -> None:
     low_us, high_us = sorted((one_us, other_us))
-    assert warmth.net_us(low_us) <= warmth.net_us(high_us) <= high_us
-    assert warmth.net_us(low_us) >= (1 - warmth.share) * low_us
+    assert warmth.net_us(low_us) <= warmth.net_us(high_us)
+    least, most = sorted((low_us, (1 - warmth.share) * low_us))
+    assert least * (1 - 1e-12) <= warmth.net_us(low_us) <= most * (1 + 1e-12)
     assert warmth.sum_us(warmth.net_us(one_us)) == pytest.approx(one_us, rel=1e-9)
 
 
@@ -29,7 +30,7 @@ def test_a_slower_clock_slows_small_nets_as_others(warmth: Warmth, sum_us: float
     assert warmth.times(ratio).net_us(ratio * sum_us) == pytest.approx(ratio * warmth.net_us(sum_us), rel=1e-9)
 
 
-@pytest.mark.parametrize(("share", "size_us"), [(-0.1, 5.0), (0.95, 5.0), (0.5, 0.0), (0.5, -1.0), (float("nan"), 5.0)])
+@pytest.mark.parametrize(("share", "size_us"), [(-1.1, 5.0), (0.95, 5.0), (0.5, 0.0), (0.5, -1.0), (float("nan"), 5.0)])
 def test_what_is_no_warmth(share: float, size_us: float) -> None:
     with pytest.raises(ValueError, match="no net saves"):
         Warmth(share, size_us)
@@ -51,12 +52,13 @@ def mean_error(in_net: InNet, nets: list[NetMeasurement]) -> float:
     return sum(map(abs, errors_of(in_net, nets))) / len(nets)
 
 
-def test_what_small_nets_save_is_found_where_nets_ask_for_it() -> None:
+@pytest.mark.parametrize("share", [0.3, -0.3])
+def test_what_small_nets_save_or_pay_is_found_where_nets_ask_for_it(share: float) -> None:
     usual_us = float(np.median([net.latency_us for net in nets_of_all_sizes(InNet(), 100, 0.0, 1)]))
-    truth = InNet(1.2, 1.0, warmth=Warmth(0.3, 0.4 * usual_us))
+    truth = InNet(1.2, 1.0, warmth=Warmth(share, 0.4 * usual_us))
     nets, unseen = nets_of_all_sizes(truth, 32, 0.005, 2), nets_of_all_sizes(truth, 200, 0.0, 3)
     found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting(), {}))
-    assert found.in_net.warmth.share == pytest.approx(0.3, abs=0.1)
+    assert found.in_net.warmth.share == pytest.approx(share, abs=0.1)
     assert mean_error(found.in_net, unseen) < 0.008
     # what each net is said to be off is what the fit says of it
     errors = [float(e) for e in found.problem.columns @ found.unknowns - found.problem.targets]
@@ -71,7 +73,7 @@ def test_without_its_only_small_net_a_fit_has_a_warmth_all_the_same() -> None:
     found = solve(problem_of([small, *nets], rows_us(), OVERHEAD_US, Setting(), {}))
     assert found.in_net.warmth
     for other in solutions_without(found):
-        assert 0 <= other.in_net.warmth.share <= MOST_SHARE
+        assert LEAST_SHARE <= other.in_net.warmth.share <= MOST_SHARE
 
 
 def test_where_nets_do_not_ask_for_it_it_costs_nothing() -> None:

@@ -21,7 +21,8 @@ from lutbench.space.macro import Space, Stage
 from tests.conftest import CHOOSING_TOML
 
 HELD = Spill()  # a cache keeps all weights
-COLD, WARM = Warmth(), Warmth(0.6, 400.0)  # nets of SMALL take 50 to 500 us
+# nets of SMALL take 50 to 500 us; small ones save something, or pay
+COLD, WARM, PAYING = Warmth(), Warmth(0.6, 400.0), Warmth(-0.3, 400.0)
 
 SMALL = Space(
     name="small",
