@@ -53,7 +53,7 @@ _WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth
 # Of what nets are large by, sizes to choose from beyond which it is paid for, and the logarithm of how likely one of
 # them is before any net is seen: one of several finds something by luck.
 _SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8), -2.0
-_PAYING_CHANCE = -3.0  # the same, of small nets that pay, where most runtimes' save something or nothing
+_PAYING_CHANCE = -3.0  # the same logarithm, of small nets that pay: on most runtimes they save something, or nothing
 _FEWEST_SPILLING = 4  # nets beyond it: one that was disturbed is no size
 _WARM_PASSES = 5  # after which sum and warmth agree
 _REWEIGHTINGS = 6

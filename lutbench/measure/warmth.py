@@ -7,8 +7,8 @@ more is lost between two invocations the larger it is, up to a size from which n
     latency = overhead + sum * (1 - share * exp(-sum / size_us))
 
 On TorchScript it is the other way: small nets take more than the sum that is right for large ones, and the share is
-below 0 (docs/notes/protocol.md: small nets that pay). Why is not known. Either way the latency grows
-with the sum, so that nets are in the same order by either, and a budget of one is a budget of the other.
+below 0 (docs/notes/protocol.md: small nets that pay). Why is not known. Either way the latency grows with the sum, so
+that nets are in the same order by either, and a budget of one is a budget of the other.
 """
 
 from __future__ import annotations
