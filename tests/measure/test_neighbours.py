@@ -32,8 +32,14 @@ from lutbench.space.find import known_space
 from lutbench.space.operator import OVERHEAD, parse_operator
 from tests.measure.timed_nets import mean_error, timed
 
+SPACE = known_space("fbnet-cifar").scaled(32, 1.0)
 STEM, WIDER = "stem_k3_3x16x16_16_s2", "ir_k3_e3_g1_16x8x8_24_s1"
 RESIDUAL, GROUPED, SKIP = "ir_k3_e3_g1_16x8x8_16_s1", "ir_k3_e1_g2_16x8x8_16_s1", "identity_16x8x8"
+
+
+def made_rows() -> dict[str, float]:
+    rng = random.Random(3)
+    return {op.name: rng.uniform(20, 200) for op in SPACE.operators if op.is_measured} | {OVERHEAD.name: 2.0}
 
 
 def besides(pairs: Pairs) -> Pairs:
@@ -132,11 +138,9 @@ def test_int8_is_asked_for_one_by_its_runtime_and_chains_for_none() -> None:
 def test_nets_ask_for_what_their_neighbours_take(
     terms: dict[str, float], told_by: Setting, not_told_by: Setting
 ) -> None:
-    space = known_space("fbnet-cifar").scaled(32, 1.0)
-    rng = random.Random(3)
-    rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
+    rows = made_rows()
     truth = InNet(1.02, 1.0, terms, block_channels=16)
-    nets, unseen = (timed(space, truth, rows, *which, purpose="kept") for which in ((22, 0), (60, 1)))
+    nets, unseen = (timed(SPACE, truth, rows, *which, purpose="kept") for which in ((22, 0), (60, 1)))
     errors = [
         mean_error(fit_scale(nets, rows, 2.0, setting, {}).in_net, rows, unseen) for setting in (told_by, not_told_by)
     ]
@@ -176,11 +180,9 @@ def test_nets_ask_for_what_wide_kernels_slow_and_never_for_more_than_it_is(
 
 
 def test_large_tensors_make_no_weights_cheaper() -> None:
-    space = known_space("fbnet-cifar").scaled(32, 1.0)
-    rng = random.Random(3)
-    rows = {op.name: rng.uniform(20, 200) for op in space.operators if op.is_measured} | {OVERHEAD.name: 2.0}
+    rows = made_rows()
     prices = []
     for price_us in (1500.0, -1500.0):
-        nets = timed(space, InNet(1.02, 1.0, {EVICTED: price_us}), rows, 32, 0, purpose="evicted")
+        nets = timed(SPACE, InNet(1.02, 1.0, {EVICTED: price_us}), rows, 32, 0, purpose="evicted")
         prices.append(fit_scale(nets, rows, 2.0, Setting(dtype="fp32"), {}).in_net.terms[EVICTED])
     assert prices[0] > 500 and prices[1] == 0
