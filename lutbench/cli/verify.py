@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 
 
 @click.command("verify", cls=HelpCommand)
+@click.argument("nets_given", nargs=-1, metavar="[NET]...")
 @click.option(
     "--lut", "given", type=LUT, help="Judge this LUT; the summary is written into it. [default: luts/host.csv]"
 )
 @click.option("--device", "device_name", help="Measure on this device. [default: the one that the LUT names]")
 @click.option("--nets", type=int, default=200, show_default=True, help="Draw and time this many random nets.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed the draw of nets.")
-@click.option("--rounds", type=int, default=40, show_default=True, help="Time each net in this many rounds that count.")
+@click.option(
+    "--rounds",
+    type=int,
+    default=40,
+    show_default=True,
+    help="Time each net in this many rounds that count, and one that is not known well by then in up to twice as many.",
+)
 @lut_batch_option
 @cores_option
 @force_option
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--max-error", type=float, help="Exit with 1 where the mean absolute error is above this fraction.")
 @json_option
 def command(
+    nets_given: tuple[str, ...],
     given: Path | None,
     device_name: str | None,
     batch: int | None,
@@ -54,6 +62,9 @@ def command(
 
     Each net is measured in two separate interleaved halves, so that the machine's own noise stands beside the error.
     Nets that the LUT was tuned on are never drawn.
+
+    NET: judge these nets in place of random ones, as `bench` takes them, and write nothing into the LUT: a name of
+    `lutbench nets`, an architecture file of `lutbench search`, a string of candidates, or a key.
     """
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json
@@ -68,6 +79,7 @@ def command(
     device = find_device(device_name or lut.metadata.device)
     request = VerifyRequest(
         lut_path=lut_path,
+        given=nets_given,
         device=device,
         heat_wait=not no_heat_wait,
         wait_quiet_s=wait_quiet_s,

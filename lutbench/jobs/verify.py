@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net, net_of_key
 from lutbench.space.sampling import random_nets
 from lutbench.space.workload import Workload, workload_name
+from lutbench.space.zoo import find_net
 from lutbench.units import format_percent
 
 WORST_SHOWN = 5
@@ -49,11 +51,13 @@ class VerifyRequest(DeviceRequest):
     """What to verify, and on which device.
 
     nets: how many random nets.
+    given: names, files and keys of nets that are judged in their place.
     rounds: that count for each net; alternate ones make up its two halves.
     """
 
     lut_path: Path
     nets: int = 200
+    given: tuple[str, ...] = ()
     seed: int = 0
     rounds: int = 40
     protocol: Protocol = field(default_factory=Protocol)
@@ -112,7 +116,8 @@ def verify(
 ) -> tuple[VerifyReport, list[NetResult]]:
     """Measures random nets, never those the LUT was tuned on, and writes the summary into the LUT's [quality].
 
-    Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws.
+    Each net's result goes into a file beside the LUT's journals (`lutbench.verified`), which `report` draws. Of nets
+    that the request gives neither is written: they are no draw, and say nothing of others.
     A run that is cut off goes on from its journals, one per group of nets.
     """
     check_own(request.lut_path)
@@ -139,12 +144,12 @@ def verify(
         check_writable(path)
     folder = journal_folder(request.lut_path)
     with folder_lock(folder), held(request.device, folder):
-        nets = _draw(request, covered, lut)
+        nets = _given(request, covered, tuning) if request.given else _draw(request, covered, lut)
         for net in nets:
             predict(lut, net)  # a missing row shows before anything is measured
         artifacts = _exported([*nets, *tuning, *how.canaries.operators], exporter, lut.metadata.dtype, report, nets)
         nets = [net for net in nets if net.key in artifacts]
-        stem = folder / f"verify-r{lut.metadata.revision}-s{request.seed}-n{request.nets}"
+        stem = folder / f"verify-r{lut.metadata.revision}-{_name_of(request, nets)}"
         rounds = VerifyRounds(how, lut, nets, tuning, request.rounds, exporter.runtime_version, stem)
         named = [[artifacts[workload_name(one)] for one in some] for some in (nets, how.canaries.operators, tuning)]
         disturbed = rounds.measure(*named)
@@ -157,9 +162,10 @@ def verify(
             corrected=rounds.corrected,
             within_interval=share_inside(results, net_half_width(lut)),
         )
-        quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}
-        write_results(results, written)
-        write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
+        if not request.given:
+            quality = {**lut.metadata.quality, "additivity": {"measured_at": timestamp(), **found.summary()}}
+            write_results(results, written)
+            write_lut(replace(lut, metadata=replace(lut.metadata, quality=quality)), request.lut_path)
         rounds.set_journals_aside()
     return found, results
 
@@ -224,6 +230,30 @@ def _draw(request: VerifyRequest, spaces: Sequence[Space], lut: Lut) -> list[Net
     for space, count in zip(spaces, counts, strict=True):
         nets.extend(random_nets(space, count, request.seed, "verify", used, varied=True, failed=lut.failed))
     return nets
+
+
+def _given(request: VerifyRequest, spaces: Sequence[Space], tuning: Sequence[Net]) -> list[Net]:
+    """The nets that the request names, each once; UsageError for one that the LUT was made from."""
+    own = {net.key for net in tuning}
+    found: dict[str, Net] = {}
+    for text in request.given:
+        net = find_net(text, tuple(spaces))
+        if net.key in own:
+            raise UsageError(
+                f"{text} is among the nets that this LUT was tuned on, and would judge itself",
+                remedy="leave it out; `lutbench predict` and `lutbench bench` compare it with its measurement",
+            )
+        found[net.key] = net
+    if len(found) < FEWEST_NETS_JUDGED:
+        raise UsageError(f"{request.given[0]} alone: at least 2 nets are needed to compare")
+    return list(found.values())
+
+
+def _name_of(request: VerifyRequest, nets: Sequence[Net]) -> str:
+    """What its journals are told from others of the same LUT by."""
+    if not request.given:
+        return f"s{request.seed}-n{request.nets}"
+    return hashlib.sha256("\n".join(net.key for net in nets).encode()).hexdigest()[:12]
 
 
 def _exported(

@@ -25,7 +25,7 @@ from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import FEWEST_ROUNDS, halves_us
+from lutbench.measure.processes import FEWEST_ROUNDS, common_variance, half_width, halves_us, process_medians
 from lutbench.measure.rounds import RoundReport
 from lutbench.measure.schedule import in_turn, turns_of
 from lutbench.measure.statistics import robust_mean
@@ -34,6 +34,10 @@ from lutbench.space.net import Net
 MOST_VISITS_PER_ROUND = 2  # a net that the machine disturbs again and again is given up at some time
 TUNING_NETS_PER_ROUND = 32  # where there are more, they take turns, and a group takes no longer
 EXTRA_VISITS = 12  # at least so many: of a handful of rounds, twice as many are gone in one busy second
+# Half of a net's 95 % interval, a fraction of its latency, from which on it is measured on: of a net that is known no
+# better nobody can say whether it was predicted within 3 %.
+KNOWN_WITHIN = 0.0125
+MOST_ROUNDS, MOST_VISITS = 2, 3  # of such a net, in multiples of the rounds that were asked for
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class VerifyRounds(GroupedNets):
         self.corrected: str = "none"
         self.left_out: list[str] = []
         self._timed: list[_Timed] = []
+        self._measured_on: list[str] = []  # the uncertain nets, as of the last round
 
     def journal_of(self, group: Group, device: DeviceInfo) -> tuple[Path, dict[str, Any]]:
         del device
@@ -109,15 +114,34 @@ class VerifyRounds(GroupedNets):
     def unfinished(self, group: Group, journal: Journal) -> list[str]:
         """Nets with fewer rounds that count than asked for, as long as the machine gives them a chance.
 
-        Of tuning nets that take turns fewer are asked for.
+        Of tuning nets that take turns fewer are asked for. When all have theirs, it is the nets that are not known well
+        enough, and the tuning nets once more, for a round of few nets does not tell what they have in common.
         """
         data = journal.measurements
-        return [
+        short = [
             name
             for names, rounds in ((group.net_names, self._rounds_wanted), (group.beside, self._rounds_beside(group)))
             for name in names
             if data.rounds(name, 0) < rounds
             and data.visits(name, 0) < max(MOST_VISITS_PER_ROUND * rounds, rounds + EXTRA_VISITS)
+        ]
+        if short:
+            return short
+        self._measured_on = self._uncertain(group, journal)
+        return [*self._measured_on, *group.beside] if self._measured_on else []
+
+    def _uncertain(self, group: Group, journal: Journal) -> list[str]:
+        """The nets whose worker processes are too far apart, but for those that were measured on for long enough."""
+        data, wanted = journal.measurements, self._rounds_wanted
+        rounds_us, starts = usual_rounds_us(data, data.artifacts), process_starts(journal)
+        medians = {name: process_medians(rounds_us[name], starts) for name in group.net_names if name in rounds_us}
+        common = common_variance([*medians.values()])
+        return [
+            name
+            for name, found in medians.items()
+            if half_width(found, common) > KNOWN_WITHIN
+            and data.rounds(name, 0) < MOST_ROUNDS * wanted
+            and data.visits(name, 0) < MOST_VISITS * wanted
         ]
 
     def due(self, group: Group, round_number: int, unfinished: Sequence[str]) -> Sequence[str]:
@@ -134,8 +158,9 @@ class VerifyRounds(GroupedNets):
         for name, reason in journal.measurements.failures.items():
             raise DeviceError(f"a net cannot run: {reason}", operator=name)
         names, rounds = group.net_names, self._rounds_wanted
-        counted = [min(journal.measurements.rounds(name, 0), rounds) for name in names]
-        share = max(0.01, sum(counted) / len(names) / rounds)
+        most = {name: (MOST_ROUNDS if name in self._measured_on else 1) * rounds for name in names}
+        counted = [min(journal.measurements.rounds(name, 0), most[name]) for name in names]
+        share = max(0.01, sum(counted) / sum(most.values()))
         nets = len(group.nets)
         per_group_s = journal.runtime_ns / 1e9 / share
         return RoundProgress(

@@ -151,6 +151,85 @@ def test_a_net_that_the_machine_never_lets_run_is_left_out_and_the_others_are_ju
     assert "2 of 20 nets never ran while the machine was quiet" in note
 
 
+def test_nets_that_are_given_are_judged_and_nothing_is_written(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice], tiny: Space
+) -> None:
+    lut = request_.lut_path
+    before = lut.read_bytes()
+    drawn = [result.net for result in verify(replace(request_, nets=3), QUIET, additive_device(scale=1.06))[1]]
+    kept = (lut.parent / "host.journal" / "verify-r1.csv").read_bytes()
+    lut.write_bytes(before)
+    named = net_of_key(drawn[1], [tiny]).candidates_text
+    given = (drawn[0], f"{named}@32x1.0", drawn[0])
+    found, results = verify(replace(request_, given=given), QUIET, additive_device(scale=1.06, slower=1.05))
+    assert [result.net for result in results] == drawn[:2]  # a net that is named twice is judged once
+    assert found.nets == 2 and found.drift == pytest.approx(0.05, abs=0.02) and found.max_abs_error < 0.01
+    assert lut.read_bytes() == before
+    assert (lut.parent / "host.journal" / "verify-r1.csv").read_bytes() == kept
+    assert not [path for path in (lut.parent / "host.journal").glob("verify-*.jsonl") if "aside" not in path.name]
+
+
+def test_a_given_net_has_to_be_another_than_those_that_tuned_the_lut(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    used = read_lut(request_.lut_path).metadata.context.nets
+    with pytest.raises(UsageError, match="is among the nets that this LUT was tuned on"):
+        verify(replace(request_, given=used[:2]), QUIET, additive_device())
+    drawn = verify(request_, QUIET, additive_device())[1][0].net
+    with pytest.raises(UsageError, match="at least 2 nets"):
+        verify(replace(request_, given=(drawn, drawn)), QUIET, additive_device())
+    with pytest.raises(UsageError, match="no net is called"):
+        verify(replace(request_, given=(drawn, "fbnet_z")), QUIET, additive_device())
+
+
+def scattering(names: Callable[[str], bool], additive: OpenDevice, by: float) -> tuple[OpenDevice, list[FakeAgent]]:
+    """The additive device, in whose every other worker process nets that are named take longer by a fraction.
+
+    The devices that it opened are kept in a list.
+    """
+    opened: list[FakeAgent] = []
+
+    def open_device(device: object, settings: object) -> FakeAgent:
+        script = additive(device, settings)._script
+
+        def scattered(artifact: str, depth: int, invocation: int) -> int:
+            is_slow = names(artifact) and len(opened[-1].renewed) % 2
+            return round(script(artifact, depth, invocation) * (1 + by * is_slow))
+
+        opened.append(FakeAgent(scattered))
+        return opened[-1]
+
+    return open_device, opened
+
+
+def visits_of(agent: FakeAgent) -> Counter[str]:
+    return Counter(name for batch in agent.batches for cycle in batch.cycles for name in cycle.artifacts)
+
+
+def test_nets_that_differ_from_process_to_process_are_measured_on(
+    request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
+) -> None:
+    request = replace(request_, rounds=12)
+    steady = [result.net for result in verify(request, QUIET, additive_device(scale=1.06))[1]]
+    unsteady = set(steady[::4])
+    open_device, opened = scattering(unsteady.__contains__, additive_device(scale=1.06), by=0.06)
+    found, results = verify(request, QUIET, open_device)
+    visits = visits_of(opened[-1])
+    assert {visits[net] for net in unsteady} == {2 * 12}  # six per cent are never known to 1.25
+    assert {visits[net] for net in steady if net not in unsteady} == {12}
+    tuning = read_lut(request.lut_path).metadata.context.nets
+    assert min(visits[net] for net in tuning) > 12  # or a round of five nets would not tell what they have in common
+    assert {result.net for result in results if result.noise > 0.04} == unsteady
+    assert found.max_abs_error < 0.005  # odd processes have little say
+
+
+def test_nets_that_differ_little_are_not(request_: VerifyRequest, additive_device: Callable[..., OpenDevice]) -> None:
+    open_device, opened = scattering(lambda name: ":" in name, additive_device(scale=1.06), by=0.004)
+    _, results = verify(replace(request_, rounds=12), QUIET, open_device)
+    visits = visits_of(opened[-1])
+    assert {visits[result.net] for result in results} == {12}
+
+
 def test_a_machine_that_is_never_quiet_is_one_error(
     request_: VerifyRequest, additive_device: Callable[..., OpenDevice]
 ) -> None:
