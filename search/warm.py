@@ -34,7 +34,8 @@ class Warm:
         if not self.warmth:
             return totals
         sums_us = totals - self.overhead_us
-        kept: Floats = 1 - self.warmth.share * np.exp(-np.maximum(sums_us, 0) / self.warmth.size_us)
+        sizes = np.maximum(sums_us, 0) / self.warmth.size_us
+        kept: Floats = 1 - self.warmth.share * np.exp(-(sizes**self.warmth.power))
         return self.overhead_us + sums_us * kept
 
     def cost(self, total: float) -> float:
@@ -50,9 +51,10 @@ class Warm:
         if not self.warmth:
             return totals
         sums_us = totals - self.overhead_us
-        return self.overhead_us + sums_us * (1 - self.warmth.share * (-sums_us / self.warmth.size_us).exp())
+        sizes = sums_us.clamp(min=0) / self.warmth.size_us
+        return self.overhead_us + sums_us * (1 - self.warmth.share * (-(sizes**self.warmth.power)).exp())
 
     @property
     def known_by(self) -> float:
         """What tells two of them apart beside their costs."""
-        return self.warmth.share * self.warmth.size_us
+        return self.warmth.share * self.warmth.size_us * self.warmth.power

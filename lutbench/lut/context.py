@@ -20,6 +20,7 @@ def in_net_fields(found: InNet) -> dict[str, Any]:
         "block_channels": found.block_channels,
         "warm_share": found.warmth.share,
         "warm_size_us": found.warmth.size_us,
+        "warm_power": found.warmth.power,
         "spill_us_per_million": found.spill.us_per_million,
         "spill_beyond": found.spill.beyond,
         "spill_million_per_ms": found.spill.million_per_ms,

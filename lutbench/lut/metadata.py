@@ -85,6 +85,7 @@ class ContextSection:
     block_channels: of the layout that the runtime keeps activations in, which the terms `kept` and `boundaries` go
         with; 0 without.
     warm_share, warm_size_us: what small nets save as a whole, or pay, as `lutbench.measure.warmth` has it; 0: nothing.
+    warm_power: how sharply that ends.
     spill_us_per_million, spill_beyond: what large nets pay for weights that no cache keeps, as `lutbench.measure.spill`
         has it; microseconds per million weights, and million weights; 0 where nothing is paid.
     spill_million_per_ms: how many million weights a millisecond of such a net counts for; 0: weights alone count.
@@ -107,6 +108,7 @@ class ContextSection:
     block_channels: int = 0
     warm_share: float = 0.0
     warm_size_us: float = 0.0
+    warm_power: float = 1.0
     spill_us_per_million: float = 0.0
     spill_beyond: float = 0.0
     spill_million_per_ms: float = 0.0
@@ -133,7 +135,7 @@ class ContextSection:
         if not 0 <= self.block_channels <= _LARGEST_BLOCK:
             raise LutError(f"block_channels is {self.block_channels}, not a number of channels")
         try:
-            Warmth(self.warm_share, self.warm_size_us)
+            self._warmth()
             self._spill()
         except ValueError as error:
             raise LutError(str(error)) from None
@@ -143,7 +145,6 @@ class ContextSection:
     @property
     def in_net(self) -> InNet:
         """What an operator costs inside a net."""
-        warmth = Warmth(self.warm_share, self.warm_size_us)
         return InNet(
             self.scale,
             self.operator_us,
@@ -152,9 +153,12 @@ class ContextSection:
             self.deviations,
             not self.chains,
             self.block_channels,
-            warmth,
+            self._warmth(),
             self._spill(),
         )
+
+    def _warmth(self) -> Warmth:
+        return Warmth(self.warm_share, self.warm_size_us, self.warm_power)
 
     def _spill(self) -> Spill:
         return Spill(self.spill_us_per_million, self.spill_beyond, self.spill_million_per_ms)

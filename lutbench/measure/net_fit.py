@@ -49,7 +49,8 @@ _OWN_SHARES = {SLOWED: 0.0034, SLOWED_WEIGHTS: 0.005}
 # How far operators of large tensors may deviate, fractions of their time: widths to choose from, and logarithms of
 # their odds. Likelihood of a few dozen nets tells little of it; the first is for nets that are known exactly.
 _WIDTHS = {0.001: -8.0, 0.05: 0.0, 0.1: -2.5, 0.2: -5.0}
-_WARM_SIZES = (0.2, 0.3, 0.5, 0.8, 1.2)  # of a usual net's sum, sizes of warmth to choose from
+# Sizes of warmth to choose from, of a usual net's sum, by how sharply it ends.
+_WARM_SIZES = {1.0: (0.2, 0.3, 0.5, 0.8, 1.2), 3.0: (0.5, 0.65, 0.8, 1.0, 1.2)}
 # Of what nets are large by, sizes to choose from beyond which it is paid for, and the logarithm of how likely one of
 # them is before any net is seen: one of several finds something by luck.
 _SPILL_QUANTILES, _SPILL_CHANCE = (0.3, 0.5, 0.65, 0.8), -2.0
@@ -85,6 +86,7 @@ class Problem:
     weights: of the nets, millions.
     spill: where it is given, one column more is of what a net is beyond its size (`with_spill`).
     warm_us: where it is not 0, one column more is of what a small net pays (`with_warmth`), and this its size.
+    warm_power: how sharply that ends.
     """
 
     columns: Array
@@ -96,6 +98,7 @@ class Problem:
     weights: Array
     spill: Spill | None = None
     warm_us: float = 0.0
+    warm_power: float = 1.0
 
     def without(self, number: int) -> Problem:
         columns, targets, latencies_us, weights = (
@@ -124,11 +127,11 @@ class Problem:
         plain = self.columns.shape[1] - bool(self.warm_us)
         return (self.columns[:, 0] + self.columns[:, :plain] @ unknowns[:plain]) * self.latencies_us
 
-    def with_warmth(self, sums_us: Array, warm_us: float) -> Problem:
+    def with_warmth(self, sums_us: Array, warm_us: float, power: float) -> Problem:
         """The same with a column of what small nets pay, times the share that is to be found; sums as of `sums_us`."""
         plain = self.columns[:, : self.columns.shape[1] - bool(self.warm_us)]
-        column = sums_us * np.exp(-sums_us / warm_us) / self.latencies_us
-        return replace(self, columns=np.column_stack([plain, column]), warm_us=warm_us)
+        column = sums_us * np.exp(-((sums_us / warm_us) ** power)) / self.latencies_us
+        return replace(self, columns=np.column_stack([plain, column]), warm_us=warm_us, warm_power=power)
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,9 @@ class Solution:
     @property
     def in_net(self) -> InNet:
         scale, operator_us, *others = (float(value) for value in self.unknowns)
-        setting, warm_us = self.problem.setting, self.problem.warm_us
+        setting, warm_us, power = self.problem.setting, self.problem.warm_us, self.problem.warm_power
         # without one of few small or large nets the others may ask for a share that there is not
-        warmth = Warmth(min(MOST_SHARE, max(LEAST_SHARE, -others.pop())), warm_us) if warm_us else Warmth()
+        warmth = Warmth(min(MOST_SHARE, max(LEAST_SHARE, -others.pop())), warm_us, power) if warm_us else Warmth()
         spill = self.problem.spill.times(max(0.0, others.pop())) if self.problem.spill else Spill()
         names = fitted_terms(setting)
         terms = dict(zip(names, others[: len(names)], strict=True))
@@ -233,7 +236,8 @@ def solve(problem: Problem) -> Solution:
         plain = _of_what_tensors_evict(_likeliest(problem))
         spilling = _with_spill(plain)
         cold = (plain, spilling) if spilling else (plain,)
-        warm = (_with_warmth(one, size) for one in cold for size in _WARM_SIZES)
+        ways = [(power, size) for power, sizes in _WARM_SIZES.items() for size in sizes]
+        warm = (_with_warmth(one, size, power) for one in cold for power, size in ways)
         tried: list[Solution] = [*cold, *(found for found in warm if found)]
     return max(tried, key=lambda found: found.evidence)
 
@@ -278,7 +282,7 @@ def _spills(problem: Problem) -> list[Spill]:
     return found
 
 
-def _with_warmth(cold: Solution, size: float) -> Solution | None:
+def _with_warmth(cold: Solution, size: float, power: float) -> Solution | None:
     """The solution with warmth of a size of so many usual nets; None where small nets would save or pay all.
 
     What they save or pay depends on their sums, and the sums follow from what is fitted: each is found from the other.
@@ -288,7 +292,7 @@ def _with_warmth(cold: Solution, size: float) -> Solution | None:
         sums_us = found.problem.sums_us(found.unknowns)
         if warm_us <= 0 or sums_us.min() <= 0:  # rows that make no sense of their nets
             return None
-        problem, is_last = cold.problem.with_warmth(sums_us, warm_us), number == _WARM_PASSES - 1
+        problem, is_last = cold.problem.with_warmth(sums_us, warm_us, power), number == _WARM_PASSES - 1
         # widths hardly move the sums, and to look for them is what takes the time
         found = _likeliest(problem) if is_last else _solve(problem, cold.share, cold.width)
     has_no_spill = found.problem.spill is not None and found.unknowns[-2] <= 0

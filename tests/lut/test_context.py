@@ -10,7 +10,7 @@ from lutbench.measure.warmth import Warmth
 
 def test_what_operators_cost_inside_nets_is_kept_whole() -> None:
     terms, own = {"macs": 0.2, "kept": -0.1}, {"fc_1984_1000": 0.04}
-    found = InNet(1.1, -0.3, terms, {"pool_1984x7x7": 0.8}, own, block_channels=16, warmth=Warmth(0.2, 700.0))
+    found = InNet(1.1, -0.3, terms, {"pool_1984x7x7": 0.8}, own, block_channels=16, warmth=Warmth(0.2, 700.0, 3.0))
     was = ContextSection(
         scale=1.05,
         scale_ci_high=2.0,

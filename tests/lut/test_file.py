@@ -63,7 +63,7 @@ def luts(draw: st.DrawFn) -> Lut:
         depth=draw(st.integers(0, 9)), scale=1.07, scale_ci_low=1.0, scale_ci_high=1.1, nets=("a:1:b",), nets_us=(5.5,)
     )
     if draw(st.booleans()):
-        context = replace(context, warm_share=0.25, warm_size_us=450.125)
+        context = replace(context, warm_share=0.25, warm_size_us=450.125, warm_power=draw(st.sampled_from([1.0, 3.0])))
     metadata = replace(
         METADATA,
         device=draw(texts),
@@ -124,6 +124,7 @@ def damaged(lut: Lut, old: str, new: str) -> str:
         ("threads = 1", "threads = 0", "threads 0 is not positive"),
         ("scale = 1.0", "scale = -1.0", "scale"),
         ("warm_share = 0.0", "warm_share = 1.5", "no net saves a share of 1.5 below 0.0 us"),
+        ("warm_power = 1.0", "warm_power = 9.0", "what nets save ends by a power of 9.0, not of 1.0 to 3.0"),
         ("revision = 1", "revision = [", "header is not TOML"),
         ("revision = 1", "revision = " + "9" * 5000, "header is not TOML"),
         ("revision = 1", "revision = " + "9" * 400, "'revision' is a whole number of more than 64 bits"),

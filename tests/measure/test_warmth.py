@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lutbench.measure.in_net import InNet, Setting
 from lutbench.measure.net_fit import NetMeasurement, left_out_errors, problem_of, solutions_without, solve
-from lutbench.measure.warmth import LEAST_SHARE, MOST_SHARE, Warmth
+from lutbench.measure.warmth import LEAST_POWER, LEAST_SHARE, MOST_POWER, MOST_SHARE, Warmth
 from tests.measure.test_in_net import OVERHEAD_US, SPACE, errors_of, rows_us
 
-warmths = st.builds(Warmth, st.floats(LEAST_SHARE, MOST_SHARE), st.floats(1, 1e6))
+warmths = st.builds(Warmth, st.floats(LEAST_SHARE, MOST_SHARE), st.floats(1, 1e6), st.floats(LEAST_POWER, MOST_POWER))
 sums = st.floats(0.01, 1e7)
 
 
@@ -36,6 +36,18 @@ def test_what_is_no_warmth(share: float, size_us: float) -> None:
         Warmth(share, size_us)
 
 
+@pytest.mark.parametrize("power", [0.0, 0.9, 3.1, float("nan")])
+def test_what_ends_too_sharply_or_never(power: float) -> None:
+    with pytest.raises(ValueError, match="what nets save ends by a power of"):
+        Warmth(0.5, 5.0, power)
+
+
+def test_by_a_higher_power_nets_up_to_the_size_save_alike_and_others_nothing() -> None:
+    slow, sharp = Warmth(0.4, 1000.0), Warmth(0.4, 1000.0, 3.0)
+    assert [round(slow.net_us(us) / us, 3) for us in (100, 500, 1000, 2000)] == [0.638, 0.757, 0.853, 0.946]
+    assert [round(sharp.net_us(us) / us, 3) for us in (100, 500, 1000, 2000)] == [0.6, 0.647, 0.853, 1.0]
+
+
 def nets_of_all_sizes(truth: InNet, count: int, noise: float, seed: int) -> list[NetMeasurement]:
     """Nets of which a few are of few operators, as tuning nets are."""
     rows, rng = rows_us(), random.Random(seed)
@@ -52,10 +64,10 @@ def mean_error(in_net: InNet, nets: list[NetMeasurement]) -> float:
     return sum(map(abs, errors_of(in_net, nets))) / len(nets)
 
 
-@pytest.mark.parametrize("share", [0.3, -0.3])
-def test_what_small_nets_save_or_pay_is_found_where_nets_ask_for_it(share: float) -> None:
+@pytest.mark.parametrize(("share", "size", "power"), [(0.3, 0.4, 1.0), (-0.3, 0.4, 1.0), (0.3, 0.8, 3.0)])
+def test_what_small_nets_save_or_pay_is_found_where_nets_ask_for_it(share: float, size: float, power: float) -> None:
     usual_us = float(np.median([net.latency_us for net in nets_of_all_sizes(InNet(), 100, 0.0, 1)]))
-    truth = InNet(1.2, 1.0, warmth=Warmth(share, 0.4 * usual_us))
+    truth = InNet(1.2, 1.0, warmth=Warmth(share, size * usual_us, power))
     nets, unseen = nets_of_all_sizes(truth, 32, 0.005, 2), nets_of_all_sizes(truth, 200, 0.0, 3)
     found = solve(problem_of(nets, rows_us(), OVERHEAD_US, Setting(), {}))
     assert found.in_net.warmth.share == pytest.approx(share, abs=0.1)

@@ -22,7 +22,7 @@ from tests.conftest import CHOOSING_TOML
 
 HELD = Spill()  # a cache keeps all weights
 # nets of SMALL take 50 to 500 us; small ones save something, or pay
-COLD, WARM, PAYING = Warmth(), Warmth(0.6, 400.0), Warmth(-0.3, 400.0)
+COLD, WARM, PAYING, SHARP = Warmth(), Warmth(0.6, 400.0), Warmth(-0.3, 400.0), Warmth(0.4, 250.0, 3.0)
 
 SMALL = Space(
     name="small",
@@ -70,6 +70,7 @@ def made_lut(
         operator_us=operator_us,
         warm_share=warmth.share,
         warm_size_us=warmth.size_us,
+        warm_power=warmth.power,
         spill_us_per_million=spill.us_per_million,
         spill_beyond=spill.beyond,
         spill_million_per_ms=spill.million_per_ms,

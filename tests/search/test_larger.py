@@ -27,7 +27,7 @@ from lutbench.space.macro import Space
 from lutbench.space.net import Net
 from lutbench.space.sampling import random_nets
 from tests.search.choices import chi_squared_of_draws, every_choice
-from tests.search.made import COLD, FEW, PAYING, SMALL, WARM, made_lut
+from tests.search.made import COLD, FEW, PAYING, SHARP, SMALL, WARM, made_lut
 
 FBNET = fbnet(224, 1.0)
 SPACES = {"small": SMALL, "few": FEW, "fbnet": FBNET}
@@ -64,7 +64,7 @@ def every_net(space: Space) -> list[Net]:
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("warmth", [COLD, WARM, PAYING], ids=["cold", "warm", "paying"])
+@pytest.mark.parametrize("warmth", [COLD, WARM, PAYING, SHARP], ids=["cold", "warm", "paying", "sharp"])
 @pytest.mark.parametrize("neighbours", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_one_hot_gates_take_what_predict_says(name: str, warmth: Warmth, neighbours: bool, seed: int) -> None:
@@ -108,7 +108,7 @@ def test_the_fastest_and_the_slowest_of_all_nets(space: Space, seed: int) -> Non
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.5, 0.7, 0.95])
-@pytest.mark.parametrize("warmth", [COLD, WARM, PAYING], ids=["cold", "warm", "paying"])
+@pytest.mark.parametrize("warmth", [COLD, WARM, PAYING, SHARP], ids=["cold", "warm", "paying", "sharp"])
 def test_it_finds_the_best_of_all_nets_in_the_window(seed: int, share: float, warmth: Warmth) -> None:
     lut = spilling_lut(SMALL, seed, warmth)
     model = latency_model(lut, SMALL)

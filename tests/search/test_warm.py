@@ -7,12 +7,12 @@ import torch
 from lutbench.measure.warmth import Warmth
 from lutbench.search.latency import latency_model
 from lutbench.search.warm import Warm
-from tests.search.made import PAYING, SMALL, WARM, made_lut
+from tests.search.made import COLD, PAYING, SHARP, SMALL, WARM, made_lut
 
 TOTALS = np.array([2.0, 30.0, 400.0, 5_000.0])
 
 
-@pytest.mark.parametrize(("warmth", "of_30"), [(WARM, 14.3), (PAYING, 37.8)])
+@pytest.mark.parametrize(("warmth", "of_30"), [(WARM, 14.3), (PAYING, 37.8), (SHARP, 18.8)])
 def test_a_total_is_found_again_from_its_cost(warmth: Warmth, of_30: float) -> None:
     warm = Warm(2.0, warmth)
     costs = warm.costs(TOTALS)
@@ -23,7 +23,7 @@ def test_a_total_is_found_again_from_its_cost(warmth: Warmth, of_30: float) -> N
     )
 
 
-@pytest.mark.parametrize("warmth", [WARM, PAYING])
+@pytest.mark.parametrize("warmth", [WARM, PAYING, SHARP])
 def test_a_tensor_costs_the_same_and_has_a_gradient(warmth: Warmth) -> None:
     totals = torch.tensor(TOTALS, requires_grad=True)
     found = Warm(2.0, warmth).expected(totals)
@@ -40,5 +40,6 @@ def test_without_warmth_totals_are_costs() -> None:
 
 
 def test_a_checkpoint_knows_luts_apart_that_differ_in_warmth_alone() -> None:
-    luts = [made_lut(), made_lut(warmth=WARM), made_lut(warmth=Warmth(0.5, 400.0))]
-    assert len({latency_model(lut, SMALL).total for lut in luts}) == 3
+    warmths = (COLD, WARM, Warmth(0.5, 400.0), Warmth(0.6, 400.0, 3.0))
+    luts = [made_lut(warmth=warmth) for warmth in warmths]
+    assert len({latency_model(lut, SMALL).total for lut in luts}) == 4
