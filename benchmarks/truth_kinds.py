@@ -3,38 +3,32 @@
     lutbench profile -o int8.csv; lutbench profile --resolution 96 --width 0.35 -o small.csv
     python benchmarks/truth_kinds.py int8.csv small.csv --folder kinds
 
-Of FBNet's space, by LUTs of this machine. A net's time is `lutbench bench`'s. Nets that the LUT was tuned on are timed
-beside each group, those that take about as long as its nets: what they have become slower by since, the median of what
-each takes now over what it took then, is taken out of the others (`drift`). Busy neighbours slow a large net by more
-than a small one, so that others would not tell. A run that is cut off goes on from its journals.
+Of FBNet's space, by LUTs of this machine. `lutbench verify` judges all of them together, as it judges random nets:
+beside the nets that the LUT was tuned on, which say what has changed since (`drift`), and that is taken in. A run that
+is cut off goes on from its journals; what is in the folder already is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 from _machine import machine
 
-from lutbench.export.exporters import exporter_of
 from lutbench.lut.file import read_lut
-from lutbench.lut.predict import predict
-from lutbench.lut.table import Lut
 from lutbench.space.candidate import Candidate
 from lutbench.space.macro import Layer, Space
 from lutbench.space.zoo import find_net, zoo_nets_of
 
 LIMIT = 0.02  # what the errors are held against, a fraction
 SKIPPED, DRAWN = 3 / 4, 1 / 7  # shares of layers
-CONTROLS = 10  # nets that the LUT was tuned on, beside each group
 
 
 def deep_and_narrow(layer: Layer, rng: random.Random) -> Candidate:
@@ -78,45 +72,31 @@ def published(space: Space) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Relative errors of a group's nets, prediction over measurement minus 1, the drift taken out; and the drift.
-
-    drift: how much slower the machine has become since the LUT, by the nets that it was tuned on, minus 1.
+class Judged:
+    """Relative errors of nets, prediction over measurement minus 1, by the nets' keys; and how much slower the machine
+    has become since the LUT, by the nets that it was tuned on, minus 1.
     """
 
-    errors: tuple[float, ...]
+    errors: dict[str, float]
     drift: float
 
 
-def measured(lut: Path, nets: list[str], output: Path, rounds: int) -> Group:
-    """Times a group, and nets that the LUT was tuned on, which are about as large."""
-    table = read_lut(lut)
-    meta, controls = table.metadata, near(table, nets)
-    how = ["--runtime", exporter_of(meta.runtime).runtime, "--dtype", meta.dtype, "--threads", str(meta.threads)]
-    how += ["--max-rounds", str(rounds), "-o", str(output)]
-    command = [sys.executable, "-m", "lutbench", "bench", "--json", "--lut", str(lut), *how, *nets, *controls]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    timed, again = found["nets"][: len(nets)], found["nets"][len(nets) :]  # in the order in which they were named
-    then_us = dict(zip(meta.context.nets, meta.context.nets_us, strict=True))
-    slower = median(float(net["latency_us"]) / then_us[key] for net, key in zip(again, controls, strict=True))
-    return Group(tuple((1 + float(net["error"])) * slower - 1 for net in timed), slower - 1)
+def judged(lut: Path, nets: list[str], output: Path, rounds: int) -> Judged:
+    """What `lutbench verify` says of these nets; it is kept in output."""
+    if not output.exists():
+        command = [sys.executable, "-m", "lutbench", "verify", "--json", "--lut", str(lut), "--rounds", str(rounds)]
+        text = subprocess.run([*command, *nets], check=True, stdout=subprocess.PIPE, text=True).stdout
+        output.write_text(text)
+    found = json.loads(output.read_text())
+    return Judged({net["net"]: float(net["error"]) for net in found["details"]}, float(found["drift"]))
 
 
-def near(lut: Lut, nets: list[str]) -> list[str]:
-    """The tuning nets whose latencies are nearest to what the LUT says of these nets, by their median."""
-    context, spaces = lut.metadata.context, tuple(lut.metadata.space.spaces)
-    usual_us = median(predict(lut, find_net(net, spaces)).latency_us for net in nets)
-    order = sorted(zip(context.nets_us, context.nets, strict=True), key=lambda one: abs(math.log(one[0] / usual_us)))
-    return [key for _, key in order[:CONTROLS]]
-
-
-def row(lut: Path, kind: str, found: Group) -> str:
-    sizes = [abs(error) for error in found.errors]
+def row(lut: Path, kind: str, errors: Sequence[float], drift: float) -> str:
+    sizes = [abs(error) for error in errors]
     within = fmean(size <= LIMIT for size in sizes)
-    signed = fmean(found.errors)
     return (
-        f"| {lut.stem} | {kind} | {len(sizes)} | {100 * fmean(sizes):.2f} % | {100 * signed:+.2f} %"
-        f" | {100 * max(sizes):.2f} % | {100 * within:.0f} % | {100 * found.drift:+.1f} % |"
+        f"| {lut.stem} | {kind} | {len(sizes)} | {100 * fmean(sizes):.2f} % | {100 * fmean(errors):+.2f} %"
+        f" | {100 * max(sizes):.2f} % | {100 * within:.0f} % | {100 * drift:+.1f} % |"
     )
 
 
@@ -125,7 +105,7 @@ def main() -> None:
     parser.add_argument("luts", nargs="+", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("kinds"), help="of what is measured")
     parser.add_argument("--nets", type=int, default=20, help="of each kind")
-    parser.add_argument("--rounds", type=int, default=150, help="at most, for each group")
+    parser.add_argument("--rounds", type=int, default=40, help="of each net, at least")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print(f"{machine()}\n")
@@ -134,10 +114,13 @@ def main() -> None:
     for lut in arguments.luts:
         (space,) = read_lut(lut).metadata.space.spaces
         groups = {"published": published(space)} | {kind: nets_of(kind, space, arguments.nets) for kind in KINDS}
-        for number, (kind, nets) in enumerate(groups.items()):
-            if nets:
-                output = arguments.folder / f"{lut.stem}-{number}.csv"
-                print(row(lut, kind, measured(lut, nets, output, arguments.rounds)), flush=True)
+        nets = [net for group in groups.values() for net in group]
+        found = judged(lut, nets, arguments.folder / f"{lut.stem}.json", arguments.rounds)
+        for kind, group in groups.items():
+            keys = [find_net(net, (space,)).key for net in group]
+            errors = [found.errors[key] for key in keys if key in found.errors]  # one that never ran quietly has none
+            if errors:
+                print(row(lut, kind, errors, found.drift))
 
 
 if __name__ == "__main__":
