@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lutbench.measure.warmth import Warmth
+from lutbench.measure.warmth import FADED, Warmth
 from lutbench.search.chain import Floats
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Warm:
         if not self.warmth:
             return totals
         sums_us = totals - self.overhead_us
-        sizes = np.maximum(sums_us, 0) / self.warmth.size_us
+        sizes = np.clip(sums_us / self.warmth.size_us, 0, FADED)
         kept: Floats = 1 - self.warmth.share * np.exp(-(sizes**self.warmth.power))
         return self.overhead_us + sums_us * kept
 
@@ -51,7 +51,7 @@ class Warm:
         if not self.warmth:
             return totals
         sums_us = totals - self.overhead_us
-        sizes = sums_us.clamp(min=0) / self.warmth.size_us
+        sizes = (sums_us / self.warmth.size_us).clamp(0, FADED)
         return self.overhead_us + sums_us * (1 - self.warmth.share * (-(sizes**self.warmth.power)).exp())
 
     @property

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     "--lut", "given", type=LUT, help="Judge this LUT; the summary is written into it. [default: luts/host.csv]"
 )
 @click.option("--device", "device_name", help="Measure on this device. [default: the one that the LUT names]")
-@click.option("--nets", type=int, default=200, show_default=True, help="Draw and time this many random nets.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed the draw of nets.")
+@click.option("--nets", type=int, help="Draw and time this many random nets. [default: 200]")
+@click.option("--seed", type=int, help="Seed the draw of nets. [default: 0]")
 @click.option(
     "--rounds",
     type=int,
@@ -51,6 +51,8 @@ def command(
     nets_given: tuple[str, ...],
     given: Path | None,
     device_name: str | None,
+    nets: int | None,
+    seed: int | None,
     batch: int | None,
     no_heat_wait: bool,
     wait_quiet_s: float,
@@ -69,10 +71,15 @@ def command(
     from lutbench.cli.luts import check_batch, lut_or_own, open_lut
     from lutbench.cli.render import Progress, print_json
     from lutbench.device_agents.registry import find_device
-    from lutbench.errors import CheckFailedError
+    from lutbench.errors import CheckFailedError, UsageError
     from lutbench.jobs.verify import VerifyRequest, verify, worst
     from lutbench.units import format_percent
 
+    draw: dict[str, Any] = {name: value for name, value in (("nets", nets), ("seed", seed)) if value is not None}
+    if nets_given and draw:
+        raise UsageError(
+            f"--{next(iter(draw))} is of random nets, and {nets_given[0]} names one", remedy="give one or the other"
+        )
     lut_path = lut_or_own(given)
     lut = open_lut(lut_path)
     check_batch(lut, batch)
@@ -83,6 +90,7 @@ def command(
         device=device,
         heat_wait=not no_heat_wait,
         wait_quiet_s=wait_quiet_s,
+        **draw,
         **options,  # named as the request's fields are
     )
     with Progress() as progress:

@@ -24,6 +24,7 @@ LEAST_SHARE, MOST_SHARE = -1.0, 0.9
 # between these, and shares of -1 to 1, the latency grows with the sum: it does for shares above -e^(1 + 1/p) / p
 LEAST_POWER, MOST_POWER = 1.0, 3.0
 _STEPS = 60  # of halving an interval: to the last bit
+FADED = 1000.0  # sizes, of which nothing is left by any power; a number that a power of 3 does not make too large
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Warmth:
         """
         if not self:
             return sum_us
-        return sum_us * (1 - self.share * math.exp(-((max(sum_us, 0.0) / self.size_us) ** self.power)))
+        sizes = min(max(sum_us, 0.0) / self.size_us, FADED)
+        return sum_us * (1 - self.share * math.exp(-(sizes**self.power)))
 
     def sum_us(self, net_us: float) -> float:
         """The sum over the operators of a net that takes so long: the inverse of `net_us`."""

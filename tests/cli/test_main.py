@@ -103,6 +103,9 @@ def test_verify_writes_its_summary_and_checks_a_limit(measured: Path, tmp_path: 
     check_keys("verify", found)
     assert found["nets"] == 6 and len(found["details"]) == 6
     assert read_lut(lut).metadata.quality["additivity"]["nets"] == 6
+    named, before = [detail["net"] for detail in found["details"][:2]], lut.read_bytes()
+    again = run("verify", "--lut", str(lut), *named, "--rounds", "12", "--json", cwd=tmp_path)
+    assert [detail["net"] for detail in json.loads(again.stdout)["details"]] == named and lut.read_bytes() == before
     strict = run(*arguments, "--max-error", "0.0000001", cwd=tmp_path)
     assert strict.returncode == 1
     assert "is above" in strict.stderr.splitlines()[-1]
@@ -141,6 +144,7 @@ def test_devices_and_nets(tmp_path: Path) -> None:
         (["nets", "empty.json"], 4, "empty.json: is not an architecture"),
         (["bench", "empty.json"], 4, "empty.json: is not an architecture"),
         (["verify", "--lut", "none.csv"], 4, "no such file"),
+        (["verify", "--seed", "3", "fbnet_a", "fbnet_b"], 2, "--seed is of random nets, and fbnet_a names one"),
         (["predict", "fbnet_a"], 2, "no LUT is given; --lut LUT, or `lutbench profile` first"),
     ],
 )

@@ -42,6 +42,10 @@ def test_what_ends_too_sharply_or_never(power: float) -> None:
         Warmth(0.5, 5.0, power)
 
 
+def test_a_net_of_any_size_has_a_latency() -> None:
+    assert Warmth(0.5, 1e-200, 3.0).net_us(1e7) == Warmth(0.5, 1e-200).net_us(1e7) == 1e7
+
+
 def test_by_a_higher_power_nets_up_to_the_size_save_alike_and_others_nothing() -> None:
     slow, sharp = Warmth(0.4, 1000.0), Warmth(0.4, 1000.0, 3.0)
     assert [round(slow.net_us(us) / us, 3) for us in (100, 500, 1000, 2000)] == [0.638, 0.757, 0.853, 0.946]
