@@ -17,7 +17,7 @@ from lutbench.jobs.net_rounds import Group, GroupedNets, Measuring
 from lutbench.jobs.processes import process_starts
 from lutbench.lut.journal_place import set_aside
 from lutbench.measure.journal import Journal
-from lutbench.measure.processes import common_variance, half_width, process_medians, widened
+from lutbench.measure.processes import half_widths, widened
 from lutbench.measure.protocol import Protocol
 from lutbench.measure.rounds import RoundReport, is_done, rounds_left
 from lutbench.measure.statistics import Summary
@@ -101,12 +101,12 @@ class BenchRounds(GroupedNets):
         )
 
     def read(self, group: Group, journal: Journal) -> None:
-        data, starts = journal.measurements, process_starts(journal)
-        medians = {name: process_medians(data.best_round_medians_us(name, 0), starts) for name in group.names}
-        common = common_variance(list(medians.values()))
+        data = journal.measurements
+        rounds_us = {name: data.best_round_medians_us(name, 0) for name in group.names}
+        widths = half_widths(rounds_us, process_starts(journal))
         for name in group.names:
             summary = data.best_summary(name, 0)
-            summary = summary and widened(summary, half_width(medians[name], common))
+            summary = summary and widened(summary, widths[name])
             failure = data.failures.get(name) or ("" if summary else "the device gave no sample of it")
             self.found[name] = failure or (summary if summary else "")
 

@@ -18,7 +18,7 @@ from lutbench.lut.row import Row, failed_row, identity_row, interval_quality
 from lutbench.measure.common_drift import every_round_us, summary_of
 from lutbench.measure.journal import Journal
 from lutbench.measure.measurements import Measurements
-from lutbench.measure.processes import common_variance, half_width, process_medians, widened
+from lutbench.measure.processes import half_widths, widened
 from lutbench.measure.protocol import Canary, Protocol
 from lutbench.measure.scale import net_latencies_us
 from lutbench.measure.statistics import Summary
@@ -46,8 +46,7 @@ def lut_rows(
     rows = []
     names = [op.name for op in distinct_operators(spaces) if op.is_measured]
     rounds_us = every_round_us(measurements, names, context.depth)
-    medians = {name: process_medians(found, process_starts) for name, found in rounds_us.items()}
-    common = common_variance(list(medians.values()))
+    widths = half_widths(rounds_us, process_starts)
     for operator in distinct_operators(spaces):
         name = operator.name
         if not operator.is_measured:
@@ -58,7 +57,7 @@ def lut_rows(
             if name not in rounds_us:
                 raise DeviceError("the device gave no sample of it", operator=name)
             summary = summary_of(measurements, name, context.depth, rounds_us[name])
-            rows.append(_row(name, widened(summary, half_width(medians[name], common))))
+            rows.append(_row(name, widened(summary, widths[name])))
     return tuple(rows)
 
 

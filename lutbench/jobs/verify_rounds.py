@@ -25,7 +25,7 @@ from lutbench.measure.drift import Corrections, choose, corrections
 from lutbench.measure.in_net import InNet
 from lutbench.measure.journal import Journal
 from lutbench.measure.net_fit import NetMeasurement
-from lutbench.measure.processes import FEWEST_ROUNDS, common_variance, half_width, halves_us, process_medians
+from lutbench.measure.processes import FEWEST_ROUNDS, half_widths, halves_us
 from lutbench.measure.rounds import RoundReport
 from lutbench.measure.schedule import in_turn, turns_of
 from lutbench.measure.statistics import robust_mean
@@ -133,13 +133,12 @@ class VerifyRounds(GroupedNets):
     def _uncertain(self, group: Group, journal: Journal) -> list[str]:
         """The nets whose worker processes are too far apart, but for those that were measured on for long enough."""
         data, wanted = journal.measurements, self._rounds_wanted
-        rounds_us, starts = usual_rounds_us(data, data.artifacts), process_starts(journal)
-        medians = {name: process_medians(rounds_us[name], starts) for name in group.net_names if name in rounds_us}
-        common = common_variance([*medians.values()])
+        rounds_us = usual_rounds_us(data, data.artifacts)
+        own_us = {name: rounds_us[name] for name in group.net_names if name in rounds_us}
         return [
             name
-            for name, found in medians.items()
-            if half_width(found, common) > KNOWN_WITHIN
+            for name, half_width in half_widths(own_us, process_starts(journal)).items()
+            if half_width > KNOWN_WITHIN
             and data.rounds(name, 0) < MOST_ROUNDS * wanted
             and data.visits(name, 0) < MOST_VISITS * wanted
         ]

@@ -76,6 +76,17 @@ def half_width(found: ProcessMedians, common: Common) -> float:
     return student_95(freedom) * math.sqrt(variance / len(found.logs))
 
 
+def half_widths(rounds_us: Mapping[str, Mapping[int, float]], starts: Sequence[int]) -> dict[str, float]:
+    """`half_width` of each workload, by name, beside what all of them say.
+
+    rounds_us: workload -> round -> median.
+    starts: the rounds at which a new process began, in order.
+    """
+    medians = {name: process_medians(rounds, starts) for name, rounds in rounds_us.items()}
+    common = common_variance(list(medians.values()))
+    return {name: half_width(found, common) for name, found in medians.items()}
+
+
 def halves_us(rounds_us: Mapping[int, float], starts: Sequence[int]) -> tuple[float, float] | None:
     """A net's latency in every other process, and in the others; in every other round where one process has them all.
     What they differ by is what measuring again would. None for fewer than two rounds.
