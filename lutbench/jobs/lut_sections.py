@@ -11,7 +11,7 @@ from lutbench.events import Note, Report
 from lutbench.export.artifact import Artifact
 from lutbench.jobs.operator_rounds import Context
 from lutbench.jobs.tuning import Canaries
-from lutbench.lut.compare import SMALL
+from lutbench.lut.canaries import SMALL
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.metadata import ContextSection
 from lutbench.lut.row import Row, failed_row, identity_row, interval_quality

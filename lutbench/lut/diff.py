@@ -7,20 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lutbench.errors import LutError, UsageError
-from lutbench.lut.compare import (
-    SMALL,
-    Change,
-    Changes,
-    Range,
-    beyond_clock,
-    canaries_text,
-    canary_ratios,
-    changes,
-    common,
-    exponential,
-    geometric_mean,
-    machine_range,
-)
+from lutbench.lut.canaries import SMALL, Range, beyond_clock, canaries_text, canary_ratios, machine_range
+from lutbench.lut.compare import Change, Changes, changes, common, exponential, geometric_mean
 from lutbench.lut.coverage import lacks_fixed
 from lutbench.lut.predict import Prediction, predict, predict_blocks
 from lutbench.lut.table import Lut
@@ -76,7 +64,7 @@ class Diff:
         by kind of all.
     block_kinds: of those blocks.
     nets: of the zoo, those that both cover.
-    canary_ratios: B's time over A's of each canary that both runs timed all along (`compare.canary_ratios`).
+    canary_ratios: B's time over A's of each canary that both runs timed all along (`canaries.canary_ratios`).
     warnings: what to know before reading on.
     """
 
@@ -126,11 +114,19 @@ class Diff:
         """One line where a canary that fetches through shared caches moved; else ""."""
         if not beyond_clock(self.canary_ratios):
             return ""
+        usual = self.operators.usual_range
+        rows = f", and most operators {_shown(usual)}, by what they touch" if usual else ""
+        others = "others that touch as much" if usual else "the others"
         return (
             f"the device was in another state in B's run: its canaries took {canaries_text(self.canary_ratios)} as long"
-            " as in A's. A row that differs by less than these ratios is called significant only where it stands out"
-            " from the others; measure again with --wait-quiet 30m"
+            f" as in A's{rows}. A row that differs by less than these ratios is called significant only where it stands"
+            f" out from {others}; measure again with --wait-quiet 30m"
         )
+
+
+def _shown(ratios: Range) -> str:
+    lowest, highest = (f"{ratio:.3f}x" for ratio in ratios)
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def diff(a: Lut, b: Lut, force: bool = False) -> Diff:

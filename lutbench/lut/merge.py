@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from lutbench import __version__
 from lutbench.errors import SpaceFileError, UsageError
 from lutbench.files import file_sha256
-from lutbench.lut.compare import SMALL, beyond_clock, canaries_text, canary_ratios
+from lutbench.lut.canaries import SMALL, beyond_clock, canaries_text, canary_ratios
 from lutbench.lut.context import fitted_fields
 from lutbench.lut.coverage import fixed_us
 from lutbench.lut.definitions import what_differs

@@ -19,13 +19,14 @@ from lutbench.lut.row import ColumnRows, Row, failed_row
 from lutbench.lut.table import Lut
 from lutbench.space.fbnet import fbnet
 from lutbench.space.find import known_space
-from lutbench.space.operator import Operator
+from lutbench.space.operator import Operator, parse_operator
 from lutbench.space.zoo import find_net
-from tests.lut.made import METADATA, clocked, fitted, made_lut, made_row, with_row, without
+from tests.lut.made import CANARIES, METADATA, clocked, fitted, made_lut, made_row, with_row, without
 from tests.tiers import examples
 
 SPACE = fbnet(224, 1.0)
 BLOCK = "ir_k5_e6_g1_64x14x14_64_s1"
+SMALLEST = parse_operator(CANARIES[0]).touched
 
 
 def large_kernels_slower(operator: Operator) -> float:
@@ -135,8 +136,9 @@ def test_in_another_state_a_row_is_held_against_the_others() -> None:
     assert called(lambda _: 1.05) == []
     assert called(lambda op: 1.05 if op.name == BLOCK else 1.0) == [BLOCK]
     assert called(lambda op: 0.95 if op.name == BLOCK else 1.02) == [BLOCK]
-    assert called(lambda op: 1.05 if op.name == BLOCK else 1.0, nets_us=250.0) == []  # no row is what a row was
-    assert called(lambda op: 1.8 if op.name == BLOCK else 1.0, nets_us=250.0) == [BLOCK]
+    assert called(lambda op: 1.05 if op.name == BLOCK else 1.0, nets_us=300.0) == []  # no row is what a row was
+    assert called(lambda op: 2.2 if op.name == BLOCK else 1.0, nets_us=300.0) == [BLOCK]
+    assert called(lambda op: 1.05 if op.name == BLOCK else 1.0, nets_us=250.0) == [BLOCK]
     assert called(lambda op: 1.02 if op.name == BLOCK else 1.06) == []  # no less than unchanged
     scattered = {op.name: 1 + 0.06 * (number % 5 - 2) / 2 for number, op in enumerate(SPACE.operators)}
     assert called(lambda op: scattered[op.name]) == []
@@ -211,6 +213,29 @@ def test_no_latency_in_both_is_an_error() -> None:
     failed = replace(made_lut(), rows=tuple(failed_row(row.operator, "crashed") for row in made_lut().rows))
     with pytest.raises(UsageError, match="has a latency in both"):
         diff(made_lut(), failed)
+
+
+def test_a_row_is_held_against_those_that_touch_as_much() -> None:
+    """Other programs slow an operator the more, the more it goes through the caches that it shares with them."""
+    a = clocked(made_lut(), 40.0, large=100.0, nets=150.0)
+
+    def slowed(operator: Operator, by: float = 0.02) -> float:
+        return (max(operator.touched, SMALLEST) / SMALLEST) ** by
+
+    def called(factor: Callable[[Operator], float], large_us: float = 125.0, nets_us: float = 172.0) -> list[str]:
+        found = diff(a, clocked(made_lut(factor), 40.1, large=large_us, nets=nets_us)).operators
+        assert [row.significant for row in found] == found.significant.tolist()
+        return [row.name for row in found if row.significant]
+
+    largest = max(SPACE.operators, key=slowed)
+    assert slowed(largest) > 1.07
+    assert called(slowed) == []
+    assert called(lambda op: slowed(op) * (1.05 if op.name == BLOCK else 1)) == [BLOCK]
+    assert called(lambda op: slowed(op) / (1.08 if op.name == BLOCK else 1)) == [BLOCK]
+    assert called(lambda op: 1.02 if op is largest else slowed(op)) == []  # no less than unchanged
+    # what no canary tells of is a change, of those that touch most
+    changed = called(lambda op: slowed(op, by=0.03), large_us=100.0, nets_us=150.0)
+    assert largest.name in changed and "pool_1504x7x7" not in changed
 
 
 def test_rows_may_follow_another_clock_further_than_the_canary_does() -> None:
