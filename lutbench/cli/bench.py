@@ -20,6 +20,7 @@ from lutbench.cli.options import (
 )
 from lutbench.cli.out import say
 from lutbench.export.exporters import EXPORTERS
+from lutbench.measure.protocol import MOST_ROUNDS_OF_NETS, Protocol
 
 if TYPE_CHECKING:
     from lutbench.jobs.bench import BenchReport, BenchResult
@@ -115,7 +116,7 @@ def _once(option: str, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     help="Time the nets of this table of FBNet's paper, and show its phones beside them.",
 )
 @output_option("Write the results as a CSV file, which `lutbench estimate` reads.")
-@round_options
+@round_options(MOST_ROUNDS_OF_NETS)
 @json_option
 def command(
     nets: tuple[str, ...],
@@ -146,7 +147,6 @@ def command(
     from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.model_options import InputOptions
     from lutbench.jobs.paper_tables import compare, paper_table
-    from lutbench.measure.protocol import Protocol
     from lutbench.streams import check_output
 
     check_target(target)

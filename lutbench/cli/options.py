@@ -169,25 +169,29 @@ device_use_options = several(  # what bench and profile are told alike of how a 
     no_heat_wait_option,
     wait_quiet_option,
 )
-round_options = several(  # how long bench and profile measure: fresh, target, max_rounds
-    click.option(
-        "--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted."
-    ),
-    click.option(
-        "--target",
-        type=float,
-        default=0.01,
-        show_default=True,
-        help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
-    ),
-    click.option(
-        "--max-rounds",
-        type=click.IntRange(12),
-        default=150,
-        show_default=True,
-        help="Stop after this many rounds, whatever the intervals are.",
-    ),
-)
+
+
+def round_options(max_rounds: int) -> Callable[[Any], Any]:
+    """How long bench and profile measure: fresh, target, max_rounds (with this default)."""
+    return several(
+        click.option(
+            "--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted."
+        ),
+        click.option(
+            "--target",
+            type=float,
+            default=0.01,
+            show_default=True,
+            help="Measure until the 95 % interval is this narrow: half its width, as a fraction.",
+        ),
+        click.option(
+            "--max-rounds",
+            type=click.IntRange(12),
+            default=max_rounds,
+            show_default=True,
+            help="Stop after this many rounds, whatever the intervals are.",
+        ),
+    )
 
 
 def device_options(device_name: str, threads: int | None, no_heat_wait: bool) -> dict[str, Any]:

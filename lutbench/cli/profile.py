@@ -19,6 +19,7 @@ from lutbench.cli.options import (
     round_options,
 )
 from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
+from lutbench.measure.protocol import Protocol
 
 
 @click.command("profile", cls=HelpCommand)
@@ -53,7 +54,7 @@ from lutbench.export.exporters import ENGINES_HELP, EXPORTERS
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed the order within rounds and the choice of tuning nets."
 )
-@round_options
+@round_options(Protocol.max_rounds)
 @json_option
 def command(
     device_name: str,
@@ -75,7 +76,6 @@ def command(
     from lutbench.cli.show import print_summary, summary
     from lutbench.jobs.measure_request import check_target
     from lutbench.jobs.profile import ProfileRequest, profile
-    from lutbench.measure.protocol import Protocol
 
     check_target(target)
     request = ProfileRequest(

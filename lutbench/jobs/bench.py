@@ -27,7 +27,7 @@ from lutbench.jobs.quiet import Waiting
 from lutbench.jobs.tuning import choose_canaries
 from lutbench.lut.predict import net_half_width, predict
 from lutbench.lut.table import Lut
-from lutbench.measure.protocol import Protocol
+from lutbench.measure.protocol import MOST_ROUNDS_OF_NETS, Protocol
 from lutbench.measure.statistics import Summary
 from lutbench.reading.cells import guarded
 from lutbench.space.fbnet import FBNET, fbnet
@@ -58,7 +58,7 @@ class BenchRequest(MeasureRequest):
     nets: tuple[str, ...]
     lut: Lut | None = None
     inputs: InputOptions = field(default_factory=InputOptions)
-    protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS))
+    protocol: Protocol = field(default_factory=lambda: Protocol(min_rounds=MIN_ROUNDS, max_rounds=MOST_ROUNDS_OF_NETS))
 
     def __post_init__(self) -> None:
         if not self.nets:

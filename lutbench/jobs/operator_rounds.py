@@ -81,14 +81,15 @@ class Context:
 
 
 def is_net_done(data: Measurements, net: str, ahead: int = 0, rounds: int = NET_ROUNDS) -> bool:
-    """Whether a whole net has so many rounds that count, or twice as many visits: the machine had its chances.
+    """Whether a whole net has so many rounds that count, or twice as many visits, and NET_ROUNDS at most.
 
-    A net without any that counts, which would not be among those that are fitted, has up to _MOST_NET_VISITS.
+    Those that do not count tell nearly as much: a net's latency is of all its usual rounds. A net without any that
+    counts, which would not be among those that are fitted, has up to _MOST_NET_VISITS.
 
     ahead: visits that are planned beside those that were measured, and taken to count.
     """
     counted, visits = data.rounds(net, 0) + ahead, data.visits(net, 0) + ahead
-    return counted >= rounds or visits >= (2 * rounds if counted else _MOST_NET_VISITS)
+    return counted >= rounds or visits >= (min(2 * rounds, NET_ROUNDS) if counted else _MOST_NET_VISITS)
 
 
 def _behind(depth: int) -> str:

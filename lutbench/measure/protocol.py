@@ -97,11 +97,15 @@ class Spent:
 Outcome = Samples | Failure | Spent
 
 
+MOST_ROUNDS_OF_NETS = 150  # that are timed for themselves
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The rules by which operators and nets are timed.
 
     target: half-width of the 95 % interval of the median, over the median, at which an operator is done.
+    max_rounds: visits after which it is done in any case: from some 64 on rows of two runs agree no better.
     slice_us: an operator's timed invocations in one round last about this long; short operators get more repeats.
     net_warmup, net_warmup_most, net_warm_us: a net's untimed invocations in a round: so many at least and at most, and
         in between as many as last so long. A small net takes 10 % longer in its third invocation than in its tenth.
@@ -112,7 +116,7 @@ class Protocol:
 
     target: float = 0.01
     min_rounds: int = 12
-    max_rounds: int = 150
+    max_rounds: int = 64
     warmup: int = 1
     min_repeats: int = 3
     max_repeats: int = 30

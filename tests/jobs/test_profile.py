@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,7 +18,7 @@ from lutbench.device_agents.registry import Device
 from lutbench.errors import DeviceError, InterruptedRunError, JournalError, LutError, OutputError, UsageError
 from lutbench.events import Event, Note
 from lutbench.files import file_sha256
-from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS, is_fresh
+from lutbench.jobs.operator_rounds import NET_ROUNDS, TRIAL_DEPTHS, TRIAL_ROUNDS, is_fresh, is_net_done
 from lutbench.jobs.profile import ProfileRequest, profile
 from lutbench.jobs.tuning import TUNING_NETS
 from lutbench.locks import device_lock
@@ -24,6 +26,7 @@ from lutbench.lut.file import read_lut, write_lut
 from lutbench.lut.metadata import Metadata, SpaceSection
 from lutbench.lut.predict import predict
 from lutbench.lut.table import Lut
+from lutbench.measure.measurements import Measurements
 from lutbench.measure.protocol import Protocol
 from lutbench.space.find import known_space
 from lutbench.space.macro import Space
@@ -79,6 +82,28 @@ def test_nets_that_are_many_take_turns(
     assert Counter(net for net, _ in visits) == dict.fromkeys(nets, NET_ROUNDS / 4)
     assert set(Counter(number for _, number in visits).values()) == {8}
     assert {number for _, number in visits} == set(range(NET_ROUNDS))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "counted", "visits", "is_done"),
+    [
+        (12, 12, 12, True),
+        (12, 3, 11, False),
+        (12, 3, 12, True),  # rounds that do not count tell nearly as much
+        (6, 5, 11, False),
+        (6, 6, 7, True),
+        (6, 5, 12, True),
+        (3, 1, 6, True),
+        (12, 0, 23, False),  # it would not be among those that are fitted
+        (12, 0, 24, True),
+    ],
+)
+def test_a_net_is_done_with_its_rounds_or_when_the_machine_had_its_chances(
+    rounds: int, counted: int, visits: int, is_done: bool
+) -> None:
+    data = SimpleNamespace(rounds=lambda *_: counted, visits=lambda *_: visits)
+    assert is_net_done(cast(Measurements, data), "net", 0, rounds) is is_done
+    assert is_net_done(cast(Measurements, data), "net", 24, rounds)  # visits that are planned count, too
 
 
 def test_a_net_that_is_never_quiet_has_its_turns_after_all_others_are_done(
