@@ -172,7 +172,7 @@ device_use_options = several(  # what bench and profile are told alike of how a 
 
 
 def round_options(max_rounds: int) -> Callable[[Any], Any]:
-    """How long bench and profile measure: fresh, target, max_rounds (with this default)."""
+    """Declares how long bench and profile measure: fresh, target, max_rounds (with this default)."""
     return several(
         click.option(
             "--fresh", is_flag=True, help="Start anew. The journal of an unfinished run is put aside, not deleted."

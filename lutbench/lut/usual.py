@@ -130,15 +130,26 @@ def _within(value: float, lowest: float, highest: float) -> float:
 
 
 def _robust_slope(places: Floats, values: Floats) -> float:
-    """By Tukey's biweight: a value counts the less the further it is from the line, at first from their middle."""
+    """By Tukey's biweight: a value counts the less the further it is from the line."""
     import numpy as np
 
     columns = np.column_stack([np.ones_like(places), places])
-    rest = values - np.median(values)
-    slope = 0.0
+    slope = _resistant_slope(places, values)
+    rest = values - slope * places
+    rest -= np.median(rest)
     for _ in range(_PASSES):
         spread = max(_LEAST_SPREAD, SPREAD_PER_MAD * float(np.median(np.abs(rest))))
         weights = np.maximum(0.0, 1 - (rest / (_OUTLIER * spread)) ** 2)  # roots: the biweight is its square
         level, slope = np.linalg.lstsq(columns * weights[:, None], values * weights, rcond=None)[0]
         rest = values - level - slope * places
     return float(slope)
+
+
+def _resistant_slope(places: Floats, values: Floats) -> float:
+    """That of the medians of the lower and the upper third, which changed values do not move; 0 of one place."""
+    import numpy as np
+
+    order = np.argsort(places, kind="stable")
+    lower, upper = order[: len(order) // 3], order[-(len(order) // 3) :]
+    apart = float(np.median(places[upper]) - np.median(places[lower]))
+    return float(np.median(values[upper]) - np.median(values[lower])) / apart if apart else 0.0

@@ -31,13 +31,13 @@ def test_rows_on_a_line_are_usual_exactly() -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(-0.5, 0.5))
-def test_a_quarter_of_rows_that_have_changed_hardly_move_it(seed: int, change: float) -> None:
+def test_a_tenth_of_rows_that_have_changed_hardly_moves_it(seed: int, change: float) -> None:
     rng = random.Random(seed)
     log_ratio = 0.01 + 0.03 * TIMES + np.array([rng.gauss(0, 0.004) for _ in TIMES])
     unchanged = line(log_ratio)
-    log_ratio[rng.sample(range(len(TIMES)), len(TIMES) // 4)] += change
+    log_ratio[rng.sample(range(len(TIMES)), len(TIMES) // 10)] += change
     found = line(log_ratio)
-    assert found.log_ratios(TOUCHED) == pytest.approx(unchanged.log_ratios(TOUCHED), abs=0.015)
+    assert found.log_ratios(TOUCHED) == pytest.approx(unchanged.log_ratios(TOUCHED), abs=0.01)
 
 
 @pytest.mark.parametrize(
