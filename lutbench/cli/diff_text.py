@@ -31,9 +31,15 @@ def change_json(change: Change, kind: str) -> dict[str, Any]:
     kind: what the change is of, operator or net.
     """
     values = dict(vars(change))  # asdict would copy deeply, a second for 100,000 of them
-    for name in ("machine", "usual"):  # of all alike: the device's state is there as canary_ratios
-        del values[name]
-    return {kind: values.pop("name"), **values, "ratio": change.ratio, "significant": change.significant}
+    del values["machine"]  # of all alike: the device's state is there as canary_ratios
+    usual = values.pop("usual")
+    return {
+        kind: values.pop("name"),
+        **values,
+        "ratio": change.ratio,
+        "usual_ratio": usual.ratio if usual else None,
+        "significant": change.significant,
+    }
 
 
 def diff_json(found: Diff) -> dict[str, Any]:

@@ -110,12 +110,18 @@ class Changes(Sequence[Change]):
 
     figures_us: shape (6, operators), in the order of Change's fields.
     canaries: of `canary_ratios`; they tell what the machine's state can have done to rows.
-    smallest: elements that the small canary touches.
+    small_canary: the small one's operator; "": there is none, and what is usual is not known.
+    batch: images in an invocation.
     follow_clock: whether most followed another clock, maybe further than the small canary (`usual.follow_clock`).
     """
 
     def __init__(
-        self, names: Sequence[str], figures_us: Floats, canaries: Mapping[str, float], smallest: float = 0.0
+        self,
+        names: Sequence[str],
+        figures_us: Floats,
+        canaries: Mapping[str, float],
+        small_canary: str = "",
+        batch: int = 1,
     ) -> None:
         import numpy as np
 
@@ -131,8 +137,8 @@ class Changes(Sequence[Change]):
         self.follow_clock = False
         self._machine = machine_range(canaries)
         self._usual: Usuals | None = None
-        if canaries and smallest and len(names) >= FEWEST_ROWS:
-            self._find_usual(canaries, smallest)
+        if canaries and small_canary and len(names) >= FEWEST_ROWS:
+            self._find_usual(canaries, small_canary, batch)
         self.significant = differ(self.figures_us, self._machine, self._usual)
 
     @property
@@ -143,11 +149,12 @@ class Changes(Sequence[Change]):
         logs = self._usual.log_ratio
         return exponential(float(logs.min())), exponential(float(logs.max()))
 
-    def _find_usual(self, canaries: Mapping[str, float], smallest: float) -> None:
+    def _find_usual(self, canaries: Mapping[str, float], small_canary: str, batch: int) -> None:
         import numpy as np
 
-        touched = np.array([_touched(self._names[place]) for place in self.order.tolist()], np.float64)
-        line = usual_line(self.log_ratio, touched, smallest, canaries)
+        smallest = _touched(small_canary, batch)
+        touched = np.array([_touched(self._names[place], batch) for place in self.order.tolist()], np.float64)
+        line = usual_line(self.log_ratio, touched, smallest, canaries) if smallest else None
         if line is not None:
             self.follow_clock = follow_clock(canaries, float(np.nanmedian(self.log_ratio)))
             self._usual = Usuals(line.log_ratios(touched), line.reach)
@@ -209,15 +216,14 @@ def changes(a: Lut, b: Lut, shared: Common) -> Changes:
     names = a.columns["operator"]
     timed = [names[place] for place in places[0][1].tolist()]
     canaries = canary_ratios(a, b)
-    small = a.metadata.context.canaries[:1] if canaries else ()
-    smallest = _touched(small[0]) if small else 0
-    return Changes(timed, np.array(figures_us), canaries, smallest)
+    small = a.metadata.context.canaries[0] if canaries and a.metadata.context.canaries else ""
+    return Changes(timed, np.array(figures_us), canaries, small, a.metadata.batch)
 
 
-def _touched(operator: str) -> int:
+def _touched(operator: str, batch: int) -> int:
     """Elements; 0 where they are not known, as of an operator of an imported table."""
     try:
-        return parse_operator(operator).touched
+        return parse_operator(operator).touched_by(batch)
     except SpaceError:
         return 0
 

@@ -45,6 +45,11 @@ class Usual:
     log_ratio: float
     reach: float
 
+    @property
+    def ratio(self) -> float:
+        """The usual B / A."""
+        return math.exp(self.log_ratio)
+
 
 @dataclass(frozen=True)
 class Line:

@@ -101,6 +101,7 @@ def test_json(folder: Path) -> None:
         "b_ci_low_us": 17.91,
         "b_ci_high_us": 18.09,
         "ratio": 1.5,
+        "usual_ratio": pytest.approx(1.0, abs=0.01),
         "significant": True,
     }
     assert found["failed"] == [{"operator": "pool_1504x7x7", "a_status": "ok", "b_status": "failed: crashed"}]
