@@ -12,17 +12,17 @@ Range: TypeAlias = tuple[float, float]  # of ratios, the lowest and the highest
 SMALL = "small"
 CANARIES = (SMALL, "large", "nets")  # as `jobs.tuning.Canaries` names them
 _SHORTEST_US, _LONGEST_US = 1e-6, 1e12  # beyond them a canary's time is junk
+_OF_ONE_THING = ("device", "runtime", "dtype", "threads", "batch")  # fields of the metadata
 _SAME_STATE = 0.03  # of a canary's time, a fraction: two quiet runs differ by as much
 
 
 def canary_ratios(a: Lut, b: Lut) -> dict[str, float]:
-    """B's time over A's of each canary that both runs timed, by its name; {} where they are not of the same device."""
+    """B's time over A's of each canary that both runs timed, by its name; {} where they are of different things."""
     one, other = a.metadata, b.metadata
     same = (
         one.provenance == other.provenance == "measured"
-        and one.device == other.device
-        and one.runtime == other.runtime
         and one.environment.get("cpu") == other.environment.get("cpu")
+        and all(getattr(one, field) == getattr(other, field) for field in _OF_ONE_THING)
     )
     found = {}
     for name in CANARIES if same else ():
