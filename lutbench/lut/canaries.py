@@ -50,13 +50,13 @@ def is_other_clock(canaries: Mapping[str, float]) -> bool:
     return abs(canaries.get(SMALL, 1.0) - 1) > _SAME_STATE
 
 
-def beyond_clock(canaries: Mapping[str, float]) -> dict[str, float]:
-    """The canaries that moved by more than the clock and two quiet runs do.
+def beyond_clock(canaries: Mapping[str, float], by: float = _SAME_STATE) -> dict[str, float]:
+    """The canaries that moved by so much more than the clock, a fraction: more than in two quiet runs, if not given.
 
     These fetch through shared caches, and feel other programs as no small operator does.
     """
     clock = canaries.get(SMALL, 1.0)
-    return {name: canaries[name] for name in canaries if abs(canaries[name] / clock - 1) > _SAME_STATE}
+    return {name: canaries[name] for name in canaries if abs(canaries[name] / clock - 1) > by}
 
 
 def canaries_text(canaries: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ from lutbench.errors import SpaceError
 from lutbench.lut.canaries import Range, canary_ratios, machine_range
 from lutbench.lut.row import OK
 from lutbench.lut.table import Lut
-from lutbench.lut.usual import FEWEST_ROWS, Usual, follow_clock, usual_line
+from lutbench.lut.usual import Usual, Usuals, follow_clock, usual_line
 from lutbench.space.operator import parse_operator
 
 if TYPE_CHECKING:
@@ -94,17 +94,6 @@ class Change:
         return bool(differ((*a_us, self.b_us, self.b_ci_low_us, self.b_ci_high_us), self.machine, self.usual))
 
 
-@dataclass(frozen=True)
-class Usuals:
-    """What is usual for each of many rows: logarithms of ratios, and how far from these one is that is not as usual."""
-
-    log_ratio: Floats
-    reach: float
-
-    def __getitem__(self, index: int) -> Usual:
-        return Usual(float(self.log_ratio[index]), self.reach)
-
-
 class Changes(Sequence[Change]):
     """Operators by ratio, largest first.
 
@@ -137,7 +126,7 @@ class Changes(Sequence[Change]):
         self.follow_clock = False
         self._machine = machine_range(canaries)
         self._usual: Usuals | None = None
-        if canaries and small_canary and len(names) >= FEWEST_ROWS:
+        if small_canary:
             self._find_usual(canaries, small_canary, batch)
         self.significant = differ(self.figures_us, self._machine, self._usual)
 

@@ -2,9 +2,9 @@
 
 Other programs slow what goes through the caches that they share with an operator, and so the more the more an operator
 touches: what it reads and writes, and its weights. Between two runs the logarithm of a row's ratio B / A therefore
-follows a line over the logarithm of what its operator touches (docs/notes/protocol.md: rows from run to run). The line
-is found from the rows themselves, by a fit that few changed ones do not move. It is kept to what the canaries allow: a
-change of all rows that these do not tell of is not the machine's.
+follows a line over the logarithm of what its operator touches (docs/notes/protocol.md: what a neighbour slows). The
+line is found from the rows themselves, by a fit that few changed ones do not move. It is kept to what the canaries
+allow: a change of all rows that these do not tell of is not the machine's.
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ class Usual:
 
 
 @dataclass(frozen=True)
+class Usuals:
+    """What is usual for each of many rows: logarithms of ratios, and how far from these one is that is not as usual."""
+
+    log_ratio: Floats
+    reach: float
+
+    def __getitem__(self, index: int) -> Usual:
+        return Usual(float(self.log_ratio[index]), self.reach)
+
+
+@dataclass(frozen=True)
 class Line:
     """The logarithms of ratios over the logarithm of what operators touch.
 
@@ -82,7 +93,7 @@ def usual_line(log_ratio: Floats, touched: Floats, smallest: float, canaries: Ma
     import numpy as np
 
     is_told = np.isfinite(log_ratio)
-    if np.count_nonzero(is_told) < FEWEST_ROWS or _is_far(canaries):
+    if np.count_nonzero(is_told) < FEWEST_ROWS or beyond_clock(canaries, _FAR_STATE):
         return None
     told, times = log_ratio[is_told], _times(touched[is_told], smallest)
     slope = _within(_robust_slope(times, told), *_slopes(canaries))
@@ -108,11 +119,6 @@ def _times(touched: Floats, smallest: float) -> Floats:
 
     found: Floats = np.log(np.maximum(touched, smallest) / smallest)
     return found
-
-
-def _is_far(canaries: Mapping[str, float]) -> bool:
-    clock = canaries.get(SMALL, 1.0)
-    return any(abs(ratio / clock - 1) > _FAR_STATE for ratio in beyond_clock(canaries).values())
 
 
 def _levels(canaries: Mapping[str, float]) -> Range:
