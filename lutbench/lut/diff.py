@@ -116,11 +116,11 @@ class Diff:
             return ""
         usual = self.operators.usual_range
         rows = f", and most operators {_shown(usual)}, by what they touch" if usual else ""
-        others = "others that touch as much" if usual else "the others"
+        unless = " only where it stands out from others that touch as much" if usual else ""
         return (
             f"the device was in another state in B's run: its canaries took {canaries_text(self.canary_ratios)} as long"
-            f" as in A's{rows}. A row that differs by less than these ratios is called significant only where it stands"
-            f" out from {others}; measure again with --wait-quiet 30m"
+            f" as in A's{rows}. A row that differs by less than these ratios is {'' if usual else 'not '}called"
+            f" significant{unless}; measure again with --wait-quiet 30m"
         )
 
 

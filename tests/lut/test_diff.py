@@ -142,6 +142,10 @@ def test_in_another_state_a_row_is_held_against_the_others() -> None:
     assert called(lambda op: 1.02 if op.name == BLOCK else 1.06) == []  # no less than unchanged
     scattered = {op.name: 1 + 0.06 * (number % 5 - 2) / 2 for number, op in enumerate(SPACE.operators)}
     assert called(lambda op: scattered[op.name]) == []
+    others = clocked(made_lut(), 40.1, large=108.0, nets=172.0)
+    assert "only where it stands out from others that touch as much" in diff(a, others).machine_note
+    far = clocked(made_lut(), 40.1, large=108.0, nets=300.0)
+    assert "is not called significant;" in diff(a, far).machine_note
     few = made_lut().rows[:10]
     one = replace(a, rows=tuple(few))
     slower = tuple(
